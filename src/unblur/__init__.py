@@ -1,0 +1,1 @@
+"""`unblur` removes motion blur from photos and videos."""

@@ -1,0 +1,1 @@
+"""Measures of restoration quality, and the named protocols by which they are reported."""

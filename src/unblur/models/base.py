@@ -1,0 +1,44 @@
+"""What every network promises, so that restoration, training and bench can treat them alike.
+
+Pictures go in and come out in [0, 1]; a network centres them inside if it wants to. Lists over scales are finest
+first: entry 0 is the paper's scale 1. A network pads nothing, tiles nothing and chooses no device or precision;
+`unblur.restore` does that, from the three facts that a network publishes: `size_multiple`, `num_frames` and
+`receptive_radius`.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal, overload
+
+from torch import Tensor, nn
+
+__all__ = ["CENTRE", "Net"]
+
+CENTRE = 0.5
+"""Value that networks subtract from their input so that it lies in [-0.5, 0.5]."""
+
+
+class Net(nn.Module, ABC):
+    """A restoration network.
+
+    Attributes:
+        size_multiple: height and width that `forward` takes are multiples of this.
+        num_frames: 1 for a photo network; the window length N (odd, reference in the middle) for a video network.
+        receptive_radius: pixels on each side that can influence one output pixel; a tile's halo is at least this.
+
+    Shape:
+        photo (B, 3, H, W) or video (B, N, 3, H, W) -> (B, 3, H, W); values in [0, 1], the output not clamped.
+    """
+
+    size_multiple: int
+    num_frames: ClassVar[int] = 1
+    receptive_radius: int
+
+    @overload
+    def forward(self, blurry: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
+
+    @overload
+    def forward(self, blurry: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
+
+    @abstractmethod
+    def forward(self, blurry: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
+        """Restore; with `all_scales`, return the output of every scale, finest first."""

@@ -1,0 +1,1 @@
+"""Restoration of any picture and clip with any network."""

@@ -1,0 +1,1 @@
+"""Built-in weights and checked loading."""
