@@ -1,28 +1,136 @@
-"""Convolutional blocks shared by the networks."""
+"""Convolutional blocks shared by the networks, and the encoder and decoder that four of them are built from."""
 
 from torch import Tensor, nn
 
-__all__ = ["ResBlock"]
+__all__ = ["Decoder", "Encoder", "ResBlock", "codec_radius", "conv", "deconv", "res_blocks"]
 
 
 class ResBlock(nn.Module):
     """Residual block: convolution, ReLU, convolution, identity; no activation after the sum.
 
-    Source: Nah et al. (CVPR 2017), section 3.1 (kernel 5, 64 features).
+    Source: Nah et al. (CVPR 2017), section 3.1 (kernel 5, 64 features). With `gate`, the HMPCARB of Tang et al. (2022),
+    eq. (14)-(16): the gate weights the residual, never the identity.
 
     Args:
         width: number of features in and out.
         kernel_size: of both convolutions, odd.
+        negative_slope: of the activation; 0 is the ReLU, anything else a leaky one.
+        gate: applied to the residual before the sum, for instance a channel attention; it keeps the shape.
 
     Shape:
         (B, width, H, W) -> (B, width, H, W)
     """
 
-    def __init__(self, *, width: int, kernel_size: int = 5) -> None:
+    def __init__(self, *, width: int, kernel_size: int = 5, negative_slope: float = 0.0, gate: nn.Module | None = None) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(width, width, kernel_size, padding=kernel_size // 2)
-        self.act = nn.ReLU(inplace=True)
+        self.act = nn.LeakyReLU(negative_slope, inplace=True) if negative_slope else nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(width, width, kernel_size, padding=kernel_size // 2)
+        self.gate = gate
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(self.act(self.conv1(x)))
+        residual = self.conv2(self.act(self.conv1(x)))
+        return x + (residual if self.gate is None else self.gate(residual))
+
+
+def res_blocks(count: int, *, width: int, kernel_size: int = 5) -> nn.Sequential:
+    """A chain of `count` residual blocks."""
+    return nn.Sequential(*(ResBlock(width=width, kernel_size=kernel_size) for _ in range(count)))
+
+
+def conv(in_width: int, out_width: int, *, kernel_size: int, stride: int = 1, relu: bool = False) -> nn.Module:
+    """A convolution that keeps the size (or divides it by `stride`), followed by a ReLU if asked for."""
+    layer = nn.Conv2d(in_width, out_width, kernel_size, stride=stride, padding=kernel_size // 2)
+    return nn.Sequential(layer, nn.ReLU(inplace=True)) if relu else layer
+
+
+def deconv(in_width: int, out_width: int, *, relu: bool = False) -> nn.Module:
+    """A 4x4 transposed convolution that doubles the size, followed by a ReLU if asked for."""
+    layer = nn.ConvTranspose2d(in_width, out_width, 4, stride=2, padding=1)
+    return nn.Sequential(layer, nn.ReLU(inplace=True)) if relu else layer
+
+
+class Encoder(nn.Module):
+    """Stages of (convolution, residual blocks); the first at full resolution, each later one halves it.
+
+    Source: Tao et al. (CVPR 2018), section 3.2, whose encoder DMPHN, PSS-NSC and MSCNN took over with other sizes.
+
+    Args:
+        in_channels: of the input.
+        widths: features of each stage.
+        num_blocks: residual blocks a stage.
+        kernel_size: of every convolution.
+        relu: whether a ReLU follows the convolution that opens a stage.
+
+    Attributes:
+        stages: one module a stage, for networks that need the output of each.
+
+    Shape:
+        (B, in_channels, H, W) -> (B, widths[-1], H/2^(S-1), W/2^(S-1)) for S stages
+    """
+
+    def __init__(self, *, in_channels: int, widths: tuple[int, ...], num_blocks: int, kernel_size: int, relu: bool = False) -> None:
+        super().__init__()
+        inputs = (in_channels, *widths[:-1])
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                conv(inputs[i], widths[i], kernel_size=kernel_size, stride=2 if i else 1, relu=relu),
+                *(ResBlock(width=widths[i], kernel_size=kernel_size) for _ in range(num_blocks)),
+            )
+            for i in range(len(widths))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        for stage in self.stages:
+            x = stage(x)
+        return x
+
+
+class Decoder(nn.Module):
+    """The encoder's mirror: stages of (residual blocks, deconvolution); the last ends in a convolution to the picture.
+
+    Args:
+        out_channels: of the output.
+        widths: features of each stage, in the encoder's order: the decoder runs through them backwards.
+        num_blocks: residual blocks a stage.
+        kernel_size: of every convolution but the deconvolutions, which are 4x4 with stride 2.
+        relu: whether a ReLU follows a deconvolution; none follows the last convolution.
+
+    Attributes:
+        stages: one module a stage, coarsest first.
+
+    Shape:
+        (B, widths[-1], h, w) -> (B, out_channels, h*2^(S-1), w*2^(S-1)) for S stages
+    """
+
+    def __init__(self, *, out_channels: int, widths: tuple[int, ...], num_blocks: int, kernel_size: int, relu: bool = False) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                *(ResBlock(width=widths[i], kernel_size=kernel_size) for _ in range(num_blocks)),
+                deconv(widths[i], widths[i - 1], relu=relu) if i else conv(widths[0], out_channels, kernel_size=kernel_size),
+            )
+            for i in reversed(range(len(widths)))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        for stage in self.stages:
+            x = stage(x)
+        return x
+
+
+def codec_radius(*, stages: int, num_blocks: int, kernel_size: int) -> int:
+    """Pixels on each side that reach one output pixel of an encoder followed by its decoder.
+
+    A convolution of kernel 2p + 1 adds p positions of its resolution. Going down a level and up again adds p + 2 pixels
+    of the finer one: p + 1/2 for the strided convolution, whose centre is half a pixel off, and 3/2 for the 4x4
+    deconvolution.
+
+    Example:
+        >>> codec_radius(stages=3, num_blocks=3, kernel_size=3)
+        95
+    """
+    reach = kernel_size // 2
+    blocks = sum(4 * num_blocks * reach * 2**stage for stage in range(stages))
+    resampling = sum((reach + 2) * 2 ** (stage - 1) for stage in range(1, stages))
+    return 2 * reach + blocks + resampling
