@@ -1,0 +1,226 @@
+"""Losses: pure functions of what a network restored and of the truth, each returning one number.
+
+Every mean is over all elements: pictures of the batch, channels, rows and columns, so that a loss does not grow with
+the crop or the batch. Losses over scales take the list that `forward(..., all_scales=True)` gives and bring the truth
+to the size of each of its entries themselves. What autocast left in half precision is compared in float32.
+
+Adversarial losses take logits, the discriminator's output before its sigmoid.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from unblur.errors import ShapeError
+from unblur.layers.pyramid import area_halve, gaussian_halve
+
+__all__ = [
+    "adversarial_discriminator",
+    "adversarial_generator",
+    "charbonnier",
+    "edge",
+    "frequency",
+    "gradient_penalty",
+    "l1",
+    "mse",
+    "multiscale_content",
+    "multiscale_mse",
+    "wasserstein_critic",
+    "wasserstein_generator",
+]
+
+
+def mse(restored: Tensor, sharp: Tensor) -> Tensor:
+    """Mean squared error.
+
+    Raises:
+        ShapeError: if the shapes differ; so do all losses that compare two pictures.
+
+    Example:
+        >>> mse(torch.tensor([0.0, 1.0]), torch.tensor([0.0, 0.0]))
+        tensor(0.5000)
+    """
+    return _difference(restored, sharp).square().mean()
+
+
+def l1(restored: Tensor, sharp: Tensor) -> Tensor:
+    """Mean absolute error."""
+    return _difference(restored, sharp).abs().mean()
+
+
+def charbonnier(restored: Tensor, sharp: Tensor, *, epsilon: float = 1e-3) -> Tensor:
+    """Mean of sqrt(difference^2 + epsilon^2): the absolute error, smooth at zero, where it is epsilon.
+
+    Source: Charbonnier et al. (ICIP 1994); epsilon as in Lai et al. (CVPR 2017).
+    """
+    return (_difference(restored, sharp).square() + epsilon**2).sqrt().mean()
+
+
+def edge(restored: Tensor, sharp: Tensor) -> Tensor:
+    """Mean absolute difference of the Laplacians (sum of the four neighbours minus four times the pixel), inside.
+
+    Decided: the outermost pixels, which lack a neighbour, do not count.
+
+    Shape:
+        two of (..., H, W), H and W at least 3 -> ()
+
+    Raises:
+        ShapeError: if the shapes differ or a side is shorter than 3.
+    """
+    difference = _difference(restored, sharp)  # the Laplacian is linear
+    if min(difference.shape[-2:]) < 3:
+        raise ShapeError(f"the edge loss needs pictures of at least 3x3, got {tuple(difference.shape)}")
+    centre = difference[..., 1:-1, 1:-1]
+    vertical = difference[..., :-2, 1:-1] + difference[..., 2:, 1:-1]
+    horizontal = difference[..., 1:-1, :-2] + difference[..., 1:-1, 2:]
+    return (vertical + horizontal - 4 * centre).abs().mean()
+
+
+def frequency(restored: Tensor, sharp: Tensor) -> Tensor:
+    """Mean absolute difference of the real and imaginary parts of the two-dimensional Fourier transforms.
+
+    Source: Cho et al. (ICCV 2021), eq. (6).
+    Decided: the transform is orthonormal, so that the loss does not grow with the crop.
+
+    Shape:
+        two of (..., H, W) -> ()
+    """
+    spectrum = torch.fft.fft2(_difference(restored, sharp), norm="ortho")  # the transform is linear
+    return torch.view_as_real(spectrum).abs().mean()
+
+
+def multiscale_content(restored: Sequence[Tensor], sharp: Tensor, *, halve: Callable[[Tensor], Tensor] = gaussian_halve) -> Tensor:
+    """Multi-scale content loss: 1/(2K) * sum over k of 1/(c_k w_k h_k) * ||L_k - S_k||^2.
+
+    Source: Nah et al. (CVPR 2017), eq. (4); S_k is the Gaussian pyramid of the truth.
+    State normalisation: each scale is the mean over its own elements (and over the batch), so that all scales weigh the
+    same whatever their size; half of the mean over the scales.
+
+    Args:
+        restored: outputs of the scales, finest first.
+        sharp: the truth at the finest size.
+        halve: how the truth is brought to the next coarser size.
+
+    Shape:
+        restored: (B, C, H/2^i, W/2^i) each, equal sizes allowed; sharp (B, C, H, W) -> ()
+
+    Raises:
+        ShapeError: if an output is neither of the truth's size nor of one of its halvings.
+    """
+    return _over_scales(restored, sharp, halve) / (2 * len(restored))
+
+
+def multiscale_mse(restored: Sequence[Tensor], sharp: Tensor, *, halve: Callable[[Tensor], Tensor] = area_halve) -> Tensor:
+    """Multi-scale mean squared error: sum over i of 1/N_i * ||S_i - GT_i||^2.
+
+    Source: Tang et al. (2022), eq. (17); the same as Tao et al. (CVPR 2018), eq. (6), with unit weights.
+    Decided: N_i counts the elements of scale i, channels included.
+
+    Args:
+        restored: outputs of the scales, finest first.
+        sharp: the truth at the finest size.
+        halve: how the truth is brought to the next coarser size.
+
+    Shape:
+        restored: (B, C, H/2^i, W/2^i) each, equal sizes allowed; sharp (B, C, H, W) -> ()
+
+    Raises:
+        ShapeError: if an output is neither of the truth's size nor of one of its halvings.
+    """
+    return _over_scales(restored, sharp, halve)
+
+
+def adversarial_discriminator(sharp_logits: Tensor, restored_logits: Tensor) -> Tensor:
+    """What the discriminator minimises: -E[log D(S)] - E[log(1 - D(G(B)))].
+
+    Source: Nah et al. (CVPR 2017), eq. (5), whose maximum over D is sought.
+
+    Example:
+        >>> adversarial_discriminator(torch.zeros(1), torch.zeros(1))  # undecided: 2 log 2
+        tensor(1.3863)
+    """
+    return softplus(-_at_least_float32(sharp_logits)).mean() + softplus(_at_least_float32(restored_logits)).mean()
+
+
+def adversarial_generator(restored_logits: Tensor, *, saturating: bool = True) -> Tensor:
+    """What the generator minimises: E[log(1 - D(G(B)))]; the term of eq. (5) that depends on it.
+
+    Source: Nah et al. (CVPR 2017), eq. (5), weighted by 1e-4 in eq. (6).
+
+    Args:
+        restored_logits: the discriminator's output for restored pictures.
+        saturating: true for the source's form; false for -E[log D(G(B))] (Goodfellow et al., 2014), whose gradient does not
+            vanish while the discriminator is sure.
+    """
+    logits = _at_least_float32(restored_logits)
+    return -softplus(logits).mean() if saturating else softplus(-logits).mean()
+
+
+def wasserstein_critic(sharp_scores: Tensor, restored_scores: Tensor) -> Tensor:
+    """What a critic minimises, apart from `gradient_penalty`: E[D(G(B))] - E[D(S)].
+
+    Source: Arjovsky et al. (2017), as Kupyn et al. (CVPR 2018), section 4.1, use it.
+    """
+    return _at_least_float32(restored_scores).mean() - _at_least_float32(sharp_scores).mean()
+
+
+def wasserstein_generator(restored_scores: Tensor) -> Tensor:
+    """What the generator minimises against a critic: -E[D(G(B))].
+
+    Source: Kupyn et al. (CVPR 2018), eq. (3).
+    """
+    return -_at_least_float32(restored_scores).mean()
+
+
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor], sharp: Tensor, restored: Tensor, *, generator: torch.Generator, weight: float = 10.0
+) -> Tensor:
+    """Penalty on a critic whose gradient between the sharp and the restored pictures is not of length 1.
+
+    Source: Gulrajani et al. (NeurIPS 2017), eq. (3).
+
+    Args:
+        critic: gives scores for a batch of pictures, of any shape after the batch; those of one picture are averaged.
+        sharp: true pictures.
+        restored: restored pictures; no gradient reaches them.
+        generator: draws, for each picture, the place between the two; a CPU generator serves every device.
+        weight: the source's lambda.
+
+    Shape:
+        sharp, restored (B, C, H, W) -> ()
+    """
+    _check_same(restored, sharp)
+    share = torch.rand((sharp.shape[0], 1, 1, 1), generator=generator, device=generator.device).to(sharp)
+    between = torch.lerp(restored.detach(), sharp.detach(), share).requires_grad_()
+    scores = critic(between).reshape(len(sharp), -1).mean(dim=1).sum()  # the gradient of the sum keeps the pictures apart
+    (gradient,) = torch.autograd.grad(scores, between, create_graph=True)
+    length = _at_least_float32(gradient).flatten(1).norm(dim=1)
+    return weight * (length - 1).square().mean()
+
+
+def _over_scales(restored: Sequence[Tensor], sharp: Tensor, halve: Callable[[Tensor], Tensor]) -> Tensor:
+    if not restored:
+        raise ShapeError("restored holds no scale; call the network with all_scales=True")
+    sharp = _at_least_float32(sharp)
+    total = sharp.new_zeros(())
+    for image in restored:
+        while sharp.shape[-1] > image.shape[-1]:
+            sharp = halve(sharp)
+        total = total + mse(image, sharp)
+    return total
+
+
+def _difference(restored: Tensor, sharp: Tensor) -> Tensor:
+    _check_same(restored, sharp)
+    return _at_least_float32(restored) - _at_least_float32(sharp)
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def _check_same(restored: Tensor, sharp: Tensor) -> None:
+    if restored.shape != sharp.shape:
+        raise ShapeError(f"restored and sharp must have the same shape, got {tuple(restored.shape)} and {tuple(sharp.shape)}")

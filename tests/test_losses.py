@@ -1,0 +1,190 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unblur import losses
+from unblur.errors import ShapeError
+from unblur.layers.pyramid import area_halve, gaussian_halve
+
+PAIRED = [losses.mse, losses.l1, losses.charbonnier, losses.edge, losses.frequency]
+
+
+def pictures(*shape, seed=0):
+    return torch.rand(2, *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("loss", PAIRED)
+def test_equal_pictures_lose_nothing_and_order_does_not_matter(loss):
+    one, other = pictures(2, 3, 6, 8)
+    assert loss(one, one).item() == pytest.approx(1e-3 if loss is losses.charbonnier else 0)
+    assert loss(one, other) > 1e-2
+    torch.testing.assert_close(loss(one, other), loss(other, one))
+
+
+@pytest.mark.parametrize("loss", PAIRED)
+def test_does_not_grow_with_the_batch(loss):
+    one, other = pictures(1, 3, 6, 8)
+    torch.testing.assert_close(loss(one.repeat(3, 1, 1, 1), other.repeat(3, 1, 1, 1)), loss(one, other))
+
+
+@pytest.mark.parametrize("loss", PAIRED)
+def test_gradient_is_finite_where_the_pictures_agree(loss):
+    image = torch.rand(1, 3, 4, 4, requires_grad=True)
+    loss(image, image.detach()).backward()
+    assert image.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("loss", PAIRED)
+def test_half_precision_is_compared_in_float32(loss):
+    one, other = pictures(1, 3, 4, 4)
+    value = loss(one.bfloat16(), other.float())
+    assert value.dtype == torch.float32
+    torch.testing.assert_close(value, loss(one.bfloat16().double(), other).float(), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("loss", PAIRED)
+def test_shapes_must_agree(loss):
+    with pytest.raises(ShapeError, match="same shape"):
+        loss(torch.rand(1, 3, 4, 4), torch.rand(1, 1, 4, 4))
+
+
+def test_by_hand():
+    restored, sharp = torch.tensor([1.0, 3.0]), torch.tensor([0.0, 0.0])
+    assert losses.mse(restored, sharp) == 5
+    assert losses.l1(restored, sharp) == 2
+    assert losses.charbonnier(restored, sharp, epsilon=math.sqrt(7)).item() == pytest.approx((math.sqrt(8) + 4) / 2)
+
+
+def test_edge_by_hand():
+    """A dot of 1 in 3x3: the one inner Laplacian is -4. A ramp has none."""
+    dot = torch.zeros(1, 1, 3, 3)
+    dot[..., 1, 1] = 1
+    assert losses.edge(dot, torch.zeros_like(dot)) == 4
+    corner = dot.roll((1, 1), (2, 3))
+    assert losses.edge(corner, torch.zeros_like(dot)) == 0
+    ramp = torch.arange(5.0).expand(1, 1, 5, 5)
+    assert losses.edge(ramp, torch.zeros_like(ramp)) == 0
+    assert losses.edge(ramp.square(), torch.zeros_like(ramp)) == 2
+    with pytest.raises(ShapeError, match="3x3"):
+        losses.edge(torch.zeros(1, 1, 2, 5), torch.zeros(1, 1, 2, 5))
+
+
+def test_frequency_by_hand():
+    """A constant of 1 in 2x2: only the mean's coefficient, 4 / sqrt(4) = 2; mean over 4 real and 4 imaginary parts."""
+    constant = torch.ones(1, 1, 2, 2)
+    assert losses.frequency(constant, torch.zeros_like(constant)).item() == pytest.approx(2 / 8)
+    """A dot of 1: every coefficient is 1 / 2 and real."""
+    dot = torch.zeros(1, 1, 2, 2)
+    dot[..., 0, 0] = 1
+    assert losses.frequency(dot, torch.zeros_like(dot)).item() == pytest.approx(4 * 0.5 / 8)
+
+
+# --- over scales -----------------------------------------------------------------------------------------------------
+
+
+def test_content_by_hand():
+    """K = 2, differences 2 and 3 everywhere: (4 + 9) / (2 * 2). Sizes and channels do not matter."""
+    restored = [torch.full((1, 3, 8, 8), 2.0), torch.full((1, 3, 4, 4), 3.0)]
+    assert losses.multiscale_content(restored, torch.zeros(1, 3, 8, 8)).item() == pytest.approx(13 / 4)
+    assert losses.multiscale_mse(restored, torch.zeros(1, 3, 8, 8)).item() == pytest.approx(13)
+
+
+@pytest.mark.parametrize(("loss", "halve"), [(losses.multiscale_content, gaussian_halve), (losses.multiscale_mse, area_halve)])
+def test_the_truth_is_brought_to_each_scale(loss, halve):
+    sharp = torch.rand(1, 3, 8, 8)
+    truths = [sharp, halve(sharp), halve(halve(sharp))]
+    assert loss(truths, sharp).item() == pytest.approx(0, abs=1e-12)
+    other = {gaussian_halve: area_halve, area_halve: gaussian_halve}[halve]
+    assert loss(truths, sharp, halve=other) > 1e-5
+
+
+def test_outputs_of_equal_size_meet_the_same_truth():
+    sharp = torch.rand(1, 3, 8, 8)
+    assert losses.multiscale_mse([sharp, sharp + 1], sharp).item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("loss", [losses.multiscale_content, losses.multiscale_mse])
+def test_scales_that_do_not_fit_are_refused(loss):
+    sharp = torch.rand(1, 3, 8, 8)
+    for restored in ([], [torch.rand(1, 3, 3, 3)], [torch.rand(1, 3, 16, 16)], [torch.rand(1, 3, 4, 4), sharp]):
+        with pytest.raises(ShapeError):
+            loss(restored, sharp)
+
+
+# --- adversarial -----------------------------------------------------------------------------------------------------
+
+
+@given(st.floats(-8, 8), st.floats(-8, 8))
+def test_logits_give_the_logarithms_of_the_paper(real, fake):
+    d_real, d_fake = (1 / (1 + math.exp(-x)) for x in (real, fake))
+    sharp, restored = torch.tensor([[real]], dtype=torch.float64), torch.tensor([[fake]], dtype=torch.float64)
+    expected = -math.log(d_real) - math.log(1 - d_fake)
+    assert losses.adversarial_discriminator(sharp, restored).item() == pytest.approx(expected, rel=1e-6)
+    assert losses.adversarial_generator(restored).item() == pytest.approx(math.log(1 - d_fake), rel=1e-6)
+    assert losses.adversarial_generator(restored, saturating=False).item() == pytest.approx(-math.log(d_fake), rel=1e-6)
+
+
+def test_sure_discriminators_stay_finite():
+    logits = torch.tensor([[1e4], [-1e4]])
+    assert losses.adversarial_discriminator(-logits, logits).isfinite()
+    assert losses.adversarial_generator(logits).isfinite()
+
+
+def test_both_generator_losses_fall_as_the_picture_looks_sharper():
+    for saturating in (True, False):
+        low, high = (losses.adversarial_generator(torch.tensor([x]), saturating=saturating) for x in (-1.0, 1.0))
+        assert high < low
+
+
+def test_wasserstein_by_hand():
+    sharp, restored = torch.tensor([1.0, 3.0]), torch.tensor([5.0, 9.0])
+    assert losses.wasserstein_critic(sharp, restored) == 5
+    assert losses.wasserstein_generator(restored) == -7
+
+
+def penalty(critic, *, weight=10.0, seed=0, sharp=None, restored=None):
+    sharp = torch.ones(2, 3, 2, 2) if sharp is None else sharp
+    restored = torch.zeros(2, 3, 2, 2) if restored is None else restored
+    return losses.gradient_penalty(critic, sharp, restored, generator=torch.Generator().manual_seed(seed), weight=weight)
+
+
+def test_gradient_penalty_by_hand():
+    """A critic a * sum(x) over 12 elements has a gradient of length a * sqrt(12)."""
+    for a, weight in ((1 / math.sqrt(12), 10.0), (0.5, 10.0), (0.5, 3.0)):
+        expected = weight * (a * math.sqrt(12) - 1) ** 2
+        assert penalty(lambda x, a=a: a * x.sum(dim=(1, 2, 3)), weight=weight).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_gradient_penalty_averages_the_scores_of_a_picture():
+    by_patch = penalty(lambda x: torch.stack([x, 3 * x], dim=1) / 2)
+    whole = penalty(lambda x: x.mean(dim=(1, 2, 3)))
+    assert by_patch.item() == pytest.approx(whole.item(), abs=1e-6)
+
+
+def test_gradient_penalty_looks_between_the_pictures_where_the_generator_says():
+    seen = []
+
+    def critic(x):
+        seen.append(x)
+        return x.square().sum(dim=(1, 2, 3))
+
+    values = [penalty(critic, seed=seed).item() for seed in (0, 0, 1)]
+    assert values[0] == values[1] != values[2]
+    shares = seen[0].flatten(1)
+    assert (shares > 0).all()
+    assert (shares < 1).all()
+    assert torch.equal(shares, shares[:, :1].expand_as(shares))  # one place a picture
+    assert shares[0, 0] != shares[1, 0]
+
+
+def test_gradient_penalty_trains_the_critic_only():
+    factor = torch.tensor(0.5, requires_grad=True)
+    restored = torch.zeros(2, 3, 2, 2, requires_grad=True)
+    penalty(lambda x: factor * x.square().sum(dim=(1, 2, 3)), restored=restored).backward()
+    assert factor.grad.abs() > 0
+    assert restored.grad is None
+    with pytest.raises(ShapeError):
+        penalty(lambda x: x, restored=torch.zeros(1, 3, 2, 2))
