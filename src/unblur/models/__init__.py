@@ -1,1 +1,72 @@
-"""Networks by name. `create` is the one factory; nothing is registered by import."""
+"""Networks by name. `create` is the one factory; nothing is registered by import.
+
+Importing this package loads no torch: a network's module is loaded when it is created.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from unblur.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from unblur.models.base import Net
+
+__all__ = ["create", "names"]
+
+NETWORKS = {
+    "deblurgan": "unblur.models.deblurgan:DeblurGAN",
+    "deepdeblur": "unblur.models.deepdeblur:DeepDeblur",
+    "dmphn": "unblur.models.dmphn:DMPHN",
+    "mscnn": "unblur.models.mscnn:MSCNN",
+    "pssnsc": "unblur.models.pssnsc:PSSNSC",
+    "srn": "unblur.models.srn:SRN",
+    "swift": "unblur.models.swift:Swift",
+}
+"""Where each network is; the name is that of its recipe and of `--model`."""
+
+
+def names() -> list[str]:
+    """Names that `create` takes, sorted."""
+    return sorted(NETWORKS)
+
+
+def create(name: str, **constructor_arguments: object) -> Net:
+    """Build a network with random weights.
+
+    Args:
+        name: one of `names()`.
+        **constructor_arguments: handed to the network's constructor; what is left out keeps the network's default.
+
+    Returns:
+        The network, in training mode, on torch's default device.
+
+    Raises:
+        InputError: if there is no such network, or it has no such argument; the message names the nearest.
+
+    Example:
+        >>> create("deepdeblur", num_scales=1, width=8, num_blocks=1).size_multiple
+        1
+    """
+    if name not in NETWORKS:
+        raise InputError(f"there is no network {name!r}; {_nearest(name, names())}")
+    module, _, attribute = NETWORKS[name].partition(":")
+    constructor = getattr(importlib.import_module(module), attribute)
+    known = inspect.signature(constructor).parameters
+    for argument in constructor_arguments:
+        if argument not in known:
+            raise InputError(f"network {name!r} has no argument {argument!r}; {_nearest(argument, known)}")
+    net: Net = constructor(**constructor_arguments)
+    return net
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    known = sorted(known)
+    near = get_close_matches(word, known, n=1, cutoff=0.5)
+    listing = f"choose one of {', '.join(known)}" if known else "it takes none"
+    return f"did you mean {near[0]!r}? ({listing})" if near else listing

@@ -1,0 +1,192 @@
+"""What every network that `names()` lists must hold; a new network joins by being listed."""
+
+import inspect
+import itertools
+import math
+
+import pytest
+import torch
+
+from unblur.errors import ShapeError
+from unblur.models import create, names
+
+SMALL = {
+    "deblurgan": {"width": 4, "num_blocks": 1},
+    "deepdeblur": {"width": 4, "num_blocks": 1},
+    "dmphn": {"widths": (4, 6, 8), "num_blocks": 1, "num_levels": 3, "num_stacks": 2},
+    "mscnn": {"widths": (4, 6, 8), "num_blocks": 1, "num_codecs": 2},
+    "pssnsc": {"widths": (4, 6, 8), "num_blocks": 1},
+    "srn": {"widths": (4, 6, 8), "num_blocks": 1, "kernel_size": 3},
+    "swift": {"widths": (8, 12), "blocks": (1, 1)},
+}
+"""Arguments that make a network small; one that is not listed is tested at its default size."""
+
+LOCAL = {
+    "deepdeblur": {"num_scales": 2},
+    "mscnn": {"attention": False, "num_codecs": 1, "num_scales": 2},
+    "pssnsc": {"num_scales": 2},
+    "srn": {"num_scales": 2},
+}
+"""Further arguments under which `receptive_radius` is small enough, and exact, to be measured."""
+
+
+def build(name, **arguments):
+    torch.manual_seed(0)
+    return create(name, **{**SMALL.get(name, {}), **arguments})
+
+
+def picture(net, height, width, *, batch=1):
+    shape = (batch, 3, height, width) if net.num_frames == 1 else (batch, net.num_frames, 3, height, width)
+    return torch.rand(shape, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_parameter_gets_a_finite_gradient(name):
+    net = build(name)
+    side = 2 * net.size_multiple
+    loss = sum(image.square().mean() for image in net(picture(net, side, side), all_scales=True))
+    loss.backward()
+    for parameter_name, parameter in net.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert parameter.grad.isfinite().all(), parameter_name
+
+
+@pytest.mark.parametrize("name", names())
+def test_finest_output_comes_first_and_has_the_input_size(name):
+    net = build(name).eval()
+    blurry = picture(net, net.size_multiple, 3 * net.size_multiple)
+    with torch.no_grad():
+        restored, scales = net(blurry), net(blurry, all_scales=True)
+    assert restored.shape == (1, 3, *blurry.shape[-2:])
+    torch.testing.assert_close(scales[0], restored, rtol=0, atol=0)
+    sizes = [scale.shape[-1] for scale in scales]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize("name", names())
+def test_takes_odd_multiples_and_refuses_other_sizes(name):
+    net = build(name).eval()
+    multiple = net.size_multiple
+    with torch.no_grad():
+        for height, width in itertools.product((multiple, 3 * multiple), (multiple, 5 * multiple)):
+            assert net(picture(net, height, width)).isfinite().all()
+    if multiple > 1:
+        for height, width in ((multiple + 1, multiple), (multiple, 3 * multiple - 1), (multiple // 2, multiple)):
+            with pytest.raises(ShapeError, match="multiple"):
+                net(picture(net, height, width))
+
+
+@pytest.mark.parametrize("name", names())
+def test_refuses_other_dimensions(name):
+    net = build(name)
+    blurry = picture(net, net.size_multiple, net.size_multiple)
+    for wrong in (blurry[0], torch.cat([blurry, blurry], dim=-3), blurry[..., :0]):
+        with pytest.raises(ShapeError):
+            net(wrong)
+
+
+@pytest.mark.parametrize("name", names())
+def test_pictures_of_a_batch_do_not_touch_each_other(name):
+    net = build(name).eval()
+    blurry = picture(net, 2 * net.size_multiple, 2 * net.size_multiple, batch=2)
+    with torch.no_grad():
+        together = net(blurry)
+        alone = torch.cat([net(one[None]) for one in blurry])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", names())
+def test_runs_under_autocast(name):
+    net = build(name).eval()
+    blurry = picture(net, 2 * net.size_multiple, 2 * net.size_multiple)
+    with torch.no_grad():
+        exact = net(blurry)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            rounded = net(blurry)
+    assert rounded.isfinite().all()
+    torch.testing.assert_close(rounded.float(), exact, rtol=0, atol=0.1)
+
+
+def is_local(name):
+    net = build(name, **LOCAL.get(name, {}))
+    return net.num_frames == 1 and not getattr(net, "global_context", False)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if is_local(name)])
+def test_receptive_radius_covers_what_reaches_a_pixel(name):
+    """All weights positive and all activations alive, so that no path is missed."""
+    net = build(name, **LOCAL.get(name, {})).eval()
+    measured = reach(net, margin=net.size_multiple)
+    assert measured <= net.receptive_radius
+    assert measured >= 0.8 * net.receptive_radius
+
+
+def alive(net):
+    net = net.double()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.fill_(1.0 / max(parameter[0].numel(), 1))
+    return net
+
+
+def reach(net, *, margin):
+    """Columns between an output pixel and the farthest input pixel that changes it, the worst of some pixels."""
+    multiple = net.size_multiple
+    half = -(-(net.receptive_radius + margin) // multiple) * multiple
+    blurry = torch.ones(1, 3, multiple, 2 * half, dtype=torch.float64, requires_grad=True)
+    row = alive(net)(blurry)[0, :, 0].sum(dim=0)
+    worst = 0
+    for column in range(half, half + multiple):
+        (gradient,) = torch.autograd.grad(row[column], blurry, retain_graph=True)
+        columns = gradient.abs().sum(dim=(0, 1, 2)).nonzero()
+        worst = max(worst, int((columns - column).abs().max()))
+    return worst
+
+
+# --- constructor arguments -------------------------------------------------------------------------------------------
+
+
+def arguments_of(name):
+    return [(name, argument) for argument in inspect.signature(type(create(name, **SMALL.get(name, {})))).parameters]
+
+
+def other_values(value):
+    match value:
+        case bool():
+            return [not value]
+        case int():
+            return [value + 2, value + 1, 1]
+        case float():
+            return [value / 2 + 0.1]
+        case tuple():
+            return [(2 * value[0], *value[1:]), (*value, value[-1])]
+        case str():
+            return ["all", "none"]
+    return []
+
+
+@pytest.mark.parametrize(("name", "argument"), [pair for name in names() for pair in arguments_of(name)])
+def test_every_argument_changes_the_network(name, argument):
+    """Different parameters, or from the same parameters a different output in training mode (where dropout acts)."""
+    before = SMALL.get(name, {}).get(argument, inspect.signature(type(build(name))).parameters[argument].default)
+    for value in other_values(before):
+        try:
+            changed = build(name, **{argument: value})
+        except ValueError:
+            continue
+        assert differ(build(name), changed)
+        return
+    pytest.fail(f"no second value known for {name}({argument}={before!r}); add one to other_values")
+
+
+def differ(one, other):
+    shapes = [{key: tuple(tensor.shape) for key, tensor in net.state_dict().items()} for net in (one, other)]
+    if shapes[0] != shapes[1]:
+        return True
+    side = math.lcm(one.size_multiple, other.size_multiple)
+    outputs = []
+    for net in (one, other):
+        torch.manual_seed(0)
+        with torch.no_grad():
+            outputs.append(net(picture(net, 2 * side, side)))
+    return not torch.equal(*outputs)

@@ -1,0 +1,47 @@
+"""Parameter counts against the papers, on the meta device: nothing is allocated."""
+
+import pytest
+import torch
+
+from unblur.models import create
+from unblur.models.deblurgan import DeblurGANCritic
+from unblur.models.deepdeblur import DeepDeblurDiscriminator
+
+
+def millions(net):
+    return sum(parameter.numel() for parameter in net.parameters()) / 1e6
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("deepdeblur", {}, 11.7),
+        ("mscnn", {}, 8.50),
+        ("mscnn", {"attention": False}, 7.75),
+        ("srn", {}, 8.1),
+        ("srn", {"lstm_kernel_size": 5}, 10.2),
+        ("srn", {"recurrent": False}, 6.9),
+        ("srn", {"shared_scales": False}, 24.2),
+        ("dmphn", {}, 7.2),
+        ("dmphn", {"num_levels": 3}, 5.42),
+        ("dmphn", {"num_levels": 3, "num_stacks": 4}, 21.7),
+        ("deblurgan", {}, 11.4),
+        ("pssnsc", {}, 3.88),
+    ],
+)
+def test_as_published(name, arguments, expected):
+    with torch.device("meta"):
+        net = create(name, **arguments)
+    assert millions(net) == pytest.approx(expected, abs=0.06 if expected > 8.6 else 0.045)
+
+
+def test_deepdeblur_has_forty_convolutions_a_level():
+    with torch.device("meta"):
+        net = create("deepdeblur")
+    assert sum(isinstance(module, torch.nn.Conv2d) for module in net.modules()) == 120
+
+
+def test_critics():
+    with torch.device("meta"):
+        assert millions(DeepDeblurDiscriminator()) == pytest.approx(10.70, abs=0.005)
+        assert millions(DeblurGANCritic()) == pytest.approx(2.76, abs=0.005)
