@@ -81,7 +81,7 @@ def edge(restored: Tensor, sharp: Tensor) -> Tensor:
 def frequency(restored: Tensor, sharp: Tensor) -> Tensor:
     """Mean absolute difference of the real and imaginary parts of the two-dimensional Fourier transforms.
 
-    Source: Cho et al. (ICCV 2021), eq. (6).
+    Source: Cho et al. (ICCV 2021), the multi-scale frequency reconstruction loss, at one scale.
     Decided: the transform is orthonormal, so that the loss does not grow with the crop.
 
     Shape:
@@ -115,7 +115,7 @@ def multiscale_content(restored: Sequence[Tensor], sharp: Tensor, *, halve: Call
 def multiscale_mse(restored: Sequence[Tensor], sharp: Tensor, *, halve: Callable[[Tensor], Tensor] = area_halve) -> Tensor:
     """Multi-scale mean squared error: sum over i of 1/N_i * ||S_i - GT_i||^2.
 
-    Source: Tang et al. (2022), eq. (17); the same as Tao et al. (CVPR 2018), eq. (6), with unit weights.
+    Source: Tang et al. (2022), eq. (17); the same as Tao et al. (CVPR 2018) with unit weights.
     Decided: N_i counts the elements of scale i, channels included.
 
     Args:
@@ -161,7 +161,7 @@ def adversarial_generator(restored_logits: Tensor, *, saturating: bool = True) -
 def wasserstein_critic(sharp_scores: Tensor, restored_scores: Tensor) -> Tensor:
     """What a critic minimises, apart from `gradient_penalty`: E[D(G(B))] - E[D(S)].
 
-    Source: Arjovsky et al. (2017), as Kupyn et al. (CVPR 2018), section 4.1, use it.
+    Source: Arjovsky et al. (2017), as Kupyn et al. (CVPR 2018) use it.
     """
     return _at_least_float32(restored_scores).mean() - _at_least_float32(sharp_scores).mean()
 
@@ -169,7 +169,7 @@ def wasserstein_critic(sharp_scores: Tensor, restored_scores: Tensor) -> Tensor:
 def wasserstein_generator(restored_scores: Tensor) -> Tensor:
     """What the generator minimises against a critic: -E[D(G(B))].
 
-    Source: Kupyn et al. (CVPR 2018), eq. (3).
+    Source: Kupyn et al. (CVPR 2018).
     """
     return -_at_least_float32(restored_scores).mean()
 

@@ -53,7 +53,7 @@ def deconv(in_width: int, out_width: int, *, relu: bool = False) -> nn.Module:
 class Encoder(nn.Module):
     """Stages of (convolution, residual blocks); the first at full resolution, each later one halves it.
 
-    Source: Tao et al. (CVPR 2018), section 3.2, whose encoder DMPHN, PSS-NSC and MSCNN took over with other sizes.
+    Source: Tao et al. (CVPR 2018), whose encoder DMPHN, PSS-NSC and MSCNN took over with other sizes.
 
     Args:
         in_channels: of the input.

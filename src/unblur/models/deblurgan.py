@@ -7,8 +7,7 @@ Networks", CVPR 2018.
        │   64       128        256         256           128          64          3           │
        └──────────────────────────────────────────────────────────────────────────────────────┘
 
-11.38 M parameters in the generator, 2.76 M in the critic. Published on GoPro (test): 28.7 dB / 0.958 by the paper's
-own protocol; re-measured by Tang et al. (2022) as 27.02 / 0.8973.
+11.37 M parameters in the generator, 2.76 M in the critic. On GoPro (test) Tang et al. (2022) measured 27.02 dB / 0.8973.
 
 Its content loss compares features of a VGG network trained on ImageNet; the project ships no such weights, so recipes
 use the losses of `unblur.losses` in its place.
@@ -31,7 +30,7 @@ STRIDE = 4
 class DeblurGAN(Net):
     """A residual network between two strided convolutions and two deconvolutions, which corrects its input.
 
-    Source: section 4.2 and figure 3. Instance normalisation and ReLU after every convolution but the last; dropout after
+    Source: the paper's section on network architecture. Instance normalisation and ReLU after every convolution but the last; dropout after
     the first convolution of a block.
     Decided: dropout acts in training only; borders are reflected except at the strided convolutions, as in the style
     transfer network that the source takes over; the range inside is [-1, 1]; the sum is not clamped, as with every network
@@ -86,7 +85,7 @@ class DeblurGAN(Net):
 class DeblurGANCritic(nn.Module):
     """Scores overlapping patches of a picture: the PatchGAN of 70x70 pixels, without a sigmoid, for WGAN-GP.
 
-    Source: section 4.2, which names the PatchGAN of Isola et al. (CVPR 2017): 4x4 convolutions, three of stride 2, then two
+    Source: as the generator; the paper names the PatchGAN of Isola et al. (CVPR 2017): 4x4 convolutions, three of stride 2, then two
     of stride 1; instance normalisation and leaky ReLU of slope 0.2 between.
     Decided: as there, none of the normalisation after the first convolution.
 

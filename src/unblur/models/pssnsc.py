@@ -3,17 +3,16 @@
 Source: Gao, Tao, Shen, Jia, "Dynamic Scene Deblurring with Parameter Selective Sharing and Nested Skip Connections",
 CVPR 2019.
 
-    B_i ───────┬─────────────────────────────────────────────────────────────────────┐
-    ↑L_{i+1} ─ ⊕ ─ conv ─ T1 ─┬─ conv ─ T2 ─┬─ conv ─ T3 ─ T4 ─ deconv + T5 ─ deconv + T6 ─ conv ─ + ─ L_i
-                              │             └──────────────────────────┘              │
-                              └───────────────────────────────────────────────────────┘
+    B_i ───────┬──────────────────────────────────────────────────────────────────────────────────────────┐
+    ↑L_{i+1} ─ ⊕ ─ conv ─ T1 ─┬─ conv ─ T2 ─┬─ conv ─ T3 ─ T4 ─ deconv ─ + ─ T5 ─ deconv ─ + ─ T6 ─ conv ─ + ─ L_i
+                              │             └────────────────────────────┘                 │
+                              └────────────────────────────────────────────────────────────┘
     conv, deconv: each scale has its own (they extract features of that scale)
     T: two modules of four nested residual blocks; all scales share them (they transform features)
 
-3.88 M parameters. The 11.6 M that Tang et al. (2022) quote could not be reproduced from any reading of the source:
-sharing everything gives 3.36 M, sharing nothing 10.08 M, and not reusing a module within a stage 6.98 M, 6.46 M and
-19.39 M. 11.6 is near the size in MB of the 2.8-2.9 M parameters that other papers quote. Published on GoPro (test):
-30.92 dB / 0.9421, re-measured by Tang et al. as 30.96 / 0.9421.
+3.88 M parameters. Tang et al. (2022) quote 11.6 M, which no reading of the source gives: sharing everything makes 3.36 M,
+sharing nothing 10.08 M, and without the reuse of a module these are 6.98 M, 6.46 M and 19.38 M. On GoPro (test) they
+measured 30.96 dB / 0.9421.
 """
 
 from typing import Literal, overload
@@ -34,7 +33,7 @@ KERNEL = 3
 class PSSNSC(Net):
     """An encoder-decoder at every scale, coarse to fine, that shares with the other scales what should be the same.
 
-    Source: section 3.2 for the sharing, 3.3 for the nested skips: y = x + n_1 + ... + n_m, where block i computes
+    Source: the paper's section 3. Nested skips: y = x + n_1 + ... + n_m, where block i computes
     n_i from x + n_1 + ... + n_{i-1}. Written so, that is a chain of residual blocks, and it is built as one.
     Decided: all three colours go through together; the gradient passes from scale to scale; bilinear resizing.
 

@@ -29,8 +29,7 @@ __all__ = ["SRN"]
 class SRN(Net):
     """One encoder-decoder that runs from the coarsest scale to the finest and remembers what it saw.
 
-    Source: section 3, eq. (1), (4), (5) and figure 3; the variants without recurrence and without sharing are those of
-    section 4.2.
+    Source: section 3; the variants without recurrence and without sharing are those that the paper compares.
     Decided: a ReLU follows the strided convolutions and the deconvolutions; a scale puts out the picture itself;
     pictures and states are resized bilinearly; pictures stay in [0, 1], not centred, as the source names no other range.
 
@@ -89,7 +88,7 @@ class SRN(Net):
             coarser = double(restored[0]) if restored else levels[i]
             state = (double(state[0]), double(state[1])) if state else None
             scale = self.scales[i if len(self.scales) > 1 else 0]
-            image, state = scale(torch.cat([levels[i], coarser], dim=1), state)  # (1); (B, 3, H/2^i, W/2^i)
+            image, state = scale(torch.cat([levels[i], coarser], dim=1), state)  # (B, 3, H/2^i, W/2^i)
             restored.insert(0, image)
         return restored if all_scales else restored[0]
 
@@ -106,12 +105,12 @@ class _Scale(nn.Module):
     def forward(self, x: Tensor, state: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         skips: list[Tensor | None] = []
         for stage in self.encoder.stages:
-            x = stage(x)  # (B, widths[s], H/2^s, W/2^s); (4)
+            x = stage(x)  # (B, widths[s], H/2^s, W/2^s)
             skips.append(x)
         if self.memory is not None:
             state = self.memory(x, state)
             x = state[0]
         skips[-1] = None  # the last features reach the decoder through the memory only
         for stage, skip in zip(self.decoder.stages, reversed(skips), strict=True):
-            x = stage(x if skip is None else x + skip)  # (5)
+            x = stage(x if skip is None else x + skip)
         return x, state
