@@ -1,0 +1,92 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from unblur.synth.stills import StillsBlur, draw_pair
+
+PLAIN = StillsBlur(sharp_share=0, object_share=0, noise_share=0, jpeg_share=0)
+
+
+@pytest.fixture(scope="module")
+def photos() -> list[np.ndarray]:
+    generator = np.random.default_rng(0)
+    coarse = generator.integers(0, 256, (3, 30, 40, 3), np.uint8)
+    return [np.kron(picture, np.ones((4, 4, 1), np.uint8)) for picture in coarse]
+
+
+def draw(photos, seed=0, size=64, blur=PLAIN):
+    return draw_pair(np.random.default_rng(seed), photos, size=size, blur=blur)
+
+
+def error(pair) -> float:
+    return float(np.abs(pair.blurry.astype(int) - pair.sharp).mean())
+
+
+def test_shapes_and_types(photos):
+    pair = draw(photos, blur=StillsBlur())
+    assert pair.blurry.shape == pair.sharp.shape == (64, 64, 3)
+    assert pair.blurry.dtype == pair.sharp.dtype == np.uint8
+    assert pair.spread.shape == (16, 16, 3)
+
+
+def test_same_seed_same_bytes(photos):
+    first, second, other = draw(photos, 5, blur=StillsBlur()), draw(photos, 5, blur=StillsBlur()), draw(photos, 6, blur=StillsBlur())
+    assert all(np.array_equal(getattr(first, name), getattr(second, name)) for name in ("blurry", "sharp", "spread"))
+    assert not np.array_equal(first.blurry, other.blurry)
+
+
+def test_longer_paths_blur_more(photos):
+    short, long = (dataclasses.replace(PLAIN, length=length) for length in ((1.0, 1.2), (20.0, 22.0)))
+    assert np.mean([error(draw(photos, seed, blur=short)) for seed in range(6)]) < 0.5 * np.mean(
+        [error(draw(photos, seed, blur=long)) for seed in range(6)]
+    )
+
+
+def test_sharp_share_gives_sharp_pairs(photos):
+    blur = dataclasses.replace(PLAIN, sharp_share=1.0, sharp_length=0.0)
+    pairs = [draw(photos, seed, blur=blur) for seed in range(4)]
+    assert max(error(pair) for pair in pairs) == 0
+    assert max(np.abs(pair.spread).max() for pair in pairs) < 1e-6
+
+
+def test_length_of_the_path_is_told(photos):
+    blur = dataclasses.replace(PLAIN, length=(8.0, 8.5), turn=0, zoom=0, wobble=(0.0, 0.0))
+    pair = draw(photos, blur=blur)
+    assert 8 <= pair.length <= 8.5
+    assert pair.spread[..., 2] == pytest.approx(np.full((16, 16), pair.length), rel=0.2)  # 13 instants stand for all
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("object_share", 1.0),
+        ("noise_share", 1.0),
+        ("jpeg_share", 1.0),
+        ("turn", 0.3),
+        ("zoom", 0.3),
+        ("wobble", (0.95, 1.0)),
+        ("smallest_scale", 0.9),
+    ],
+)
+def test_every_switch_matters(photos, name, value):
+    assert not np.array_equal(draw(photos).blurry, draw(photos, blur=dataclasses.replace(PLAIN, **{name: value})).blurry)
+
+
+def test_ranges_matter(photos):
+    noisy = dataclasses.replace(PLAIN, noise_share=1.0, sharp_share=1.0, sharp_length=0.0)
+    dark, bright = (error(draw(photos, blur=dataclasses.replace(noisy, shot=shot))) for shot in ((1e-5, 1.1e-5), (5e-3, 6e-3)))
+    assert dark < bright
+    packed = dataclasses.replace(PLAIN, jpeg_share=1.0, sharp_share=1.0, sharp_length=0.0)
+    good, bad = (error(draw(photos, blur=dataclasses.replace(packed, jpeg_quality=quality))) for quality in ((95, 96), (10, 12)))
+    assert good < bad
+
+
+def test_photos_smaller_than_the_pair_are_enlarged(photos):
+    assert draw([photos[0][:40, :33]], size=64).sharp.shape == (64, 64, 3)
+
+
+def test_does_not_change_the_photos(photos):
+    before = [photo.copy() for photo in photos]
+    draw(photos, blur=StillsBlur())
+    assert all(np.array_equal(a, b) for a, b in zip(before, photos, strict=True))
