@@ -1,62 +1,74 @@
 """`swift`: the project's own network, shaped for processors with bf16 matrix units.
 
-Dense 3x3 convolutions with widths in multiples of 32, all of them at a quarter of the resolution and below: that is
-where such processors reach their arithmetic peak, while full-resolution layers and depthwise convolutions wait for
-memory (`benchmarks/`). The picture is folded into channels at the entry and unfolded at the exit, so no
-full-resolution feature map ever exists.
+It first asks how every pixel was smeared, then restores the picture with that knowledge and with the picture read along
+the smear. A network that is told the motion solves a nearly known deconvolution instead of a blind one.
 
-    blurry ─ unfold 4 ─ conv ─ blocks ──────────────────── + ─ blocks ─ conv ─ fold 4 ─ + ─ restored
-      │              64, 1/4     │                        up                            │
-      │                         down ─ blocks ────── + ─ blocks                         │
-      │                       128, 1/8    │         up                                  │
-      │                                  down ─ blocks                                  │
-      │                                192, 1/16                                        │
-      └─────────────────────────────────────────────────────────────────────────────────┘
+    blurry ── fold 4 ──┬── motion: U-Net at 1/4 ── spread (l1, l2, θ of each 4x4 square)
+      │                │                              │
+      ├── read along the smear at −½, −¼, ¼, ½ ◄──────┤
+      │                │        │                     │
+      │              fold 4 ── fold 4 ── concatenate ─┘
+      │                             │
+      │                    restoration: U-Net at 1/4
+      │                             │
+      + ◄──────────────────────── unfold 4
+      │
+    restored
 
-One pass, coarse to fine: the bottleneck sees the long motion, the quarter-resolution blocks put the edges in place.
+All convolutions are dense, 3x3, with widths in multiples of 32, at a quarter of the resolution and below; the picture
+is folded into channels (4x4 pixels to one position), so that no full-resolution feature map exists.
 """
 
 from typing import Literal, overload
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from unblur.layers.blocks import ResBlock
 from unblur.layers.check import check_multiple, check_shape
+from unblur.layers.smear import sample_along
+from unblur.layers.unet import UNet
 from unblur.models.base import CENTRE, Net
 
 __all__ = ["Swift"]
 
 FOLD = 4
-"""Side of the square of pixels that becomes one position of the entry."""
+"""Side of the square of pixels that becomes one position."""
+
+LENGTH_UNIT = 8.0
+"""Pixels of smear that are 1 inside the network."""
 
 
 class Swift(Net):
-    """A U-Net of dense residual blocks between an unfolding entry and a folding exit.
+    """Two U-Nets: one that sees how the picture was smeared, one that restores it.
 
     Args:
-        widths: features at 1/4, 1/8, 1/16, ... resolution, multiples of 32 for speed.
-        blocks: residual blocks at each of these resolutions; all but the last figure hold for the way down and again
-            for the way up.
+        widths: features of the restoration at 1/4, 1/8, 1/16, ... resolution.
+        blocks: its residual blocks there, see `UNet`.
+        motion_widths: features of the motion network at 1/4, 1/8, 1/16, ... resolution.
+        motion_blocks: its residual blocks there.
+        shares: where the picture is read along the smear, in shares of its length from its middle.
+        longest: longest smear that is read along, pixels; bounds what one output pixel can depend on.
     """
 
-    def __init__(self, *, widths: tuple[int, ...] = (64, 128, 192), blocks: tuple[int, ...] = (2, 2, 4)) -> None:
+    def __init__(
+        self,
+        *,
+        widths: tuple[int, ...] = (64, 96, 128),
+        blocks: tuple[int, ...] = (2, 2, 4),
+        motion_widths: tuple[int, ...] = (32, 64, 128),
+        motion_blocks: tuple[int, ...] = (1, 2, 3),
+        shares: tuple[float, ...] = (-0.5, -0.25, 0.25, 0.5),
+        longest: float = 48.0,
+    ) -> None:
         super().__init__()
-        if len(widths) != len(blocks) or not widths:
-            raise ValueError(f"widths and blocks must have one entry a resolution, got {len(widths)} and {len(blocks)}")
         pixels = 3 * FOLD**2
-        levels = range(len(widths) - 1)
-        self.entry = nn.Conv2d(pixels, widths[0], 3, padding=1)
-        self.encoders = nn.ModuleList(_chain(widths[i], blocks[i]) for i in levels)
-        self.downs = nn.ModuleList(nn.Conv2d(widths[i], widths[i + 1], 2, stride=2) for i in levels)
-        self.bottleneck = _chain(widths[-1], blocks[-1])
-        self.ups = nn.ModuleList(nn.ConvTranspose2d(widths[i + 1], widths[i], 2, stride=2) for i in levels)
-        self.decoders = nn.ModuleList(_chain(widths[i], blocks[i]) for i in levels)
-        self.exit = nn.Conv2d(widths[0], pixels, 3, padding=1)
-        for parameter in self.exit.parameters():
-            nn.init.zeros_(parameter)  # untrained, the network is the identity
-        self.size_multiple = FOLD * 2 ** len(levels)
-        self.receptive_radius = _receptive_radius(blocks)
+        self.shares, self.longest = tuple(shares), longest
+        self.motion = UNet(in_channels=pixels, out_channels=3, widths=tuple(motion_widths), blocks=tuple(motion_blocks))
+        self.restoration = UNet(in_channels=pixels * (1 + len(shares)) + 3, out_channels=pixels, widths=tuple(widths), blocks=tuple(blocks))
+        self.size_multiple = FOLD * max(self.motion.size_multiple, self.restoration.size_multiple)
+        reach = self.motion.receptive_radius + 1 + self.restoration.receptive_radius  # 1: bringing the spread up
+        self.receptive_radius = FOLD * reach + FOLD - 1 + int(longest * max((abs(share) for share in shares), default=0)) + 1
 
     @overload
     def forward(self, blurry: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
@@ -65,31 +77,30 @@ class Swift(Net):
     def forward(self, blurry: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
 
     def forward(self, blurry: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
-        check_shape(blurry, ("B", 3, "H", "W"), name="blurry")
-        check_multiple(blurry, self.size_multiple, name="blurry")
-        feat = self.entry(pixel_unshuffle(blurry - CENTRE, FOLD))  # (B, widths[0], H/4, W/4)
-        skips = []
-        for encoder, down in zip(self.encoders, self.downs, strict=True):
-            skips.append(encoder(feat))
-            feat = down(skips[-1])  # (B, widths[i+1], H/8, W/8), ...
-        feat = self.bottleneck(feat)
-        for decoder, up, skip in zip(reversed(self.decoders), reversed(self.ups), reversed(skips), strict=True):
-            feat = decoder(up(feat) + skip)  # (B, widths[i], ...)
-        restored = blurry + pixel_shuffle(self.exit(feat), FOLD)  # (B, 3, H, W)
+        restored = self.restore(blurry, self.spread(blurry))
         return [restored] if all_scales else restored
 
+    def spread(self, blurry: Tensor) -> Tensor:
+        """How each square of pixels was smeared, in pixels (see `unblur.layers.smear`).
 
-def _chain(width: int, count: int) -> nn.Sequential:
-    return nn.Sequential(*(ResBlock(width=width, kernel_size=3) for _ in range(count)))
+        Shape:
+            (B, 3, H, W) -> (B, 3, H/4, W/4)
 
+        Raises:
+            ShapeError: if the sides are not multiples of `size_multiple`.
+        """
+        check_shape(blurry, ("B", 3, "H", "W"), name="blurry")
+        check_multiple(blurry, self.size_multiple, name="blurry")
+        return LENGTH_UNIT * self.motion(pixel_unshuffle(blurry - CENTRE, FOLD)).float()  # (B, 3, H/4, W/4)
 
-def _receptive_radius(blocks: tuple[int, ...]) -> int:
-    """Pixels on each side that reach one output pixel: every 3x3 convolution adds one position of its resolution,
-    and every change of resolution at most one position of the coarser one.
-    """
-    radius = FOLD * 2 + FOLD - 1  # entry, exit, and the fold
-    for level, count in enumerate(blocks):
-        passes = 1 if level == len(blocks) - 1 else 2
-        stride = FOLD * 2**level
-        radius += stride * (2 * count * passes) + (stride if level else 0)
-    return radius
+    def restore(self, blurry: Tensor, spread: Tensor) -> Tensor:
+        """Restore with a known spread, such as the estimate of `spread` or the truth of a synthetic picture.
+
+        Shape:
+            blurry (B, 3, H, W), spread (B, 3, H/4, W/4) -> (B, 3, H, W)
+        """
+        spread = spread.clamp(-self.longest, self.longest)
+        views = torch.cat([blurry, sample_along(blurry, spread, shares=self.shares)], dim=1) if self.shares else blurry
+        folded = pixel_unshuffle(views - CENTRE, FOLD)  # (B, 16·3·(1 + shares), H/4, W/4)
+        residual = self.restoration(torch.cat([folded, spread / LENGTH_UNIT], dim=1))  # (B, 48, H/4, W/4)
+        return blurry + pixel_shuffle(residual, FOLD).float()  # (B, 3, H, W)

@@ -1,0 +1,57 @@
+"""Motion blur as the line along which each pixel is smeared, and the picture read along that line.
+
+A *spread* is the field of `unblur.synth.scene.spread`: channels (l1 − l2)·cos 2θ, (l1 − l2)·sin 2θ and l1 in pixels, for a
+pixel smeared over length l1 along the angle θ and l2 across it. It is the same for a motion and its reverse, as the
+blurry picture is.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample, interpolate
+
+__all__ = ["sample_along", "spread_axis"]
+
+
+def spread_axis(spread: Tensor) -> Tensor:
+    """The line of a spread as a displacement of length l1 − l2, pointing right (or straight down).
+
+    Shape:
+        (B, 3, H, W) -> (B, 2, H, W), (dx, dy) in pixels
+    """
+    across, slant = spread[:, 0], spread[:, 1]
+    length = torch.sqrt(across.square() + slant.square() + 1e-12)
+    # Half of the angle 2θ: cos θ = √((1 + cos 2θ)/2), |sin θ| = √((1 − cos 2θ)/2).
+    dx = torch.sqrt(((length + across) * length / 2).clamp_min(0))
+    dy = torch.sqrt(((length - across) * length / 2).clamp_min(0))
+    return torch.stack([dx, torch.where(slant < 0, -dy, dy)], dim=1)
+
+
+def sample_along(picture: Tensor, spread: Tensor, *, shares: Sequence[float]) -> Tensor:
+    """Read `picture` at shares of the way along the line of `spread`; ½ is the end of the smear, −½ its beginning.
+
+    Positions are computed and read in fp32, whatever the precision around. Beyond the border, the border is read.
+    No gradient flows into `spread`.
+
+    Args:
+        picture: what to read.
+        spread: at the resolution of `picture`, or at a whole fraction of it; brought up bilinearly.
+        shares: where to read.
+
+    Shape:
+        picture (B, C, H, W), spread (B, 3, H/s, W/s) -> (B, len(shares)·C, H, W)
+    """
+    height, width = picture.shape[-2:]
+    with torch.autocast(picture.device.type, enabled=False):
+        picture, spread = picture.float(), spread.detach().float()
+        if spread.shape[-2:] != picture.shape[-2:]:
+            spread = interpolate(spread, size=(height, width), mode="bilinear", align_corners=False)
+        axis = spread_axis(spread).permute(0, 2, 3, 1)  # (B, H, W, 2)
+        # grid_sample counts from -1 at the first pixel's middle to 1 at the last one's.
+        step = axis * axis.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)])
+        x = torch.linspace(-1, 1, width, device=picture.device)
+        y = torch.linspace(-1, 1, height, device=picture.device)
+        at_rest = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], dim=-1)  # (H, W, 2)
+        read = [grid_sample(picture, at_rest + share * step, padding_mode="border", align_corners=True) for share in shares]
+    return torch.cat(read, dim=1)
