@@ -1,0 +1,154 @@
+"""A moving window over an endless row of synthetic pairs, made by other processes while the network trains.
+
+Pair i of the row is a pure function of the seed and of i. At step s the training draws from the pairs
+[first, last) of the window, which moves on by `fresh` pairs a step; so each pair is seen a few times with other crops,
+making pairs costs less than training on them, and a run that was stopped finds the same pairs again at the same step.
+The window lies in a file: what was made before a stop is not made twice.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["PairMaker", "PairWindow", "window_range"]
+
+PairMaker = Callable[[int], Mapping[str, NDArray[Any]]]
+"""Makes pair i as named arrays, whose shapes and types never change. Must be picklable."""
+
+Layout = Mapping[str, tuple[tuple[int, ...], str]]
+"""Shape and type of each of a pair's arrays."""
+
+_AHEAD = 256  # pairs that the makers may be ahead of the window
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The window's arrays, shared between processes through the file system."""
+
+    pairs: dict[str, NDArray[Any]]  # each (slots, ...)
+    held: NDArray[np.int64]  # (slots,) number of the pair that each slot holds, -1 for none
+    needed: NDArray[np.int64]  # (2,) first pair of the window and the one after its last
+
+    @classmethod
+    def open(cls, folder: Path, *, slots: int, layout: Layout) -> "_Files":
+        folder.mkdir(parents=True, exist_ok=True)
+        pairs = {name: _array(folder / f"{name}.raw", (slots, *shape), dtype) for name, (shape, dtype) in layout.items()}
+        return cls(pairs, _array(folder / "held.raw", (slots,), "int64", fill=-1), _array(folder / "needed.raw", (2,), "int64"))
+
+
+def _array(path: Path, shape: tuple[int, ...], dtype: str, *, fill: int | None = None) -> NDArray[Any]:
+    fresh = not path.exists()
+    array = np.memmap(path, dtype=dtype, mode="w+" if fresh else "r+", shape=shape)
+    if fresh and fill is not None:
+        array[:] = fill
+    return array
+
+
+def window_range(step: int, *, capacity: int, start: int, fresh: float) -> tuple[int, int]:
+    """First pair of the window and the one after its last at `step`."""
+    last = start + int(step * fresh)
+    return max(0, last - capacity), last
+
+
+class PairWindow:
+    """Context manager that keeps `workers` processes making pairs and gives out those of the window.
+
+    Args:
+        maker: makes pair i; runs in the workers.
+        folder: where the window's files lie; made if missing, and begun anew if `identity` has changed.
+        identity: all that the pairs depend on (seed, ranges, sources), as JSON-like values.
+        layout: shape and type of each of a pair's arrays.
+        capacity: pairs in the window when it is full.
+        start: pairs in the window at step 0; training begins when these are made.
+        fresh: pairs by which the window moves on each step.
+        workers: processes.
+    """
+
+    def __init__(
+        self, maker: PairMaker, *, folder: Path, identity: object, layout: Layout, capacity: int, start: int, fresh: float, workers: int
+    ) -> None:
+        self._capacity, self._start, self._fresh = capacity, start, fresh
+        self._slots = capacity + _AHEAD
+        stamp = folder / "identity.json"
+        text = json.dumps([identity, dict(layout), self._slots], sort_keys=True)
+        if not stamp.exists() or stamp.read_text() != text:
+            folder.mkdir(parents=True, exist_ok=True)
+            for stale in folder.glob("*.raw"):
+                stale.unlink()
+            stamp.write_text(text)
+        self._files = _Files.open(folder, slots=self._slots, layout=layout)
+        spawn = get_context("spawn")
+        self._workers: list[BaseProcess] = [
+            spawn.Process(
+                target=_work,
+                kwargs={"maker": maker, "folder": folder, "slots": self._slots, "layout": layout, "worker": worker, "workers": workers},
+                daemon=True,
+            )
+            for worker in range(workers)
+        ]
+        self.waited = 0.0
+        """Seconds that `pairs` has waited for the makers so far."""
+
+    def __enter__(self) -> "PairWindow":
+        self.range(0)
+        for worker in self._workers:
+            worker.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for worker in self._workers:
+            worker.terminate()
+            worker.join()
+
+    def range(self, step: int) -> tuple[int, int]:
+        """First pair of the window and the one after its last at `step`; lets the makers go on to it."""
+        first, last = window_range(step, capacity=self._capacity, start=self._start, fresh=self._fresh)
+        self._files.needed[:] = first, last
+        return first, last
+
+    def pair(self, index: int) -> dict[str, NDArray[Any]]:
+        """The arrays of pair `index`; waits until it has been made.
+
+        Raises:
+            RuntimeError: if the process that makes it has died.
+        """
+        slot = index % self._slots
+        began = time.monotonic()
+        while self._files.held[slot] != index:
+            worker = self._workers[index % len(self._workers)]
+            if worker.exitcode is not None:
+                raise RuntimeError(f"the process that makes pair {index} has ended with exit code {worker.exitcode}; its error is above")
+            time.sleep(0.005)
+        self.waited += time.monotonic() - began
+        return {name: array[slot] for name, array in self._files.pairs.items()}
+
+
+def _work(*, maker: PairMaker, folder: Path, slots: int, layout: Layout, worker: int, workers: int) -> None:
+    if hasattr(os, "nice"):
+        os.nice(10)  # the network has the first claim on the processor
+    files = _Files.open(folder, slots=slots, layout=layout)
+    parent, index = os.getppid(), worker
+    while os.getppid() == parent:  # no longer than the training lives
+        first, last = files.needed
+        if index < first:
+            index += workers
+        elif index >= min(first + slots, last + _AHEAD):
+            time.sleep(0.02)
+        else:
+            slot = index % slots
+            if files.held[slot] != index:
+                files.held[slot] = -1
+                for name, array in maker(index).items():
+                    files.pairs[name][slot] = array
+                files.held[slot] = index
+            index += workers

@@ -1,0 +1,90 @@
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unblur.data.window import PairWindow, window_range
+
+LAYOUT = {"number": ((2, 3), "int64"), "maker": ((1,), "int64")}
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Says the number of the pair and the process that made it."""
+
+    log: Path
+    broken: bool = False
+
+    def __call__(self, index: int) -> dict[str, np.ndarray]:
+        if self.broken:
+            raise RuntimeError("cannot make pairs")
+        with self.log.open("a") as log:
+            log.write(f"{index}\n")
+        return {"number": np.full((2, 3), index), "maker": np.array([os.getpid()])}
+
+
+def window(tmp_path: Path, *, identity: object = 1, workers: int = 2, broken: bool = False) -> PairWindow:
+    return PairWindow(
+        Maker(tmp_path / "log", broken=broken),
+        folder=tmp_path / "window",
+        identity=identity,
+        layout=LAYOUT,
+        capacity=8,
+        start=4,
+        fresh=0.5,
+        workers=workers,
+    )
+
+
+def made(tmp_path: Path) -> list[int]:
+    return [int(line) for line in (tmp_path / "log").read_text().split()]
+
+
+def test_window_moves_and_fills():
+    assert window_range(0, capacity=8, start=4, fresh=0.5) == (0, 4)
+    assert window_range(3, capacity=8, start=4, fresh=0.5) == (0, 5)
+    assert window_range(20, capacity=8, start=4, fresh=0.5) == (6, 14)
+    assert window_range(20, capacity=8, start=4, fresh=0) == (0, 4)
+
+
+def test_gives_the_pairs_of_the_window_made_in_other_processes(tmp_path):
+    with window(tmp_path) as pairs:
+        for step in (0, 5, 300, 1000):
+            first, last = pairs.range(step)
+            for index in (first, last - 1):
+                pair = pairs.pair(index)
+                assert np.array_equal(pair["number"], np.full((2, 3), index))
+                assert pair["maker"][0] != os.getpid()
+    assert pairs.waited > 0
+
+
+def test_what_was_made_is_not_made_again_after_a_stop(tmp_path):
+    for _ in range(2):
+        with window(tmp_path, workers=1) as pairs:
+            pairs.range(0)
+            assert pairs.pair(3)["number"][0, 0] == 3
+    assert made(tmp_path).count(3) == 1
+
+
+def test_other_sources_begin_anew(tmp_path):
+    for identity in (1, 2):
+        with window(tmp_path, identity=identity, workers=1) as pairs:
+            pairs.range(0)
+            pairs.pair(3)
+    assert made(tmp_path).count(3) == 2
+
+
+def test_dead_maker_is_an_error_and_not_a_hang(tmp_path, capfd):
+    with pytest.raises(RuntimeError, match="exit code 1"), window(tmp_path, workers=1, broken=True) as pairs:
+        pairs.pair(0)
+    assert "cannot make pairs" in capfd.readouterr().err
+
+
+def test_killed_maker_is_an_error_and_not_a_hang(tmp_path):
+    with pytest.raises(RuntimeError, match="exit code -9"), window(tmp_path, workers=1) as pairs:
+        os.kill(int(pairs.pair(0)["maker"][0]), signal.SIGKILL)
+        pairs.range(100_000)
+        pairs.pair(50_000)
