@@ -1,1 +1,116 @@
-"""Built-in weights and checked loading."""
+"""Weights: the built-in ones, and loading from files, checked and without running anything from them.
+
+A network's weights are a `.safetensors` file with a card beside it, the same name with `.json`, which says what the
+network is, how it was trained and measured, and the file's sha256.
+"""
+
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from unblur.errors import WeightsError
+
+__all__ = ["Card", "Result", "card_of", "load_tensors", "names", "sha256_of", "weights_path"]
+
+BUILT_IN = Path(str(files("unblur.weights")))
+
+
+class Result(BaseModel):
+    """A measured figure, with all that is needed to measure it again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    measure: str
+    """What was measured, such as `gain in PSNR, dB`."""
+    value: float
+    protocol: str
+    data: str
+    command: str
+
+
+class Card(BaseModel):
+    """What is known of a file of weights."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    kind: Literal["photo", "video"]
+    summary: str
+    """One line for `unblur models`."""
+    architecture: str
+    """Name of the network, as for `unblur.models.create`."""
+    arguments: dict[str, Any]
+    """Arguments of its constructor."""
+    size_multiple: int
+    origin: Literal["trained here", "ported"]
+    training_data: str
+    recipe: str
+    results: tuple[Result, ...]
+    licence: str
+    sha256: str
+
+
+def names() -> list[str]:
+    """Names of the built-in weights."""
+    return sorted(path.stem for path in BUILT_IN.glob("*.safetensors"))
+
+
+def weights_path(name_or_path: str | Path) -> Path:
+    """The file of built-in weights called so, or the path itself.
+
+    Raises:
+        WeightsError: if there is neither; the message lists the names.
+    """
+    path = Path(name_or_path)
+    if str(name_or_path) in names():
+        return BUILT_IN / f"{name_or_path}.safetensors"
+    if path.suffix in {".pth", ".pt", ".pkl", ".ckpt", ".bin"}:
+        raise WeightsError(f"`{path}` is a pickle, which may run code when it is loaded; weights must be a `.safetensors` file with a card")
+    if path.suffix != ".safetensors" or not path.is_file():
+        raise WeightsError(
+            f"there are no weights `{name_or_path}`; built in: {', '.join(names())}; or give the path of a `.safetensors` file"
+        )
+    return path
+
+
+def card_of(name_or_path: str | Path) -> Card:
+    """Read the card of built-in weights or of a file.
+
+    Raises:
+        WeightsError: if it is missing or does not fit; the message says what.
+    """
+    path = weights_path(name_or_path).with_suffix(".json")
+    try:
+        return Card.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise WeightsError(f"the weights have no card; `{path}` should say what network they belong to") from error
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise WeightsError(f"the card `{path}` is damaged or of another version: {error}") from error
+
+
+def load_tensors(name_or_path: str | Path) -> dict[str, Any]:
+    """Read the tensors of built-in weights or of a file, checked against the card's sha256, in fp32.
+
+    Raises:
+        WeightsError: if the file is damaged or is not the one that the card describes.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    path = weights_path(name_or_path)
+    card = card_of(name_or_path)
+    if sha256_of(path) != card.sha256:
+        raise WeightsError(f"`{path}` is not the file that its card describes (its sha256 differs); it may be damaged: fetch it again")
+    try:
+        return {name: tensor.float() for name, tensor in load(path.read_bytes()).items()}
+    except SafetensorError as error:
+        raise WeightsError(f"`{path}` is damaged: {error}; fetch it again") from error
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

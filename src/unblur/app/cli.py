@@ -1,0 +1,260 @@
+"""The command line. Thin: it reads options, shows progress, and says what happened; the work is done elsewhere.
+
+Nothing heavy is imported until a command needs it, so that `unblur --help` answers at once.
+"""
+
+import json
+import sys
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import click
+import typer
+from rich.console import Console
+from rich.table import Table
+from typer.core import TyperGroup
+
+import unblur
+from unblur.errors import UnblurError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from unblur.restore.batch import Outcome
+
+__all__ = ["app", "main"]
+
+
+class _RestoreByDefault(TyperGroup):
+    """`unblur photo.jpg` is short for `unblur restore photo.jpg`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = {"--help", "--version", "--install-completion", "--show-completion"}
+        if args and args[0] not in self.commands and args[0].split("=")[0] not in own:
+            args = ["restore", *args]
+        return super().parse_args(ctx, args)
+
+
+class Device(StrEnum):
+    """Where to run."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
+class Precision(StrEnum):
+    """Of the network's arithmetic."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+app = typer.Typer(
+    cls=_RestoreByDefault,
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Remove motion blur from photos and videos. `unblur INPUT...` is short for `unblur restore INPUT...`.",
+)
+
+
+def main() -> None:
+    """Entry point of the `unblur` command: errors that were foreseen are one line and exit code 1."""
+    try:
+        app()
+    except UnblurError as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"unblur {unblur.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=lambda value: _version(wanted=value), is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def restore(
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Photos, videos or folders.", show_default=False)],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File or folder for the result.", show_default="beside the input, `_unblurred` added"),
+    ] = None,
+    model: Annotated[str, typer.Option(help="Built-in weights (see `unblur models`) or a `.safetensors` file.")] = "swift",
+    strength: Annotated[float, typer.Option(min=0, max=1, help="0 leaves everything as it is, 1 restores fully.")] = 1.0,
+    device: Annotated[Device, typer.Option(help="Where to run.")] = Device.auto,
+    precision: Annotated[Precision, typer.Option(help="Of the arithmetic; `auto` takes what is fast here and tests it.")] = Precision.auto,
+    tile: Annotated[str, typer.Option(help="Largest side of a tile in pixels, or `auto` to choose by free memory.")] = "auto",
+    start: Annotated[float | None, typer.Option(min=0, help="First second of a clip to restore: a preview.", show_default=False)] = None,
+    duration: Annotated[float | None, typer.Option(min=0, help="Seconds of a clip to restore: a preview.", show_default=False)] = None,
+    quality: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=100,
+            help="Photos: 1 to 100, larger is better. Videos: CRF, smaller is better.",
+            show_default="as the source, visually lossless",
+        ),
+    ] = None,
+    codec: Annotated[str | None, typer.Option(help="Video encoder, such as libx264 or libx265.", show_default="that of the source")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file instead of text.")] = False,
+) -> None:
+    """Restore photos, videos and all that is in folders. Inputs are never changed."""
+    from unblur.restore.batch import Job, Options, Outcome, plan, restore_file
+
+    tile_size = _tile(tile)
+    jobs = list(plan(inputs, output))
+    console = Console(stderr=True)
+    outcomes: list[Outcome] = []
+    if any(isinstance(job, Job) for job in jobs):
+        with console.status("loading the network"):
+            deblurrer = unblur.load(model, device=device.value, precision=precision.value, tile=tile_size)
+        if deblurrer.setup.note:
+            console.print(f"[yellow]note:[/] {_plain(deblurrer.setup.note)}", highlight=False)
+    options = Options(strength=strength, start=start, duration=duration, codec=codec, quality=quality, overwrite=overwrite)
+    with _progress(console, shown=not as_json and console.is_terminal) as progress:
+        for job in jobs:
+            if isinstance(job, Outcome):
+                outcome = job
+            else:
+                task = progress.add_task(job.source.name, total=None)
+                outcome = restore_file(
+                    deblurrer,
+                    job,
+                    options=options,
+                    progress=lambda done, total, task=task: progress.update(task, completed=done, total=total),  # type: ignore[misc]
+                )
+                progress.remove_task(task)
+            outcomes.append(outcome)
+            _report(outcome, console=progress.console, as_json=as_json)
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    if len(outcomes) > 1 and not as_json:
+        done = sum(outcome.status == "done" for outcome in outcomes)
+        skipped = sum(outcome.status == "skipped" for outcome in outcomes)
+        console.print(f"{done} restored, {skipped} skipped, {len(failed)} failed", highlight=False)
+        for outcome in failed:
+            console.print(f"  [red]failed[/] {_plain(str(outcome.source))}", highlight=False, soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def models(*, as_json: Annotated[bool, typer.Option("--json", help="Print the cards as JSON.")] = False) -> None:
+    """List the built-in weights with their cards."""
+    from unblur.weights import card_of, names
+
+    cards = [card_of(name) for name in names()]
+    if as_json:
+        typer.echo(json.dumps([card.model_dump() for card in cards], indent=2))
+        return
+    console = Console()
+    for card in cards:
+        console.print(f"[bold]{card.name}[/] ({card.kind}): {_plain(card.summary)}", highlight=False)
+        table = Table(box=None, show_header=False, padding=(0, 2))
+        for key, value in (
+            ("architecture", f"{card.architecture} {json.dumps(card.arguments)}"),
+            ("origin", f"{card.origin}; {card.training_data}"),
+            ("recipe", card.recipe),
+            ("licence", card.licence),
+            ("sha256", card.sha256),
+        ):
+            table.add_row(key, _plain(value))
+        for result in card.results:
+            table.add_row(
+                "measured", _plain(f"{result.measure}: {result.value:g} on {result.data} by {result.protocol} (`{result.command}`)")
+            )
+        console.print(table, highlight=False)
+
+
+@app.command()
+def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
+    """Check versions, devices, precisions and codecs, and say whether all is well."""
+    from unblur.app.doctor import examine
+
+    console = Console(stderr=True)
+    with console.status("looking"):
+        findings = examine()
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        table = Table(box=None, show_header=False, padding=(0, 2))
+        marks = {"good": "[green]good[/]", "note": "[yellow]note[/]", "bad": "[red]bad[/]"}
+        for finding in findings:
+            table.add_row(marks[finding.verdict], _plain(finding.subject), _plain(finding.text))
+        Console().print(table, highlight=False)
+        worst = [finding for finding in findings if finding.verdict == "bad"]
+        verdict = (
+            f"[red]{len(worst)} thing(s) to mend before `unblur` can work[/]"
+            if worst
+            else "[green]all is well[/]: `unblur` can work on this machine"
+        )
+        Console().print(verdict, highlight=False)
+    if any(finding.verdict == "bad" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _tile(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isdecimal():
+        raise typer.BadParameter(f"`{text}` is neither `auto` nor a number of pixels", param_hint="--tile")
+    return int(text)
+
+
+def _progress(console: Console, *, shown: bool) -> "Progress":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:.2f} frames/s" if task.speed else "")
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    return Progress(*columns, console=console, disable=not shown, transient=True, speed_estimate_period=60)
+
+
+def _report(outcome: "Outcome", *, console: Console, as_json: bool) -> None:
+    if as_json:
+        values: dict[str, Any] = asdict(outcome) | {
+            "source": str(outcome.source),
+            "target": str(outcome.target) if outcome.target else None,
+        }
+        typer.echo(json.dumps(values))
+        return
+    source = _plain(str(outcome.source))
+    if outcome.status == "done":
+        rate = f", {outcome.frames / outcome.seconds:.2f} frames/s" if outcome.kind == "video" and outcome.seconds else ""
+        console.print(
+            f"[green]done[/] {source} → {_plain(str(outcome.target))} ({outcome.seconds:.1f} s{rate})", highlight=False, soft_wrap=True
+        )
+    else:
+        colour = "red" if outcome.status == "failed" else "yellow"
+        console.print(f"[{colour}]{outcome.status}[/] {source}: {_plain(outcome.message)}", highlight=False, soft_wrap=True)
+    for warning in outcome.warnings:
+        console.print(f"  [yellow]note:[/] {_plain(warning)}", highlight=False, soft_wrap=True)
+
+
+def _plain(text: str) -> str:
+    """Text that rich prints as it is."""
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,39 @@
+"""What a path holds, judged by content and not by name."""
+
+from pathlib import Path
+from typing import Literal
+
+from unblur.errors import UnreadableError
+from unblur.io.image import is_image
+from unblur.io.video import is_video
+
+__all__ = ["Kind", "kind_of"]
+
+Kind = Literal["photo", "video", "folder"]
+
+
+def kind_of(path: Path) -> Kind:
+    """Whether `path` is a photo, a video or a folder.
+
+    Raises:
+        UnreadableError: if it does not exist, is empty, or is neither.
+    """
+    if path.is_dir():
+        return "folder"
+    if not path.exists():
+        raise UnreadableError(f"there is no file or folder `{path}`")
+    if not path.is_file():
+        raise UnreadableError(f"`{path}` is not a regular file")
+    try:
+        empty = path.stat().st_size == 0
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise UnreadableError(f"cannot read `{path}`: {error.strerror or error}") from error
+    if empty:
+        raise UnreadableError(f"`{path}` is empty")
+    if is_image(path):
+        return "photo"
+    if is_video(path):
+        return "video"
+    raise UnreadableError(f"`{path}` is neither a photo nor a video that can be read")

@@ -1,0 +1,256 @@
+"""A network made ready for pictures of any size and clips of any length."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+from torch import Tensor
+
+from unblur.errors import DeviceError, InputError, UnsupportedError
+from unblur.io.video import Frame, VideoReader, VideoWriter
+from unblur.models.base import Net
+from unblur.restore.memory import free_bytes, out_of_memory, peak_bytes
+from unblur.restore.pipeline import overlapped
+from unblur.restore.precision import Setup
+from unblur.restore.safety import guard
+from unblur.restore.tiles import BAND, Pixels, restore_tiled, to_pixels
+from unblur.weights import Card
+
+__all__ = ["Deblurrer", "VideoReport"]
+
+Picture = TypeVar("Picture", NDArray[Any], PillowImage.Image, Tensor)
+
+_SMALLEST_CORE = 64  # pixels; a tile smaller than this is nearly all halo
+_SHARE_OF_FREE = 0.5
+_CPU_BUDGET = 1200 << 20  # bytes; more than this makes nothing faster on a processor
+
+
+@dataclass(frozen=True)
+class VideoReport:
+    """What was done with a clip.
+
+    Attributes:
+        frames: restored frames.
+        seconds: wall time.
+        network_seconds: part of it that the network was at work.
+        kept_input: share of the area, over all frames, where the fail-safe kept the input.
+        warnings: what the user should know, each a sentence.
+    """
+
+    frames: int
+    seconds: float
+    network_seconds: float
+    kept_input: float
+    warnings: tuple[str, ...]
+
+
+class Deblurrer:
+    """Restores pictures and clips with one network. Made by `unblur.load`.
+
+    Args:
+        net: the network, on its device.
+        setup: device and precision.
+        card: the card of its weights, if they came from a file.
+        tile: largest side of a tile's core in pixels, or None to choose by free memory.
+    """
+
+    def __init__(self, net: Net, *, setup: Setup, card: Card | None = None, tile: int | None = None) -> None:
+        if net.num_frames != 1:
+            raise UnsupportedError(f"this network takes {net.num_frames} frames at a time; only photo networks can be used so far")
+        if tile is not None and tile < _SMALLEST_CORE:
+            raise InputError(f"a tile has at least {_SMALLEST_CORE} pixels on a side, got {tile}; larger ones are faster")
+        self.net, self.setup, self.card = net, setup, card
+        self.kept_input = 0.0
+        """Share of the area of the last picture where the fail-safe kept the input."""
+        self._tile = tile
+        self._limit = math.inf  # largest core for which memory has sufficed
+        self._per_pixel: float | None = None
+
+    def photo(self, image: Picture, *, strength: float = 1.0) -> Picture:
+        """Restore one picture; returns what was given, of the same kind, shape and type.
+
+        Args:
+            image: an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), RGB, 8 or 16 bit or float in [0, 1]; a Pillow
+                picture; or a tensor (3, H, W) or (B, 3, H, W), float in [0, 1]. Opacity is passed through.
+            strength: 0 gives the picture back, 1 the network's result, between them a mix.
+
+        Raises:
+            InputError: if the picture is none of these, or `strength` is not in [0, 1].
+            DeviceError: if memory is too small even for the smallest tile.
+        """
+        if not 0 <= strength <= 1:
+            raise InputError(f"strength must be between 0 and 1, got {strength}")
+        if isinstance(image, Tensor):
+            return self._tensor(image, strength)
+        if isinstance(image, PillowImage.Image):
+            return self._pillow(image, strength)
+        if isinstance(image, np.ndarray):
+            return self._array(image, strength)
+        raise InputError(f"a picture is an array, a Pillow picture or a tensor, got {type(image).__name__}")
+
+    def video(
+        self,
+        source: str | Path,
+        target: str | Path,
+        *,
+        strength: float = 1.0,
+        start: float | None = None,
+        duration: float | None = None,
+        codec: str | None = None,
+        quality: int | None = None,
+        overwrite: bool = False,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> VideoReport:
+        """Restore a clip frame by frame; sound, times, colour tags and all other streams stay as they are.
+
+        Args:
+            source: the clip.
+            target: the restored clip; the suffix says the container.
+            strength: as for `photo`.
+            start: first second to restore, for a preview; the rest is left out.
+            duration: seconds to restore, for a preview.
+            codec: name of the encoder; chosen by the source if None.
+            quality: constant-quality figure of the encoder, smaller is better; visually lossless if None.
+            overwrite: replace `target` if it exists.
+            progress: called after each frame with the number of frames done and, if known, the number in all.
+
+        Raises:
+            InputError: if the source cannot be read or an argument does not fit.
+            OutputError: if the target cannot be written.
+        """
+        began = time.monotonic()
+        busy, kept, done = 0.0, 0.0, 0
+        with VideoReader(Path(source), start=start, duration=duration) as reader:
+            total = reader.frame_count
+
+            def restore(frame: Frame) -> Frame:
+                nonlocal busy, kept
+                since = time.monotonic()
+                pixels = self.photo(frame.pixels, strength=strength)
+                busy += time.monotonic() - since
+                kept += self.kept_input
+                return frame.with_pixels(pixels)
+
+            def write(frame: Frame) -> None:
+                nonlocal done
+                writer.write(frame)
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+
+            with VideoWriter(Path(target), reader, codec=codec, quality=quality, overwrite=overwrite) as writer:
+                overlapped(reader, restore, write)
+        warnings = [*reader.warnings, *writer.warnings]
+        if kept:
+            warnings.append(f"the network's result looked wrong on {100 * kept / done:.1f} % of the area; the input was kept there")
+        return VideoReport(done, time.monotonic() - began, busy, kept / max(done, 1), tuple(warnings))
+
+    def _tensor(self, image: Tensor, strength: float) -> Tensor:
+        if image.ndim not in (3, 4) or image.shape[-3] != 3 or not image.is_floating_point():
+            raise InputError(f"a tensor must be float of shape (3, H, W) or (B, 3, H, W), got {image.dtype} of shape {tuple(image.shape)}")
+        batch = image.detach().float().cpu().reshape(-1, *image.shape[-3:]).permute(0, 2, 3, 1).numpy()
+        restored = torch.stack([torch.from_numpy(self._restore(picture, strength)).permute(2, 0, 1) for picture in batch])
+        return restored.reshape(image.shape).to(image)
+
+    def _pillow(self, image: PillowImage.Image, strength: float) -> PillowImage.Image:
+        if image.mode not in {"L", "RGB", "RGBA", "LA"}:
+            raise InputError(f"Pillow pictures of mode {image.mode} are not taken; convert to L, RGB or RGBA first")
+        restored = PillowImage.fromarray(self._array(np.asarray(image), strength))
+        restored.info = dict(image.info)
+        return restored
+
+    def _array(self, image: NDArray[Any], strength: float) -> NDArray[Any]:
+        if image.ndim not in (2, 3) or 0 in image.shape or (image.ndim == 3 and image.shape[2] not in (1, 2, 3, 4)):
+            raise InputError(f"an array must be (H, W) or (H, W, C) with 1 to 4 channels and at least one pixel, got {image.shape}")
+        if image.dtype == np.float64:
+            return self._array(image.astype(np.float32), strength).astype(np.float64)
+        if image.dtype not in (np.uint8, np.uint16, np.float32):
+            raise InputError(f"an array must be uint8, uint16 or float, got {image.dtype}")
+        picture = image[..., None] if image.ndim == 2 else image
+        colours = picture.shape[2] - (picture.shape[2] in (2, 4))  # channels without opacity
+        restored = self._restore(picture[..., :colours], strength)
+        return (
+            np.concatenate([restored, picture[..., colours:]], axis=2).reshape(image.shape)
+            if colours < picture.shape[2]
+            else restored.reshape(image.shape)
+        )
+
+    def _restore(self, picture: Pixels, strength: float) -> Pixels:
+        """Restore (H, W, 1 or 3), with tiles that are halved as long as memory runs out."""
+        if strength == 0:
+            self.kept_input = 0.0
+            return picture.copy()
+        while True:
+            core = self._core(picture)
+            try:
+                return self._restore_with(picture, strength, core=core)
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                if core <= _SMALLEST_CORE:
+                    raise DeviceError(
+                        f"memory on `{self.setup.device}` is too small even for the smallest tile; close other programs, or use `--device cpu`"
+                    ) from error
+                self._limit = max(min(core, max(picture.shape[:2])) // 2, _SMALLEST_CORE)
+            if self.setup.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _restore_with(self, picture: Pixels, strength: float, *, core: int) -> Pixels:
+        kept = area = 0.0
+
+        def restore(cut: Pixels) -> Tensor:
+            nonlocal kept, area
+            blurry = _to_tensor(cut, self.setup.device)
+            guarded = guard(blurry[0], self.setup.run(self.net, blurry)[0])
+            pixels = blurry.shape[2] * blurry.shape[3]
+            kept, area = kept + guarded.kept * pixels, area + pixels
+            return torch.lerp(blurry[0], guarded.restored, strength)
+
+        result = np.empty_like(picture)
+        halo = self.net.receptive_radius + BAND
+        for first, rows in restore_tiled(picture, restore, core=core, halo=halo, multiple=self.net.size_multiple):
+            grey = picture.shape[2] == 1
+            result[first : first + rows.shape[1]] = to_pixels(rows.mean(dim=0, keepdim=True) if grey else rows, picture.dtype)
+        self.kept_input = kept / area
+        return result
+
+    def _core(self, picture: Pixels) -> int:
+        if self._tile is not None:
+            return int(min(self._tile, self._limit))
+        budget = free_bytes(self.setup.device) * _SHARE_OF_FREE
+        if self.setup.device.type == "cpu":
+            budget = min(budget, _CPU_BUDGET)
+        if self._per_pixel is None:
+            self._per_pixel = self._bytes_per_pixel()
+        pixels = budget / self._per_pixel
+        height, width = (-(-size // self.net.size_multiple) * self.net.size_multiple for size in picture.shape[:2])
+        if height * width <= pixels and max(height, width) <= self._limit:
+            return max(height, width)
+        core = int(math.sqrt(pixels)) - 2 * (self.net.receptive_radius + BAND) - self.net.size_multiple
+        return int(min(max(core, _SMALLEST_CORE), self._limit))
+
+    def _bytes_per_pixel(self) -> float:
+        """Memory that restoring takes for each pixel of a tile, measured on a small one."""
+        side = -(-128 // self.net.size_multiple) * self.net.size_multiple
+        blurry = torch.zeros(1, 3, side, side, device=self.setup.device).to(memory_format=torch.channels_last)
+        network = peak_bytes(lambda: self.setup.run(self.net, blurry)) / side**2
+        around = 5 * 12  # input, result, their difference for the fail-safe, and the sums of overlapping tiles, 3 fp32 each
+        return 1.2 * network + around  # a fifth for what the convolutions take inside
+
+
+def _to_tensor(cut: Pixels, device: torch.device) -> Tensor:
+    """(h, w, 1 or 3) to (1, 3, h, w) in [0, 1], fp32, channels last."""
+    if cut.dtype == np.uint16:
+        cut = cut.astype(np.int32)  # torch does little with uint16
+        scale = 65535
+    else:
+        scale = 255 if cut.dtype == np.uint8 else 1
+    picture = torch.from_numpy(np.ascontiguousarray(cut)).to(device)
+    return (picture.float() / scale).permute(2, 0, 1)[None].expand(1, 3, -1, -1).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,48 @@
+"""From the name of weights to a network that is ready to restore."""
+
+from pathlib import Path
+
+from unblur.errors import WeightsError
+from unblur.models import create
+from unblur.restore.deblurrer import Deblurrer
+from unblur.restore.memory import keep_freed_memory
+from unblur.restore.precision import Device, Precision, set_up
+from unblur.weights import card_of, load_tensors
+
+__all__ = ["load"]
+
+
+def load(
+    name_or_path: str | Path = "swift", *, device: Device = "auto", precision: Precision = "auto", tile: int | None = None
+) -> Deblurrer:
+    """Load weights and make them ready to restore pictures and clips.
+
+    On Linux with glibc, this asks the C library to keep freed memory for the process instead of giving it back, which
+    makes frames 1.5 to 2 times faster on a processor.
+
+    Args:
+        name_or_path: name of built-in weights (`unblur.weights.names()`), or a `.safetensors` file with its card.
+        device: where to run; `auto` takes a GPU if there is one.
+        precision: of the network's arithmetic; `auto` takes bf16 where the hardware multiplies it, else fp32.
+        tile: largest side of a tile's core in pixels; chosen by free memory if None.
+
+    Raises:
+        WeightsError: if there are no such weights, or they are damaged, unsafe or of another network.
+        DeviceError: if the device or precision is not there.
+
+    Example:
+        >>> import numpy as np, unblur
+        >>> deblurrer = unblur.load("swift", device="cpu")
+        >>> deblurrer.photo(np.zeros((9, 13, 3), np.uint8)).shape
+        (9, 13, 3)
+    """
+    keep_freed_memory()
+    card = card_of(name_or_path)
+    net = create(card.architecture, **card.arguments)
+    try:
+        net.load_state_dict(load_tensors(name_or_path))
+    except RuntimeError as error:
+        raise WeightsError(
+            f"the weights `{name_or_path}` do not fit the network that their card names ({card.architecture}): {error}"
+        ) from error
+    return Deblurrer(net, setup=set_up(net, device=device, precision=precision), card=card, tile=tile)

@@ -1,0 +1,110 @@
+"""Memory: how much there is, how much a network needs for a tile, and how to keep it between frames."""
+
+import ctypes
+import os
+import sys
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+__all__ = ["free_bytes", "keep_freed_memory", "out_of_memory", "peak_bytes"]
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
+_KEPT = 1 << 30  # blocks up to this size come from memory that is kept
+
+
+def keep_freed_memory() -> bool:
+    """Ask the C library to keep freed memory for the next frame instead of giving it back to the kernel.
+
+    glibc returns every block above 32 MB at once and faults it in again, page by page, for the next frame; keeping it
+    makes networks 1.5 to 2 times faster on a CPU. Acts on allocations from now on, in the whole process.
+
+    Returns:
+        Whether the C library took the wish; only glibc does.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another C library
+        return False
+    taken = [mallopt(name, size) for name, size in ((_M_MMAP_THRESHOLD, _KEPT), (_M_TRIM_THRESHOLD, _KEPT), (_M_TOP_PAD, 64 << 20))]
+    return all(taken)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that can still be taken on `device`, in bytes; within the limit of a container if there is one."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type == "mps":
+        return max(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory(), 0)
+    free = [_meminfo_available(), _cgroup_available()]
+    known = [amount for amount in free if amount is not None]
+    return min(known) if known else 4 << 30  # neither Linux nor a container: assume a small laptop
+
+
+def peak_bytes(run: Callable[[], object]) -> int:
+    """The most memory that tensors made inside `run` held at any moment, in bytes; works on every device."""
+    with _LiveTensors() as live:
+        run()
+    return live.peak
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that memory ran out, on any device."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("can't allocate memory" in text or "not enough memory" in text or "out of memory" in text)
+
+
+class _LiveTensors(TorchDispatchMode):
+    """Counts the bytes of the storages that operations make, as long as they are referred to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._seen: set[int] = set()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
+        result = function(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(tensor, Tensor):
+                self._add(tensor)
+        return result
+
+    def _add(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        key, size = storage._cdata, storage.nbytes()  # noqa: SLF001 - the only identity that a storage has
+        if key not in self._seen:
+            self._seen.add(key)
+            self.now += size
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self._drop, key, size)
+
+    def _drop(self, key: int, size: int) -> None:
+        self._seen.discard(key)
+        self.now -= size
+
+
+def _meminfo_available() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        pages = os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+        return pages * os.sysconf("SC_PAGE_SIZE") // 2 if pages > 0 else None  # what others use is unknown: half of all
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _cgroup_available() -> int | None:
+    folder = Path("/sys/fs/cgroup")
+    try:
+        limit = (folder / "memory.max").read_text().strip()
+        return None if limit == "max" else int(limit) - int((folder / "memory.current").read_text())
+    except (OSError, ValueError):
+        return None

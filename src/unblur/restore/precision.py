@@ -1,0 +1,122 @@
+"""Device and precision: what the machine has, what was asked for, and whether it computes rightly."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from unblur.errors import DeviceError
+from unblur.models.base import Net
+
+__all__ = ["Device", "Precision", "Setup", "choose_device", "fast_precision", "self_test", "set_up"]
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_LEAST_AGREEMENT = 40.0  # dB between a lower precision and fp32; healthy networks have 50 and more
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Where and how a network runs.
+
+    Attributes:
+        device: the device.
+        dtype: of convolutions and matrix products; pictures, positions and sums stay in fp32.
+        note: what the user should know, such as why a precision was given up; empty if nothing.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+    note: str = ""
+
+    @property
+    def precision(self) -> str:
+        """`fp32`, `bf16` or `fp16`."""
+        return next(name for name, dtype in _DTYPES.items() if dtype == self.dtype)
+
+    def run(self, net: Net, blurry: Tensor) -> Tensor:
+        """Apply `net` in this precision; (B, ..., H, W) fp32 in and out."""
+        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            return net(blurry).float()
+
+
+def choose_device(wish: Device) -> torch.device:
+    """The device for a wish; `auto` takes a GPU if there is one.
+
+    Raises:
+        DeviceError: if the device asked for is not there.
+    """
+    if wish not in get_args(Device):
+        raise DeviceError(f"there is no device `{wish}`; choose one of {', '.join(get_args(Device))}")
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wish == "auto":
+        return torch.device(next(name for name, available in there.items() if available))
+    if not there[wish]:
+        raise DeviceError(
+            f"this machine has no `{wish}` device that torch {torch.__version__} can use; run `unblur doctor`, or use `--device cpu`"
+        )
+    return torch.device(wish)
+
+
+def fast_precision(device: torch.device) -> torch.dtype:
+    """The precision that is fast on `device`: bf16 where its hardware multiplies bf16, else fp32; asked of torch."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    if device.type == "cpu":
+        return torch.bfloat16 if _cpu_multiplies_bf16() else torch.float32
+    return torch.float32
+
+
+def set_up(net: Net, *, device: Device = "auto", precision: Precision = "auto") -> Setup:
+    """Move `net` to the device and choose the precision, tested on one tile.
+
+    A precision that was chosen by itself and fails the test is replaced by fp32, and the note says so.
+
+    Raises:
+        DeviceError: if the device is not there, or a precision that was asked for fails the test.
+    """
+    place = choose_device(device)
+    if precision not in get_args(Precision):
+        raise DeviceError(f"there is no precision `{precision}`; choose one of {', '.join(get_args(Precision))}")
+    if place.type == "cpu" and precision == "fp16":
+        raise DeviceError("processors have no fast fp16; use `--precision bf16` or `--precision auto`")
+    net.to(place).to(memory_format=torch.channels_last).eval()
+    dtype = fast_precision(place) if precision == "auto" else _DTYPES[precision]
+    if dtype == torch.float32:
+        return Setup(place, dtype)
+    agreement = self_test(net, place, dtype)
+    if agreement >= _LEAST_AGREEMENT:
+        return Setup(place, dtype)
+    finding = f"{dtype} agrees with fp32 to {agreement:.0f} dB only on this machine"
+    if precision != "auto":
+        raise DeviceError(f"{finding}, less than {_LEAST_AGREEMENT:.0f}; use `--precision fp32`")
+    return Setup(place, torch.float32, note=f"{finding}; using fp32, which is slower")
+
+
+def self_test(net: Net, device: torch.device, dtype: torch.dtype) -> float:
+    """Agreement of `dtype` with fp32 on one tile, dB of PSNR; minus infinity if the result is not finite."""
+    side = -(-64 // net.size_multiple) * net.size_multiple
+    shape = (1, 3, side, side) if net.num_frames == 1 else (1, net.num_frames, 3, side, side)
+    tile = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(device)
+    exact, fast = (Setup(device, kind).run(net, tile) for kind in (torch.float32, dtype))
+    if not bool(torch.isfinite(fast).all()):
+        return float("-inf")
+    return float(-10 * torch.log10((exact - fast).square().mean().clamp_min(1e-12)))
+
+
+def _cpu_multiplies_bf16() -> bool:
+    """Whether the processor multiplies bf16 in hardware (AVX512-BF16, AMX, or Arm's BF16) and torch makes use of it."""
+    for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        if getattr(torch.cpu, name, lambda: False)():
+            return True
+    on_arm = torch.backends.cpu.get_cpu_capability() in {"DEFAULT", "SVE256", "SVE"} and not _is_x86()
+    return on_arm and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - torch offers no public name
+
+
+def _is_x86() -> bool:
+    import platform
+
+    return platform.machine().lower() in {"x86_64", "amd64", "i386", "i686"}

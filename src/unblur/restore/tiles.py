@@ -1,0 +1,172 @@
+"""Tiles: a picture of any size through a network in bounded memory, without seams.
+
+A tile is a core, which is its share of the output, and a halo around it, which only gives the network what it needs to
+see. With a halo of at least the network's receptive radius and `BAND`, the result is that of the whole picture. Networks that see
+the whole picture (by a global average, say) differ slightly from tile to tile; so neighbouring cores overlap by a band
+in which one fades into the other along a raised cosine.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["BAND", "Tile", "cut", "layout", "restore_tiled", "to_pixels"]
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+
+BAND = 16
+"""Half the width of the band in which two cores overlap, pixels."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Where a tile lies, in pixels of the picture; ends are exclusive.
+
+    Attributes:
+        top, left, bottom, right: the core.
+    """
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+
+def layout(height: int, width: int, *, core: int) -> list[list[Tile]]:
+    """Rows of tiles with cores of about equal size, at most `core` on a side, that cover the picture exactly."""
+    rows, columns = _edges(height, core), _edges(width, core)
+    return [[Tile(top, left, bottom, right) for left, right in columns] for top, bottom in rows]
+
+
+def cut(picture: Pixels, *, top: int, left: int, height: int, width: int) -> Pixels:
+    """The part of (H, W, C) `picture` at the given place, mirrored where it reaches beyond the border.
+
+    A picture of one pixel in a direction is repeated there.
+    """
+    rows, columns = picture.shape[:2]
+    inside = picture[max(top, 0) : min(top + height, rows), max(left, 0) : min(left + width, columns)]
+    if inside.shape[:2] == (height, width):
+        return inside
+    if min(inside.shape[:2]) > 0 and _mirror_fits(top, height, rows) and _mirror_fits(left, width, columns):
+        pads = max(-top, 0), max(top + height - rows, 0), max(-left, 0), max(left + width - columns, 0)
+        padded = cv2.copyMakeBorder(picture if inside.shape == picture.shape else inside, *pads, cv2.BORDER_REFLECT_101)
+        return padded.reshape(height, width, picture.shape[2])
+    at_rows, at_columns = (_mirrored(start, count, size) for start, count, size in ((top, height, rows), (left, width, columns)))
+    return picture[at_rows[:, None], at_columns]
+
+
+def restore_tiled(
+    picture: Pixels,
+    restore: Callable[[Pixels], Tensor],
+    *,
+    core: int,
+    halo: int,
+    multiple: int,
+) -> Iterator[tuple[int, Tensor]]:
+    """Restore `picture` tile by tile; yields (first row, rows (C, h, W)) from top to bottom, each row once.
+
+    Args:
+        picture: (H, W, C).
+        restore: takes a cut picture (h, w, C) with sides that are multiples of `multiple`, gives (C, h, w) in fp32.
+        core: largest side of a core, pixels.
+        halo: context around a core, pixels; at least `BAND` wherever there is more than one tile.
+        multiple: of the sides that `restore` takes.
+    """
+    height, width = picture.shape[:2]
+    grid = layout(height, width, core=core)
+    band = min(BAND, halo)
+    carried: Tensor | None = None  # rows that the next row of tiles fades into
+    for row in grid:
+        top, bottom = row[0].top, row[0].bottom
+        first, last = max(top - band, 0), min(bottom + band, height)
+        across: Tensor | None = None
+        for tile in row:
+            left, right = max(tile.left - band, 0), min(tile.right + band, width)
+            piece = _restore_one(picture, restore, (first, left, last, right), tile, halo=halo, multiple=multiple)
+            if len(grid) == len(row) == 1:
+                yield 0, piece
+                return
+            piece = piece * _fade(tile.left, tile.right, width, band=band, device=piece.device)
+            if across is None:
+                across = torch.zeros(piece.shape[0], last - first, width, device=piece.device)
+            across[:, :, left:right] += piece
+        assert across is not None
+        across *= _fade(top, bottom, height, band=band, device=across.device)[:, None]
+        if carried is not None:
+            across[:, : carried.shape[1]] += carried
+        done = (height if bottom == height else bottom - band) - first
+        yield first, across[:, :done]
+        carried = across[:, done:]
+
+
+def to_pixels(rows: Tensor, dtype: np.dtype) -> Pixels:
+    """(C, h, w) in [0, 1] to (h, w, C) of `dtype`: clamped, and for integers rounded to their full range."""
+    rows = rows.clamp(0, 1).permute(1, 2, 0)
+    if dtype == np.uint8:
+        return rows.mul(255).round_().to(torch.uint8).cpu().numpy()
+    if dtype == np.uint16:
+        return rows.mul(65535).round_().to(torch.int32).cpu().numpy().astype(np.uint16)
+    return rows.cpu().numpy().astype(np.float32)
+
+
+def _edges(size: int, core: int) -> list[tuple[int, int]]:
+    count = -(-size // core)
+    cuts = [size * i // count for i in range(count + 1)]
+    return list(pairwise(cuts))
+
+
+def _restore_one(
+    picture: Pixels,
+    restore: Callable[[Pixels], Tensor],
+    box: tuple[int, int, int, int],
+    tile: Tile,
+    *,
+    halo: int,
+    multiple: int,
+) -> Tensor:
+    """Restore the box (top, left, bottom, right) around a tile's core."""
+    height, width = picture.shape[:2]
+    # Tiles begin at multiples of the network's stride and mirror only at the picture's own border: each pixel is
+    # computed as it would be in the whole picture.
+    top, left = (max(start - halo, 0) // multiple * multiple for start in (tile.top, tile.left))
+    high = _round_up(min(tile.bottom + halo, height) - top, multiple)
+    wide = _round_up(min(tile.right + halo, width) - left, multiple)
+    restored = restore(cut(picture, top=top, left=left, height=high, width=wide))
+    return restored[:, box[0] - top : box[2] - top, box[1] - left : box[3] - left]
+
+
+def _fade(start: int, end: int, size: int, *, band: int, device: torch.device) -> Tensor:
+    """Weights of a core's rows or columns with its bands; neighbours' weights add up to 1."""
+    first, last = max(start - band, 0), min(end + band, size)
+    weights = torch.ones(last - first)
+    ramp = torch.sin((torch.arange(2 * band) + 0.5) / (2 * band) * (torch.pi / 2)).square()
+    if start > 0:
+        weights[: 2 * band] = ramp
+    if end < size:
+        weights[len(weights) - 2 * band :] = ramp.flip(0)
+    return weights.to(device)
+
+
+def _mirror_fits(start: int, count: int, size: int) -> bool:
+    """Whether one mirroring of what is cut is enough, so that the fast way gives the same as the general one."""
+    inside = min(start + count, size) - max(start, 0)
+    return max(-start, 0) < inside and max(start + count - size, 0) < inside
+
+
+def _mirrored(start: int, count: int, size: int) -> NDArray[np.int64]:
+    """Indices start … start+count-1 folded into 0 … size-1 by mirroring at the middles of the border pixels."""
+    if size == 1:
+        return np.zeros(count, np.int64)
+    period = 2 * (size - 1)
+    folded = np.arange(start, start + count) % period
+    return np.where(folded < size, folded, period - folded)
+
+
+def _round_up(number: int, multiple: int) -> int:
+    return -(-number // multiple) * multiple
