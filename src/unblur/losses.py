@@ -24,6 +24,7 @@ __all__ = [
     "frequency",
     "gradient_penalty",
     "l1",
+    "log_mse",
     "mse",
     "multiscale_content",
     "multiscale_mse",
@@ -56,6 +57,21 @@ def charbonnier(restored: Tensor, sharp: Tensor, *, epsilon: float = 1e-3) -> Te
     Source: Charbonnier et al. (ICIP 1994); epsilon as in Lai et al. (CVPR 2017).
     """
     return (_difference(restored, sharp).square() + epsilon**2).sqrt().mean()
+
+
+def log_mse(restored: Tensor, sharp: Tensor, *, floor: float = 3e-5) -> Tensor:
+    """Mean over the batch of the logarithm of each picture's mean squared error: its negative PSNR, but for the scale.
+
+    A picture with little blur counts as much as one with much, so that what is nearly sharp is not harmed.
+
+    Source: the PSNR loss of Chen et al. (ECCV 2022); decided: `floor` is added to the error, so that a perfect
+    picture, below which 8 bits do not go, no longer pulls.
+
+    Shape:
+        two of (B, ...) -> ()
+    """
+    error = _difference(restored, sharp).square().flatten(1).mean(dim=1)
+    return (error + floor).log().mean()
 
 
 def edge(restored: Tensor, sharp: Tensor) -> Tensor:

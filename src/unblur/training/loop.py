@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from unblur import losses
 from unblur.data.window import PairWindow
 from unblur.errors import InputError
 from unblur.models import create
@@ -22,6 +23,9 @@ from unblur.training.muon import Muon
 from unblur.training.recipe import StillsRecipe
 
 __all__ = ["StillsMaker", "batch_at", "train"]
+
+
+_CONTENT = {"charbonnier": losses.charbonnier, "log_mse": losses.log_mse}
 
 
 @dataclass(frozen=True)
@@ -95,10 +99,9 @@ def train(recipe: StillsRecipe, *, photos: list[Path], out: Path, save_every: in
                 seen = net.spread(blurry)
                 given = torch.where(_told(step, recipe)[:, None, None, None], spread, seen.detach())
                 restored = net.restore(blurry, given)
-            error = restored - sharp
-            content = torch.sqrt(error.square() + 1e-6).mean()  # Charbonnier
+            content = _CONTENT[recipe.content](restored, sharp)
             motion = (seen - spread).abs().mean() / 8
-            loss = content + recipe.motion_weight * motion
+            loss = recipe.content_weight * content + recipe.motion_weight * motion
             loss.backward()
             norm = nn.utils.clip_grad_norm_(net.parameters(), recipe.clip)
             if torch.isfinite(norm):
@@ -175,8 +178,8 @@ def _gain(blurry: Tensor, restored: Tensor, sharp: Tensor) -> float:
 
 
 def _optimisers(net: nn.Module, recipe: StillsRecipe) -> list[torch.optim.Optimizer]:
-    """Muon for the weights between the first and the last layer if the recipe asks for it, AdamW for the others."""
-    weights = [weight for name, weight in net.named_parameters() if weight.ndim > 1 and not name.startswith(("entry.", "exit."))]
+    """Muon for the weights of convolutions if the recipe asks for it, AdamW for all else."""
+    weights = [weight for weight in net.parameters() if weight.ndim > 1]
     hidden = {id(weight) for weight in weights} if recipe.optimiser == "muon" else set()
     others = [parameter for parameter in net.parameters() if id(parameter) not in hidden]
     made: list[torch.optim.Optimizer] = [torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True)]

@@ -43,6 +43,9 @@ class StillsRecipe(BaseModel):
     decay: int = Field(ge=0)
     """Last steps, in which the rate falls to 0 along a straight line."""
     weight_decay: float = Field(ge=0)
+    content: Literal["charbonnier", "log_mse"]
+    """How the restored picture is compared with the truth."""
+    content_weight: float = Field(gt=0)
     motion_weight: float = Field(ge=0)
     """Weight of the error of the estimated spread."""
     told_until: int = Field(ge=0)
