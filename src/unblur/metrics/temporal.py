@@ -28,7 +28,7 @@ class WarpingError:
     Attributes:
         error: mean absolute difference along the motion, on the scale [0, 1]; smaller is steadier.
         visible: part of the positions that could be compared, in (0, 1].
-        pairs: pairs of neighbouring frames that counted.
+        pairs: pairs of neighbouring frames that were looked at.
     """
 
     error: float
@@ -40,8 +40,8 @@ def warping_error(frames: Iterable[Tensor], guide: Iterable[Tensor]) -> WarpingE
     """Mean absolute difference between each frame and the next one warped back to it along the guide's motion.
 
     For a pair (t, t+1), the flow from t to t+1 is estimated on the guide, frame t+1 is sampled where it points to, and
-    the absolute difference from frame t is averaged over channels and over the positions that are visible in both.
-    Pairs are averaged with equal weight; a pair of which nothing is visible, such as a scene cut, does not count.
+    the absolute difference from frame t is taken at the positions that are visible in both, and averaged over channels
+    and over all such positions of the clip. Across a scene cut some positions still pass for visible by chance: measure shot by shot.
 
     The guide is the sharp video. **Without a truth it is the blurry input**, never the restored video itself: its own
     flow would follow, and so hide, the wobble that is looked for. Numbers with different guides must not be compared.
@@ -49,8 +49,9 @@ def warping_error(frames: Iterable[Tensor], guide: Iterable[Tensor]) -> WarpingE
     of the sharp video (or of the blurry input) under the same guide.
 
     Source: Lai et al., "Learning blind video temporal consistency", 2018, section 4.1, E_warp.
-    Decided: absolute differences, where Lai et al. square them, so that the number reads as a part of the range; the
-    mask is the forward-backward check alone, without their motion boundaries; flow is OpenCV's DIS instead of a
+    Decided: absolute differences, where Lai et al. square them, so that the number reads as a part of the range; one
+    mean over all visible positions, where they average each pair first, so that pairs of which little is visible do
+    not add noise; the mask is the forward-backward check alone, without their motion boundaries; flow is OpenCV's DIS instead of a
     network, so that the measure needs no weights.
 
     Args:
@@ -68,23 +69,20 @@ def warping_error(frames: Iterable[Tensor], guide: Iterable[Tensor]) -> WarpingE
         InputError: if the videos differ in length or have less than two frames, if a frame is not finite or leaves
             its range, or if no pair has a visible position.
     """
-    errors, visible = [], []
-    count = 0
+    total, seen, positions, pairs = 0.0, 0.0, 0, 0
     for (frame, shown), (following, shown_next) in pairwise(_checked_frames(frames, guide)):
-        count += 1
         forward, backward = estimate_flow(shown, shown_next), estimate_flow(shown_next, shown)
         mask = visible_positions(forward, backward)
-        seen = mask.mean().item()
-        if not seen:
-            continue
         difference = (frame - _sample(following, forward)).abs().mean(1, keepdim=True)
-        errors.append((difference * mask).sum().item() / mask.sum().item())
-        visible.append(seen)
-    if not count:
+        total += (difference * mask).sum().item()
+        seen += mask.sum().item()
+        positions += mask.numel()
+        pairs += 1
+    if not pairs:
         raise InputError("warping_error needs at least two frames")
-    if not errors:
+    if not seen:
         raise InputError("no position is visible in two neighbouring frames; is every frame of this video another scene?")
-    return WarpingError(error=sum(errors) / len(errors), visible=sum(visible) / len(visible), pairs=len(errors))
+    return WarpingError(error=total / seen, visible=seen / positions, pairs=pairs)
 
 
 def estimate_flow(reference: Tensor, neighbour: Tensor) -> Tensor:
