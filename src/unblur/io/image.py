@@ -1,0 +1,263 @@
+"""Pictures read and written so that nothing but the pixels changes.
+
+    picture  Image, Metadata; the canvas that turns them upright while they are decoded
+    ifd      tag directories          exif   orientation, sizes, thumbnails
+    jpeg  png  webp  tiff             one file a format
+    pillow   the bridge to Pillow's decoders; BMP and GIF go over it as they are
+
+Pixels stay in the colour space of the picture: nothing is converted, and the profile goes back byte for byte.
+"""
+
+import io
+import logging
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import BmpImagePlugin, GifImagePlugin
+
+from unblur.errors import InputError, OutputError, UnreadableError, UnsupportedError
+from unblur.io.exif import photoshop_without_thumbnail, upright_exif, upright_xmp
+from unblur.io.jpeg import read_jpeg, write_jpeg
+from unblur.io.picture import MAX_PIXELS, Coding, Image, Metadata, Pixels
+from unblur.io.pillow import decode, decoding, encodable
+from unblur.io.png import SIGNATURE as PNG_SIGNATURE
+from unblur.io.png import read_png, write_png
+from unblur.io.tiff import read_tiff, write_tiff
+from unblur.io.webp import read_webp, write_webp
+from unblur.io.whole import written_whole
+
+__all__ = ["MAX_PIXELS", "READABLE", "WRITABLE", "Coding", "Image", "Metadata", "Pixels", "is_image", "read_image", "write_image"]
+
+_log = logging.getLogger(__name__)
+
+READABLE = ("JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF")
+WRITABLE = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+
+HEAD = 64
+"""Bytes by which a format is told."""
+
+OPAQUE = {8: 0xFF, 16: 0xFFFF}
+
+BMP_HEADER_SIZES = (12, 16, 40, 52, 56, 64, 108, 124)
+RAW_SUFFIXES = frozenset(
+    [
+        ".3fr",
+        ".arw",
+        ".cr2",
+        ".dcr",
+        ".dng",
+        ".erf",
+        ".iiq",
+        ".kdc",
+        ".mef",
+        ".mos",
+        ".nef",
+        ".nrw",
+        ".orf",
+        ".pef",
+        ".rw2",
+        ".rwl",
+        ".sr2",
+        ".srf",
+        ".srw",
+    ]
+)
+HOW = {
+    "HEIC": "convert it to a PNG or a 16-bit TIFF first",
+    "AVIF": "convert it to a PNG or a 16-bit TIFF first",
+    "JPEG 2000": "convert it to a 16-bit TIFF first",
+    "JPEG XL": "convert it to a PNG or a 16-bit TIFF first",
+    "OpenEXR": "convert it to a 16-bit TIFF first",
+    "Radiance HDR": "convert it to a 16-bit TIFF first",
+    "Photoshop": "save it as a flat 16-bit TIFF first",
+    "BigTIFF": "save it as a plain TIFF or as PNG first",
+    "raw": "develop it to a 16-bit TIFF first, such as with darktable or RawTherapee",
+}
+"""Formats that are told but not read, and what to do."""
+
+ISO_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"heis": "HEIC", b"hevc": "HEIC", b"hevx": "HEIC", b"mif1": "HEIC"}
+ISO_BRANDS |= {b"msf1": "HEIC", b"avif": "AVIF", b"avis": "AVIF", b"crx ": "raw"}
+BEGINNINGS = {
+    b"\xff\xd8\xff": "JPEG",
+    PNG_SIGNATURE: "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"II+\0": "BigTIFF",
+    b"MM\0+": "BigTIFF",
+    b"\0\0\0\x0cjP  \r\n": "JPEG 2000",
+    b"\xffO\xffQ": "JPEG 2000",
+    b"\0\0\0\x0cJXL \r\n": "JPEG XL",
+    b"\xff\x0a": "JPEG XL",
+    b"v/1\x01": "OpenEXR",
+    b"#?RADIANCE": "Radiance HDR",
+    b"#?RGBE": "Radiance HDR",
+    b"8BPS\0": "Photoshop",
+    b"FUJIFILMCCD-RAW": "raw",
+    b"IIU\0": "raw",
+    b"IIRO": "raw",
+    b"IIRS": "raw",
+    b"MMOR": "raw",
+}
+
+
+def is_image(path: Path) -> bool:
+    """Tell by its first bytes whether a file is a picture, of a kind that is read or of one that `read_image` explains.
+
+    Never raises: a folder, a device or a file that cannot be opened is no picture.
+    """
+    try:
+        return path.is_file() and _format_of(path) is not None
+    except (OSError, ValueError):
+        return False
+
+
+def read_image(path: Path) -> Image:
+    """Read a picture, turned upright.
+
+    Colours are those stored; a palette becomes RGB, and 1, 2 and 4 bit are spread over 8. The EXIF thumbnail is
+    dropped, since it shows the picture as it was. Damaged metadata is left out and named in `notes`.
+
+    Memory: the picture, and once more its decoded rows.
+
+    Raises:
+        UnreadableError: if the file is not there, empty, no picture, damaged or broken off.
+        UnsupportedError: if it is animated, has several pages, more than `MAX_PIXELS`, or samples that are not 8- or
+            16-bit grey or RGB, or is of a format such as HEIC or raw; the message says how to convert it.
+    """
+    try:
+        if path.is_dir():
+            raise UnreadableError(f"`{path}` is a folder; name a file")
+        if not path.is_file():
+            raise UnreadableError(f"`{path}` is not there; check the name")
+        kind = _format_of(path)
+        empty = path.stat().st_size == 0
+    except PermissionError as error:
+        raise UnreadableError(f"no permission to read `{path}`") from error
+    except OSError as error:
+        raise UnreadableError(f"cannot read `{path}`: {error.strerror or error}") from error
+    if empty:
+        raise UnreadableError(f"`{path}` is empty; copy it again from where it came")
+    if kind is None:
+        raise UnreadableError(f"`{path}` is not a picture of a known kind ({', '.join(READABLE)})")
+    if kind in HOW:
+        raise UnsupportedError(f"`{path}` is a {kind} file, which cannot be read; {HOW[kind]}")
+    return _upright(_READERS[kind](path))
+
+
+def write_image(target: Path, image: Image, *, quality: int | None = None, overwrite: bool = False) -> None:
+    """Write a picture in the format of the suffix of `target`.
+
+    JPEG, WebP and BMP hold 8 bit: 16-bit samples are rounded. JPEG and BMP hold no alpha: it is left out if the
+    picture is opaque everywhere. What a format cannot hold of the metadata is left out; the log says so.
+
+    Args:
+        target: where to; the suffix is one of `WRITABLE`.
+        image: what to write.
+        quality: of JPEG and WebP, 1 to 100; other formats lose nothing and ignore it. None for the quality that the
+            source came in: a JPEG is written with the quantisation tables of its source, each step at least as fine
+            as that of quality 90, and a lossless WebP stays lossless. Else 95.
+        overwrite: replace `target` if it exists.
+
+    Raises:
+        InputError: if `quality` is out of range.
+        OutputError: if the format is none of `WRITABLE` or cannot hold the picture, `target` exists and `overwrite`
+            is false, or it cannot be written.
+    """
+    if quality is not None and not 1 <= quality <= 100:
+        raise InputError(f"quality must be from 1 to 100, got {quality}")
+    suffix = target.suffix.lower()
+    if suffix not in WRITABLE:
+        raise OutputError(f"cannot write `{target}`: the name must end in one of {', '.join(WRITABLE)}")
+    if suffix in (".jpg", ".jpeg", ".bmp"):
+        image = _without_alpha(image, target)
+    with written_whole(target, overwrite=overwrite) as partial, partial.open("wb") as file:
+        if suffix in (".jpg", ".jpeg"):
+            write_jpeg(file, image, quality=quality)
+        elif suffix == ".webp":
+            write_webp(file, image, quality=quality)
+        elif suffix == ".png":
+            write_png(file, image)
+        elif suffix == ".bmp":
+            _write_bmp(file, image)
+        else:
+            write_tiff(file, image)
+
+
+def _format_of(path: Path) -> str | None:
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    for beginning, kind in BEGINNINGS.items():
+        if head.startswith(beginning):
+            return kind
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WebP"
+    if head[:4] in (b"II*\0", b"MM\0*"):
+        return "raw" if head[8:10] == b"CR" or path.suffix.lower() in RAW_SUFFIXES else "TIFF"
+    if head[:2] == b"BM" and len(head) >= 18 and struct.unpack("<I", head[14:18])[0] in BMP_HEADER_SIZES:
+        return "BMP"
+    if head[4:8] == b"ftyp":
+        return ISO_BRANDS.get(head[8:12])
+    return None
+
+
+def _read_bmp(path: Path) -> Image:
+    with decoding(path), path.open("rb") as file:
+        picture = BmpImagePlugin.BmpImageFile(file)
+        canvas = decode(picture, path)
+        across, down = picture.info.get("dpi", (0, 0))
+    metadata = Metadata(dpi=(across, down) if across > 0 < down else None)
+    return Image(canvas.pixels, canvas.alpha, metadata, Coding("BMP", compressed=False))
+
+
+def _read_gif(path: Path) -> Image:
+    with decoding(path), path.open("rb") as file:
+        picture = GifImagePlugin.GifImageFile(file)
+        if picture.is_animated:
+            raise UnsupportedError(f"`{path}` is an animation; convert it to a video, such as a lossless MKV, first")
+        canvas = decode(picture, path)
+    return Image(canvas.pixels, canvas.alpha, Metadata(), Coding("GIF"))
+
+
+_READERS: dict[str, Callable[[Path], Image]] = {
+    "JPEG": read_jpeg,
+    "PNG": read_png,
+    "WebP": read_webp,
+    "TIFF": read_tiff,
+    "BMP": _read_bmp,
+    "GIF": _read_gif,
+}
+
+
+def _upright(image: Image) -> Image:
+    """Make the metadata say what the pixels are: upright, of this size, and with no thumbnail of what they were."""
+    metadata = image.metadata
+    height, width = image.pixels.shape[:2]
+    exif = upright_exif(metadata.exif, width=width, height=height) if metadata.exif else None
+    notes = image.notes
+    if metadata.exif and exif is None:
+        notes = (*notes, "its EXIF is damaged and was not kept")
+    metadata = replace(
+        metadata,
+        exif=exif,
+        xmp=upright_xmp(metadata.xmp) if metadata.xmp else None,
+        photoshop=(photoshop_without_thumbnail(metadata.photoshop) or None) if metadata.photoshop else None,
+    )
+    return replace(image, metadata=metadata, notes=notes)
+
+
+def _without_alpha(image: Image, target: Path) -> Image:
+    if image.alpha is None:
+        return image
+    if image.alpha.min() < OPAQUE[image.bit_depth]:
+        raise OutputError(f"cannot write `{target}`: the picture is partly transparent, which {target.suffix} cannot hold; choose .png")
+    _log.info("`%s`: the alpha channel, opaque everywhere, is left out", target)
+    return replace(image, alpha=None)
+
+
+def _write_bmp(file: BinaryIO, image: Image) -> None:
+    buffer = io.BytesIO()
+    encodable(image, with_alpha=False).save(buffer, format="BMP", dpi=image.metadata.dpi or (0, 0))
+    file.write(buffer.getbuffer())

@@ -1,0 +1,109 @@
+"""The narrow bridge to Pillow: 8-bit pixels to and from its decoders and encoders, and its failures as our errors.
+
+Pillow's format classes are called directly. `PIL.Image.open` would refuse pictures of 179 megapixels and more, and
+warn from half of that on; here the limit is `unblur.io.picture.MAX_PIXELS`.
+"""
+
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as PillowImage
+from PIL import ImageFile
+
+from unblur.errors import InputError, UnreadableError, UnsupportedError
+from unblur.io.picture import Canvas, Image, Pixels, check_size, row_blocks
+
+__all__ = ["as_8_bit", "decode", "decoding", "encodable"]
+
+FAILURES = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    OverflowError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    PillowImage.DecompressionBombError,
+)
+"""What Pillow's decoders raise on damaged files, found by feeding them such."""
+
+BLOCK_COLUMNS = 4096
+
+MODES = {"1": "L", "L": "L", "RGB": "RGB", "RGBX": "RGB", "LA": "LA", "RGBA": "RGBA", "PA": "RGBA", "YCbCr": "RGB"}
+"""Pillow's modes, and those in which their pixels are taken; YCbCr is a coding of RGB here, as in JPEG."""
+
+
+@contextmanager
+def decoding(path: Path) -> Iterator[None]:
+    """Turn what a decoder raises on a damaged file into an error that names the file.
+
+    Raises:
+        UnreadableError: if the block raises; its own `InputError`s pass.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of metadata that is broken; the pixels do not depend on it
+        try:
+            yield
+        except InputError:
+            raise
+        except FAILURES as error:
+            raise UnreadableError(f"`{path}` is damaged or broken off ({error}); copy it again from where it came") from error
+
+
+def decode(picture: ImageFile.ImageFile, path: Path, *, orientation: int = 1) -> Canvas:
+    """Decode a picture opened by one of Pillow's format classes.
+
+    Raises:
+        UnsupportedError: if it is too large, or CMYK or another kind that is neither grey nor RGB.
+    """
+    check_size(path, width=picture.width, height=picture.height)
+    if picture.mode == "P":
+        mode = "RGBA" if picture.info.get("transparency") is not None else "RGB"
+    elif picture.mode in MODES:
+        mode = MODES[picture.mode]
+    else:
+        raise UnsupportedError(f"`{path}` is a {picture.mode} picture; convert it to RGB, 8 or 16 bit, first")
+    picture.load()
+    width, height = picture.size
+    channels = 3 if mode.startswith("RGB") else 1
+    canvas = Canvas(width, height, channels=channels, has_alpha=mode.endswith("A"), orientation=orientation)
+    for left in range(0, width, BLOCK_COLUMNS):
+        right = min(left + BLOCK_COLUMNS, width)
+        for top, bottom in row_blocks(right - left, height):
+            block = picture.crop((left, top, right, bottom))
+            pixels = np.asarray(block if block.mode == mode else block.convert(mode))
+            canvas.put(top, left, pixels.reshape(bottom - top, right - left, -1))
+    return canvas
+
+
+def encodable(image: Image, *, with_alpha: bool) -> PillowImage.Image:
+    """Make a Pillow image of 8 bit, 16-bit samples rounded."""
+    if with_alpha and image.alpha is not None:
+        grey = image.pixels.shape[2] == 1
+        pixels = np.concatenate([as_8_bit(image.pixels)] * (3 if grey else 1) + [as_8_bit(image.alpha)[..., None]], axis=2)
+        return PillowImage.fromarray(pixels)
+    pixels = as_8_bit(image.pixels)
+    return PillowImage.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+
+
+def as_8_bit(samples: Pixels) -> Pixels:
+    """Scale [0, 65535] to [0, 255], rounding to the nearest; 8-bit samples are given back as they are.
+
+    Example:
+        >>> as_8_bit(np.array([[0, 128, 129, 65535]], np.uint16)).tolist()
+        [[0, 0, 1, 255]]
+    """
+    if samples.dtype == np.uint8:
+        return samples
+    scaled = np.empty(samples.shape, np.uint8)
+    for top, bottom in row_blocks(samples.shape[1], samples.shape[0]):
+        scaled[top:bottom] = (samples[top:bottom].astype(np.uint32) + 128) // 257
+    return scaled

@@ -1,0 +1,98 @@
+"""WebP through Pillow: what came lossless is written lossless."""
+
+import io
+import logging
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import WebPImagePlugin
+
+from unblur.errors import OutputError, UnreadableError, UnsupportedError
+from unblur.io.exif import exif_orientation, xmp_orientation
+from unblur.io.picture import Coding, Image, Metadata
+from unblur.io.pillow import decode, decoding, encodable
+
+__all__ = ["read_webp", "write_webp"]
+
+_log = logging.getLogger(__name__)
+
+DEFAULT_QUALITY = 95
+LOSSLESS_EFFORT = 75
+"""What the encoder calls quality is effort where nothing is lost."""
+
+MAX_SIDE = 16383
+ICC_COLOUR_SPACE = slice(16, 20)
+
+
+def read_webp(path: Path) -> Image:
+    """Read a WebP file.
+
+    Raises:
+        UnreadableError: if it is damaged or broken off.
+        UnsupportedError: if it is animated.
+    """
+    with decoding(path), path.open("rb") as file:
+        chunks: dict[bytes, bytes] = {}
+        for name, data in _chunks(file, path):
+            if name == b"ANMF" and name in chunks:
+                raise UnsupportedError(f"`{path}` is an animation; convert it to a video, such as a lossless MKV, first")
+            chunks.setdefault(name, data)
+        exif = chunks.get(b"EXIF")
+        if exif and exif.startswith(b"Exif\0\0"):
+            exif = exif[6:]
+        metadata = Metadata(exif=exif or None, icc=chunks.get(b"ICCP") or None, xmp=chunks.get(b"XMP ") or None)
+        orientation = exif_orientation(metadata.exif) or xmp_orientation(metadata.xmp) or 1
+        file.seek(0)
+        canvas = decode(WebPImagePlugin.WebPImageFile(file), path, orientation=orientation)
+    lossless = b"VP8L" in chunks or b"VP8L" in chunks.get(b"ANMF", b"")[16:20]
+    return Image(canvas.pixels, canvas.alpha, metadata, Coding("WebP", lossless=lossless))
+
+
+def write_webp(file: BinaryIO, image: Image, *, quality: int | None) -> None:
+    """Write a WebP file; 16 bit is rounded to 8, grey becomes RGB.
+
+    Args:
+        file: to write to.
+        image: what to write.
+        quality: 1 to 100 for lossy coding; None for lossless if the source was, and 95 if it was not.
+
+    Raises:
+        OutputError: if it is too large for the format.
+    """
+    height, width = image.pixels.shape[:2]
+    if max(height, width) > MAX_SIDE:
+        raise OutputError(f"WebP holds at most {MAX_SIDE} pixels a side, the picture has {width}x{height}; choose PNG or TIFF")
+    icc = image.metadata.icc or b""
+    if icc[ICC_COLOUR_SPACE] == b"GRAY":
+        _log.warning("WebP has no grey pictures; the grey colour profile was left out")
+        icc = b""
+    lossless = quality is None and image.source.lossless
+    buffer = io.BytesIO()
+    encodable(image, with_alpha=True).save(
+        buffer,
+        format="WEBP",
+        lossless=lossless,
+        quality=LOSSLESS_EFFORT if lossless else DEFAULT_QUALITY if quality is None else quality,
+        exact=True,  # keeps the colours of transparent pixels
+        icc_profile=icc,
+        exif=image.metadata.exif or b"",
+        xmp=image.metadata.xmp or b"",
+    )
+    file.write(buffer.getbuffer())
+
+
+def _chunks(file: BinaryIO, path: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Give the chunks of the RIFF container; of pixel data, only the beginning."""
+    size = file.seek(0, 2)
+    file.seek(4)
+    end = 8 + struct.unpack("<I", file.read(4))[0]
+    if size < end:
+        raise UnreadableError(f"`{path}` is broken off; copy it again from where it came")
+    at = 12
+    while at + 8 <= end:
+        file.seek(at)
+        name, length = struct.unpack("<4sI", file.read(8))
+        yield name, file.read(length if name in (b"ICCP", b"EXIF", b"XMP ") else min(length, 32))
+        at += 8 + length + length % 2
