@@ -41,7 +41,7 @@ def read_exif(exif: bytes) -> tuple[Order, Ifd] | None:
     read_at = reader_of(exif)
     try:
         order, first = read_header(read_at)
-        return order, read_directory(read_at, order, first)[0]
+        return order, read_directory(read_at, order, first).entries
     except DamagedError:
         return None
 
@@ -88,10 +88,10 @@ def upright_exif(exif: bytes, *, width: int, height: int) -> bytes | None:
     read_at = reader_of(exif)
     try:
         order, first = read_header(read_at)
-        ifd, thumbnail, pointer = read_directory(read_at, order, first)
+        main = read_directory(read_at, order, first)
     except DamagedError:
         return None
-    changed = bytearray(exif)
+    changed, ifd = bytearray(exif), main.entries
     sizes = {"width": width, "height": height}
     _set_number(changed, ifd.get(ORIENTATION), 1, order)
     for tag, axis in SIZES_BY_AXIS.items():
@@ -99,9 +99,9 @@ def upright_exif(exif: bytes, *, width: int, height: int) -> bytes | None:
     details = ifd[EXIF_POINTER].directory if EXIF_POINTER in ifd else None
     for tag, axis in EXIF_SIZES_BY_AXIS.items():
         _set_number(changed, (details or {}).get(tag), sizes[axis], order)
-    if thumbnail:
-        struct.pack_into(order + "I", changed, pointer, 0)
-        _erase_thumbnail(changed, ifd, order, thumbnail)
+    if main.following:
+        struct.pack_into(order + "I", changed, main.pointer, 0)
+        _erase_thumbnail(changed, ifd, order, main.following)
     return bytes(changed)
 
 
@@ -153,7 +153,7 @@ def _set_number(changed: bytearray, entry: Entry | None, value: int, order: Orde
 def _erase_thumbnail(changed: bytearray, ifd: Ifd, order: Order, offset: int) -> None:
     """Blank the bytes of the thumbnail, unless something else claims them too; cut them off where they are the end."""
     try:
-        thumbnail = read_directory(reader_of(bytes(changed)), order, offset)[0]
+        thumbnail = read_directory(reader_of(bytes(changed)), order, offset).entries
     except DamagedError:
         return
     used = list(_spans(ifd))

@@ -11,6 +11,7 @@ from typing import Literal
 
 __all__ = [
     "DamagedError",
+    "Directory",
     "Entry",
     "Ifd",
     "Order",
@@ -67,6 +68,23 @@ class Entry:
 Ifd = dict[int, Entry]
 
 
+@dataclass(frozen=True)
+class Directory:
+    """A directory as it was found.
+
+    Attributes:
+        entries: by tag, those that could be read.
+        broken: tags whose value could not be read.
+        following: place of the next directory, 0 if there is none.
+        pointer: where that place is stated.
+    """
+
+    entries: Ifd
+    broken: frozenset[int]
+    following: int
+    pointer: int
+
+
 def reader_of(data: bytes) -> ReadAt:
     """Read from bytes in memory."""
     return lambda offset, length: data[offset : offset + length]
@@ -86,11 +104,8 @@ def read_header(read_at: ReadAt) -> tuple[Order, int]:
     return order, struct.unpack(order + "I", head[4:])[0]
 
 
-def read_directory(read_at: ReadAt, order: Order, offset: int, *, depth: int = 0) -> tuple[Ifd, int, int]:
-    """Read the directory at `offset` and those nested in it; entries that are broken are left out.
-
-    Returns:
-        The entries by tag, the place of the next directory (0 if none), and where that place is stated.
+def read_directory(read_at: ReadAt, order: Order, offset: int, *, depth: int = 0) -> Directory:
+    """Read the directory at `offset` and those nested in it.
 
     Raises:
         DamagedError: if nothing can be read there.
@@ -101,9 +116,11 @@ def read_directory(read_at: ReadAt, order: Order, offset: int, *, depth: int = 0
     (count,) = struct.unpack(order + "H", head)
     body = read_at(offset + 2, 12 * count + 4)
     ifd: Ifd = {}
+    listed = set()
     budget = MAX_BYTES
     for index in range(min(count, len(body) // 12)):
         tag, kind, number, field = struct.unpack(order + "HHI4s", body[12 * index : 12 * index + 12])
+        listed.add(tag)
         length = SIZES.get(kind, MAX_BYTES + 1) * number
         budget -= length
         if tag in ifd or budget < 0 or not number:
@@ -121,7 +138,7 @@ def read_directory(read_at: ReadAt, order: Order, offset: int, *, depth: int = 0
         ifd[tag] = Entry(kind, number, value, place, directory)
     after = body[12 * count : 12 * count + 4]
     following = struct.unpack(order + "I", after)[0] if len(after) == 4 else 0
-    return ifd, following, offset + 2 + 12 * count
+    return Directory(ifd, frozenset(listed - ifd.keys()), following, offset + 2 + 12 * count)
 
 
 def write_directory(ifd: Ifd, order: Order, offset: int) -> bytes:
@@ -169,6 +186,6 @@ def _nested(read_at: ReadAt, order: Order, value: bytes, *, depth: int) -> Ifd |
     if len(value) != 4 or depth == 2:
         return None
     try:
-        return read_directory(read_at, order, struct.unpack(order + "I", value)[0], depth=depth + 1)[0]
+        return read_directory(read_at, order, struct.unpack(order + "I", value)[0], depth=depth + 1).entries
     except DamagedError:
         return None

@@ -162,7 +162,7 @@ def _check_single(segments: list[tuple[int, bytes]], path: Path, notes: list[str
         read_at = reader_of(data[len(MULTI_PICTURE) :])
         try:
             order, first = read_header(read_at)
-            entry = read_directory(read_at, order, first)[0].get(MULTI_PICTURE_ENTRIES)
+            entry = read_directory(read_at, order, first).entries.get(MULTI_PICTURE_ENTRIES)
         except DamagedError:
             return
         if entry is None or len(entry.value) < 32:
@@ -194,6 +194,7 @@ def _standard_tables(quality: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Give libjpeg's luma and chroma tables of a quality, by asking it."""
     buffer = io.BytesIO()
     PillowImage.new("RGB", (8, 8)).save(buffer, format="JPEG", quality=quality)
+    buffer.seek(0)
     tables = JpegImagePlugin.JpegImageFile(buffer).quantization
     return tuple(tables[0]), tuple(tables[1])
 

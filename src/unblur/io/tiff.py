@@ -20,7 +20,19 @@ from PIL import TiffImagePlugin
 
 from unblur.errors import OutputError, UnreadableError, UnsupportedError
 from unblur.io.exif import exif_of_directory, read_exif, xmp_orientation
-from unblur.io.ifd import DamagedError, Entry, Ifd, Order, ReadAt, entry_of, numbers, read_directory, read_header, write_directory
+from unblur.io.ifd import (
+    DamagedError,
+    Directory,
+    Entry,
+    Ifd,
+    Order,
+    ReadAt,
+    entry_of,
+    numbers,
+    read_directory,
+    read_header,
+    write_directory,
+)
 from unblur.io.picture import Canvas, Coding, Image, Metadata, Pixels, check_size, row_blocks
 from unblur.io.pillow import decode, decoding
 
@@ -40,6 +52,9 @@ ABOUT_PIXELS = frozenset(
     )
 )
 """Tags that describe how pixels are stored, or that are kept by another name; 37724 holds Photoshop's layers. All others are EXIF."""
+
+OPTIONAL = frozenset((XMP, PHOTOSHOP, ICC, 37724))
+"""Those of them without which the picture can be read."""
 
 PLAIN, ADOBE_DEFLATE, OLD_DEFLATE = 1, 8, 32946
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
@@ -93,15 +108,19 @@ def read_tiff(path: Path) -> Image:
 
         try:
             order, first = read_header(read_at)
-            ifd, following, _ = read_directory(read_at, order, first)
+            found = read_directory(read_at, order, first)
         except DamagedError as error:
             raise UnreadableError(f"`{path}` is damaged or broken off ({error}); copy it again from where it came") from error
-        _check_single(ifd, order, following, path, read_at)
+        ifd, notes = found.entries, []
+        if found.broken & ABOUT_PIXELS - OPTIONAL:
+            raise UnreadableError(f"`{path}` is damaged or broken off (tags {sorted(found.broken)}); copy it again from where it came")
+        if found.broken:
+            notes.append(f"damaged tags were not kept ({', '.join(map(str, sorted(found.broken)))})")
+        _check_single(found, order, path, read_at)
         metadata = _metadata(ifd, order)
         layout = _layout(ifd, order, path, xmp_orientation(metadata.xmp))
         if any(offset + length > size for offset, length in layout.grid):
             raise UnreadableError(f"`{path}` is broken off; copy it again from where it came")
-        notes: list[str] = []
         canvas = _decode(file, path, layout, order, notes)
     compressed = layout.compression != PLAIN
     return Image(canvas.pixels, canvas.alpha, metadata, Coding("TIFF", compressed=compressed), tuple(notes))
@@ -167,18 +186,20 @@ def _check_room(size: int) -> None:
         raise OutputError("the picture needs more than the 4 GB that TIFF can hold; choose PNG")
 
 
-def _check_single(ifd: Ifd, order: Order, following: int, path: Path, read_at: ReadAt) -> None:
+def _check_single(first: Directory, order: Order, path: Path, read_at: ReadAt) -> None:
     """Refuse raw files and several pages; smaller versions and masks of the one picture are no pages."""
-    if DNG_VERSION in ifd or _number(ifd, SUBFILE, order, 0) & REDUCED:
+    if DNG_VERSION in first.entries or _number(first.entries, SUBFILE, order, 0) & REDUCED:
         raise UnsupportedError(f"`{path}` is a raw file; develop it to a 16-bit TIFF first, such as with darktable or RawTherapee")
     seen: set[int] = set()
+    following = first.following
     while following and following not in seen and len(seen) < MAX_PAGES:
         seen.add(following)
         try:
-            page, following, _ = read_directory(read_at, order, following)
+            page = read_directory(read_at, order, following)
         except DamagedError:
             return
-        if not _number(page, SUBFILE, order, 0) & (REDUCED | MASK):
+        following = page.following
+        if not _number(page.entries, SUBFILE, order, 0) & (REDUCED | MASK):
             raise UnsupportedError(f"`{path}` has several pages; save each as a file of its own first")
 
 
