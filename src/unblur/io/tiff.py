@@ -70,7 +70,10 @@ MAX_FILE = 0xFFFFFFFF
 
 @dataclass(frozen=True)
 class _Layout:
-    """How the pixels are stored; `grid` has the place and size in the file of each strip or tile."""
+    """How the pixels are stored; `grid` has the place and size in the file of each strip or tile.
+
+    `orientation_place` is where the file states the orientation, 0 if it does not.
+    """
 
     width: int
     height: int
@@ -81,6 +84,7 @@ class _Layout:
     predictor: int
     planar: bool
     orientation: int
+    orientation_place: int
     block_width: int
     block_height: int
     grid: tuple[tuple[int, int], ...]
@@ -205,11 +209,14 @@ def _check_single(first: Directory, order: Order, path: Path, read_at: ReadAt) -
 
 def _metadata(ifd: Ifd, order: Order) -> Metadata:
     about = {tag: entry for tag, entry in ifd.items() if tag not in ABOUT_PIXELS}
+    is_empty = not about.keys() - {X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}
+    if ORIENTATION in ifd:
+        about[ORIENTATION] = entry_of(order, 3, [1])  # which it is by the time that anybody sees it
     scale = {2: 1.0, 3: 2.54}.get(_number(ifd, RESOLUTION_UNIT, order, 2))
     across, down = numbers(ifd.get(X_RESOLUTION), order)[:1], numbers(ifd.get(Y_RESOLUTION), order)[:1]
     dpi = (across[0] * scale, down[0] * scale) if scale and across and down and across[0] > 0 < down[0] else None
     return Metadata(
-        exif=exif_of_directory(order, about) if about.keys() - {X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT} else None,
+        exif=None if is_empty else exif_of_directory(order, about),
         icc=_value(ifd, ICC),
         xmp=_value(ifd, XMP),
         photoshop=_value(ifd, PHOTOSHOP),
@@ -248,6 +255,7 @@ def _layout(ifd: Ifd, order: Order, path: Path, xmp_says: int | None) -> _Layout
         predictor=_number(ifd, PREDICTOR, order, 1),
         planar=_number(ifd, PLANES, order, 1) == 2 and samples > 1,
         orientation=stated if stated in range(1, 9) else xmp_says or 1,
+        orientation_place=ifd[ORIENTATION].place if ORIENTATION in ifd else 0,
         block_width=_number(ifd, TILE_WIDTH, order, 0) if tiled else width,
         block_height=_number(ifd, TILE_HEIGHT, order, 0) if tiled else min(_number(ifd, ROWS_PER_STRIP, order, height), height),
         grid=tuple((int(place), int(size)) for place, size in zip(places, sizes, strict=True)),
@@ -261,7 +269,7 @@ def _decode(file: BinaryIO, path: Path, layout: _Layout, order: Order, notes: li
     if simple and layout.compression in (PLAIN, ADOBE_DEFLATE, OLD_DEFLATE) and layout.predictor in (1, 2):
         return _decode_blocks(file, path, layout, order)
     if layout.bits == 16:
-        return _decode_by_opencv(path, layout)
+        return _decode_by_opencv(path, layout, order)
     file.seek(0)
     picture = TiffImagePlugin.TiffImageFile(file)
     canvas = decode(picture, path)  # Pillow turns TIFF upright, and divides alpha out, by itself
@@ -300,15 +308,16 @@ def _decode_blocks(file: BinaryIO, path: Path, layout: _Layout, order: Order) ->
     return _finished(canvas, layout)
 
 
-def _decode_by_opencv(path: Path, layout: _Layout) -> Canvas:
+def _decode_by_opencv(path: Path, layout: _Layout, order: Order) -> Canvas:
     if layout.planar or layout.samples == 2 or layout.photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB):
         raise UnsupportedError(
             f"`{path}` has a layout of 16-bit channels that cannot be read; save it uncompressed, with channels interleaved"
         )
-    if str(path).isascii():
-        decoded = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    else:  # OpenCV on Windows opens no other names
-        decoded = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    data = np.fromfile(path, np.uint8)
+    if layout.orientation_place:  # OpenCV turns some orientations and fails on others; here it sees none
+        data[layout.orientation_place : layout.orientation_place + 2] = np.frombuffer(struct.pack(order + "H", 1), np.uint8)
+    decoded = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    del data
     if decoded is None or decoded.dtype != np.uint16 or decoded.size != layout.height * layout.width * layout.samples:
         raise UnreadableError(f"`{path}` is damaged, or compressed in a way that cannot be read; save it uncompressed")
     samples: Pixels = np.asarray(decoded, np.uint16).reshape(layout.height, layout.width, layout.samples)

@@ -3,10 +3,12 @@
 import io
 import logging
 import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from PIL import Image as PillowImage
 from PIL import WebPImagePlugin
 
 from unblur.errors import OutputError, UnreadableError, UnsupportedError
@@ -17,6 +19,7 @@ from unblur.io.pillow import decode, decoding, encodable
 __all__ = ["read_webp", "write_webp"]
 
 _log = logging.getLogger(__name__)
+_pillow_limit = threading.Lock()
 
 DEFAULT_QUALITY = 95
 LOSSLESS_EFFORT = 75
@@ -45,7 +48,7 @@ def read_webp(path: Path) -> Image:
         metadata = Metadata(exif=exif or None, icc=chunks.get(b"ICCP") or None, xmp=chunks.get(b"XMP ") or None)
         orientation = exif_orientation(metadata.exif) or xmp_orientation(metadata.xmp) or 1
         file.seek(0)
-        canvas = decode(WebPImagePlugin.WebPImageFile(file), path, orientation=orientation)
+        canvas = decode(_opened(file), path, orientation=orientation)
     lossless = b"VP8L" in chunks or b"VP8L" in chunks.get(b"ANMF", b"")[16:20]
     return Image(canvas.pixels, canvas.alpha, metadata, Coding("WebP", lossless=lossless))
 
@@ -81,6 +84,17 @@ def write_webp(file: BinaryIO, image: Image, *, quality: int | None) -> None:
         xmp=image.metadata.xmp or b"",
     )
     file.write(buffer.getbuffer())
+
+
+def _opened(file: BinaryIO) -> WebPImagePlugin.WebPImageFile:
+    """Open without Pillow's own size limit, which this format class, of all, checks by itself; ours is in `decode`."""
+    with _pillow_limit:
+        limit = PillowImage.MAX_IMAGE_PIXELS
+        PillowImage.MAX_IMAGE_PIXELS = None
+        try:
+            return WebPImagePlugin.WebPImageFile(file)
+        finally:
+            PillowImage.MAX_IMAGE_PIXELS = limit
 
 
 def _chunks(file: BinaryIO, path: Path) -> Iterator[tuple[bytes, bytes]]:
