@@ -64,7 +64,7 @@ REDUCED, MASK = 1, 4
 """Bits of SUBFILE: a smaller version of another picture, or a mask for one."""
 
 MAX_PAGES = 1000
-COMPRESSION_LEVEL = 6
+COMPRESSION_LEVEL = 4
 MAX_FILE = 0xFFFFFFFF
 
 
