@@ -960,7 +960,7 @@ def test_trailing_bytes_do_no_harm(tmp_path):
     [
         (b"", "empty"),
         (b"hello, world", "not a picture"),
-        (b"\xff\xd8\xff", "damaged"),
+        (b"\xff\xd8\xff", "broken off"),
         (b"BM is how this text begins, and it goes on", "not a picture"),
     ],
 )
@@ -1098,5 +1098,5 @@ def test_every_readable_format_is_read(tmp_path):
 def test_jpeg_whose_copy_was_never_finished(tmp_path):
     """Some file systems fill the missing part with zeros."""
     data = every_kind()["photo.jpg"]
-    with pytest.raises(UnreadableError, match="damaged or broken off"):
+    with pytest.raises(UnreadableError, match="broken off"):
         read_image(saved(tmp_path / "photo.jpg", data[:-600] + bytes(600)))

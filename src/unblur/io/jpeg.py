@@ -15,7 +15,7 @@ from typing import BinaryIO
 from PIL import Image as PillowImage
 from PIL import JpegImagePlugin
 
-from unblur.errors import OutputError, UnsupportedError
+from unblur.errors import OutputError, UnreadableError, UnsupportedError
 from unblur.io.exif import exif_orientation, exif_within, xmp_orientation
 from unblur.io.ifd import DamagedError, read_directory, read_header, reader_of
 from unblur.io.picture import Coding, Image, Metadata
@@ -54,6 +54,8 @@ def read_jpeg(path: Path) -> Image:
     """
     with decoding(path), path.open("rb") as file:
         segments = list(_segments(file))
+        if not _has_end(file):
+            raise UnreadableError(f"`{path}` is broken off; copy it again from where it came")
         notes: list[str] = []
         metadata = _metadata(segments, notes)
         _check_single(segments, path, notes)
@@ -119,6 +121,19 @@ def _segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         if len(size) < 2:
             return
         yield marker[0], file.read(max(struct.unpack(">H", size)[0] - 2, 0))
+
+
+def _has_end(file: BinaryIO) -> bool:
+    """Look for the end-of-image marker from here on, which scans cannot contain.
+
+    libjpeg does not miss it where zeros fill the rest of the file, and gives a picture that is grey from there on.
+    """
+    last = b""
+    while data := file.read(1 << 20):
+        if bytes((0xFF, END_OF_IMAGE)) in last + data:
+            return True
+        last = data[-1:]
+    return False
 
 
 def _metadata(segments: list[tuple[int, bytes]], notes: list[str]) -> Metadata:
