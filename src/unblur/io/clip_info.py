@@ -1,0 +1,278 @@
+"""What there is to know about a clip before its frames are read."""
+
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from av.buffer import Buffer
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.sidedata.sidedata import Type
+from av.stream import Stream
+from av.video.format import VideoFormat
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from unblur.errors import UnreadableError, UnsupportedError
+from unblur.io.colour import Colour, bit_depth
+from unblur.io.containers import chosen_video, exact, is_attached_picture, open_media
+
+__all__ = ["ClipInfo", "LightLevel", "MasteringDisplay", "StreamInfo", "describe", "is_video", "side_data"]
+
+PROBED_PACKETS = 600
+"""Packets of video that are tried for a first picture: several seconds, more than there are between two key frames of a broadcast."""
+
+INTERLACED_ORDERS = (2, 3, 4, 5)
+"""FFmpeg's codes of field order for everything but progressive (1) and unknown (0)."""
+
+TIMECODE_KEYS = ("timecode", "TIMECODE")
+
+
+@dataclass(frozen=True)
+class MasteringDisplay:
+    """The screen on which an HDR clip was graded (SMPTE ST 2086): CIE xy of red, green, blue and white; luminance in cd/m²."""
+
+    red: tuple[Fraction, Fraction]
+    green: tuple[Fraction, Fraction]
+    blue: tuple[Fraction, Fraction]
+    white: tuple[Fraction, Fraction]
+    darkest: Fraction
+    brightest: Fraction
+
+
+@dataclass(frozen=True)
+class LightLevel:
+    """Content light level of an HDR clip (CTA-861.3): of the brightest pixel and of the brightest frame's mean, in cd/m²."""
+
+    brightest_pixel: int
+    brightest_frame: int
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """One stream of a file: `type` is video, audio, subtitle, data or attachment; `codec` FFmpeg's name, empty if it has none."""
+
+    index: int
+    type: str
+    codec: str
+    time_base: Fraction
+    start: Fraction | None
+    language: str
+    title: str
+    attached_picture: bool
+
+    def __str__(self) -> str:
+        kind = "cover picture" if self.attached_picture else self.type
+        words = [self.language, self.codec, f"“{self.title}”" if self.title else ""]
+        extra = ", ".join(word for word in words if word and word != "und")
+        return f"{kind} stream {self.index}" + (f" ({extra})" if extra else "")
+
+
+@dataclass(frozen=True)
+class ClipInfo:
+    """A clip as it is in its file.
+
+    Attributes:
+        path: the file.
+        container: FFmpeg's names of the container, such as `mov,mp4,m4a,3gp,3g2,mj2`.
+        video_index: which stream of the file is the video; other streams, further video among them, are in `streams`.
+        codec: FFmpeg's name of the codec, such as `h264`.
+        width: of the frames as they are coded, before rotation.
+        height: of the frames as they are coded, before rotation.
+        pixel_format: FFmpeg's name.
+        bit_depth: of a sample; more than 8 means that frames are given in 16 bits.
+        colour: tags of the stream.
+        time_base: seconds in one tick of the frames' times.
+        average_rate: frames in a second, None if unknown. The rate need not be constant.
+        start_pts: time of the first frame, in ticks. Seconds of a preview are counted from it.
+        duration: seconds, None if the file does not say.
+        frame_count: what the file says, or else duration × rate; None if neither is known. Only reading tells for sure.
+        sample_aspect_ratio: width of a pixel by its height, None if unknown.
+        rotation: degrees by which players turn the frames, counter-clockwise.
+        display_matrix: the same as the file has it (nine numbers), with mirroring; None if there is none.
+        interlaced: frames hold two fields of different times.
+        timecode: of the first frame, empty if there is none.
+        mastering: HDR mastering display, if any.
+        light: HDR content light level, if any.
+        dolby_vision: the stream has Dolby Vision metadata, which cannot be kept.
+        has_free_tags: the file has tags with names of their maker's choice, such as `com.apple.quicktime.make`.
+        streams: every stream of the file.
+    """
+
+    path: Path
+    container: str
+    video_index: int
+    codec: str
+    width: int
+    height: int
+    pixel_format: str
+    bit_depth: int
+    colour: Colour
+    time_base: Fraction
+    average_rate: Fraction | None
+    start_pts: int
+    duration: Fraction | None
+    frame_count: int | None
+    sample_aspect_ratio: Fraction | None
+    rotation: int
+    display_matrix: tuple[int, ...] | None
+    interlaced: bool
+    timecode: str
+    mastering: MasteringDisplay | None
+    light: LightLevel | None
+    dolby_vision: bool
+    has_free_tags: bool
+    streams: tuple[StreamInfo, ...]
+
+    @property
+    def is_rgb(self) -> bool:
+        """Whether the samples are red, green and blue, not luma and chroma."""
+        described = VideoFormat(self.pixel_format, 16, 16)
+        return described.is_rgb or described.has_palette
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the frames have transparency, which is not kept."""
+        return any(component.is_alpha for component in VideoFormat(self.pixel_format, 16, 16).components)
+
+
+def describe(path: Path) -> ClipInfo:
+    """Open a clip, decode its first frame and say what it is.
+
+    Raises:
+        UnreadableError: if the file is missing, empty, damaged from the start, or has no video (sound only, a picture).
+        UnsupportedError: if its frames cannot be converted to RGB.
+    """
+    with open_media(path) as container:
+        stream = chosen_video(container)
+        if stream is None:
+            what = "only sound" if container.streams.audio else "no video"
+            raise UnreadableError(f"`{path}` holds {what}; name a video file")
+        frame = _first_frame(container, stream)
+        if frame is None:
+            raise UnreadableError(f"`{path}` is damaged: no picture of its video can be decoded")
+        return _describe(path, container, stream, frame)
+
+
+def is_video(path: Path) -> bool:
+    """Tell by its content whether a file is a video. Covers, photos (HEIF too), animated GIFs and sound are not. Never raises."""
+    try:
+        with open_media(path) as container:
+            return chosen_video(container) is not None
+    except UnreadableError:
+        return False
+
+
+def side_data(frame: VideoFrame, kind: Type) -> bytes | None:
+    """Give one kind of side data of a frame, None if it has none."""
+    try:
+        found: Buffer | None = frame.side_data.get(kind)  # type: ignore[call-overload]  # the stub of PyAV 18 is wrong
+    except ValueError:  # PyAV 18 cannot list side data of a kind that is newer than itself
+        return None
+    return None if found is None else bytes(found)
+
+
+def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
+    stream.codec_context.thread_type = "SLICE"  # frame threads would decode far ahead for this one frame
+    try:
+        for number, packet in enumerate(container.demux(stream)):
+            try:
+                for frame in stream.decode(packet):
+                    return frame
+            except FFmpegError:
+                pass  # a later packet may start well; the reader counts what fails
+            if number >= PROBED_PACKETS:
+                break
+    except FFmpegError:
+        pass
+    return None
+
+
+def _describe(path: Path, container: InputContainer, stream: VideoStream, frame: VideoFrame) -> ClipInfo:
+    context = stream.codec_context
+    time_base = exact(stream.time_base)
+    if time_base is None:
+        raise UnsupportedError(f"`{path}` does not say in which unit its times are; remux it, for example to Matroska")
+    pixel_format = frame.format.name
+    rate = exact(stream.average_rate) or exact(stream.guessed_rate)
+    duration = _duration(container, stream, time_base)
+    count = stream.frames or (round(duration * rate) if duration and rate else 0)
+    matrix = side_data(frame, Type.DISPLAYMATRIX)
+    colour = Colour(
+        primaries=_said(frame.color_primaries, context.color_primaries, silent=2),
+        transfer=_said(frame.color_trc, context.color_trc, silent=2),
+        matrix=_said(frame.colorspace, context.colorspace, silent=2),
+        range=_said(frame.color_range, context.color_range, silent=0),
+    )
+    start = frame.pts if frame.pts is not None else frame.dts
+    return ClipInfo(
+        path=path,
+        container=container.format.name,
+        video_index=stream.index,
+        codec=context.codec.canonical_name,
+        width=frame.width,
+        height=frame.height,
+        pixel_format=pixel_format,
+        bit_depth=bit_depth(pixel_format),
+        colour=colour,
+        time_base=time_base,
+        average_rate=rate,
+        start_pts=start if start is not None else 0,
+        duration=duration,
+        frame_count=count or None,
+        sample_aspect_ratio=exact(stream.sample_aspect_ratio),
+        rotation=frame.rotation,
+        display_matrix=struct.unpack("=9i", matrix) if matrix is not None and len(matrix) == 36 else None,
+        interlaced=frame.interlaced_frame or context.field_order in INTERLACED_ORDERS,
+        timecode=next((stream.metadata[key] for key in TIMECODE_KEYS if key in stream.metadata), ""),
+        mastering=_mastering(side_data(frame, Type.MASTERING_DISPLAY_METADATA)),
+        light=_light(side_data(frame, Type.CONTENT_LIGHT_LEVEL)),
+        dolby_vision=side_data(frame, Type.DOVI_RPU_BUFFER) is not None or side_data(frame, Type.DOVI_METADATA) is not None,
+        has_free_tags=any("." in key for key in container.metadata),
+        streams=tuple(_describe_stream(each) for each in container.streams),
+    )
+
+
+def _describe_stream(stream: Stream) -> StreamInfo:
+    time_base = exact(stream.time_base) or Fraction(1, 1_000_000)
+    context = stream.codec_context
+    return StreamInfo(
+        index=stream.index,
+        type=stream.type,
+        codec=context.codec.canonical_name if context is not None else (getattr(stream, "name", None) or ""),
+        time_base=time_base,
+        start=stream.start_time * time_base if stream.start_time is not None else None,
+        language=stream.metadata.get("language", ""),
+        title=stream.metadata.get("title", ""),
+        attached_picture=stream.type == "video" and is_attached_picture(stream),
+    )
+
+
+def _duration(container: InputContainer, stream: VideoStream, time_base: Fraction) -> Fraction | None:
+    if stream.duration:
+        return stream.duration * time_base
+    return Fraction(container.duration, 1_000_000) if container.duration else None
+
+
+def _said(of_frame: int, of_stream: int, *, silent: int) -> int:
+    return int(of_frame) if int(of_frame) != silent else int(of_stream)
+
+
+def _mastering(data: bytes | None) -> MasteringDisplay | None:
+    """Read FFmpeg's structure AVMasteringDisplayMetadata: ten rationals and two flags that say what of it is valid."""
+    if data is None or len(data) < 88:
+        return None
+    numbers = struct.unpack("=22i", data[:88])
+    if not (numbers[20] and numbers[21]) or not all(numbers[1:20:2]):
+        return None
+    values = [Fraction(numbers[i], numbers[i + 1]) for i in range(0, 20, 2)]
+    red, green, blue, white = ((values[i], values[i + 1]) for i in range(0, 8, 2))
+    return MasteringDisplay(red=red, green=green, blue=blue, white=white, darkest=values[8], brightest=values[9])
+
+
+def _light(data: bytes | None) -> LightLevel | None:
+    if data is None or len(data) < 8:
+        return None
+    pixel, frame = struct.unpack("=2I", data[:8])
+    return LightLevel(brightest_pixel=pixel, brightest_frame=frame) if pixel or frame else None

@@ -1,0 +1,258 @@
+"""Which encoder writes a clip, in which pixel format and with which settings."""
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import av
+from av.video.format import VideoFormat
+
+from unblur.errors import InputError, OutputError
+from unblur.io.clip_info import ClipInfo, LightLevel, MasteringDisplay
+from unblur.io.colour import Colour, bit_depth
+
+__all__ = ["CONTAINERS", "Encoding", "choose_encoding"]
+
+CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+"""Suffixes of files that can be written, and FFmpeg's names of their containers."""
+
+ENCODERS = {
+    "h264": "libx264",
+    "hevc": "libx265",
+    "vp8": "libvpx-vp9",
+    "vp9": "libvpx-vp9",
+    "av1": "libsvtav1",
+    "prores": "prores_ks",
+    "ffv1": "ffv1",
+}
+"""Encoder of each codec that is written as it was read; everything else becomes H.264."""
+
+HOLDS = {
+    "mp4": {"libx264", "libx265", "libvpx-vp9", "libsvtav1"},
+    "mov": {"libx264", "libx265", "prores_ks"},
+    "matroska": {"libx264", "libx265", "libvpx-vp9", "libsvtav1", "prores_ks", "ffv1"},
+    "webm": {"libvpx-vp9", "libsvtav1"},
+}
+"""Encoders whose codec players expect in each container."""
+
+CRF = {"libx264": 16, "libx265": 18, "libvpx-vp9": 18, "libsvtav1": 18}
+"""Quality that cannot be told from the source by eye, on each encoder's own scale; lower is better."""
+
+WORST_CRF = {"libx264": 51, "libx265": 51, "libvpx-vp9": 63, "libsvtav1": 63, "prores_ks": 51}
+
+EVEN_ONLY = {"libx264", "libx265"}
+"""Encoders that refuse an odd size where the chroma is halved."""
+
+MAX_RATE = 240
+"""Frames per second above which encoders refuse a rate. It only steers the rate control; frame times are written as they are."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How the video is encoded.
+
+    Attributes:
+        encoder: FFmpeg's name of the encoder.
+        pixel_format: of the encoded frames.
+        colour: tags of the encoded stream.
+        options: of the encoder.
+        rate: frames per second, for the rate control.
+        notes: sentences about what the encoding cannot keep.
+    """
+
+    encoder: str
+    pixel_format: str
+    colour: Colour
+    options: dict[str, str]
+    rate: Fraction
+    notes: tuple[str, ...]
+
+
+def choose_encoding(info: ClipInfo, *, container: str, codec: str | None = None, quality: float | None = None) -> Encoding:
+    """Choose the encoder for a clip.
+
+    Without `codec` it is the codec of the source, unless the container cannot hold it or the encoder cannot keep the bit depth;
+    then VP9 or AV1 in WebM, H.264 or H.265 elsewhere. The pixel format is the source's, or the nearest that keeps bit depth and
+    chroma. Decided: an odd width or height in 4:2:0, which x264 and x265 refuse, is kept by not halving the chroma in that direction.
+
+    Args:
+        info: the source.
+        container: FFmpeg's name of the output's container, one of `CONTAINERS`.
+        codec: a codec (h264, hevc, vp9, av1, prores, ffv1).
+        quality: constant quality, lower is better and larger: CRF 0..51 for H.264 and H.265, 0..63 for VP9 and AV1, quantiser for
+            ProRes; 0 is lossless (but for AV1 and ProRes). FFV1 is always lossless. None is visually lossless.
+
+    Raises:
+        InputError: if the codec or the quality is not known.
+        OutputError: if the container cannot hold the codec.
+    """
+    encoder = _encoder(info, container=container, codec=codec)
+    if quality is not None and not 0 <= quality <= WORST_CRF.get(encoder, 51):
+        raise InputError(f"quality must be 0 (best) to {WORST_CRF.get(encoder, 51)} for {encoder}, got {quality:g}")
+    if encoder == "libx264" and info.is_rgb:
+        encoder = "libx264rgb"
+    pixel_format = _pixel_format(info, encoder)
+    colour = _colour(info, pixel_format)
+    options = _options(info, encoder, pixel_format=pixel_format, quality=quality)
+    rate = min(max(info.average_rate or Fraction(25), Fraction(1)), Fraction(MAX_RATE))
+    return Encoding(encoder, pixel_format, colour, options, rate, tuple(_notes(info, encoder, pixel_format)))
+
+
+def _encoder(info: ClipInfo, *, container: str, codec: str | None) -> str:
+    if codec is not None:
+        if codec not in ENCODERS or codec == "vp8":
+            raise InputError(f"codec `{codec}` cannot be written; choose one of {', '.join(sorted(set(ENCODERS) - {'vp8'}))}")
+        if ENCODERS[codec] not in HOLDS[container]:
+            raise OutputError(f"{container} cannot hold {codec}; write to `.mkv`, or choose another codec")
+        return ENCODERS[codec]
+    preferred = ENCODERS.get(info.codec, "libx264")
+    candidates = [preferred, *(("libvpx-vp9", "libsvtav1") if container == "webm" else ("libx264", "libx265"))]
+    held = [name for name in candidates if name in HOLDS[container]]
+    return next((name for name in held if _deepest(name) >= min(info.bit_depth, 10)), held[0])
+
+
+def _deepest(encoder: str) -> int:
+    return max(bit_depth(name) for name in _formats(encoder))
+
+
+def _formats(encoder: str) -> list[str]:
+    """List the pixel formats that the encoder of this FFmpeg takes, without transparency, packing and foreign byte order."""
+    formats = av.Codec(encoder, "w").video_formats or []
+    return [f.name for f in formats if _is_plain(f)]
+
+
+def _is_plain(described: VideoFormat) -> bool:
+    one_a_plane = described.is_planar or described.is_rgb or len(described.components) == 1
+    return (
+        one_a_plane
+        and described.name.startswith(("yuv4", "gbrp", "gray", "rgb24", "bgr0"))
+        and not described.is_big_endian
+        and not described.name.endswith(("f16le", "f32le"))
+        and not any(component.is_alpha for component in described.components)
+    )
+
+
+def _pixel_format(info: ClipInfo, encoder: str) -> str:
+    source_halving = _halving(info.pixel_format)
+    source_grey = _is_grey(info.pixel_format)
+
+    def loss(name: str) -> tuple[bool, bool, bool, int, int]:
+        horizontal, vertical = _halving(name)
+        refused = encoder in EVEN_ONLY and bool((horizontal and info.width % 2) or (vertical and info.height % 2))
+        wrong_kind = _is_rgb(name) != info.is_rgb or (_is_grey(name) and not source_grey)
+        coarser = horizontal > source_halving[0] or vertical > source_halving[1]
+        depth = bit_depth(name)
+        shallow = max(0, info.bit_depth - depth)
+        extra = (source_halving[0] - horizontal) + (source_halving[1] - vertical) + (source_grey and not _is_grey(name))
+        return refused, wrong_kind, coarser, 100 * shallow + max(0, depth - info.bit_depth), extra
+
+    return min(_formats(encoder), key=loss)
+
+
+def _halving(pixel_format: str) -> tuple[int, int]:
+    """Give how often the chroma is halved across and down: (1, 1) for 4:2:0."""
+    described = VideoFormat(pixel_format, 1024, 1024)
+    if len(described.components) < 3:
+        return 1, 1  # grey has no chroma to lose
+    return (1024 // described.chroma_width(1024)).bit_length() - 1, (1024 // described.chroma_height(1024)).bit_length() - 1
+
+
+def _is_rgb(pixel_format: str) -> bool:
+    return VideoFormat(pixel_format, 16, 16).is_rgb
+
+
+def _is_grey(pixel_format: str) -> bool:
+    return pixel_format.startswith("gray")
+
+
+def _colour(info: ClipInfo, pixel_format: str) -> Colour:
+    if _is_rgb(pixel_format):
+        return info.colour
+    if info.is_rgb:  # RGB that had to become luma and chroma must say by which matrix
+        weights = Colour().coefficients(width=info.width, height=info.height)
+        return replace(info.colour, matrix=1 if weights[0] == 0.2126 else 6, range=1)
+    if info.pixel_format.startswith("yuvj") and not info.colour.range:
+        return replace(info.colour, range=2)  # the format that said so is not written any more
+    return info.colour
+
+
+def _options(info: ClipInfo, encoder: str, *, pixel_format: str, quality: float | None) -> dict[str, str]:
+    crf = f"{CRF.get(encoder, CRF['libx264']) if quality is None else quality:g}"
+    lossless = quality == 0
+    if encoder in ("libx264", "libx264rgb"):
+        options = {"preset": "medium", **({"qp": "0"} if lossless else {"crf": crf})}
+        parameters = _hdr_of_x264(info)
+        return options | ({"x264-params": parameters} if parameters else {})
+    if encoder == "libx265":
+        parameters = ":".join(["log-level=error", *(["lossless=1"] if lossless else []), *_hdr_of_x265(info)])
+        return {"preset": "fast", "crf": crf, "a53cc": "1", "x265-params": parameters}
+    if encoder == "libvpx-vp9":
+        return {"crf": crf, "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1", **({"lossless": "1"} if lossless else {})}
+    if encoder == "libsvtav1":
+        parameters = ":".join(_hdr_of_svtav1(info))
+        return {"preset": "8", "crf": f"{max(1, round(float(crf)))}"} | ({"svtav1-params": parameters} if parameters else {})
+    if encoder == "prores_ks":
+        profile = {"profile": "4444" if "444" in pixel_format else "hq", "vendor": "apl0"}
+        return profile if quality is None else profile | {"flags": "+qscale", "global_quality": f"{max(1, round(quality)) * 118}"}
+    return {"level": "3", "slicecrc": "1"}
+
+
+def _notes(info: ClipInfo, encoder: str, pixel_format: str) -> list[str]:
+    notes = []
+    if info.has_alpha:
+        notes.append("transparency is not kept")
+    if info.dolby_vision:
+        notes.append("Dolby Vision metadata is not kept; players show the base layer")
+    if (info.mastering or info.light) and encoder in ("libvpx-vp9", "prores_ks", "ffv1"):
+        notes.append("HDR mastering metadata is not kept by this codec; choose hevc or av1 to keep it")
+    if info.interlaced:
+        notes.append("interlaced frames were processed as progressive ones")
+    if bit_depth(pixel_format) < info.bit_depth:
+        notes.append(f"{info.bit_depth}-bit video is written with {bit_depth(pixel_format)} bits, the most that {encoder} takes")
+    ours, theirs = _halving(pixel_format), _halving(info.pixel_format)
+    if ours[0] > theirs[0] or ours[1] > theirs[1]:
+        notes.append(f"{encoder} keeps chroma at a lower resolution: {info.pixel_format} became {pixel_format}")
+    elif (info.width % 2 or info.height % 2) and ours != theirs:
+        notes.append(f"the odd size {info.width}×{info.height} is kept by writing {pixel_format}, which some players do not show")
+    return notes
+
+
+def _hdr_of_x264(info: ClipInfo) -> str:
+    parts = []
+    if info.mastering is not None:
+        parts.append(f"mastering-display={_in_units(info.mastering)}")
+    if info.light is not None:
+        parts.append(f"cll={_levels(info.light)}")
+    return ":".join(parts)
+
+
+def _hdr_of_x265(info: ClipInfo) -> list[str]:
+    parts = []
+    if info.mastering is not None:
+        parts.append(f"master-display={_in_units(info.mastering)}")
+    if info.light is not None:
+        parts.append(f"max-cll={_levels(info.light)}")
+    return parts
+
+
+def _hdr_of_svtav1(info: ClipInfo) -> list[str]:
+    parts = []
+    if info.mastering is not None:
+        d = info.mastering
+        points = [
+            f"{name}({float(x):.5f},{float(y):.5f})" for name, (x, y) in (("G", d.green), ("B", d.blue), ("R", d.red), ("WP", d.white))
+        ]
+        parts.append(f"mastering-display={''.join(points)}L({float(d.brightest):.4f},{float(d.darkest):.4f})")
+    if info.light is not None:
+        parts.append(f"content-light={_levels(info.light)}")
+    return parts
+
+
+def _in_units(display: MasteringDisplay) -> str:
+    """Write a mastering display in the units of HEVC: 1/50000 for CIE xy, 1/10000 cd/m² for luminance."""
+    named = (("G", display.green), ("B", display.blue), ("R", display.red), ("WP", display.white))
+    points = "".join(f"{name}({round(x * 50000)},{round(y * 50000)})" for name, (x, y) in named)
+    return f"{points}L({round(display.brightest * 10000)},{round(display.darkest * 10000)})"
+
+
+def _levels(light: LightLevel) -> str:
+    return f"{light.brightest_pixel},{light.brightest_frame}"

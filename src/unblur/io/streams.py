@@ -1,0 +1,296 @@
+"""Copying everything of a clip that is not its video: sound, subtitles, data, covers, chapters, titles."""
+
+import contextlib
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import AttachmentStream, Discard, Stream
+
+from unblur.io.clip_info import TIMECODE_KEYS, ClipInfo
+from unblur.io.containers import exact, is_attached_picture, open_media
+
+if TYPE_CHECKING:
+    from _hashlib import HASH
+
+__all__ = ["CopiedStream", "StreamCopier", "is_counted", "payload", "shown_at"]
+
+FORGOTTEN_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "timecode"}
+"""Tags about the old file that the muxer writes anew or that would be wrong."""
+
+FORGOTTEN_PREFIXES = ("bps", "number_of_", "_statistics_")
+
+IMAGE_TYPES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
+
+MOV_FAMILY = "mov"
+"""First of the names that FFmpeg gives the demuxer of QuickTime and MP4."""
+
+SEEK_BACK = 2_000_000
+"""Microseconds before the start of a preview from which on the other streams are read."""
+
+
+@dataclass
+class CopiedStream:
+    """What was copied of one stream, to compare with what is found in the output.
+
+    Attributes:
+        label: how the stream is called in messages.
+        kind: its type, with cover pictures apart.
+        codec: FFmpeg's name of the codec.
+        time_base: seconds in a tick of the source.
+        packets: how many were copied.
+        first: time of the first, in seconds of the output.
+        last: time of the last, in seconds of the output.
+        digest: SHA-256 of their bytes, one after the other.
+    """
+
+    label: str
+    kind: str
+    codec: str
+    time_base: Fraction
+    packets: int = 0
+    first: Fraction | None = None
+    last: Fraction | None = None
+    digest: "HASH" = field(default_factory=hashlib.sha256)
+
+    def add(self, packet: "Packet[Stream]", time: Fraction | None) -> None:
+        """Count a packet."""
+        if not is_counted(packet, self.codec):
+            return
+        self.packets += 1
+        self.digest.update(payload(packet, self.codec))
+        if time is not None:
+            self.first = time if self.first is None else self.first
+            self.last = time
+
+
+class StreamCopier:
+    """Copies the other streams of a clip into an output, packet for packet and in step with its video.
+
+    It reads the source through its own handle, so that the frames may be read elsewhere, and holds one packet at a time.
+
+    Args:
+        info: the source.
+        output: where to; streams are added when `add_streams` is called, before anything is written.
+        container: FFmpeg's name of the output's container.
+    """
+
+    def __init__(self, info: ClipInfo, output: OutputContainer, *, container: str) -> None:
+        self.copied: list[CopiedStream] = []
+        self.dropped: list[str] = []
+        self._info = info
+        self._output = output
+        self._container = container
+        self._closing = contextlib.ExitStack()
+        self._source: InputContainer = self._closing.enter_context(open_media(info.path))
+        self._targets: dict[int, tuple[Stream, CopiedStream]] = {}
+        self._packets: Iterator[Packet[Stream]] = iter(())
+        self._waiting: Packet[Stream] | None = None
+        self._shift = Fraction(0)
+        self._begin: Fraction | None = None
+        self._end: Fraction | None = None
+
+    def add_streams(self) -> None:
+        """Add the streams that the output's container can hold; the others are named in `dropped`."""
+        names = {stream.index: str(stream) for stream in self._info.streams}
+        for stream in self._source.streams:
+            label = names.get(stream.index, f"stream {stream.index}")
+            if stream.index == self._info.video_index or self._is_written_anew(stream):
+                continue
+            if stream.type == "video" and is_attached_picture(stream) and self._container in ("matroska", "webm"):
+                self._attach_picture(stream, label)
+            elif self._can_hold(stream):
+                self._add(stream, label)
+            else:
+                self.dropped.append(label)
+
+    def start(self, *, shift: Fraction, begin: Fraction | None, end: Fraction | None) -> None:
+        """Say which part is copied, before the first packet.
+
+        Args:
+            shift: seconds that are taken off every time.
+            begin: packets before this time of the source are left out, None for none.
+            end: packets from this time of the source on are left out, None for none.
+        """
+        self._shift, self._begin, self._end = shift, begin, end
+        wanted = [self._source.streams[index] for index in self._targets]
+        if not wanted:
+            return
+        self._source.streams[self._info.video_index].discard = Discard.all  # not even read, where the container allows
+        if begin:
+            with contextlib.suppress(FFmpegError):  # what cannot be sought is read from its start
+                self._source.seek(max(0, int(begin * 1_000_000) - SEEK_BACK))
+        self._packets = self._source.demux(wanted)
+
+    def copy_until(self, time: Fraction | None) -> None:
+        """Copy the packets that belong before a time of the source; None copies all that are left."""
+        while (packet := self._next()) is not None:
+            stamp = _time(packet)
+            if time is not None and stamp is not None and stamp > time:
+                return
+            self._waiting = None
+            self._copy(packet)
+
+    def close(self) -> None:
+        """Close the source."""
+        self._closing.close()
+
+    def metadata(self) -> dict[str, str]:
+        """Give the tags of the file."""
+        return _kept_tags(self._source.metadata)
+
+    def video_metadata(self) -> dict[str, str]:
+        """Give the tags of the video stream."""
+        return _kept_tags(self._source.streams[self._info.video_index].metadata)
+
+    def video_disposition(self) -> int:
+        """Give the flags of the video stream."""
+        return int(self._source.streams[self._info.video_index].disposition)
+
+    def copy_chapters(self, *, shift: Fraction, begin: Fraction | None, end: Fraction | None) -> None:
+        """Copy the chapters that lie in a part of the clip; call it before anything is written."""
+        chapters = []
+        for chapter in self._source.chapters():
+            unit = exact(chapter["time_base"])
+            if unit is None:
+                continue
+            start, stop = chapter["start"] * unit, chapter["end"] * unit
+            if (end is not None and start >= end) or (begin is not None and stop <= begin):
+                continue
+            start = max(start, begin) if begin is not None else start
+            stop = min(stop, end) if end is not None else stop
+            chapters.append({**chapter, "start": round((start - shift) / unit), "end": round((stop - shift) / unit), "time_base": unit})
+        self._output.set_chapters(chapters)  # type: ignore[arg-type]
+
+    def _next(self) -> "Packet[Stream] | None":
+        if self._waiting is None:
+            try:
+                self._waiting = next((packet for packet in self._packets if packet.size and self._is_wanted(packet)), None)
+            except FFmpegError as error:
+                if isinstance(error, MemoryError):
+                    raise
+                # The source is cut off, which the reader tells: what was there has been copied.
+                self._packets = iter(())
+        return self._waiting
+
+    def _is_wanted(self, packet: "Packet[Stream]") -> bool:
+        if is_attached_picture(packet.stream):
+            return True
+        time = shown_at(packet)
+        if time is None:
+            return self._begin is None and self._end is None
+        return (self._begin is None or time >= self._begin) and (self._end is None or time < self._end)
+
+    def _copy(self, packet: "Packet[Stream]") -> None:
+        target, copied = self._targets[packet.stream.index]
+        unit = exact(packet.time_base)
+        if self._shift and unit is not None and not is_attached_picture(packet.stream):
+            ticks = round(self._shift / unit)
+            packet.pts = None if packet.pts is None else packet.pts - ticks
+            packet.dts = None if packet.dts is None else packet.dts - ticks
+        copied.add(packet, shown_at(packet))
+        packet.stream = target
+        self._output.mux_one(packet)
+
+    def _add(self, stream: Stream, label: str) -> None:
+        target = self._output.add_stream_from_template(stream, opaque=True)
+        target.metadata.update(_kept_tags(stream.metadata))
+        target.disposition = stream.disposition
+        copied = CopiedStream(label, _kind(stream), _codec(stream), exact(stream.time_base) or Fraction(1, 1_000_000))
+        if isinstance(stream, AttachmentStream):
+            copied.digest.update(stream.data)  # written with the header, not as packets
+        else:
+            self._targets[stream.index] = (target, copied)
+        self.copied.append(copied)
+
+    def _attach_picture(self, stream: Stream, label: str) -> None:
+        """Matroska keeps a cover as an attached file, not as a stream."""
+        name, mime = IMAGE_TYPES.get(_codec(stream), ("", ""))
+        with open_media(self._info.path) as container:
+            packet = next((p for p in container.demux(container.streams[stream.index]) if p.size), None)
+            if not name or packet is None or self._container == "webm":
+                self.dropped.append(label)
+                return
+            self._output.add_attachment(name, mime, bytes(packet))
+            copied = CopiedStream(label, _kind(stream), _codec(stream), Fraction(1, 1000))
+            copied.add(packet, None)
+            self.copied.append(copied)
+
+    def _can_hold(self, stream: Stream) -> bool:
+        """Try the stream in a file of its own, since a refusal comes with the header and would spoil the whole output."""
+        try:
+            with av.open(io.BytesIO(), "w", format=self._container) as trial:
+                trial.add_stream_from_template(stream, opaque=True)
+                trial.start_encoding()
+        except (FFmpegError, ValueError, LookupError):
+            return False
+        return True
+
+    def _is_written_anew(self, stream: Stream) -> bool:
+        """Tell whether the muxer makes this stream itself: the timecode and the chapter titles of QuickTime."""
+        if not self._info.container.startswith(MOV_FAMILY):
+            return False
+        if stream.type == "data" and any(key in stream.metadata for key in TIMECODE_KEYS):
+            return True
+        titles = [chapter["metadata"].get("title", "") for chapter in self._source.chapters()]
+        if not titles or not (stream.type == "data" or _codec(stream) == "mov_text") or stream.frames not in (0, len(titles)):
+            return False
+        if stream.discard == Discard.all:
+            return True
+        with open_media(self._info.path) as container:
+            texts = [_mov_text(bytes(packet)) for packet in container.demux(container.streams[stream.index]) if packet.size]
+        return texts == titles
+
+
+def payload(packet: "Packet[Stream]", codec: str) -> bytes:
+    """Give the bytes of a packet that every container keeps: those of AAC without the ADTS header that only streams carry."""
+    data = bytes(packet)
+    if codec == "aac" and len(data) > 7 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0:
+        return data[7 if data[1] & 1 else 9 :]
+    return data
+
+
+def is_counted(packet: "Packet[Stream]", codec: str) -> bool:
+    """Tell whether a packet holds something: MP4 fills the time between two subtitles with empty ones."""
+    return packet.size > 0 and not (codec == "mov_text" and bytes(packet)[:2] == b"\0\0")
+
+
+def shown_at(packet: "Packet[Stream]") -> Fraction | None:
+    """Give the time at which a packet is shown or heard, in seconds."""
+    stamp = packet.pts if packet.pts is not None else packet.dts
+    unit = exact(packet.time_base)
+    return None if stamp is None or unit is None else stamp * unit
+
+
+def _time(packet: "Packet[Stream]") -> Fraction | None:
+    stamp = packet.dts if packet.dts is not None else packet.pts
+    unit = exact(packet.time_base)
+    return None if stamp is None or unit is None else stamp * unit
+
+
+def _kind(stream: Stream) -> str:
+    return "cover" if stream.type == "video" and is_attached_picture(stream) else stream.type
+
+
+def _codec(stream: Stream) -> str:
+    return stream.codec_context.codec.canonical_name if stream.codec_context is not None else ""
+
+
+def _kept_tags(tags: dict[str, str]) -> dict[str, str]:
+    def is_kept(key: str) -> bool:
+        plain = key.lower()
+        return plain not in FORGOTTEN_TAGS and not plain.startswith(FORGOTTEN_PREFIXES)
+
+    return {key: value for key, value in tags.items() if is_kept(key)}
+
+
+def _mov_text(data: bytes) -> str:
+    """Read a text sample of QuickTime: two bytes of length, then the text."""
+    return data[2 : 2 + int.from_bytes(data[:2], "big")].decode("utf-8", "replace")

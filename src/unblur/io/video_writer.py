@@ -1,0 +1,315 @@
+"""Writing restored frames at the times of their source, with everything else of the source beside them."""
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.sidedata.sidedata import Type
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from unblur.errors import OutputError, ShapeError
+from unblur.io.clip_info import ClipInfo, side_data
+from unblur.io.colour import PixelConverter, Pixels
+from unblur.io.encoders import CONTAINERS, Encoding, choose_encoding
+from unblur.io.streams import StreamCopier
+from unblur.io.verify import Expected, verify_video
+from unblur.io.video_reader import Frame, VideoReader
+from unblur.io.whole import output_error, written_whole
+
+__all__ = ["VideoWriter"]
+
+MAX_TIMESCALE = 2**31 - 1
+"""Largest number of ticks a second that QuickTime can write."""
+
+CARRIED_BY = {
+    Type.A53_CC: (
+        ("libx264", "libx264rgb", "libx265"),
+        "captions inside the frames are not kept by this codec; choose h264 or hevc to keep them",
+    ),
+    Type.DYNAMIC_HDR_PLUS: ((), "HDR10+ metadata is not kept; the HDR mastering metadata is"),
+}
+"""Encoders that write each kind of side data of single frames, and what to say of the others."""
+
+KEEPS_TIMES = ("mov", "matroska")
+"""Containers whose times count from the start of playing; in others they are those of a broadcast's clock."""
+
+
+class VideoWriter:
+    """Writes a clip that differs from its source in the pixels only.
+
+        with VideoReader(source) as clip, VideoWriter(target, clip) as out:
+            for frame in clip:
+                out.write(restore(frame.pixels), frame)
+
+    The file appears under its name when the block ends well and what was written has been read again and found equal
+    (`verify_video`); after any exception nothing is left. One thread may write; the reader may run in another.
+
+    Kept are the size, the time of every frame, bit depth and chroma where the codec allows, colour tags, HDR mastering metadata,
+    captions, rotation, aspect of the pixels, titles, languages, chapters, timecode, and every other stream byte for byte.
+    What the container or codec cannot hold is named in `dropped_streams` and `notes`.
+
+    When the reader reads a part of the clip, so does the writer: other streams are cut to the packets that begin in that part,
+    and times are shifted so that the first frame is at 0. Times of a source that runs on a clock of its own (MPEG-TS, AVI, ...)
+    are shifted so that it starts at 0.
+
+    Args:
+        target: the file; its suffix decides the container (`.mp4`, `.m4v`, `.mov`, `.mkv`, `.webm`).
+        source: the reader from which the frames come.
+        codec: h264, hevc, vp9, av1, prores or ffv1; None for that of the source where possible.
+        quality: constant quality of the encoder, lower is better; None is visually lossless. See `choose_encoding`.
+        overwrite: replace `target` if it exists.
+        verify: read the file again and compare it.
+
+    Raises:
+        OutputError: if the target exists, its suffix is not known, its folder refuses it, the codec does not fit, or the disk is
+            full (the last while writing).
+        InputError: if the codec or quality is not known.
+        VerifyError: when the block ends, if the file does not hold what was written; it is discarded.
+    """
+
+    def __init__(
+        self,
+        target: Path,
+        source: VideoReader,
+        *,
+        codec: str | None = None,
+        quality: float | None = None,
+        overwrite: bool = False,
+        verify: bool = True,
+    ) -> None:
+        self.target = Path(target)
+        container = CONTAINERS.get(self.target.suffix.lower())
+        if container is None:
+            raise OutputError(f"`{target}`: videos are written as {', '.join(CONTAINERS)}; choose one of these suffixes")
+        self.info: ClipInfo = source.info
+        self.encoding: Encoding = choose_encoding(self.info, container=container, codec=codec, quality=quality)
+        self.expected = Expected(self.info.width, self.info.height, self.info.time_base)
+        self._container = container
+        self._overwrite = overwrite
+        self._verify = verify
+        self._reader = source
+        self._converter = PixelConverter(
+            self.encoding.pixel_format, colour=self.encoding.colour, width=self.info.width, height=self.info.height
+        )
+        self._held: VideoFrame | None = None
+        self._durations: dict[int, int] = {}
+        self._losses: dict[str, None] = {}  # in order, each once
+        self._shift = 0
+        self._copier: StreamCopier | None = None
+        self._output: OutputContainer | None = None
+        self._stream: VideoStream | None = None
+        self._session: AbstractContextManager[None] | None = None
+
+    @property
+    def dropped_streams(self) -> tuple[str, ...]:
+        """Streams of the source that the container cannot hold, in words."""
+        return tuple(self._copier.dropped) if self._copier is not None else ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what the codec cannot keep; complete when the block has ended."""
+        return (*self.encoding.notes, *self._losses)
+
+    def __enter__(self) -> Self:
+        self._session = self._writing()
+        self._session.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool | None:
+        assert self._session is not None
+        return self._session.__exit__(kind, error, trace)
+
+    def write(self, pixels: Pixels, frame: Frame) -> None:
+        """Write a restored frame at the time of the frame that it was restored from.
+
+        Args:
+            pixels: the restored frame, of the same type and range as `frame.pixels`.
+            frame: its source; frames must come in their order.
+
+        Raises:
+            ShapeError: if the pixels have another shape or type than the clip's.
+            ValueError: if the frame is not later than the one before.
+            OutputError: if the disk is full or the encoder fails.
+
+        Shape:
+            pixels (H, W, 3)
+        """
+        shape = (self.info.height, self.info.width, 3)
+        dtype = np.uint8 if self.info.bit_depth == 8 else np.uint16
+        if pixels.shape != shape or pixels.dtype != dtype:
+            raise ShapeError(f"a frame of this clip is {shape} of {np.dtype(dtype)}, got {pixels.shape} of {pixels.dtype}")
+        if self.expected.pts and frame.pts - self._shift <= self.expected.pts[-1]:
+            raise ValueError(f"frames must be written in their order, got time {frame.pts} after {self.expected.pts[-1] + self._shift}")
+        with self._said_plainly():
+            if not self.expected.pts:
+                self._start(frame)
+            encoded = self._converter.to_frame(self._at_depth(pixels), carried=frame.carried)
+            encoded.pts = frame.pts - self._shift
+            encoded.time_base = self.info.time_base
+            encoded.duration = frame.duration
+            self._note_losses(frame)
+            self._encode_held(until=encoded.pts)
+            self._held = encoded
+            self.expected.pts.append(encoded.pts)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        with written_whole(self.target, overwrite=self._overwrite) as partial:
+            with contextlib.ExitStack() as stack:
+                with self._said_plainly():
+                    self._open(partial, stack)
+                yield
+                with self._said_plainly():
+                    self._finish()
+            if self._verify:
+                verify_video(partial, self.expected, name=self.target)
+
+    def _open(self, partial: Path, stack: contextlib.ExitStack) -> None:
+        if self.encoding.encoder == "libsvtav1":
+            os.environ.setdefault("SVT_LOG", "1")  # errors only; this library takes its log level from nowhere else
+        self._output = av.open(str(partial.absolute()), "w", format=self._container, container_options=self._muxer_options())
+        stack.callback(self._abandon)
+        self._copier = StreamCopier(self.info, self._output, container=self._container)
+        stack.callback(self._copier.close)
+        self._stream = self._add_video(self._output, self._copier)
+        self._copier.add_streams()
+        self.expected.streams = self._copier.copied
+        self._output.metadata.update(self._copier.metadata())
+
+    def _add_video(self, output: OutputContainer, copier: StreamCopier) -> VideoStream:
+        encoding, info = self.encoding, self.info
+        stream = output.add_stream(encoding.encoder, rate=encoding.rate, options=encoding.options)
+        assert isinstance(stream, VideoStream)
+        context = stream.codec_context
+        stream.time_base = context.time_base = info.time_base  # both, or times are rounded to the frame rate
+        context.width, context.height = info.width, info.height
+        context.pix_fmt = encoding.pixel_format
+        context.color_primaries = encoding.colour.primaries
+        context.color_trc = encoding.colour.transfer
+        context.colorspace = encoding.colour.matrix
+        context.color_range = encoding.colour.range
+        context.thread_count = 0
+        if info.sample_aspect_ratio is not None:
+            context.sample_aspect_ratio = info.sample_aspect_ratio
+        if encoding.encoder == "libx265" and self._container in ("mp4", "mov"):
+            context.codec_tag = "hvc1"  # the tag that Apple's players ask for; others take both
+        if info.display_matrix is not None:
+            stream.set_display_matrix(info.display_matrix)
+        stream.metadata.update(copier.video_metadata())
+        if info.timecode and not self._reader.is_part:
+            stream.metadata["timecode"] = info.timecode
+        stream.disposition = Disposition(copier.video_disposition())
+        return stream
+
+    def _muxer_options(self) -> dict[str, str]:
+        if self._container not in ("mp4", "mov"):
+            return {}
+        # In a timescale that all streams share, the silence or blank before a stream's start is exact; the default is a millisecond.
+        own = self.info.time_base.denominator
+        shared = own
+        for stream in self.info.streams:
+            wider = math.lcm(shared, stream.time_base.denominator)
+            shared = wider if wider <= MAX_TIMESCALE else shared
+        options = {"video_track_timescale": str(own), "movie_timescale": str(shared)}
+        # Tags of phones (camera, lens) survive only in the list of free keys, which cannot stand beside a cover.
+        has_cover = any(stream.attached_picture for stream in self.info.streams)
+        return options if has_cover or not self.info.has_free_tags else options | {"movflags": "+use_metadata_tags"}
+
+    def _start(self, frame: Frame) -> None:
+        assert self._copier is not None
+        unit, reader = self.info.time_base, self._reader
+        begin = end = None
+        if reader.is_part:
+            self._shift = frame.pts
+            begin = frame.pts * unit
+            end = None if reader.end is None else self.info.start_pts * unit + reader.end
+        elif not self.info.container.startswith(KEEPS_TIMES):
+            starts = [stream.start for stream in self.info.streams if stream.start is not None]
+            self._shift = math.floor(min([*starts, frame.pts * unit]) / unit)
+        shift = self._shift * unit
+        self._copier.start(shift=shift, begin=begin, end=end)
+        self._copier.copy_chapters(shift=shift, begin=begin, end=end)
+
+    def _note_losses(self, frame: Frame) -> None:
+        if frame.carried is None:
+            return
+        for kind, (encoders, note) in CARRIED_BY.items():
+            if self.encoding.encoder not in encoders and side_data(frame.carried, kind) is not None:
+                self._losses[note] = None
+
+    def _encode_held(self, *, until: int | None) -> None:
+        """Encode the frame that waits for the next one: only then is it known how long it is shown."""
+        if self._held is None:
+            return
+        assert self._stream is not None
+        assert self._held.pts is not None
+        if until is not None:
+            self._held.duration = until - self._held.pts
+        self._durations[self._held.pts] = self._held.duration
+        self._mux(self._stream.encode(self._held))
+        self._held = None
+
+    def _mux(self, packets: "list[Packet[VideoStream]]") -> None:
+        assert self._output is not None
+        assert self._copier is not None
+        for packet in packets:
+            if packet.pts is not None and (duration := self._durations.pop(packet.pts, 0)):
+                packet.duration = duration
+            if len(self.expected.pts) <= 2 and self.encoding.encoder == "libx265":
+                packet.dts = packet.pts  # x265 leaves the decoding times of one or two frames to chance; two cannot change order
+            stamp = packet.dts if packet.dts is not None else packet.pts
+            self._output.mux_one(packet)
+            if stamp is not None:
+                self._copier.copy_until((stamp + self._shift) * self.info.time_base)
+
+    def _finish(self) -> None:
+        assert self._stream is not None
+        assert self._output is not None
+        assert self._copier is not None
+        if not self.expected.pts:
+            raise OutputError(f"no frame was written to `{self.target}`")
+        self._encode_held(until=None)
+        self._mux(self._stream.encode(None))
+        self._copier.copy_until(None)
+        output, self._output = self._output, None
+        output.close()
+
+    def _at_depth(self, pixels: NDArray[Any]) -> Pixels:
+        """Give 8-bit pixels in 16 bits or the other way round, where the encoder needs it."""
+        if pixels.dtype == self._converter.dtype:
+            contiguous: Pixels = np.ascontiguousarray(pixels)
+            return contiguous
+        if pixels.dtype == np.uint8:
+            return pixels.astype(np.uint16) * np.uint16(257)
+        return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+    def _abandon(self) -> None:
+        """Close an output that was not finished; its end need not, and on a full disk cannot, be written."""
+        if self._output is not None:
+            with contextlib.suppress(FFmpegError):
+                self._output.close()
+            self._output = None
+
+    @contextlib.contextmanager
+    def _said_plainly(self) -> Iterator[None]:
+        try:
+            yield
+        except FFmpegError as error:
+            if isinstance(error, MemoryError):
+                raise
+            if isinstance(error, OSError):
+                raise output_error(self.target, error) from error
+            raise OutputError(f"`{self.target}` cannot be encoded with {self.encoding.encoder}: {error.strerror}") from error
