@@ -1,0 +1,161 @@
+"""Deformable convolution: each tap of the kernel reads where an offset sends it.
+
+The kernel weighs the features first, by one matrix product a kernel row, and the taps then only read and add: what an
+output pixel gets from a kernel row is one weighted bag of 4 kw rows of a table. That reads no feature twice into memory,
+which is what bounds the usual order (read all taps, then multiply) on a processor. With few channels that order is the faster one.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
+
+from unblur.errors import ShapeError
+from unblur.layers.check import check_shape
+from unblur.layers.sampling import CORNERS, FEW_CHANNELS, bilinear_read, bilinear_rows, padded_rows, pixel_grid, reading_dtype
+
+__all__ = ["DeformConv", "deform_sample", "modulated_deform_sample"]
+
+
+def deform_sample(feat: Tensor, offset: Tensor, weight: Tensor, *, mask: Tensor | None = None) -> Tensor:
+    """Sample features at displaced positions and combine the taps.
+
+    out(p) = sum over k of w_k feat(p + p_k + offset_k) mask(p + p_k + offset_k), p_k the position of tap k in the kernel.
+
+    Source: thesis eq. (3-8); with `mask`, eq. (4-1): the mask is read at the *sampled position*, bilinearly and apart from the
+    feature, unlike DCNv2, where it belongs to the tap (`modulated_deform_sample`).
+    Decided: taps run row by row from the upper left, the kernel's centre is at (kh // 2, kw // 2), stride and dilation are 1
+    (the source does not say).
+
+    Args:
+        feat: features of the neighbour frame.
+        offset: displacement of each tap, pixels at the resolution of `feat`, (dy, dx) of tap 0, then of tap 1, ...
+        weight: of the taps.
+        mask: sharpness of each position, in [0, 1].
+
+    Returns:
+        Aligned features in the precision of `feat`. Positions outside the frame read 0. Offsets, mask and reading are in single
+        precision whatever `feat` is; only the product with `weight` is in the precision of `feat`, or of autocast.
+
+    Shape:
+        feat (B, C, H, W); offset (B, 2K, H, W), K = kh * kw; weight (O, C, kh, kw); mask (B, 1, H, W) -> (B, O, H, W)
+
+    Raises:
+        ShapeError: if the spatial sizes differ or `offset` has not 2K channels.
+
+    Example:
+        >>> feat, move = torch.arange(3.0).view(1, 1, 1, 3), torch.tensor([0.0, 0.5]).view(1, 2, 1, 1)
+        >>> deform_sample(feat, move.expand(1, 2, 1, 3), torch.ones(1, 1, 1, 1))
+        tensor([[[[0.5000, 1.5000, 1.0000]]]])
+    """
+    y, x = _tap_positions(feat, offset, weight)  # (B, K, H, W)
+    if mask is None:
+        return _combine_taps(feat, y, x, weight, modulation=None)
+    batch, _, height, width = feat.shape
+    check_shape(mask, (batch, 1, height, width), name="mask")
+    at_samples = bilinear_read(mask.to(y.dtype), y.flatten(1, 2), x.flatten(1, 2))  # (B, 1, K * H, W)
+    return _combine_taps(feat, y, x, weight, modulation=at_samples.view(y.shape))
+
+
+def modulated_deform_sample(feat: Tensor, offset: Tensor, weight: Tensor, *, modulation: Tensor) -> Tensor:
+    """Sample features at displaced positions and combine the taps, each with a factor of its own at each output position.
+
+    Source: Zhu et al. (CVPR 2019), DCNv2; thesis eq. (2-13).
+
+    Args:
+        feat: features.
+        offset: as for `deform_sample`.
+        weight: of the taps.
+        modulation: factor of each tap at each output position, in [0, 1].
+
+    Shape:
+        feat (B, C, H, W); offset (B, 2K, H, W); weight (O, C, kh, kw); modulation (B, K, H, W) -> (B, O, H, W)
+
+    Raises:
+        ShapeError: if the spatial sizes differ, or `offset` or `modulation` has not 2K or K channels.
+    """
+    y, x = _tap_positions(feat, offset, weight)
+    check_shape(modulation, tuple(y.shape), name="modulation")
+    return _combine_taps(feat, y, x, weight, modulation=modulation.to(y.dtype))
+
+
+class DeformConv(nn.Module):
+    """`deform_sample` with learned taps and a bias.
+
+    Args:
+        in_channels: of the features.
+        out_channels: of the result.
+        kernel_size: side of the kernel, odd.
+
+    Attributes:
+        taps: K, for which `offset` has 2K channels.
+
+    Shape:
+        feat (B, in_channels, H, W); offset (B, 2K, H, W); mask (B, 1, H, W) -> (B, out_channels, H, W)
+    """
+
+    def __init__(self, *, in_channels: int, out_channels: int, kernel_size: int = 3) -> None:
+        super().__init__()
+        self.taps = kernel_size**2
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel_size, kernel_size))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        nn.init.xavier_uniform_(self.weight)
+
+    def forward(self, feat: Tensor, offset: Tensor, *, mask: Tensor | None = None) -> Tensor:
+        return deform_sample(feat, offset, self.weight, mask=mask) + self.bias.to(feat.dtype)[:, None, None]
+
+
+def _tap_positions(feat: Tensor, offset: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Row and column that each tap reads, (B, K, H, W) each."""
+    check_shape(feat, ("B", "C", "H", "W"), name="feat")
+    batch, channels, height, width = feat.shape
+    check_shape(weight, ("O", channels, "kh", "kw"), name="weight")
+    kernel_height, kernel_width = weight.shape[-2:]
+    if kernel_height % 2 == 0 or kernel_width % 2 == 0:
+        raise ShapeError(f"weight must have a kernel of odd height and width, got {kernel_height}x{kernel_width}")
+    check_shape(offset, (batch, 2 * kernel_height * kernel_width, height, width), name="offset")
+    dtype = reading_dtype(feat, offset, weight)
+    offset = offset.to(dtype).view(batch, kernel_height, kernel_width, 2, height, width)
+    rows, columns = pixel_grid(feat, dtype=dtype)
+    tap_rows = torch.arange(kernel_height, dtype=dtype, device=feat.device).view(-1, 1, 1, 1) - kernel_height // 2
+    tap_columns = torch.arange(kernel_width, dtype=dtype, device=feat.device).view(-1, 1, 1) - kernel_width // 2
+    y = offset[:, :, :, 0] + (rows + tap_rows)
+    x = offset[:, :, :, 1] + (columns + tap_columns)
+    return y.flatten(1, 2), x.flatten(1, 2)
+
+
+def _combine_taps(feat: Tensor, y: Tensor, x: Tensor, weight: Tensor, *, modulation: Tensor | None) -> Tensor:
+    """Sum over the taps of weight times what is read at (y, x), times `modulation` (B, K, H, W)."""
+    if max(feat.shape[1], weight.shape[0]) < FEW_CHANNELS:
+        return _read_then_weigh(feat, y, x, weight, modulation)
+    return _weigh_then_read(feat, y, x, weight, modulation)
+
+
+def _read_then_weigh(feat: Tensor, y: Tensor, x: Tensor, weight: Tensor, modulation: Tensor | None) -> Tensor:
+    batch, taps, height, width = y.shape
+    read = bilinear_read(feat.to(y.dtype), y.flatten(1, 2), x.flatten(1, 2)).view(batch, -1, taps, height * width)
+    if modulation is not None:
+        read = read * modulation.flatten(2)[:, None]
+    # (O, C * K) times (B, C * K, H * W)
+    return (weight.to(feat.dtype).flatten(1) @ read.to(feat.dtype).flatten(1, 2)).view(batch, -1, height, width).to(feat.dtype)
+
+
+def _weigh_then_read(feat: Tensor, y: Tensor, x: Tensor, weight: Tensor, modulation: Tensor | None) -> Tensor:
+    batch, taps, height, width = y.shape
+    out_channels, _, kernel_height, kernel_width = weight.shape
+    rows, shares = bilinear_rows(y.flatten(1, 2), x.flatten(1, 2), height=height, width=width)
+    if modulation is not None:
+        shares = shares * modulation.flatten(1, 2)[..., None]
+    # A table of one row a pixel and tap; (B, H, W, K, 4) entries, so that each output pixel has its bag in one piece.
+    per_pixel = (batch, taps, height, width, CORNERS)
+    rows = rows.view(per_pixel).permute(0, 2, 3, 1, 4).flatten(0, 2) * kernel_width  # (B * H * W, K, 4)
+    shares = shares.view(per_pixel).permute(0, 2, 3, 1, 4).flatten(0, 2)
+    pixels = padded_rows(feat)
+    by_row = weight.to(feat.dtype).permute(2, 1, 3, 0)  # (kh, C, kw, O)
+    column = torch.arange(kernel_width, device=feat.device).view(-1, 1)
+    bags = []
+    for i in range(kernel_height):
+        in_row = slice(i * kernel_width, (i + 1) * kernel_width)
+        table = (pixels @ by_row[i].flatten(1)).view(-1, out_channels).to(shares.dtype)
+        entries, parts = (rows[:, in_row] + column).flatten(1), shares[:, in_row].flatten(1)
+        bags.append(embedding_bag(entries, table, per_sample_weights=parts, mode="sum"))
+    return sum(bags[1:], bags[0]).view(batch, height, width, out_channels).permute(0, 3, 1, 2).to(feat.dtype)

@@ -1,0 +1,42 @@
+"""Filters whose weights come from the input."""
+
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from unblur.layers.check import check_shape
+
+__all__ = ["dynamic_local_filter"]
+
+
+def dynamic_local_filter(frames_features: Tensor, masks: Tensor, *, kernel_size: int) -> Tensor:
+    """Sum the frames' features over a square around each position, each weighted by the mask at the position read.
+
+    Source: thesis eq. (4-9), the dynamic local filtering layer (DLFL): Q = sum over d, n, m of F(d, x+n, y+m) M(d, x+n, y+m).
+    Since the mask is read where the feature is, this is the box sum of the sum of F M over the frames: linear in the pixels,
+    and each position is multiplied once, whatever the kernel. Positions outside the frame count 0. It learns nothing.
+
+    Args:
+        frames_features: aligned features of each frame.
+        masks: sharpness of each position of each frame, warped as the features are.
+        kernel_size: k = 2r + 1, odd.
+
+    Shape:
+        frames_features (B, N, C, H, W); masks (B, N, 1, H, W) -> (B, C, H, W)
+
+    Raises:
+        ShapeError: if the shapes do not fit.
+        ValueError: if `kernel_size` is even or not positive.
+
+    Example:
+        >>> import torch
+        >>> dynamic_local_filter(torch.ones(1, 2, 1, 1, 3), torch.full((1, 2, 1, 1, 3), 0.5), kernel_size=3)
+        tensor([[[[2., 3., 2.]]]])
+    """
+    check_shape(frames_features, ("B", "N", "C", "H", "W"), name="frames_features")
+    batch, frames, _, height, width = frames_features.shape
+    check_shape(masks, (batch, frames, 1, height, width), name="masks")
+    if kernel_size < 1 or kernel_size % 2 == 0:
+        raise ValueError(f"kernel_size must be odd and positive, got {kernel_size}")
+    weighted = (frames_features * masks).sum(dim=1)  # (B, C, H, W)
+    # With a divisor of 1 and zeros counted, average pooling is the sum over the square.
+    return avg_pool2d(weighted, kernel_size, stride=1, padding=kernel_size // 2, count_include_pad=True, divisor_override=1)
