@@ -1,0 +1,126 @@
+"""Time of the deformable operator, in ratios to a plain convolution of the same shape.
+
+Both sides of a ratio are timed in turn in one run, and the median over the rounds is taken, so that a busy machine slows
+both. torchvision's operator is timed too where it can be imported; the package itself never does.
+
+    PYTHONPATH=src python -m benchmarks.operators --threads 1
+"""
+
+import argparse
+import importlib
+import statistics
+import time
+from collections.abc import Callable
+from types import ModuleType
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d, grid_sample
+
+from unblur.layers.correlation import cost_volume
+from unblur.layers.deform import deform_sample
+from unblur.layers.warp import flow_warp
+
+SHAPES = ((1, 128, 90, 160), (1, 64, 180, 320), (1, 16, 180, 320))
+SPREAD = 3.0
+"""Standard deviation of the offsets, in pixels."""
+
+
+def main() -> None:
+    """Parse the arguments, time, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    print(f"torch {torch.__version__}, {arguments.threads} threads, median of {arguments.rounds} rounds; x: times the convolution")
+    for shape in SHAPES:
+        for dtype in (torch.float32, torch.bfloat16):
+            for backward in (False, True):
+                _compare(shape, dtype, backward=backward, rounds=arguments.rounds)
+    _costs(rounds=arguments.rounds)
+
+
+def _compare(shape: tuple[int, int, int, int], dtype: torch.dtype, *, backward: bool, rounds: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    batch, channels, height, width = shape
+    feat = torch.randn(shape, generator=generator).to(dtype).contiguous(memory_format=torch.channels_last).requires_grad_(backward)
+    weight = (torch.randn(channels, channels, 3, 3, generator=generator) / 30).to(dtype).requires_grad_(backward)
+    offset = (torch.randn(batch, 18, height, width, generator=generator) * SPREAD).requires_grad_(backward)
+    mask = torch.rand(batch, 1, height, width, generator=generator).requires_grad_(backward)
+    candidates: dict[str, Callable[[], Tensor]] = {
+        "convolution": lambda: conv2d(feat, weight, padding=1),
+        "deform_sample": lambda: deform_sample(feat, offset, weight),
+        "with a mask": lambda: deform_sample(feat, offset, weight, mask=mask),
+    }
+    torchvision = _torchvision()
+    if dtype == torch.float32:
+        candidates["grid_sample a tap"] = lambda: _by_grid_sample(feat, offset, weight)
+        if torchvision is not None:
+            candidates["torchvision"] = lambda: torchvision.ops.deform_conv2d(feat, offset, weight, padding=1)
+    seconds = _medians({name: _run(call, backward=backward) for name, call in candidates.items()}, rounds=rounds)
+    _print(f"B{batch} C{channels} {width}x{height} {str(dtype)[6:]} {'fwd+bwd' if backward else 'fwd'}", seconds)
+
+
+def _costs(*, rounds: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    pair = torch.randn(2, 1, 32, 90, 160, generator=generator)
+    flow = torch.randn(1, 2, 90, 160, generator=generator) * SPREAD
+    weight = torch.randn(32, 32, 3, 3, generator=generator)
+    candidates: dict[str, Callable[[], Tensor]] = {
+        "convolution": lambda: conv2d(pair[0], weight, padding=1),
+        "cost_volume r4": lambda: cost_volume(pair[0], pair[1], radius=4),
+        "flow_warp": lambda: flow_warp(pair[1], flow),
+    }
+    _print("B1 C32 160x90 float32 fwd", _medians({name: _run(call, backward=False) for name, call in candidates.items()}, rounds=rounds))
+
+
+def _by_grid_sample(feat: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
+    """What is usually written: one `grid_sample` a tap, and a matrix product."""
+    batch, channels, height, width = feat.shape
+    rows, columns = torch.arange(height)[:, None], torch.arange(width)
+    total = torch.zeros(())
+    for k in range(9):
+        y, x = offset[:, 2 * k] + rows + k // 3 - 1, offset[:, 2 * k + 1] + columns + k % 3 - 1
+        grid = torch.stack(((2 * x + 1) / width - 1, (2 * y + 1) / height - 1), dim=-1)
+        read = grid_sample(feat, grid, align_corners=False).flatten(2)
+        total = total + (weight[:, :, k // 3, k % 3] @ read).view(batch, channels, height, width)
+    return total
+
+
+def _torchvision() -> ModuleType | None:
+    try:
+        return importlib.import_module("torchvision")
+    except (ImportError, RuntimeError):  # RuntimeError: it does not match this torch
+        return None
+
+
+def _run(call: Callable[[], Tensor], *, backward: bool) -> Callable[[], None]:
+    def run() -> None:
+        with torch.set_grad_enabled(backward):
+            result = call()
+        if backward:
+            result.float().square().sum().backward()  # type: ignore[no-untyped-call]
+
+    return run
+
+
+def _medians(runs: dict[str, Callable[[], None]], *, rounds: int) -> dict[str, float]:
+    for run in runs.values():
+        run()
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def _print(title: str, seconds: dict[str, float]) -> None:
+    base = seconds["convolution"]
+    print(f"{title:34}" + " | ".join(f"{name} {1e3 * time_:.1f} ms x{time_ / base:.1f}" for name, time_ in seconds.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""What every flow network promises, and the one that sees no motion."""
+
+from abc import ABC, abstractmethod
+from typing import Literal, overload
+
+from torch import Tensor, nn
+
+from unblur.errors import ShapeError
+from unblur.layers.check import check_multiple, check_shape
+
+__all__ = ["FlowNet", "ZeroFlow", "check_pair"]
+
+
+class FlowNet(nn.Module, ABC):
+    """Estimates the flow from a reference frame to a neighbour.
+
+    Attributes:
+        size_multiple: height and width that `forward` takes are multiples of this.
+        receptive_radius: pixels on each side that the convolutions let reach one flow vector; warping reaches further.
+
+    Shape:
+        reference and neighbour (B, 3, H, W) in [0, 1] -> (B, 2, H, W), (dx, dy) in pixels: what is at p in the reference is
+        at p + flow(p) in the neighbour.
+    """
+
+    size_multiple: int
+    receptive_radius: int
+
+    @overload
+    def forward(self, reference: Tensor, neighbour: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
+
+    @overload
+    def forward(self, reference: Tensor, neighbour: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
+
+    @abstractmethod
+    def forward(self, reference: Tensor, neighbour: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
+        """Estimate; with `all_scales`, return the estimate of every scale at its own resolution, finest first."""
+
+
+class ZeroFlow(FlowNet):
+    """The flow of a still scene: what stands in for a flow network in an ablation without flow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size_multiple = 1
+        self.receptive_radius = 0
+
+    @overload
+    def forward(self, reference: Tensor, neighbour: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
+
+    @overload
+    def forward(self, reference: Tensor, neighbour: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
+
+    def forward(self, reference: Tensor, neighbour: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
+        check_pair(reference, neighbour, multiple=self.size_multiple)
+        flow = reference.new_zeros(reference.shape[0], 2, *reference.shape[-2:])
+        return [flow] if all_scales else flow
+
+
+def check_pair(reference: Tensor, neighbour: Tensor, *, multiple: int) -> None:
+    """Raise unless both are pictures of one shape whose sides are multiples of `multiple`.
+
+    Raises:
+        ShapeError: if they are not.
+    """
+    check_shape(reference, ("B", 3, "H", "W"), name="reference")
+    if reference.shape != neighbour.shape:
+        raise ShapeError(f"reference and neighbour must have the same shape, got {tuple(reference.shape)} and {tuple(neighbour.shape)}")
+    check_multiple(reference, multiple, name="reference")
