@@ -1,7 +1,5 @@
 """What a camera does to light after it has gathered it: noise, and the losses of the file format."""
 
-from typing import Any
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +20,11 @@ def add_noise(light: NDArray[np.float32], generator: np.random.Generator, *, sho
     return light + deviation * generator.standard_normal(light.shape, dtype=np.float32)
 
 
-def compress_jpeg(picture: NDArray[np.uint8], *, quality: int) -> NDArray[Any]:
+def compress_jpeg(picture: NDArray[np.uint8], *, quality: int) -> NDArray[np.uint8]:
     """Write (H, W, 3) RGB as JPEG of `quality` (1 to 100, 4:2:0) and read it again."""
     done, code = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise ValueError(f"a picture of shape {picture.shape} cannot be written as JPEG")
-    return cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1]
+    read = cv2.imdecode(code, cv2.IMREAD_COLOR)
+    assert read is not None
+    return np.asarray(read[..., ::-1], np.uint8)

@@ -53,13 +53,13 @@ class Response:
 
 @cache
 def _decode_table(response: Response) -> Floats:
-    return response.decode_curve(np.arange(256, dtype=np.float32) / 255)
+    return response.decode_curve((np.arange(256) / 255).astype(np.float32))
 
 
 @cache
 def _encode_table(response: Response) -> NDArray[np.uint8]:
-    linear = (np.arange(_CODES + 1) / _CODES) ** 2
-    return np.round(response.encode_curve(linear.astype(np.float32)) * 255).astype(np.uint8)
+    linear: Floats = (np.arange(_CODES + 1, dtype=np.float32) / np.float32(_CODES)) ** 2
+    return np.round(response.encode_curve(linear) * 255).astype(np.uint8)
 
 
 def _srgb_encode(linear: Floats) -> Floats:

@@ -132,7 +132,8 @@ def _square(generator: np.random.Generator, photos: Sequence[Bytes], *, size: in
     left = int(generator.integers(photo.shape[1] - taken, endpoint=True))
     patch = photo[top : top + taken, left : left + taken]
     if taken != size:
-        patch = cv2.resize(patch, (size, size), interpolation=cv2.INTER_AREA if taken > size else cv2.INTER_CUBIC)
+        resized = cv2.resize(patch, (size, size), interpolation=cv2.INTER_AREA if taken > size else cv2.INTER_CUBIC)
+        patch = np.asarray(resized, np.uint8)
     if generator.random() < 0.5:
         patch = patch[:, ::-1]
     return np.ascontiguousarray(patch, np.uint8)
