@@ -21,14 +21,20 @@ __all__ = ["create", "names"]
 
 NETWORKS = {
     "astcn": "unblur.models.astcn:astcn",
+    "cdvdtsp": "unblur.models.cdvdtsp:cdvdtsp",
+    "dbn": "unblur.models.dbn:dbn",
     "deblurgan": "unblur.models.deblurgan:DeblurGAN",
     "deepdeblur": "unblur.models.deepdeblur:DeepDeblur",
     "dmphn": "unblur.models.dmphn:DMPHN",
+    "edvr": "unblur.models.edvr:edvr",
+    "ifirnn": "unblur.models.ifirnn:IFIRNN",
     "mdcn": "unblur.models.mdcn:mdcn",
     "mscnn": "unblur.models.mscnn:MSCNN",
+    "ovd": "unblur.models.ovd:OVD",
     "ppnet": "unblur.models.ppnet:ppnet",
     "pssnsc": "unblur.models.pssnsc:PSSNSC",
     "srn": "unblur.models.srn:SRN",
+    "stfan": "unblur.models.stfan:STFAN",
     "swift": "unblur.models.swift:Swift",
 }
 """Where each network's class is, or the function that builds it from plain values; the name is that of its recipe and of `--model`."""
