@@ -49,7 +49,7 @@ def test_every_frame_counts():
 
 
 def test_alignment_runs_from_coarse_to_fine():
-    """Figure 3, level by level."""
+    """PCD, level by level."""
     torch.manual_seed(0)
     align = PCDAlign(width=4, groups=2)
     for name, parameter in align.named_parameters():

@@ -128,7 +128,7 @@ class DeformConv(nn.Module):
 class ModulatedDeformConv(nn.Module):
     """`modulated_deform_sample` whose offsets and modulation a convolution makes from other features.
 
-    Source: Zhu et al. (CVPR 2019), section 3.2: that convolution starts at zero, so that the untrained sampling is the regular
+    Source: Zhu et al. (CVPR 2019): that convolution starts at zero, so that the untrained sampling is the regular
     one, with a modulation of a half.
 
     Args:

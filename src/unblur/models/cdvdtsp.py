@@ -85,7 +85,7 @@ class SharpnessNet(WarpingNet):
 def temporal_sharpness(frames: list[Tensor], inside: list[Tensor]) -> Tensor:
     """How sharp each position of the middle frame is, judged by how its warped neighbours agree: 1 is sharp.
 
-    Source: section 3.3: S = exp(-D / 2), D the sum over the neighbours of the squared difference to the middle frame.
+    Source: the temporal sharpness prior: S = exp(-D / 2), D the sum over the neighbours of the squared difference to the middle frame.
     Decided: differences are those of means over 5x5 patches, summed over the channels, as the authors' program takes the means; it
     also takes the root of D, which the formula does not. No gradient flows back, as there. Where a neighbour was read outside
     its frame, S is 0.

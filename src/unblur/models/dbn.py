@@ -1,7 +1,7 @@
 """`dbn`: five frames stacked, an encoder-decoder with sums across.
 
-Source: Su, Delbracio, Wang, Sapiro, Heidrich, Wang, "Deep Video Deblurring for Hand-held Cameras", CVPR 2017, section 3 and its
-table of layers.
+Source: Su, Delbracio, Wang, Sapiro, Heidrich, Wang, "Deep Video Deblurring for Hand-held Cameras", CVPR 2017; layers by
+the authors' program.
 
     B_{t-2} ─ warp ─┐
     ...             ⊕ ─ F0 64 ─┬─ ↓2, 2 convs 128 ─┬─ ↓2, 3 convs 256 ─┬─ ↓2, 3 convs 512 ─ ↑2 ─┐

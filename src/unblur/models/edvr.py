@@ -1,7 +1,7 @@
 """`edvr`: alignment by deformable convolution from coarse to fine, fusion by attention over time and place.
 
 Source: Wang, Chan, Yu, Dong, Loy, "EDVR: Video Restoration with Enhanced Deformable Convolutional Networks", CVPR workshops 2019:
-the network for deblurring, whose input has full resolution (sections 3.2 to 3.4, figures 2 to 4).
+the network for deblurring, whose input has full resolution; sizes by the authors' program.
 
     B_{t+i} ─ ↓4 ─ predeblur ─ 5 blocks ─ L1 ─ ↓2 ─ L2 ─ ↓2 ─ L3
                                            │         │         │
@@ -119,7 +119,7 @@ class StridedEntry(nn.Sequential):
 class PredeblurPyramid(nn.Module):
     """Blocks at three resolutions that make blurry features fit to be compared.
 
-    Source: section 3.1, the PreDeblur module, sizes by the authors' program: one, two and five blocks from coarse to fine.
+    Source: the PreDeblur module; one, two and five blocks from coarse to fine.
 
     Args:
         width: features in and out.
@@ -147,7 +147,7 @@ class PredeblurPyramid(nn.Module):
 class PCDAlign(nn.Module):
     """Pyramid, cascading and deformable alignment: offsets and features are handed from each level to the finer one.
 
-    Source: section 3.2, eq. (2) to (4), figure 3.
+    Source: section on PCD alignment, eq. (3) and (4).
 
     Args:
         width: features of every level.
@@ -187,7 +187,7 @@ class PCDAlign(nn.Module):
 class TSAFusion(nn.Module):
     """Temporal and spatial attention: frames count by their likeness to the reference, places by what the frames hold there.
 
-    Source: section 3.3, eq. (5) to (8), figure 4.
+    Source: section on TSA fusion; eq. (5) and (6) for time.
 
     Args:
         width: features of a frame.
@@ -220,7 +220,7 @@ class TSAFusion(nn.Module):
         quarter = self.at_quarter(_pool(self.enter_half(half)))  # (B, width, h/4, w/4)
         attention = self.scale(double(self.mix(self.leave_half(half) + double(quarter))))  # (B, width, h, w)
         # The weight is doubled so that an untrained one is about 1.
-        return self.merge(stacked) * torch.sigmoid(attention) * 2 + self.shift(attention)  # (7), (8)
+        return self.merge(stacked) * torch.sigmoid(attention) * 2 + self.shift(attention)
 
 
 def edvr(

@@ -68,7 +68,7 @@ class OVD(RecurrentNet):
 class TemporalBlending(nn.Module):
     """Mix the present features with the past ones, by weights that depend on how they agree.
 
-    Source: section 3.2, "Dynamic temporal blending network".
+    Source: the dynamic temporal blending network of Kim et al. (ICCV 2017).
     Decided: one weight a feature and position, by a 5x5 convolution; β is one learned number that starts at 0, and weights are
     kept in [0, 1].
 

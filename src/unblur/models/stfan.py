@@ -1,7 +1,7 @@
 """`stfan`: alignment and deblurring as filters that differ at every position.
 
-Source: Zhou, Zhang, Pan, Xie, Zuo, Ren, "Spatio-Temporal Filter Adaptive Network for Video Deblurring", ICCV 2019, sections 3.1 to
-3.4.
+Source: Zhou, Zhang, Pan, Xie, Zuo, Ren, "Spatio-Temporal Filter Adaptive Network for Video Deblurring", ICCV 2019; sizes by the
+authors' program.
 
     B_t, B_{t-1}, R_{t-1} ─ encoder ─ T ─ align net ─ filters_a ─── 1x1 ─┐
                                       └────────────────── │ ──────────── ⊕ ─ deblur net ─ filters_d
