@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from unblur.errors import InputError
-from unblur.models import create
+from unblur.models import create, names
 from unblur.models.video import VideoNet
 from unblur.restore.precision import Setup
 from unblur.restore.stream import Stream
@@ -75,6 +75,12 @@ def assert_same(restored, expected):
     assert len(restored) == len(expected)
     for one, other in zip(restored, expected, strict=True):
         assert torch.equal(one, other)
+
+
+def test_every_network_over_windows_is_streamed_here():
+    with torch.device("meta"):
+        over_windows = {name for name in names() if create(name).num_frames > 1}
+    assert over_windows == {*SMALL, *RECURRENT}
 
 
 @pytest.mark.parametrize("frames", [1, 2, 7])
@@ -230,6 +236,7 @@ def test_bf16_agrees_with_single_precision():
     exact, fast = (list(Stream(net, setup=setup, is_cut=never).restore(frames)) for setup in (CPU, half))
     assert all(frame.dtype == torch.float32 for frame in fast)
     assert not torch.equal(fast[1], exact[1])
+    assert_same(fast, list(Stream(net, setup=half, is_cut=never, reuse=False).restore(frames)))
     torch.testing.assert_close(fast, exact, rtol=0, atol=0.05)
 
 
