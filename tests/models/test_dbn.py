@@ -56,3 +56,10 @@ def test_skips_are_sums():
     blurry = clip()
     expected = blurry[:, 2] + net.decoders[-1](net.entry((blurry - 0.5).flatten(1, 2)))
     torch.testing.assert_close(net(blurry), expected)
+
+
+def test_the_residual_begins_small_in_training_whatever_the_frames():
+    net = tiny(flow_widths=None, bounded=False).train()
+    blurry = clip()
+    residual = net(blurry) - blurry[:, 2]
+    torch.testing.assert_close(residual.std(dim=(0, 2, 3), correction=0), torch.full((3,), 0.1), rtol=1e-2, atol=0)

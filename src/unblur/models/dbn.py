@@ -27,13 +27,16 @@ from unblur.models.video import WarpingNet
 
 __all__ = ["DBN", "dbn"]
 
+START = 0.1
+"""Gain of the last normalisation before training: with 1, the residual would begin larger than the picture."""
+
 
 class DBN(WarpingNet):
     """Five frames in, the middle one restored.
 
     Stages: up to `align`, which warps pictures, those of `WarpingNet`; `fuse` runs the encoder-decoder and puts out the
     residual.
-    Decided: frames are centred to [-0.5, 0.5] for the network; the reference is added as it is.
+    Decided: frames are centred to [-0.5, 0.5] for the network; the reference is added as it is; the residual begins small.
 
     Args:
         flow: flow network; `ZeroFlow()` for the variant without alignment.
@@ -56,11 +59,13 @@ class DBN(WarpingNet):
             )
         )
         self.ups = nn.ModuleList(_up(fine, coarse) for fine, coarse in ((4 * width, 8 * width), (2 * width, 4 * width), (width, width)))
+        last = nn.BatchNorm2d(3)
+        nn.init.constant_(last.weight, START)
         self.decoders = nn.ModuleList(
             (
                 _layers(4 * width, 4 * width, 4 * width, 4 * width),
                 _layers(2 * width, 2 * width, width),
-                nn.Sequential(_layers(width, pictures), nn.Conv2d(pictures, 3, 3, padding=1, bias=False), nn.BatchNorm2d(3)),
+                nn.Sequential(_layers(width, pictures), nn.Conv2d(pictures, 3, 3, padding=1, bias=False), last),
             )
         )
         self.bounded = bounded
