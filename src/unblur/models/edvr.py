@@ -24,7 +24,7 @@ from unblur.layers.pyramid import double
 from unblur.models.base import CENTRE
 from unblur.models.video import VideoNet
 
-__all__ = ["EDVR", "EntryConv", "PCDAlign", "PredeblurPyramid", "StridedEntry", "TSAFusion", "edvr"]
+__all__ = ["EDVR", "PCDAlign", "PredeblurPyramid", "TSAFusion", "edvr"]
 
 SLOPE = 0.1
 """Of every leaky ReLU; the residual blocks have plain ones."""
@@ -92,28 +92,6 @@ class EDVR(VideoNet):
 
     def reconstruct(self, fused: tuple[Tensor, ...], reference: Tensor) -> Tensor:
         return reference + self.reconstruction(fused[0])
-
-
-class EntryConv(nn.Sequential):
-    """One convolution at full resolution.
-
-    Args:
-        width: features put out.
-    """
-
-    def __init__(self, *, width: int) -> None:
-        super().__init__(_leaky(3, width))
-
-
-class StridedEntry(nn.Sequential):
-    """Three convolutions that bring the frame to a quarter of its resolution.
-
-    Args:
-        width: features put out.
-    """
-
-    def __init__(self, *, width: int) -> None:
-        super().__init__(_leaky(3, width), _leaky(width, width, stride=2), _leaky(width, width, stride=2))
 
 
 class PredeblurPyramid(nn.Module):
@@ -254,10 +232,10 @@ def edvr(
     """
     if width % groups or num_frames % 2 == 0:
         raise ValueError(f"width must be a multiple of groups and num_frames odd, got {width}, {groups} and {num_frames}")
-    entry: nn.Module = StridedEntry(width=width) if hr_in else EntryConv(width=width)
+    shrink = [_leaky(width, width, stride=2), _leaky(width, width, stride=2)] if hr_in else []
     enlarge = [_shuffled(width, width), _shuffled(width, head_width)] if hr_in else [_leaky(width, head_width)]
     return EDVR(
-        entry=nn.Sequential(entry, PredeblurPyramid(width=width)) if predeblur else entry,
+        entry=nn.Sequential(_leaky(3, width), *shrink, *([PredeblurPyramid(width=width)] if predeblur else [])),
         extraction=res_blocks(num_extract_blocks, width=width, kernel_size=3),
         downs=nn.ModuleList(nn.Sequential(_leaky(width, width, stride=2), _leaky(width, width)) for _ in range(LEVELS - 1)),
         alignment=PCDAlign(width=width, groups=groups),
