@@ -1,0 +1,137 @@
+"""How much nearer to the truth: `swift` and others on a folder of pairs.
+
+    python -m benchmarks.quality PAIRS [--model NAME|FILE]... [--card]
+    python -m benchmarks.quality PAIRS --blur moderate --pairs 128
+
+PAIRS holds `blurry/` and `sharp/` with pictures of the same names. With `--blur`, its sharp pictures are blurred anew by
+`unblur.synth.stills` in a named range instead: `moderate`, the blur of the demo; `near-sharp`, less than a pixel, with
+the noise and compression of a camera. Measures are those of the protocol `gopro-skimage`. Gains are over the blurry
+picture; `strong` are pairs below 28 dB, `weak` the others. `--card` writes the figures into the card of a model's file.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import unblur
+from unblur.io.image import is_image, read_image
+from unblur.metrics import from_uint8, protocols
+from unblur.synth.stills import StillsBlur, draw_pair
+from unblur.weights import Card, Result, weights_path
+
+STRONG = 28.0  # dB
+SIDE = 320  # pixels of a synthetic pair
+RANGES = {
+    "moderate": StillsBlur(
+        sharp_share=0, length=(4, 10), wobble=(0, 0.4), turn=0.004, zoom=0.002, noise_share=1, shot=(1e-4, 1e-4), jpeg_share=0
+    ),
+    "near-sharp": StillsBlur(
+        sharp_share=1, length=(1, 2), object_share=0, noise_share=1, shot=(5e-5, 4e-4), jpeg_share=1, jpeg_quality=(88, 96)
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """Measures of one pair: PSNR in dB and SSIM, before and after."""
+
+    psnr_before: float
+    psnr_after: float
+    ssim_before: float
+    ssim_after: float
+
+    @property
+    def gain(self) -> float:
+        """Gain in PSNR, dB."""
+        return self.psnr_after - self.psnr_before
+
+
+def main() -> None:
+    """Parse the command line, measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pairs_folder", type=Path, metavar="PAIRS")
+    parser.add_argument("--model", action="append", help="built-in weights or a file; may be given several times")
+    parser.add_argument("--blur", choices=sorted(RANGES))
+    parser.add_argument("--pairs", type=int, default=128, help="number of pairs with `--blur`")
+    parser.add_argument("--card", action="store_true", help="write the figures into the card")
+    arguments = parser.parse_args()
+    source = f"{arguments.pairs_folder.name}, blur `{arguments.blur}`" if arguments.blur else arguments.pairs_folder.name
+    print(
+        f"{'weights':16} {'pairs':>5} {'before':>7} {'after':>7} {'gain':>6} {'SSIM':>8} {'strong':>12} {'weak':>12} {'worst':>6} {'s':>6}"
+    )
+    for model in arguments.model or ["swift"]:
+        deblurrer = unblur.load(model)
+        pairs = (
+            drawn(arguments.pairs_folder, RANGES[arguments.blur], count=arguments.pairs) if arguments.blur else read(arguments.pairs_folder)
+        )
+        rows, seconds = [], 0.0
+        for blurry, sharp in pairs:
+            began = time.perf_counter()
+            restored = deblurrer.photo(blurry)
+            seconds += time.perf_counter() - began
+            rows.append(compare(blurry, restored, sharp))
+        show(model, rows, seconds)
+        if arguments.card:
+            flags = f" --blur {arguments.blur} --pairs {arguments.pairs}" if arguments.blur else ""
+            command = f"python -m benchmarks.quality {arguments.pairs_folder.name}{flags}"
+            add_to_card(weights_path(model).with_suffix(".json"), mean([row.gain for row in rows]), data=source, command=command)
+
+
+def read(folder: Path) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Pairs of a folder, in the order of their names."""
+    for blurry in sorted((folder / "blurry").iterdir()):
+        yield rgb(blurry), rgb(folder / "sharp" / blurry.name)
+
+
+def drawn(folder: Path, blur: StillsBlur, *, count: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Pairs synthesised from a folder's sharp pictures; the same ones every time."""
+    photos = [rgb(path) for path in sorted((folder / "sharp").iterdir()) if is_image(path)]
+    for number in range(count):
+        pair = draw_pair(np.random.default_rng([2026, number]), photos, size=SIDE, blur=blur)
+        yield pair.blurry, pair.sharp
+
+
+def rgb(path: Path) -> NDArray[np.uint8]:
+    """An 8-bit picture of three channels."""
+    pixels = np.asarray(read_image(path).pixels, np.uint8)
+    return np.broadcast_to(pixels.reshape(*pixels.shape[:2], -1), (*pixels.shape[:2], 3)).copy()
+
+
+def compare(blurry: NDArray[np.uint8], restored: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> Row:
+    """Measure one pair."""
+    protocol = protocols.get("gopro-skimage")
+    before, after = (protocol.measure(from_uint8(picture), from_uint8(sharp)) for picture in (blurry, restored))
+    return Row(before["psnr"], after["psnr"], before["ssim"], after["ssim"])
+
+
+def show(model: str, rows: list[Row], seconds: float) -> None:
+    """Print one line of the table."""
+    strong, weak = ([row.gain for row in rows if (row.psnr_before < STRONG) == side] for side in (True, False))
+    print(
+        f"{model:16} {len(rows):5} {mean([row.psnr_before for row in rows]):7.2f} {mean([row.psnr_after for row in rows]):7.2f} "
+        f"{mean([row.gain for row in rows]):+6.2f} {mean([row.ssim_after - row.ssim_before for row in rows]):+8.4f} "
+        f"{mean(strong):+6.2f} ({len(strong):3}) {mean(weak):+6.2f} ({len(weak):3}) {min(row.gain for row in rows):+6.2f} {seconds / len(rows):6.2f}",
+        flush=True,
+    )
+
+
+def mean(values: list[float]) -> float:
+    """Mean, or not a number of nothing."""
+    return sum(values) / len(values) if values else float("nan")
+
+
+def add_to_card(path: Path, gain: float, *, data: str, command: str) -> None:
+    """Put a result into a card, in place of an older one of the same data."""
+    card = Card.model_validate_json(path.read_text(encoding="utf-8"))
+    result = Result(measure="gain in PSNR, dB", value=round(gain, 2), protocol="gopro-skimage", data=data, command=command)
+    results = [*(other for other in card.results if other.data != data), result]
+    path.write_text(card.model_copy(update={"results": tuple(results)}).model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

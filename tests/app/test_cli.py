@@ -1,0 +1,258 @@
+"""The command line as a user meets it: what is printed, what is written, and the exit code."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+import unblur
+from unblur.app import cli, doctor
+from unblur.errors import DeviceError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Runs `unblur ARGUMENTS` in an empty folder; gives exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments):
+        monkeypatch.setattr("sys.argv", ["unblur", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+            raise SystemExit(0)
+        out, err = capsys.readouterr()
+        return end.value.code or 0, out, err
+
+    return call
+
+
+def photo(path, *, size=(24, 20), mode="RGB"):
+    channels = len(mode)
+    values = np.random.default_rng(0).integers(0, 256, (size[1], size[0], channels), np.uint8)
+    Image.fromarray(values if channels > 1 else values[..., 0]).save(path)
+    return path
+
+
+def pixels(path):
+    with Image.open(path) as picture:
+        return np.asarray(picture).copy()
+
+
+def clip(path, *, frames=3):
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        for number in range(frames):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((32, 48, 3), 20 * number, np.uint8), format="rgb24")))
+        file.mux(stream.encode(None))
+    return path
+
+
+def test_version(run):
+    assert run("--version") == (0, f"unblur {unblur.__version__}\n", "")
+
+
+def test_help_names_every_command(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    assert all(command in out for command in ("restore", "models", "doctor"))
+
+
+def test_photo_is_restored_beside_its_source(run, tmp_path):
+    source = photo(tmp_path / "photo.png")
+    before = source.read_bytes()
+    code, out, err = run("photo.png")
+    assert (code, out) == (0, "")
+    assert "photo_unblurred.png" in err
+    assert pixels(tmp_path / "photo_unblurred.png").shape == (20, 24, 3)
+    assert source.read_bytes() == before
+
+
+def test_clip_is_restored_beside_its_source(run, tmp_path):
+    clip(tmp_path / "clip.mp4")
+    code, _, err = run("clip.mp4")
+    assert code == 0
+    assert "frames/s" in err
+    with av.open(str(tmp_path / "clip_unblurred.mp4")) as file:
+        assert sum(1 for _ in file.decode(video=0)) == 3
+
+
+def test_restore_is_the_command_that_is_meant(run, tmp_path):
+    photo(tmp_path / "a.png")
+    assert run("restore", "a.png", "-o", "b.png")[0] == 0
+    assert run("a.png", "-o", "c.png")[0] == 0
+    assert (tmp_path / "b.png").read_bytes() == (tmp_path / "c.png").read_bytes()
+
+
+def test_strength_zero_changes_no_pixel(run, tmp_path):
+    photo(tmp_path / "a.png")
+    assert run("a.png", "--strength", "0", "-o", "b.png")[0] == 0
+    assert run("a.png", "--strength", "1", "-o", "c.png")[0] == 0
+    assert np.array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "b.png"))
+    assert not np.array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "c.png"))
+
+
+def test_existing_result_is_kept_unless_told(run, tmp_path):
+    photo(tmp_path / "a.png")
+    (tmp_path / "a_unblurred.png").write_bytes(b"mine")
+    code, _, err = run("a.png")
+    assert code == 1
+    assert "--overwrite" in err
+    assert (tmp_path / "a_unblurred.png").read_bytes() == b"mine"
+    assert run("a.png", "--overwrite")[0] == 0
+    assert pixels(tmp_path / "a_unblurred.png").shape == (20, 24, 3)
+
+
+def test_batch_goes_on_past_a_bad_file_and_names_it(run, tmp_path):
+    photo(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"no picture at all")
+    photo(tmp_path / "c.png")
+    code, _, err = run("a.png", "b.png", "c.png")
+    assert code == 1
+    assert "2 restored, 0 skipped, 1 failed" in err
+    assert re.search(r"failed.*b\.png", err)
+    assert (tmp_path / "c_unblurred.png").exists()
+
+
+def test_folder_keeps_its_sub_folders_and_is_not_done_twice(run, tmp_path):
+    (tmp_path / "shots" / "day").mkdir(parents=True)
+    photo(tmp_path / "shots" / "a.png")
+    photo(tmp_path / "shots" / "day" / "b.png")
+    (tmp_path / "shots" / "notes.txt").write_text("not to be restored")
+    code, _, err = run("shots")
+    assert (code, "2 restored" in err) == (0, True)
+    made = sorted(str(path.relative_to(tmp_path / "shots_unblurred")) for path in (tmp_path / "shots_unblurred").rglob("*.*"))
+    assert made == ["a.png", "day/b.png"]
+    code, _, err = run("shots")
+    assert (code, "2 skipped" in err) == (0, True)
+
+
+def test_json_is_one_object_a_file(run, tmp_path):
+    photo(tmp_path / "a.png")
+    code, out, _ = run("a.png", "missing.png", "--json")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert code == 1
+    assert [(row["source"], row["status"], row["target"]) for row in rows] == [
+        ("a.png", "done", "a_unblurred.png"),
+        ("missing.png", "failed", None),
+    ]
+
+
+def test_preview_restores_a_part(run, tmp_path):
+    clip(tmp_path / "clip.mp4", frames=10)
+    assert run("clip.mp4", "--start", "0.08", "--duration", "0.12", "-o", "part.mp4")[0] == 0
+    with av.open(str(tmp_path / "part.mp4")) as file:
+        assert sum(1 for _ in file.decode(video=0)) == 3
+
+
+def test_codec_and_quality_reach_the_writer(run, tmp_path):
+    clip(tmp_path / "clip.mp4")
+    assert run("clip.mp4", "--codec", "hevc", "--quality", "60", "-o", "b.mp4")[0] == 0
+    with av.open(str(tmp_path / "b.mp4")) as file:
+        assert file.streams.video[0].codec_context.name == "hevc"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["missing.jpg"], "missing.jpg"),
+        (["a.png", "--model", "swfit"], "swift"),
+        (["a.png", "--model", "weights.pth"], ".safetensors"),
+        (["a.png", "--tile", "8"], "at least 64"),
+        (["a.png", "--tile", "many"], "--tile"),
+        (["a.png", "--strength", "2"], "--strength"),
+        (["a.png", "--device", "tpu"], "--device"),
+        (["a.png", "-o", "file.txt/out.png"], "file.txt"),
+        (["a.png", "-o", "out.xyz"], "must end in"),
+        (["clip.mp4", "-o", "out.avi"], "out.avi"),
+        (["clip.mp4", "--start", "99"], "no frame"),
+        (["clip.mp4", "--codec", "divx"], "divx"),
+        (["a.png", "clip.mp4", "-o", "file.txt"], "file.txt"),
+        (["empty"], "no photo or video"),
+    ],
+)
+def test_bad_input_says_what_to_do_and_leaves_nothing(run, tmp_path, arguments, said):
+    photo(tmp_path / "a.png")
+    clip(tmp_path / "clip.mp4")
+    (tmp_path / "file.txt").write_text("mine")
+    (tmp_path / "weights.pth").write_bytes(b"")
+    (tmp_path / "empty").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = run(*arguments)
+    assert code in (1, 2)
+    assert said in err + out
+    assert "Traceback" not in err + out
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "file.txt").read_text() == "mine"
+
+
+def test_nothing_at_all_prints_help(run):
+    _, out, err = run()
+    assert "Usage" in out + err
+
+
+def test_models_prints_the_cards(run):
+    code, out, _ = run("models", "--json")
+    cards = json.loads(out)
+    assert code == 0
+    assert [card["name"] for card in cards] == ["swift"]
+    assert all(result["command"] and result["protocol"] for card in cards for result in card["results"])
+    code, out, _ = run("models")
+    assert (code, "swift" in out, cards[0]["sha256"][:40] in out) == (0, True, True)
+
+
+def test_doctor_finds_this_machine_well(run):
+    code, out, _ = run("doctor")
+    assert (code, "all is well" in out) == (0, True)
+    code, out, _ = run("doctor", "--json")
+    assert (code, {finding["verdict"] for finding in json.loads(out)} <= {"good", "note"}) == (0, True)
+
+
+def test_doctor_finds_what_is_wrong(run, monkeypatch):
+    def broken(*_, **__):
+        raise DeviceError("the moon is in the wrong house")
+
+    monkeypatch.setattr(unblur, "load", broken, raising=False)
+    code, out, _ = run("doctor")
+    assert (code, "the moon is in the wrong house" in out, "to mend" in out) == (1, True, True)
+
+
+def test_a_check_that_breaks_is_a_finding(monkeypatch):
+    def broken():
+        raise KeyError("odd")
+        yield
+
+    monkeypatch.setattr(doctor, "_memory", broken)
+    assert [finding for finding in doctor.examine() if finding.verdict == "bad" and "KeyError" in finding.text]
+
+
+def test_commands_of_the_readme_run(run, tmp_path):
+    """Every line of the README's shell blocks that begins with `unblur`, on a photo, a clip and a folder so called."""
+    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    commands = [line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.strip().startswith("unblur ")]
+    assert len(commands) >= 4
+    photo(tmp_path / "photo.jpg")
+    clip(tmp_path / "clip.mp4", frames=5)
+    (tmp_path / "holiday").mkdir()
+    photo(tmp_path / "holiday" / "beach.jpg")
+    for command in commands:
+        code, _, err = run(*shlex.split(command)[1:])
+        assert code == 0, f"{command}\n{err}"
+
+
+def test_python_of_the_readme_runs(tmp_path, monkeypatch):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    assert blocks
+    monkeypatch.chdir(tmp_path)
+    photo(tmp_path / "photo.jpg")
+    clip(tmp_path / "clip.mp4")
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})

@@ -1,0 +1,79 @@
+"""House rules that no linter knows."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src" / "unblur").rglob("*.py"))
+HEAVY = ("torch", "cv2", "av", "PIL", "numpy", "pydantic", "torchvision")
+
+
+def module_of(path):
+    return ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_of)
+def test_source_keeps_the_rules(path):
+    tree = ast.parse(path.read_text())
+    assert path.stem not in {"utils", "util", "common", "helpers", "misc"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            assert name != "cuda" or not isinstance(node.func, ast.Attribute), f"line {node.lineno}: `.cuda()`; use `.to(device)`"
+            assert not (name == "eval" and isinstance(node.func, ast.Name)), f"line {node.lineno}: `eval`"
+            assert all(key.arg != "shell" for key in node.keywords), f"line {node.lineno}: `shell=`"
+            if name in {"interpolate", "grid_sample", "affine_grid", "Upsample"}:
+                given = {key.arg: key.value for key in node.keywords}
+                without_corners = {"nearest", "nearest-exact", "area"}
+                mode = given.get("mode")
+                if not (isinstance(mode, ast.Constant) and mode.value in without_corners):
+                    assert "align_corners" in given, f"line {node.lineno}: `{name}` without `align_corners`"
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.stem not in {"__init__", "__main__"}], ids=module_of)
+def test_module_lists_its_public_names(path):
+    tree = ast.parse(path.read_text())
+    listed = [node for node in tree.body if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"]
+    assert listed, "no __all__"
+    names = ast.literal_eval(listed[0].value)
+    assert len(set(names)) == len(names)
+    defined = {
+        name
+        for node in ast.walk(tree)
+        for name in (
+            [node.name]
+            if isinstance(node, ast.FunctionDef | ast.ClassDef)
+            else [target.id for target in getattr(node, "targets", [getattr(node, "target", None)]) if isinstance(target, ast.Name)]
+            if isinstance(node, ast.Assign | ast.AnnAssign)
+            else [alias.asname or alias.name for alias in node.names]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert set(names) <= defined
+
+
+@pytest.mark.parametrize("module", ["unblur", "unblur.app.cli", "unblur.models", "unblur.errors"])
+def test_import_is_light(module):
+    code = f"import sys, {module}; print(sorted(set(sys.modules) & set({HEAVY!r})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["restore", "--help"], ["--version"], ["models", "--help"]])
+def test_help_answers_without_torch(arguments):
+    code = f"import sys; sys.argv = ['unblur', *{arguments!r}]\nfrom unblur.app.cli import main\ntry:\n    main()\nexcept SystemExit as end:\n    assert not end.code\nassert not set(sys.modules) & {{'torch', 'cv2', 'av'}}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_tests_mirror_the_source():
+    """A test file of a package lies in the folder of the same name."""
+    packages = {path.parent.name for path in SOURCES}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        folder = path.parent.name
+        assert folder == "tests" or folder in packages, path
