@@ -149,7 +149,9 @@ def compress_jpeg(picture: Bytes, *, quality: int) -> NDArray[Any]:
     done, code = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise ValueError(f"a picture of shape {picture.shape} cannot be written as JPEG")
-    return cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1]
+    decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)
+    assert decoded is not None
+    return decoded[..., ::-1]
 
 
 def compress_h264(pictures: Sequence[Bytes], *, crf: int) -> list[Bytes]:
@@ -176,7 +178,7 @@ def compress_h264(pictures: Sequence[Bytes], *, crf: int) -> list[Bytes]:
     tall, wide = filled[0].shape[:2]
     converter = PixelConverter("yuv420p", colour=Colour(primaries=1, transfer=1, matrix=1, range=1), width=wide, height=tall)
     encoder = av.CodecContext.create("libx264", "w")
-    encoder.width, encoder.height, encoder.pix_fmt = wide, tall, "yuv420p"  # type: ignore[attr-defined]
+    encoder.width, encoder.height, encoder.pix_fmt = wide, tall, "yuv420p"
     encoder.time_base = Fraction(1, 30)
     encoder.thread_count = 1  # the same bytes on every machine
     encoder.options = {"crf": str(crf), "preset": "veryfast", "x264-params": "log-level=error"}
@@ -185,7 +187,7 @@ def compress_h264(pictures: Sequence[Bytes], *, crf: int) -> list[Bytes]:
     for number, picture in enumerate(filled):
         frame = converter.to_frame(picture)
         frame.pts, frame.time_base = number, Fraction(1, 30)
-        packets += encoder.encode(frame)  # type: ignore[attr-defined]
-    packets += encoder.encode(None)  # type: ignore[attr-defined]
-    decoded = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]  # type: ignore[attr-defined]
+        packets += encoder.encode(frame)
+    packets += encoder.encode(None)
+    decoded = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
     return [np.ascontiguousarray(converter.to_rgb(frame)[:height, :width], np.uint8) for frame in decoded]

@@ -141,7 +141,9 @@ def response_named(name: str) -> Response:
     except ValueError:
         gamma = contrast = 0.0
     if kind != "curve" or not gamma:
-        raise InputError(f"there is no camera response `{name}`; choose gamma2.2, srgb, linear, or curve:GAMMA,CONTRAST such as curve:2.2,1.2")
+        raise InputError(
+            f"there is no camera response `{name}`; choose gamma2.2, srgb, linear, or curve:GAMMA,CONTRAST such as curve:2.2,1.2"
+        )
     return camera_curve(gamma=gamma, contrast=contrast)
 
 

@@ -7,6 +7,7 @@ frame intervals; its truth is the scene at that instant. Since paths are formula
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from unblur.errors import InputError
 from unblur.synth.camera import develop, draw_highlights, raise_highlights
 from unblur.synth.scene import Layer, expose, instant, motion, owners, spread, steps_needed
 from unblur.synth.stills import Scene, StillsBlur, cut_out, draw_response, patch
-from unblur.synth.trajectory import random_path
+from unblur.synth.trajectory import Path, random_path
 
 __all__ = ["SequenceBlur", "StillsSequence", "draw_moving_scene", "draw_sequence", "film", "flow_between"]
 
@@ -133,7 +134,7 @@ def draw_moving_scene(
     layers: list[Layer] = []
     for depth in (1.0, *depths):
         seen = camera.scaled(np.array([depth, depth, 1, 1]))
-        paths = (seen,)
+        paths: tuple[Path, ...] = (seen,)
         if layers:
             own = random_path(
                 generator,
@@ -158,7 +159,7 @@ def film(
     scene: Scene, generator: np.random.Generator, *, size: tuple[int, int], num_frames: int, exposure: float, blur: SequenceBlur
 ) -> StillsSequence:
     """Expose a scene N times, with the faults of one camera in all blurry frames and none in the truths but its curve."""
-    middles = (np.arange(num_frames) - (num_frames - 1) / 2) / exposure  # in exposures
+    middles = ((np.arange(num_frames) - (num_frames - 1) / 2) / exposure).astype(np.float64)  # in exposures
     lights, sharp, spreads = [], [], []
     for middle in middles:
         shutter = {"opens": middle - 0.5, "closes": middle + 0.5}
@@ -167,8 +168,8 @@ def film(
         times = middle + np.linspace(-0.5, 0.5, 13)
         spreads.append(spread(motion(scene.layers, times, size=size, stride=4, start=middle)))
     blurry = develop(lights, generator, response=scene.response, camera=blur, highest_gain=scene.highest_gain)
-    forward = [flow_between(scene.layers, a, b, size=size) for a, b in zip(middles[:-1], middles[1:], strict=True)]
-    backward = [flow_between(scene.layers, b, a, size=size) for a, b in zip(middles[:-1], middles[1:], strict=True)]
+    forward = [flow_between(scene.layers, a, b, size=size) for a, b in pairwise(middles)]
+    backward = [flow_between(scene.layers, b, a, size=size) for a, b in pairwise(middles)]
     none = (np.zeros((0, *size, 2), np.float32), np.zeros((0, *size), np.bool_))
     return StillsSequence(
         blurry=np.stack(blurry),

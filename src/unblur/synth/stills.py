@@ -179,7 +179,8 @@ def _rectangle(generator: np.random.Generator, photos: Sequence[Bytes], *, size:
     left = int(generator.integers(photo.shape[1] - wide, endpoint=True))
     cut = photo[top : top + tall, left : left + wide]
     if (tall, wide) != size:
-        cut = cv2.resize(cut, size[::-1], interpolation=cv2.INTER_AREA if tall > size[0] else cv2.INTER_CUBIC)
+        how = cv2.INTER_AREA if tall > size[0] else cv2.INTER_CUBIC
+        cut = cv2.resize(cut, size[::-1], interpolation=how).astype(np.uint8, copy=False)
     if generator.random() < 0.5:
         cut = cut[:, ::-1]
     return np.ascontiguousarray(cut, np.uint8)
