@@ -20,6 +20,7 @@ Mask = NDArray[np.bool_]
 
 _SLACK = 1.0  # pixels by which flow there and back may miss its start, and
 _SLACK_SHARE = 0.1  # the share of its length that it may miss besides
+_STILL = 0.5  # pixels: slower motion than this is blended without warping
 _CLOSE = 20.0  # grey levels (of 255) by which the same point may differ in two frames
 _CUT_CHANGE = 18.0  # mean change in grey levels that the best warp leaves at a cut, at least
 _CUT_DISAGREEMENT = 0.35
@@ -83,6 +84,25 @@ class Span:
             return self.first
         if share >= 1:
             return self.second
+        between = cv2.addWeighted(self.first, 1 - share, self.second, share, 0)
+        if self._moving is not None:
+            place, part = self._moving
+            between[place] = part._blended(share)  # noqa: SLF001 - a part of its own kind
+        return between
+
+    @cached_property
+    def _moving(self) -> "tuple[tuple[slice, slice], Span] | None":
+        """The rectangle outside which nothing moves, and the span inside it: still cameras need no more."""
+        length = np.maximum(*(np.hypot(flow[..., 0], flow[..., 1]) for flow in (self.forward, self.backward)))
+        rows, columns = (np.flatnonzero((length > _STILL).any(axis=axis)) for axis in (1, 0))
+        if not len(rows):
+            return None
+        reach = int(np.ceil(length.max())) + 8
+        place = (slice(max(0, rows[0] - reach), rows[-1] + reach + 1), slice(max(0, columns[0] - reach), columns[-1] + reach + 1))
+        parts = (np.ascontiguousarray(whole[place]) for whole in (self.first, self.second, self.forward, self.backward))
+        return place, Span(*parts)
+
+    def _blended(self, share: float) -> NDArray[Any]:
         flow = self._flow_at(share)
         to_first, to_second = flow * np.float32(-share), flow * np.float32(1 - share)
         one, other = _fetch(self.first, to_first), _fetch(self.second, to_second)

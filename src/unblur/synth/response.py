@@ -5,7 +5,6 @@ Nah et al. (CVPR 2017), section 2: B = g(1/M · Σ g⁻¹(S[i])), with g(x) = x^
 """
 
 import math
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
