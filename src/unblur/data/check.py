@@ -92,8 +92,8 @@ def check_data(root: Path, *, decode: bool = False) -> Report:
                 problems.append(f"{_short(sample.reference, root)} is {_by(real[0])}, its truth {_by(real[-1])}")
             elif real:
                 sizes[real[0]] += 1
-        published = _PUBLISHED.get((layout.name, label))
-        if published is not None and published != len(samples) and not (root / _MANIFEST).is_file():
+        published = None if (root / _MANIFEST).is_file() else _PUBLISHED.get((layout.name, label))
+        if published is not None and published != len(samples):
             notes.append(f"{label}: {len(samples)} pairs, {published} were published")
         parts.append(Part(label, len(samples), len({sample.sequence for sample in samples}), dict(sizes), published))
         notes += _holes(samples, label)

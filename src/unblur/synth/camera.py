@@ -61,22 +61,17 @@ class CameraRanges:
                 raise InputError(f"`{name}` is a share and must lie in [0, 1], got {value}")
 
 
-def develop(
-    lights: Sequence[Floats], generator: np.random.Generator, *, response: Response, camera: CameraRanges, highest_gain: float = 1.0
-) -> list[Bytes]:
+def develop(lights: Sequence[Floats], generator: np.random.Generator, *, response: Response, camera: CameraRanges) -> list[Bytes]:
     """Turn light that a sensor gathered into 8-bit files, with faults drawn once for all of them: they are one clip.
 
     Args:
-        lights: (H, W, 3) linear light each, 1 where the sensor is full.
+        lights: (H, W, 3) linear light each; a sensor is full at 1, so that what is far above is white without noise.
         generator: source of all randomness.
         response: the camera's curve.
         camera: faults and ranges.
-        highest_gain: largest light that lies in `lights`; noise of more light than the sensor holds is not drawn.
     """
     if generator.random() < camera.noise_share:
         shot = float(np.exp(generator.uniform(*np.log(camera.shot))))
-        if highest_gain > 1:
-            lights = [np.minimum(light, 1) for light in lights]
         lights = [add_noise(light, generator, shot=shot, read=np.sqrt(shot) / 20) for light in lights]
     pictures = [response.encode_8bit(light) for light in lights]
     if camera.sharpen_share and generator.random() < camera.sharpen_share:
@@ -100,8 +95,9 @@ def draw_highlights(generator: np.random.Generator, *, camera: CameraRanges) -> 
 def raise_highlights(light: Floats, *, gain: float, knee: float = 0.7) -> Floats:
     """Give bright areas the light above 1 that they had before the file clipped it, so that they smear into streaks.
 
-    Decided: a pixel's brightest channel m tells how near to full it was; all its channels are multiplied by
-    1 + (gain − 1) · s, s rising smoothly from 0 at m = `knee` to 1 at m = 1. Where nothing is above the knee nothing changes.
+    Decided: a pixel's luminance m (BT.709) tells how near to full it was; all its channels are multiplied by
+    1 + (gain − 1) · s, s rising smoothly from 0 at m = `knee` to 1 at m = 1. Where nothing is above the knee nothing
+    changes. The brightest channel would raise saturated colours too, and turn what is orange into a yellow lamp.
 
     Args:
         light: (H, W, 3) linear light in [0, 1], or with opacity last, which is left alone.
@@ -113,7 +109,8 @@ def raise_highlights(light: Floats, *, gain: float, knee: float = 0.7) -> Floats
     """
     if gain <= 1:
         return light
-    rise = np.clip((light[..., :3].max(axis=2, keepdims=True) - np.float32(knee)) / np.float32(1 - knee), 0, 1)
+    luminance = (light[..., :3] @ np.array([0.2126, 0.7152, 0.0722], np.float32))[..., None]
+    rise = np.clip((luminance - np.float32(knee)) / np.float32(1 - knee), 0, 1)
     factor = 1 + np.float32(gain - 1) * rise * rise * (3 - 2 * rise)
     return np.concatenate([light[..., :3] * factor, light[..., 3:]], axis=2).astype(np.float32, copy=False)
 

@@ -51,6 +51,8 @@ class SequenceBlur(StillsBlur):
         super().__post_init__()
         if not 0 < self.exposure[0] <= self.exposure[1] <= 1:
             raise InputError(f"`exposure` is a share of the frame interval and must lie in (0, 1], got {self.exposure}")
+        if self.shake <= 0:
+            raise InputError(f"`shake` must be above 0, got {self.shake}")
         if self.parallax < 1:
             raise InputError(f"`parallax` must be 1 (none) or more, got {self.parallax}")
 
@@ -119,13 +121,14 @@ def draw_moving_scene(
     length = generator.uniform(0, blur.sharp_length) if still else float(np.exp(generator.uniform(*np.log(blur.length))))
     amount = min(1.0, length / blur.length[0])
     response = draw_response(generator, camera=blur)
-    rate = max(blur.shake * exposure, 1e-3)  # in exposures, as paths count
+    rate = blur.shake * exposure  # in exposures, as paths count
     camera = random_path(
         generator,
         length=length,
         turn=amount * generator.uniform(0, blur.turn),
         zoom=amount * generator.uniform(0, blur.zoom),
         wobble=generator.uniform(*blur.wobble),
+        min_rate=rate / 4,
         max_rate=rate,
         span=span,
     )
@@ -141,6 +144,7 @@ def draw_moving_scene(
                 length=amount * generator.uniform(0, blur.length[1]),
                 turn=amount * generator.uniform(0, blur.turn),
                 wobble=generator.uniform(*blur.wobble),
+                min_rate=rate / 4,
                 max_rate=rate,
                 span=span,
             )
@@ -167,7 +171,7 @@ def film(
         sharp.append(scene.response.encode_8bit(instant(scene.layers, middle, size=size)))
         times = middle + np.linspace(-0.5, 0.5, 13)
         spreads.append(spread(motion(scene.layers, times, size=size, stride=4, start=middle)))
-    blurry = develop(lights, generator, response=scene.response, camera=blur, highest_gain=scene.highest_gain)
+    blurry = develop(lights, generator, response=scene.response, camera=blur)
     forward = [flow_between(scene.layers, a, b, size=size) for a, b in pairwise(middles)]
     backward = [flow_between(scene.layers, b, a, size=size) for a, b in pairwise(middles)]
     none = (np.zeros((0, *size, 2), np.float32), np.zeros((0, *size), np.bool_))

@@ -125,7 +125,7 @@ def photograph(scene: Scene, generator: np.random.Generator, *, size: int, blur:
     whole = (size, size)
     light = expose(scene.layers, size=whole, steps=steps_needed(scene.layers, size=whole))
     sharp = scene.response.encode_8bit(instant(scene.layers, 0.0, size=whole))
-    blurry = develop([light], generator, response=scene.response, camera=blur, highest_gain=scene.highest_gain)[0]
+    blurry = develop([light], generator, response=scene.response, camera=blur)[0]
     field = motion(scene.layers, np.linspace(-0.5, 0.5, 13), size=whole, stride=4)
     return Pair(blurry, sharp, spread(field), scene.length)
 

@@ -238,7 +238,7 @@ def blur_clip(
             yield BlurredMoment(
                 window,
                 middle.number,
-                develop([light], generator, response=response, camera=blur, highest_gain=gain)[0],
+                develop([light], generator, response=response, camera=blur)[0],
                 _truth(middle.pixels, response=response, gain=gain),
             )
         needed = min((int(window.instants[0]) for window in waiting), default=index + 1)
