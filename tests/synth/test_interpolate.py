@@ -15,7 +15,9 @@ def texture(seed: int, size=SIZE) -> np.ndarray:
 def scene(x: float) -> np.ndarray:
     """A textured square that has moved to the right by x pixels in front of a still background."""
     picture = texture(0).copy()
-    front = cv2.warpAffine(texture(1)[:40, :40], np.array([[1, 0, x % 1], [0, 1, 0]], np.float32), (40, 40), borderMode=cv2.BORDER_REPLICATE)
+    front = cv2.warpAffine(
+        texture(1)[:40, :40], np.array([[1, 0, x % 1], [0, 1, 0]], np.float32), (40, 40), borderMode=cv2.BORDER_REPLICATE
+    )
     left = 20 + int(x)
     picture[28:68, left : left + 40] = front
     return picture

@@ -187,5 +187,3 @@ def test_refuses_odd_sizes_and_no_frames(photos, size, num_frames):
 def test_refuses_ranges_that_make_no_sense(name, value):
     with pytest.raises(InputError, match=name):
         dataclasses.replace(PLAIN, **{name: value})
-
-

@@ -22,8 +22,8 @@ _SLACK = 1.0  # pixels by which flow there and back may miss its start, and
 _SLACK_SHARE = 0.1  # the share of its length that it may miss besides
 _STILL = 0.5  # pixels: slower motion than this is blended without warping
 _CLOSE = 20.0  # grey levels (of 255) by which the same point may differ in two frames
-_CUT_CHANGE = 18.0  # mean change in grey levels that the best warp leaves at a cut, at least
-_CUT_DISAGREEMENT = 0.35
+_CUT_CHANGE = 10.0  # mean change in grey levels that the best warp leaves at a cut, at least
+_CUT_DISAGREEMENT = 0.5
 
 
 @dataclass(frozen=True, eq=False)

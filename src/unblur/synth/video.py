@@ -191,19 +191,19 @@ def plan_windows(seen: Analysis, *, rate: float, blur: VideoBlur) -> tuple[list[
         sequences: list[list[Window]] = []
         exposure = blur.exposure(rate, count)
         stride = int(np.ceil(exposure - 1e-9))
-        centre, follows = 0, False
+        centre, before = 0, None
         while centre < len(seen.numbers):
             instants = _instants(seen, centre, exposure=exposure, count=count, between=blur.interpolates(rate))
             reason = _objection(seen, centre, instants, blur=blur, between=blur.interpolates(rate))
             if reason is None:
-                if not follows:
+                if before is None or seen.broken[before:centre].any():  # neighbours in a sequence show one scene
                     sequences.append([])
                 run = sequences[-1]
                 run.append(Window(f"m{count:02d}_{len(sequences) - 1:02d}", len(run), count, centre, tuple(instants)))
-                centre, follows = centre + stride, True
+                centre, before = centre + stride, centre
             else:
                 left_out[reason] += 1
-                centre, follows = centre + 1, False
+                centre, before = centre + 1, None
         for run in sequences:
             if len(run) < blur.shortest:
                 left_out["sequence too short"] += len(run)
