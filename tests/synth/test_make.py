@@ -159,7 +159,7 @@ def test_bad_photos_are_named_and_the_others_used(photos, tmp_path):
     made = make_from_stills([photos], tmp_path / "out", blur=StillsBlur(), seed=0, count=1, size=(32, 32))
     assert made.pairs == 1
     assert [path.name for path, _ in made.failed] == ["black.png"]
-    with pytest.raises(InputError, match="no photo can be used.*black.png"):
+    with pytest.raises(InputError, match=r"no photo can be used.*black.png"):
         make_from_stills([photos / "black.png"], tmp_path / "none", blur=StillsBlur(), seed=0, count=1, size=(32, 32))
 
 

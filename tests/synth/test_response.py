@@ -82,5 +82,5 @@ def test_names_lead_back(response):
 
 @pytest.mark.parametrize("name", ["rec709", "curve:", "curve:2.2", "curve:a,b", "curve:0,1", "gamma:2,1", ""])
 def test_unknown_names_are_refused(name):
-    with pytest.raises(InputError, match="response|above 0"):
+    with pytest.raises(InputError, match=r"response|above 0"):
         response_named(name)

@@ -126,7 +126,7 @@ def test_border_of_the_background_stays_out_of_sight(photos):
     x, y = scene.layers[0].origin
     for matrix in scene.layers[0].matrices(np.linspace(-3.5, 3.5, 29), size=SIZE):
         for corner in ((0, 0), (SIZE[1] - 1, SIZE[0] - 1)):
-            rest = np.linalg.solve(matrix[:, :2], np.array(corner) - matrix[:, 2]) + (x, y)
+            rest = np.linalg.solve(matrix[:, :2], np.array(corner) - matrix[:, 2]) + np.array([x, y])
             assert 0 <= rest[0] <= width - 1
             assert 0 <= rest[1] <= height - 1
 

@@ -45,7 +45,7 @@ def test_photos_are_found_at_any_depth_once_and_in_order(tmp_path):
 def test_no_photo_is_an_error_that_names_the_place(tmp_path):
     with pytest.raises(InputError, match="no picture in"):
         find_photos([tmp_path])
-    with pytest.raises(InputError, match="gone.png` is not there"):
+    with pytest.raises(InputError, match=r"gone.png` is not there"):
         find_photos([tmp_path / "gone.png"])
 
 
@@ -66,7 +66,7 @@ def test_black_and_broken_pictures_are_refused_by_name(tmp_path):
             read_photo(png(tmp_path / f"flat{value}.png", np.full((9, 9, 3), value, np.uint8)))
     whole = png(tmp_path / "whole.png").read_bytes()
     (tmp_path / "broken.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UnreadableError, match="broken.png"):
+    with pytest.raises(UnreadableError, match=r"broken.png"):
         read_photo(tmp_path / "broken.png")
 
 
@@ -129,7 +129,7 @@ def test_turned_video_is_read_upright(tmp_path, rotation):
 
 def test_broken_and_hdr_clips_are_refused_by_name(tmp_path):
     (tmp_path / "broken.mp4").write_bytes(b"this is no clip")
-    with pytest.raises(UnreadableError, match="broken.mp4"):
+    with pytest.raises(UnreadableError, match=r"broken.mp4"):
         open_clip(tmp_path / "broken.mp4")
     with pytest.raises(UnsupportedError, match=r"bright.mp4` is HDR \(PQ\)"):
         open_clip(movie(tmp_path / "bright.mp4", transfer=16))

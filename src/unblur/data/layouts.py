@@ -246,6 +246,7 @@ LAYOUTS = (
         tuple({"split": split, "blur": blur} for split in ("train", "test") for blur in ("blur", "blur_gamma")),
         lambda root: _any(root, "train/*/sharp", "test/*/sharp", "train/*/blur*", "test/*/blur*"),
     ),
+    Layout("hide", ({"split": "train"}, {"split": "test"}), lambda root: _any(root, "GT", "HIDE_dataset/GT")),
     Layout("dvd", ({"split": "train"}, {"split": "test"}), lambda root: _any(root, "quantitative_datasets", "*/GT", "*/*/GT")),
     Layout(
         "reds",
@@ -253,7 +254,6 @@ LAYOUTS = (
         lambda root: _any(root, "train_sharp", "val_sharp", "train/train_sharp", "val/val_sharp", "train_blur*", "val_blur*"),
     ),
     Layout("bsd", ({"split": "train"}, {"split": "valid"}, {"split": "test"}), lambda root: _any(root, "*/*/Sharp", "*/*/Blur")),
-    Layout("hide", ({"split": "train"}, {"split": "test"}), lambda root: _any(root, "GT", "HIDE_dataset/GT")),
     Layout("kohler", ({},), lambda root: _any(root, "**/Blurry[0-9]*_[0-9]*.*")),
 )
 """In the order in which `find_layout` tries them."""
