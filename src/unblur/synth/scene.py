@@ -149,7 +149,8 @@ def _compose(layers: Sequence[Layer], matrices: Sequence[Doubles], *, size: tupl
     drawn = [_draw(layer, matrix, size=size) for layer, matrix in zip(layers, matrices, strict=True)]
     picture = drawn[0]
     for front in drawn[1:]:
-        picture = picture * (1 - front[..., 3:]) + front[..., :3]
+        *colours, opacity = cv2.split(front)  # whole planes: several times faster than to broadcast over three channels
+        picture = picture * cv2.merge([1 - opacity] * 3) + cv2.merge(colours)
     return picture
 
 
