@@ -36,7 +36,9 @@ def main() -> None:
     cv2.setNumThreads(1)
     began = time.perf_counter()
     photos = [read_photo(path) for path in find_photos(arguments.photos)] if arguments.photos else _drawn()
-    print(f"{len(photos)} pictures read once in {time.perf_counter() - began:.1f} s; rates are for a second of one core, median of {arguments.rounds} rounds")
+    print(
+        f"{len(photos)} pictures read once in {time.perf_counter() - began:.1f} s; rates are for a second of one core, median of {arguments.rounds} rounds"
+    )
     kinds = {
         "as trained on": StillsBlur(),
         "camera alone": PLAIN,

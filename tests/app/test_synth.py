@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import unblur
 from unblur.app.synth import app
 from unblur.errors import InputError, OutputError
 
@@ -46,6 +47,7 @@ def test_stills_make_pairs(photos, tmp_path):
     said = run("stills", photos, "-o", tmp_path / "out", "--count", 2, "--size", 32, "--motion", "--seed", 7)
     assert "2 pairs in 2 sequences" in said
     assert manifest(tmp_path / "out")["seed"] == 7
+    assert manifest(tmp_path / "out")["unblur"] == unblur.__version__
     assert len(list((tmp_path / "out" / "train").rglob("*.npz"))) == 2
 
 

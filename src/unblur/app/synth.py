@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+import unblur
+
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
@@ -101,6 +103,7 @@ def video(
             response=curve,
             blur=blur,
             seed=seed,
+            version=unblur.__version__,
             split=split.value,
             rate=rate,
             start=start,
@@ -160,6 +163,7 @@ def stills(
             output,
             blur=blur,
             seed=seed,
+            version=unblur.__version__,
             count=count,
             size=_size(size),
             num_frames=sequence,

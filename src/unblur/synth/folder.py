@@ -15,7 +15,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-import unblur
 from unblur.errors import InputError, OutputError
 from unblur.io.image import Image, write_image
 from unblur.io.whole import output_error
@@ -67,7 +66,7 @@ class DataSetFolder:
         assert self._partial is not None
         try:
             if kind is None:
-                (self._partial / MANIFEST).write_text(json.dumps({"unblur": unblur.__version__, **self._manifest}, indent=1) + "\n")
+                (self._partial / MANIFEST).write_text(json.dumps(dict(self._manifest), indent=1) + "\n")
                 self._partial.chmod(0o755)
                 if self.target.exists():
                     self.target.rmdir()  # it is empty; not all systems replace an empty folder
@@ -112,5 +111,5 @@ class DataSetFolder:
         return f"{name}.png"
 
     def describe(self, manifest: Mapping[str, Any]) -> None:
-        """Set what the manifest says beside the version: JSON-like values."""
+        """Set what the manifest says: JSON-like values."""
         self._manifest = manifest

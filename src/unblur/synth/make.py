@@ -46,6 +46,7 @@ def make_from_clips(
     response: Response,
     blur: VideoBlur,
     seed: int,
+    version: str,
     split: str = "train",
     rate: float | None = None,
     start: float = 0.0,
@@ -61,6 +62,7 @@ def make_from_clips(
         response: the curve of the camera that took the clips.
         blur: how pairs are made.
         seed: of the camera's faults.
+        version: of `unblur`, for the manifest.
         split: `train` or `test`.
         rate: frames a second, None for what the files say.
         start: first second of each clip to use.
@@ -100,6 +102,7 @@ def make_from_clips(
             raise InputError(f"no pair could be made ({'; '.join(reasons) or 'no clip was given'})")
         folder.describe(
             {
+                "unblur": version,
                 "made by": "synth video",
                 "seed": seed,
                 "response": response.name,
@@ -156,6 +159,7 @@ def make_from_stills(
     *,
     blur: StillsBlur,
     seed: int,
+    version: str,
     count: int,
     size: tuple[int, int],
     num_frames: int = 1,
@@ -176,6 +180,7 @@ def make_from_stills(
         target: folder to be made.
         blur: ranges to draw from; a `SequenceBlur` for more than one frame.
         seed: of all randomness; draw i is a pure function of the seed, i and the photos.
+        version: of `unblur`, for the manifest.
         count: pairs or sequences.
         size: height and width, multiples of 4; a pair is square.
         num_frames: frames of a sequence; 1 for single pairs.
@@ -220,6 +225,7 @@ def make_from_stills(
                 progress("drawing", index + 1, count)
         folder.describe(
             {
+                "unblur": version,
                 "made by": "synth stills",
                 "seed": seed,
                 "frames": num_frames,
