@@ -13,7 +13,7 @@ class Window:
     """Pairs whose sharp picture is the blurry one plus 1, with a spread along x that is as long as the pair's number."""
 
     def range(self, step: int) -> tuple[int, int]:
-        return 1, 9
+        return 1 + step, 9 + step
 
     def pair(self, index: int) -> dict[str, np.ndarray]:
         blurry = np.random.default_rng(index).integers(0, 255, (32, 32, 3), np.uint8)
