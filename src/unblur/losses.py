@@ -59,7 +59,7 @@ def charbonnier(restored: Tensor, sharp: Tensor, *, epsilon: float = 1e-3) -> Te
     return (_difference(restored, sharp).square() + epsilon**2).sqrt().mean()
 
 
-def log_mse(restored: Tensor, sharp: Tensor, *, floor: float = 3e-5) -> Tensor:
+def log_mse(restored: Tensor, sharp: Tensor, *, floor: float = 3e-6) -> Tensor:
     """Mean over the batch of the logarithm of each picture's mean squared error: its negative PSNR, but for the scale.
 
     A picture with little blur counts as much as one with much, so that what is nearly sharp is not harmed.

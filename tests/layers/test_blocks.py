@@ -59,6 +59,19 @@ def test_conv_and_deconv(relu):
     assert (min(down.min(), up.min()) >= 0) == relu
 
 
+def test_negative_slope_reaches_every_activation():
+    leaky = {"negative_slope": 0.25}
+    for part in (
+        conv(2, 3, kernel_size=3, relu=True, **leaky),
+        deconv(2, 3, relu=True, **leaky),
+        res_blocks(2, width=2, **leaky),
+        Encoder(in_channels=2, widths=(2, 3), num_blocks=1, kernel_size=3, relu=True, **leaky),
+        Decoder(out_channels=2, widths=(2, 3), num_blocks=1, kernel_size=3, relu=True, **leaky),
+    ):
+        slopes = {getattr(module, "negative_slope", 0) for module in part.modules() if isinstance(module, (nn.ReLU, nn.LeakyReLU))}
+        assert slopes == {0.25}
+
+
 def test_res_blocks_counts():
     assert len(res_blocks(3, width=2, kernel_size=3)) == 3
     assert len(res_blocks(0, width=2)) == 0

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import conv2d
 
 from unblur.errors import ShapeError
-from unblur.layers.deform import DeformConv, deform_sample, modulated_deform_sample
+from unblur.layers.deform import DeformConv, ModulatedDeformConv, deform_sample, modulated_deform_sample
 from unblur.layers.sampling import FEW_CHANNELS
 
 SMALL, LARGE = 2, FEW_CHANNELS + 2  # channels; the two orders of weighing and reading
@@ -169,3 +169,54 @@ def test_can_be_exported(channels):
     inputs = example(channels, channels, dtype=torch.float32)[:4]
     exported = torch.export.export(Sample(), inputs).module()
     torch.testing.assert_close(exported(*inputs), Sample()(*inputs))
+
+
+def grouped_example(groups=2, channels=4):
+    generator = torch.Generator().manual_seed(groups)
+    feat = torch.randn(2, channels, 3, 4, generator=generator, dtype=torch.float64)
+    weight = torch.randn(3, channels, 3, 3, generator=generator, dtype=torch.float64)
+    offset = torch.randn(2, 18 * groups, 3, 4, generator=generator, dtype=torch.float64) * 2
+    modulation = torch.rand(2, 9 * groups, 3, 4, generator=generator, dtype=torch.float64)
+    return feat, offset, weight, modulation
+
+
+def test_groups_are_the_sum_of_parts_with_offsets_of_their_own():
+    feat, offset, weight, modulation = grouped_example()
+    expected = sum(
+        modulated_deform_sample(
+            feat[:, 2 * g : 2 * g + 2],
+            offset[:, 18 * g : 18 * g + 18],
+            weight[:, 2 * g : 2 * g + 2],
+            modulation=modulation[:, 9 * g : 9 * g + 9],
+        )
+        for g in range(2)
+    )
+    torch.testing.assert_close(modulated_deform_sample(feat, offset, weight, modulation=modulation, groups=2), expected)
+
+
+def test_groups_are_checked():
+    feat, offset, weight, modulation = grouped_example()
+    with pytest.raises(ShapeError, match="offset"):
+        modulated_deform_sample(feat, offset, weight, modulation=modulation, groups=4)
+    with pytest.raises(ShapeError, match="modulation"):
+        modulated_deform_sample(feat, offset, weight, modulation=modulation[:, 1:], groups=2)
+    with pytest.raises(ShapeError, match="multiple of 3"):
+        modulated_deform_sample(feat, offset, weight, modulation=modulation, groups=3)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_modulated_module_starts_as_half_a_convolution_and_then_follows_its_guide(groups):
+    torch.manual_seed(0)
+    layer = ModulatedDeformConv(width=4, groups=groups)
+    feat, guide = torch.randn(2, 1, 4, 5, 6).unbind()
+    torch.nn.init.ones_(layer.bias)
+    torch.testing.assert_close(layer(feat, guide), conv2d(feat, layer.weight, padding=1) / 2 + 1)
+    # Rows, then columns, then modulation; all taps of the first group move one row down.
+    layer.offset.bias.data[:9] = 1
+    moved = torch.zeros_like(feat)
+    moved[:, :, :-1] = feat[:, :, 1:]
+    moved[:, 4 // groups :] = feat[:, 4 // groups :]
+    expected = conv2d(moved, layer.weight, padding=1) / 2 + 1
+    torch.testing.assert_close(layer(feat, guide)[:, :, 1:-1], expected[:, :, 1:-1])
+    torch.nn.init.normal_(layer.offset.weight)
+    assert not torch.allclose(layer(feat, guide), layer(feat, guide + 1))

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from unblur.errors import ShapeError
-from unblur.layers.filtering import dynamic_local_filter
+from unblur.layers.filtering import adaptive_filter, dynamic_local_filter
 
 
 def loop_filter(feats, masks, kernel_size):
@@ -56,3 +56,52 @@ def test_inputs_are_checked():
         dynamic_local_filter(torch.zeros(2, 3, 4, 4), torch.zeros(2, 1, 4, 4), kernel_size=3)
     with pytest.raises(ValueError, match="odd"):
         dynamic_local_filter(torch.zeros(1, 2, 3, 4, 4), torch.zeros(1, 2, 1, 4, 4), kernel_size=2)
+
+
+def loop_adaptive(feat, filters, kernel_size):
+    channels, height, width = feat.shape[1:]
+    r = kernel_size // 2
+    out = torch.zeros_like(feat)
+    for c in range(channels):
+        for y in range(height):
+            for x in range(width):
+                for n in range(-r, r + 1):
+                    for m in range(-r, r + 1):
+                        tap = c * kernel_size**2 + (n + r) * kernel_size + m + r
+                        read = feat[:, c, min(max(y + n, 0), height - 1), min(max(x + m, 0), width - 1)]
+                        out[:, c, y, x] += read * filters[:, tap, y, x]
+    return out
+
+
+def adaptive_example(kernel_size):
+    generator = torch.Generator().manual_seed(4)
+    feat = torch.randn(2, 3, 4, 5, generator=generator, dtype=torch.float64)
+    return feat, torch.randn(2, 3 * kernel_size**2, 4, 5, generator=generator, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3, 5])
+def test_adaptive_filter_is_its_equation(kernel_size):
+    feat, filters = adaptive_example(kernel_size)
+    torch.testing.assert_close(adaptive_filter(feat, filters, kernel_size=kernel_size), loop_adaptive(feat, filters, kernel_size))
+
+
+def test_the_same_filter_everywhere_is_a_depthwise_convolution_inside():
+    feat, filters = adaptive_example(3)
+    kernels = filters[:1, :, :1, :1]
+    expected = torch.nn.functional.conv2d(feat, kernels.view(3, 1, 3, 3), groups=3)
+    filtered = adaptive_filter(feat, kernels.expand_as(filters), kernel_size=3)
+    torch.testing.assert_close(filtered[..., 1:-1, 1:-1], expected)
+
+
+def test_derivatives_of_the_adaptive_filter():
+    feat, filters = (tensor.requires_grad_() for tensor in adaptive_example(3))
+    assert torch.autograd.gradcheck(lambda f, k: adaptive_filter(f, k, kernel_size=3), (feat, filters), fast_mode=True)
+
+
+def test_inputs_of_the_adaptive_filter_are_checked():
+    with pytest.raises(ShapeError, match="filters"):
+        adaptive_filter(torch.zeros(1, 2, 4, 4), torch.zeros(1, 9, 4, 4), kernel_size=3)
+    with pytest.raises(ShapeError, match="feat"):
+        adaptive_filter(torch.zeros(2, 4, 4), torch.zeros(1, 18, 4, 4), kernel_size=3)
+    with pytest.raises(ValueError, match="odd"):
+        adaptive_filter(torch.zeros(1, 2, 4, 4), torch.zeros(1, 8, 4, 4), kernel_size=2)

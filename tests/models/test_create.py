@@ -8,9 +8,10 @@ from unblur.models import create, names
 from unblur.models.mscnn import MSCNN
 
 
-def test_names_are_sorted_and_hold_the_photo_networks():
+def test_names_are_sorted_and_hold_the_networks():
     assert names() == sorted(names())
     assert {"deblurgan", "deepdeblur", "dmphn", "mscnn", "pssnsc", "srn", "swift"} <= set(names())
+    assert {"mdcn", "astcn", "ppnet", "dbn", "stfan", "edvr", "ovd", "ifirnn", "cdvdtsp"} <= set(names())
 
 
 def test_create_hands_the_arguments_on():

@@ -10,7 +10,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -31,7 +30,7 @@ __all__ = ["app", "main"]
 class _RestoreByDefault(TyperGroup):
     """`unblur photo.jpg` is short for `unblur restore photo.jpg`."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer and click each have a Context
         own = {"--help", "--version", "--install-completion", "--show-completion"}
         if args and args[0] not in self.commands and args[0].split("=")[0] not in own:
             args = ["restore", *args]
@@ -107,18 +106,20 @@ def restore(
     device: Annotated[Device, typer.Option(help="Where to run.")] = Device.auto,
     precision: Annotated[Precision, typer.Option(help="Of the arithmetic; `auto` takes what is fast here and tests it.")] = Precision.auto,
     tile: Annotated[str, typer.Option(help="Largest side of a tile in pixels, or `auto` to choose by free memory.")] = "auto",
-    start: Annotated[float | None, typer.Option(min=0, help="First second of a clip to restore: a preview.", show_default=False)] = None,
+    start: Annotated[float, typer.Option(min=0, help="First second of a clip to restore: a preview.")] = 0.0,
     duration: Annotated[float | None, typer.Option(min=0, help="Seconds of a clip to restore: a preview.", show_default=False)] = None,
     quality: Annotated[
         int | None,
         typer.Option(
-            min=0,
-            max=100,
-            help="Photos: 1 to 100, larger is better. Videos: CRF, smaller is better.",
-            show_default="as the source, visually lossless",
+            min=1, max=100, help="Of the written file: 1 is small, 100 is best.", show_default="as the source, without visible loss"
         ),
     ] = None,
-    codec: Annotated[str | None, typer.Option(help="Video encoder, such as libx264 or libx265.", show_default="that of the source")] = None,
+    codec: Annotated[
+        str | None, typer.Option(help="Of the written video: h264, hevc, vp9, av1, prores or ffv1.", show_default="that of the source")
+    ] = None,
+    allow_interlaced: Annotated[
+        bool, typer.Option("--allow-interlaced", help="Restore interlaced video as it is, instead of refusing it.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file instead of text.")] = False,
 ) -> None:
@@ -134,7 +135,15 @@ def restore(
             deblurrer = unblur.load(model, device=device.value, precision=precision.value, tile=tile_size)
         if deblurrer.setup.note:
             console.print(f"[yellow]note:[/] {_plain(deblurrer.setup.note)}", highlight=False)
-    options = Options(strength=strength, start=start, duration=duration, codec=codec, quality=quality, overwrite=overwrite)
+    options = Options(
+        strength=strength,
+        start=start,
+        duration=duration,
+        allow_interlaced=allow_interlaced,
+        codec=codec,
+        quality=quality,
+        overwrite=overwrite,
+    )
     with _progress(console, shown=not as_json and console.is_terminal) as progress:
         for job in jobs:
             if isinstance(job, Outcome):

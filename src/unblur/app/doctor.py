@@ -1,5 +1,6 @@
 """`unblur doctor`: what this machine has, whether it computes rightly, and what to do if not."""
 
+import importlib
 import importlib.util
 import platform
 from collections.abc import Callable, Iterator
@@ -47,7 +48,7 @@ def _torchvision() -> Iterator[Finding]:
     if importlib.util.find_spec("torchvision") is None:
         return
     try:
-        import torchvision  # noqa: F401
+        importlib.import_module("torchvision")
     except Exception as error:  # noqa: BLE001 - a mismatch raises RuntimeError, not ImportError
         text = f"installed, but does not match torch ({error}); `unblur` does not use it, others may fail: run `pip uninstall torchvision`"
         yield Finding("torchvision", "note", text)

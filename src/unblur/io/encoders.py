@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 
 import av
 from av.video.format import VideoFormat
@@ -10,7 +11,7 @@ from unblur.errors import InputError, OutputError
 from unblur.io.clip_info import ClipInfo, LightLevel, MasteringDisplay
 from unblur.io.colour import Colour, bit_depth
 
-__all__ = ["CONTAINERS", "Encoding", "choose_encoding"]
+__all__ = ["CONTAINERS", "Encoding", "choose_encoding", "output_suffix"]
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 """Suffixes of files that can be written, and FFmpeg's names of their containers."""
@@ -78,16 +79,16 @@ def choose_encoding(info: ClipInfo, *, container: str, codec: str | None = None,
         info: the source.
         container: FFmpeg's name of the output's container, one of `CONTAINERS`.
         codec: a codec (h264, hevc, vp9, av1, prores, ffv1).
-        quality: constant quality, lower is better and larger: CRF 0..51 for H.264 and H.265, 0..63 for VP9 and AV1, quantiser for
-            ProRes; 0 is lossless (but for AV1 and ProRes). FFV1 is always lossless. None is visually lossless.
+        quality: constant quality, 1 (small) to 100 (best), spread evenly over the encoder's own scale; 100 is lossless (but for
+            AV1 and ProRes). FFV1 is always lossless. None is visually lossless.
 
     Raises:
         InputError: if the codec or the quality is not known.
         OutputError: if the container cannot hold the codec.
     """
     encoder = _encoder(info, container=container, codec=codec)
-    if quality is not None and not 0 <= quality <= WORST_CRF.get(encoder, 51):
-        raise InputError(f"quality must be 0 (best) to {WORST_CRF.get(encoder, 51)} for {encoder}, got {quality:g}")
+    if quality is not None and not 1 <= quality <= 100:
+        raise InputError(f"quality must be from 1 to 100 (best), got {quality:g}")
     if encoder == "libx264" and info.is_rgb:
         encoder = "libx264rgb"
     pixel_format = _pixel_format(info, encoder)
@@ -95,6 +96,11 @@ def choose_encoding(info: ClipInfo, *, container: str, codec: str | None = None,
     options = _options(info, encoder, pixel_format=pixel_format, quality=quality)
     rate = min(max(info.average_rate or Fraction(25), Fraction(1)), Fraction(MAX_RATE))
     return Encoding(encoder, pixel_format, colour, options, rate, tuple(_notes(info, encoder, pixel_format)))
+
+
+def output_suffix(path: Path) -> str:
+    """The suffix under which a restored clip is written: that of the source, or `.mkv`, which holds every kind of sound."""
+    return path.suffix if path.suffix.lower() in CONTAINERS else ".mkv"
 
 
 def _encoder(info: ClipInfo, *, container: str, codec: str | None) -> str:
@@ -176,8 +182,9 @@ def _colour(info: ClipInfo, pixel_format: str) -> Colour:
 
 
 def _options(info: ClipInfo, encoder: str, *, pixel_format: str, quality: float | None) -> dict[str, str]:
-    crf = f"{CRF.get(encoder, CRF['libx264']) if quality is None else quality:g}"
-    lossless = quality == 0
+    worst = WORST_CRF.get(encoder, 51)
+    crf = f"{CRF.get(encoder, CRF['libx264']) if quality is None else worst * (100 - quality) / 100:g}"
+    lossless = quality == 100
     if encoder in ("libx264", "libx264rgb"):
         options = {"preset": "medium", **({"qp": "0"} if lossless else {"crf": crf})}
         parameters = _hdr_of_x264(info)
@@ -192,7 +199,7 @@ def _options(info: ClipInfo, encoder: str, *, pixel_format: str, quality: float 
         return {"preset": "8", "crf": f"{max(1, round(float(crf)))}"} | ({"svtav1-params": parameters} if parameters else {})
     if encoder == "prores_ks":
         profile = {"profile": "4444" if "444" in pixel_format else "hq", "vendor": "apl0"}
-        return profile if quality is None else profile | {"flags": "+qscale", "global_quality": f"{max(1, round(quality)) * 118}"}
+        return profile if quality is None else profile | {"flags": "+qscale", "global_quality": f"{max(1, round(float(crf))) * 118}"}
     return {"level": "3", "slicecrc": "1"}
 
 

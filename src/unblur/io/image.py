@@ -29,7 +29,19 @@ from unblur.io.tiff import read_tiff, write_tiff
 from unblur.io.webp import read_webp, write_webp
 from unblur.io.whole import written_whole
 
-__all__ = ["MAX_PIXELS", "READABLE", "WRITABLE", "Coding", "Image", "Metadata", "Pixels", "is_image", "read_image", "write_image"]
+__all__ = [
+    "MAX_PIXELS",
+    "READABLE",
+    "WRITABLE",
+    "Coding",
+    "Image",
+    "Metadata",
+    "Pixels",
+    "is_image",
+    "output_suffix",
+    "read_image",
+    "write_image",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -112,6 +124,13 @@ def is_image(path: Path) -> bool:
         return path.is_file() and _format_of(path) is not None
     except (OSError, ValueError):
         return False
+
+
+def output_suffix(path: Path) -> str:
+    """The suffix under which a restored picture is written: that of the source, or one of its format, or `.png`."""
+    if path.suffix.lower() in WRITABLE:
+        return path.suffix
+    return {"JPEG": ".jpg", "WebP": ".webp", "TIFF": ".tif", "BMP": ".bmp"}.get(_format_of(path) or "", ".png")
 
 
 def read_image(path: Path) -> Image:

@@ -9,8 +9,9 @@ The parts are `containers` (opening), `clip_info` (what a clip is), `video_reade
 """
 
 from unblur.io.clip_info import ClipInfo, is_video
+from unblur.io.encoders import output_suffix
 from unblur.io.verify import Expected, verify_video
 from unblur.io.video_reader import Frame, VideoReader
 from unblur.io.video_writer import VideoWriter
 
-__all__ = ["ClipInfo", "Expected", "Frame", "VideoReader", "VideoWriter", "is_video", "verify_video"]
+__all__ = ["ClipInfo", "Expected", "Frame", "VideoReader", "VideoWriter", "is_video", "output_suffix", "verify_video"]

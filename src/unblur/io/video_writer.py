@@ -69,7 +69,7 @@ class VideoWriter:
         target: the file; its suffix decides the container (`.mp4`, `.m4v`, `.mov`, `.mkv`, `.webm`).
         source: the reader from which the frames come.
         codec: h264, hevc, vp9, av1, prores or ffv1; None for that of the source where possible.
-        quality: constant quality of the encoder, lower is better; None is visually lossless. See `choose_encoding`.
+        quality: 1 (small) to 100 (lossless, where the codec can); None is visually lossless. See `choose_encoding`.
         overwrite: replace `target` if it exists.
         verify: read the file again and compare it.
 

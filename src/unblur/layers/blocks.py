@@ -24,7 +24,7 @@ class ResBlock(nn.Module):
     def __init__(self, *, width: int, kernel_size: int = 5, negative_slope: float = 0.0, gate: nn.Module | None = None) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(width, width, kernel_size, padding=kernel_size // 2)
-        self.act = nn.LeakyReLU(negative_slope, inplace=True) if negative_slope else nn.ReLU(inplace=True)
+        self.act = _activation(negative_slope)
         self.conv2 = nn.Conv2d(width, width, kernel_size, padding=kernel_size // 2)
         self.gate = gate
 
@@ -33,21 +33,25 @@ class ResBlock(nn.Module):
         return x + (residual if self.gate is None else self.gate(residual))
 
 
-def res_blocks(count: int, *, width: int, kernel_size: int = 5) -> nn.Sequential:
+def res_blocks(count: int, *, width: int, kernel_size: int = 5, negative_slope: float = 0.0) -> nn.Sequential:
     """A chain of `count` residual blocks."""
-    return nn.Sequential(*(ResBlock(width=width, kernel_size=kernel_size) for _ in range(count)))
+    return nn.Sequential(*(ResBlock(width=width, kernel_size=kernel_size, negative_slope=negative_slope) for _ in range(count)))
 
 
-def conv(in_width: int, out_width: int, *, kernel_size: int, stride: int = 1, relu: bool = False) -> nn.Module:
-    """A convolution that keeps the size (or divides it by `stride`), followed by a ReLU if asked for."""
+def conv(in_width: int, out_width: int, *, kernel_size: int, stride: int = 1, relu: bool = False, negative_slope: float = 0.0) -> nn.Module:
+    """A convolution that keeps the size (or divides it by `stride`), followed by a ReLU, leaky or not, if asked for."""
     layer = nn.Conv2d(in_width, out_width, kernel_size, stride=stride, padding=kernel_size // 2)
-    return nn.Sequential(layer, nn.ReLU(inplace=True)) if relu else layer
+    return nn.Sequential(layer, _activation(negative_slope)) if relu else layer
 
 
-def deconv(in_width: int, out_width: int, *, relu: bool = False) -> nn.Module:
-    """A 4x4 transposed convolution that doubles the size, followed by a ReLU if asked for."""
+def deconv(in_width: int, out_width: int, *, relu: bool = False, negative_slope: float = 0.0) -> nn.Module:
+    """A 4x4 transposed convolution that doubles the size, followed by a ReLU, leaky or not, if asked for."""
     layer = nn.ConvTranspose2d(in_width, out_width, 4, stride=2, padding=1)
-    return nn.Sequential(layer, nn.ReLU(inplace=True)) if relu else layer
+    return nn.Sequential(layer, _activation(negative_slope)) if relu else layer
+
+
+def _activation(negative_slope: float) -> nn.Module:
+    return nn.LeakyReLU(negative_slope, inplace=True) if negative_slope else nn.ReLU(inplace=True)
 
 
 class Encoder(nn.Module):
@@ -61,6 +65,7 @@ class Encoder(nn.Module):
         num_blocks: residual blocks a stage.
         kernel_size: of every convolution.
         relu: whether a ReLU follows the convolution that opens a stage.
+        negative_slope: of every activation, 0 for the ReLU.
 
     Attributes:
         stages: one module a stage, for networks that need the output of each.
@@ -69,13 +74,22 @@ class Encoder(nn.Module):
         (B, in_channels, H, W) -> (B, widths[-1], H/2^(S-1), W/2^(S-1)) for S stages
     """
 
-    def __init__(self, *, in_channels: int, widths: tuple[int, ...], num_blocks: int, kernel_size: int, relu: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        widths: tuple[int, ...],
+        num_blocks: int,
+        kernel_size: int,
+        relu: bool = False,
+        negative_slope: float = 0.0,
+    ) -> None:
         super().__init__()
         inputs = (in_channels, *widths[:-1])
         self.stages = nn.ModuleList(
             nn.Sequential(
-                conv(inputs[i], widths[i], kernel_size=kernel_size, stride=2 if i else 1, relu=relu),
-                *(ResBlock(width=widths[i], kernel_size=kernel_size) for _ in range(num_blocks)),
+                conv(inputs[i], widths[i], kernel_size=kernel_size, stride=2 if i else 1, relu=relu, negative_slope=negative_slope),
+                *res_blocks(num_blocks, width=widths[i], kernel_size=kernel_size, negative_slope=negative_slope),
             )
             for i in range(len(widths))
         )
@@ -95,6 +109,7 @@ class Decoder(nn.Module):
         num_blocks: residual blocks a stage.
         kernel_size: of every convolution but the deconvolutions, which are 4x4 with stride 2.
         relu: whether a ReLU follows a deconvolution; none follows the last convolution.
+        negative_slope: of every activation, 0 for the ReLU.
 
     Attributes:
         stages: one module a stage, coarsest first.
@@ -103,12 +118,23 @@ class Decoder(nn.Module):
         (B, widths[-1], h, w) -> (B, out_channels, h*2^(S-1), w*2^(S-1)) for S stages
     """
 
-    def __init__(self, *, out_channels: int, widths: tuple[int, ...], num_blocks: int, kernel_size: int, relu: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        out_channels: int,
+        widths: tuple[int, ...],
+        num_blocks: int,
+        kernel_size: int,
+        relu: bool = False,
+        negative_slope: float = 0.0,
+    ) -> None:
         super().__init__()
         self.stages = nn.ModuleList(
             nn.Sequential(
-                *(ResBlock(width=widths[i], kernel_size=kernel_size) for _ in range(num_blocks)),
-                deconv(widths[i], widths[i - 1], relu=relu) if i else conv(widths[0], out_channels, kernel_size=kernel_size),
+                *res_blocks(num_blocks, width=widths[i], kernel_size=kernel_size, negative_slope=negative_slope),
+                deconv(widths[i], widths[i - 1], relu=relu, negative_slope=negative_slope)
+                if i
+                else conv(widths[0], out_channels, kernel_size=kernel_size),
             )
             for i in reversed(range(len(widths)))
         )

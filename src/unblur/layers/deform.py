@@ -11,9 +11,10 @@ from torch.nn.functional import embedding_bag
 
 from unblur.errors import ShapeError
 from unblur.layers.check import check_shape
+from unblur.layers.coordinates import CoordinateConv
 from unblur.layers.sampling import CORNERS, FEW_CHANNELS, bilinear_read, bilinear_rows, padded_rows, pixel_grid, reading_dtype
 
-__all__ = ["DeformConv", "deform_sample", "modulated_deform_sample"]
+__all__ = ["DeformConv", "ModulatedDeformConv", "deform_sample", "modulated_deform_sample"]
 
 
 def deform_sample(feat: Tensor, offset: Tensor, weight: Tensor, *, mask: Tensor | None = None) -> Tensor:
@@ -56,26 +57,46 @@ def deform_sample(feat: Tensor, offset: Tensor, weight: Tensor, *, mask: Tensor 
     return _combine_taps(feat, y, x, weight, modulation=at_samples.view(y.shape))
 
 
-def modulated_deform_sample(feat: Tensor, offset: Tensor, weight: Tensor, *, modulation: Tensor) -> Tensor:
+def modulated_deform_sample(feat: Tensor, offset: Tensor, weight: Tensor, *, modulation: Tensor, groups: int = 1) -> Tensor:
     """Sample features at displaced positions and combine the taps, each with a factor of its own at each output position.
 
     Source: Zhu et al. (CVPR 2019), DCNv2; thesis eq. (2-13).
 
     Args:
         feat: features.
-        offset: as for `deform_sample`.
+        offset: as for `deform_sample`; those of the first group, then those of the second, ...
         weight: of the taps.
-        modulation: factor of each tap at each output position, in [0, 1].
+        modulation: factor of each tap at each output position, in [0, 1], in the same order.
+        groups: G, equal parts of the channels, each with offsets and modulation of its own.
 
     Shape:
-        feat (B, C, H, W); offset (B, 2K, H, W); weight (O, C, kh, kw); modulation (B, K, H, W) -> (B, O, H, W)
+        feat (B, C, H, W); offset (B, 2GK, H, W); weight (O, C, kh, kw); modulation (B, GK, H, W) -> (B, O, H, W)
 
     Raises:
-        ShapeError: if the spatial sizes differ, or `offset` or `modulation` has not 2K or K channels.
+        ShapeError: if the spatial sizes differ, `offset` or `modulation` has not 2GK or GK channels, or C is no multiple of G.
     """
+    if groups > 1:
+        return _modulated_by_group(feat, offset, weight, modulation=modulation, groups=groups)
     y, x = _tap_positions(feat, offset, weight)
     check_shape(modulation, tuple(y.shape), name="modulation")
     return _combine_taps(feat, y, x, weight, modulation=modulation.to(y.dtype))
+
+
+def _modulated_by_group(feat: Tensor, offset: Tensor, weight: Tensor, *, modulation: Tensor, groups: int) -> Tensor:
+    """Each group is read as a picture of the batch; then one matrix product weighs all of them."""
+    check_shape(feat, ("B", "C", "H", "W"), name="feat")
+    batch, channels, height, width = feat.shape
+    check_shape(weight, ("O", channels, "kh", "kw"), name="weight")
+    taps = weight.shape[2] * weight.shape[3]
+    if channels % groups:
+        raise ShapeError(f"feat must have a multiple of {groups} channels, one part a group, got {channels}")
+    check_shape(offset, (batch, 2 * groups * taps, height, width), name="offset")
+    check_shape(modulation, (batch, groups * taps, height, width), name="modulation")
+    parts = feat.reshape(batch * groups, channels // groups, height, width)
+    y, x = _tap_positions(parts, offset.reshape(batch * groups, 2 * taps, height, width), weight[:, : channels // groups])
+    factors = modulation.to(y.dtype).reshape(batch * groups, taps, height * width)
+    read = _read(parts, y, x, factors)  # (B * G, C / G, K, H * W)
+    return _weigh(read.reshape(batch, channels, taps, height * width), weight, feat, height=height)
 
 
 class DeformConv(nn.Module):
@@ -102,6 +123,36 @@ class DeformConv(nn.Module):
 
     def forward(self, feat: Tensor, offset: Tensor, *, mask: Tensor | None = None) -> Tensor:
         return deform_sample(feat, offset, self.weight, mask=mask) + self.bias.to(feat.dtype)[:, None, None]
+
+
+class ModulatedDeformConv(nn.Module):
+    """`modulated_deform_sample` whose offsets and modulation a convolution makes from other features.
+
+    Source: Zhu et al. (CVPR 2019): that convolution starts at zero, so that the untrained sampling is the regular
+    one, with a modulation of a half.
+
+    Args:
+        width: features in and out, and of those that the offsets come from.
+        kernel_size: side of the kernel, odd.
+        groups: parts of the channels with offsets of their own.
+
+    Shape:
+        feat and guide (B, width, H, W) -> (B, width, H, W)
+    """
+
+    def __init__(self, *, width: int, kernel_size: int = 3, groups: int = 1) -> None:
+        super().__init__()
+        self.groups = groups
+        self.offset = CoordinateConv(in_channels=width, out_channels=3 * groups * kernel_size**2, starts_at_zero=True)
+        self.weight = nn.Parameter(torch.empty(width, width, kernel_size, kernel_size))
+        self.bias = nn.Parameter(torch.zeros(width))
+        nn.init.xavier_uniform_(self.weight)
+
+    def forward(self, feat: Tensor, guide: Tensor) -> Tensor:
+        y, x, modulation = self.offset(guide).chunk(3, dim=1)  # (B, G * K, H, W) each
+        offset = torch.stack((y, x), dim=2).flatten(1, 2)  # (dy, dx) of tap 0, of tap 1, ...
+        sampled = modulated_deform_sample(feat, offset, self.weight, modulation=torch.sigmoid(modulation), groups=self.groups)
+        return sampled + self.bias.to(feat.dtype)[:, None, None]
 
 
 def _tap_positions(feat: Tensor, offset: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -131,12 +182,20 @@ def _combine_taps(feat: Tensor, y: Tensor, x: Tensor, weight: Tensor, *, modulat
 
 
 def _read_then_weigh(feat: Tensor, y: Tensor, x: Tensor, weight: Tensor, modulation: Tensor | None) -> Tensor:
+    return _weigh(_read(feat, y, x, None if modulation is None else modulation.flatten(2)), weight, feat, height=y.shape[2])
+
+
+def _read(feat: Tensor, y: Tensor, x: Tensor, modulation: Tensor | None) -> Tensor:
+    """What each tap reads times its factor (B, K, H * W): (B, C, K, H * W)."""
     batch, taps, height, width = y.shape
     read = bilinear_read(feat.to(y.dtype), y.flatten(1, 2), x.flatten(1, 2)).view(batch, -1, taps, height * width)
-    if modulation is not None:
-        read = read * modulation.flatten(2)[:, None]
-    # (O, C * K) times (B, C * K, H * W)
-    return (weight.to(feat.dtype).flatten(1) @ read.to(feat.dtype).flatten(1, 2)).view(batch, -1, height, width).to(feat.dtype)
+    return read if modulation is None else read * modulation[:, None]
+
+
+def _weigh(read: Tensor, weight: Tensor, feat: Tensor, *, height: int) -> Tensor:
+    """(O, C * K) times (B, C * K, H * W), in the precision of `feat`."""
+    weighed = weight.to(feat.dtype).flatten(1) @ read.to(feat.dtype).flatten(1, 2)
+    return weighed.view(read.shape[0], weight.shape[0], height, -1).to(feat.dtype)
 
 
 def _weigh_then_read(feat: Tensor, y: Tensor, x: Tensor, weight: Tensor, modulation: Tensor | None) -> Tensor:

@@ -20,15 +20,24 @@ if TYPE_CHECKING:
 __all__ = ["create", "names"]
 
 NETWORKS = {
+    "astcn": "unblur.models.astcn:astcn",
+    "cdvdtsp": "unblur.models.cdvdtsp:cdvdtsp",
+    "dbn": "unblur.models.dbn:dbn",
     "deblurgan": "unblur.models.deblurgan:DeblurGAN",
     "deepdeblur": "unblur.models.deepdeblur:DeepDeblur",
     "dmphn": "unblur.models.dmphn:DMPHN",
+    "edvr": "unblur.models.edvr:edvr",
+    "ifirnn": "unblur.models.ifirnn:IFIRNN",
+    "mdcn": "unblur.models.mdcn:mdcn",
     "mscnn": "unblur.models.mscnn:MSCNN",
+    "ovd": "unblur.models.ovd:OVD",
+    "ppnet": "unblur.models.ppnet:ppnet",
     "pssnsc": "unblur.models.pssnsc:PSSNSC",
     "srn": "unblur.models.srn:SRN",
+    "stfan": "unblur.models.stfan:STFAN",
     "swift": "unblur.models.swift:Swift",
 }
-"""Where each network is; the name is that of its recipe and of `--model`."""
+"""Where each network's class is, or the function that builds it from plain values; the name is that of its recipe and of `--model`."""
 
 
 def names() -> list[str]:
@@ -41,7 +50,7 @@ def create(name: str, **constructor_arguments: object) -> Net:
 
     Args:
         name: one of `names()`.
-        **constructor_arguments: handed to the network's constructor; what is left out keeps the network's default.
+        **constructor_arguments: handed to the network's constructor or builder; what is left out keeps the network's default.
 
     Returns:
         The network, in training mode, on torch's default device.

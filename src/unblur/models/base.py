@@ -2,12 +2,12 @@
 
 Pictures go in and come out in [0, 1]; a network centres them inside if it wants to. Lists over scales are finest
 first: entry 0 is the paper's scale 1. A network pads nothing, tiles nothing and chooses no device or precision;
-`unblur.restore` does that, from the three facts that a network publishes: `size_multiple`, `num_frames` and
-`receptive_radius`.
+`unblur.restore` does that, from the four facts that a network publishes: `size_multiple`, `num_frames`,
+`receptive_radius` and `global_context`.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, overload
+from typing import Literal, overload
 
 from torch import Tensor, nn
 
@@ -24,14 +24,18 @@ class Net(nn.Module, ABC):
         size_multiple: height and width that `forward` takes are multiples of this.
         num_frames: 1 for a photo network; the window length N (odd, reference in the middle) for a video network.
         receptive_radius: pixels on each side that can influence one output pixel; a tile's halo is at least this.
+        global_context: whether the network also looks at the picture as a whole, by an average over it or by where its
+            borders are: a tile is then not restored exactly as the picture is, whatever its halo, and
+            `receptive_radius` is that of the convolutions alone.
 
     Shape:
         photo (B, 3, H, W) or video (B, N, 3, H, W) -> (B, 3, H, W); values in [0, 1], the output not clamped.
     """
 
     size_multiple: int
-    num_frames: ClassVar[int] = 1
+    num_frames: int = 1
     receptive_radius: int
+    global_context: bool = False
 
     @overload
     def forward(self, blurry: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...

@@ -42,8 +42,7 @@ class DeblurGAN(Net):
         dropout: share of the features that a block sets to zero in training.
 
     Attributes:
-        global_context: true, for instance normalisation averages over the whole picture: a tile is not restored exactly as
-            the picture is. `receptive_radius` is that of the convolutions.
+        global_context: true, for instance normalisation averages over the whole picture.
     """
 
     global_context = True

@@ -46,8 +46,7 @@ class DMPHN(Net):
         num_blocks: residual blocks of a stage.
 
     Attributes:
-        global_context: true: the places where the picture is cut move with its size, so a tile is not restored exactly
-            as the picture is. `receptive_radius` is that of the convolutions.
+        global_context: true, for the places where the picture is cut move with its size.
 
     With `all_scales`, `forward` returns the output of every network of the stack, the last first, all at full resolution.
     """

@@ -50,8 +50,7 @@ class MSCNN(Net):
             puts out a residual (the source's figure leaves it open).
 
     Attributes:
-        global_context: true with the attention, which averages over the whole picture: a tile is then not restored
-            exactly as the picture is, whatever its halo. `receptive_radius` is that of the convolutions.
+        global_context: true with the attention, which averages over the whole picture.
     """
 
     def __init__(

@@ -17,13 +17,13 @@ import math
 import torch
 from torch import Tensor, nn
 
+from unblur.layers.blocks import Decoder, Encoder, codec_radius
 from unblur.layers.cbam import CBAM
 from unblur.layers.pyramid_pooling import PyramidPooling
-from unblur.layers.warp import flow_warp
 from unblur.models.base import CENTRE
 from unblur.models.flow import FlowNet
 from unblur.models.pwcnet import CONTEXT_WIDTHS, DECODER_WIDTHS, PYRAMID_WIDTHS, flow_network
-from unblur.models.video import VideoNet
+from unblur.models.video import WarpingNet
 
 __all__ = ["PPNet", "ppnet"]
 
@@ -31,13 +31,12 @@ SLOPE = 0.1
 """Of every leaky ReLU (the source gives none; PWC-Net's)."""
 
 
-class PPNet(VideoNet):
+class PPNet(WarpingNet):
     """Three frames in, the middle one restored.
 
-    Stages: `features` is the frame itself, centred, since the alignment is of pictures; `motion` the flow at full resolution;
-    `align` the warped frame; `fuse` runs the encoder, pooling and attention and puts out the encoder's levels, coarsest first.
-    Decided: skip connections are added, as in SRN; frames are centred to [-0.5, 0.5], and what a warp reads outside is 0,
-    mid-grey.
+    Stages: up to `align`, which warps pictures by (1), those of `WarpingNet`; `fuse` runs the encoder, pooling and attention and
+    puts out the encoder's levels, coarsest first.
+    Decided: skip connections are added, as in SRN; frames are centred to [-0.5, 0.5].
 
     Args:
         flow: flow network.
@@ -64,8 +63,7 @@ class PPNet(VideoNet):
         receptive_radius: int,
         global_context: bool,
     ) -> None:
-        super().__init__()
-        self.flow = flow
+        super().__init__(flow=flow)
         self.encoder = encoder
         self.context = context
         self.attention = attention
@@ -74,15 +72,6 @@ class PPNet(VideoNet):
         self.size_multiple = math.lcm(2 ** (len(encoder) - 1), flow.size_multiple)
         self.receptive_radius = receptive_radius + flow.receptive_radius
         self.global_context = global_context
-
-    def features(self, frame: Tensor) -> tuple[Tensor, ...]:
-        return (frame - CENTRE,)
-
-    def motion(self, reference: Tensor, neighbour: Tensor) -> Tensor:
-        return self.flow(reference, neighbour)  # (1); (B, 2, H, W)
-
-    def align(self, reference: tuple[Tensor, ...], neighbour: tuple[Tensor, ...], motion: Tensor | None) -> tuple[Tensor, ...]:  # noqa: ARG002
-        return neighbour if motion is None else (flow_warp(neighbour[0], motion),)
 
     def fuse(self, aligned: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
         feat = torch.cat([frame for (frame,) in aligned], dim=1)  # (B, 9, H, W)
@@ -133,58 +122,22 @@ def ppnet(
         flow_decoder_widths: its decoders.
         flow_context_widths: its context network.
     """
-    levels = range(len(widths))
-    encoder = nn.ModuleList(
-        nn.Sequential(
-            nn.Conv2d(widths[i - 1] if i else 3 * PPNet.num_frames, widths[i], kernel_size, stride=2 if i else 1, padding=kernel_size // 2),
-            nn.LeakyReLU(SLOPE, inplace=True),
-            *_blocks(num_blocks, width=widths[i], kernel_size=kernel_size),
-        )
-        for i in levels
+    encoder = Encoder(
+        in_channels=3 * PPNet.num_frames, widths=widths, num_blocks=num_blocks, kernel_size=kernel_size, relu=True, negative_slope=SLOPE
     )
     context: nn.Module = PyramidPooling(width=widths[-1], grids=grids) if pooling else nn.Identity()
     attended = 2 * widths[-1] if pooling else widths[-1]
-    decoder = nn.ModuleList(
-        nn.Sequential(
-            *_blocks(num_blocks, width=width, kernel_size=kernel_size),
-            *((nn.ConvTranspose2d(width, widths[i - 1], 4, stride=2, padding=1), nn.LeakyReLU(SLOPE, inplace=True)) if i else ()),
-            *(() if i else (nn.Conv2d(width, 3, kernel_size, padding=kernel_size // 2),)),
-        )
-        for i, width in reversed(list(enumerate((*widths[:-1], attended))))
+    decoder = Decoder(
+        out_channels=3, widths=(*widths[:-1], attended), num_blocks=num_blocks, kernel_size=kernel_size, relu=True, negative_slope=SLOPE
     )
     return PPNet(
         flow=flow_network(widths=flow_widths, decoder_widths=flow_decoder_widths, context_widths=flow_context_widths),
-        encoder=encoder,
+        encoder=encoder.stages,
         context=context,
         attention=CBAM(width=attended, reduction=reduction) if attention else nn.Identity(),
-        decoder=decoder,
+        decoder=decoder.stages,
         adds_input=adds_input,
-        receptive_radius=_receptive_radius(
-            levels=len(widths), num_blocks=num_blocks, reach=kernel_size // 2, at_coarsest=3 if attention else 0
-        ),
+        receptive_radius=codec_radius(stages=len(widths), num_blocks=num_blocks, kernel_size=kernel_size)
+        + (3 * 2 ** (len(widths) - 1) if attention else 0),  # its 7x7 convolution, on the coarsest level
         global_context=pooling or attention,
     )
-
-
-class _LeakyBlock(nn.Module):
-    """Residual block with a leaky ReLU between its convolutions."""
-
-    def __init__(self, *, width: int, kernel_size: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(width, width, kernel_size, padding=kernel_size // 2)
-        self.act = nn.LeakyReLU(SLOPE, inplace=True)
-        self.conv2 = nn.Conv2d(width, width, kernel_size, padding=kernel_size // 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(self.act(self.conv1(x)))
-
-
-def _blocks(count: int, *, width: int, kernel_size: int) -> list[nn.Module]:
-    return [_LeakyBlock(width=width, kernel_size=kernel_size) for _ in range(count)]
-
-
-def _receptive_radius(*, levels: int, num_blocks: int, reach: int, at_coarsest: int) -> int:
-    """Every convolution adds `reach` positions of its resolution, a deconvolution two of the finer one."""
-    radius = 2 * reach + sum(4 * num_blocks * reach * 2**level for level in range(levels))
-    radius += sum((reach + 2) * 2 ** (level - 1) for level in range(1, levels))
-    return radius + at_coarsest * 2 ** (levels - 1)

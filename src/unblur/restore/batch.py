@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from unblur.errors import InputError, UnblurError, UnreadableError
+from unblur.errors import InputError, OutputError, UnblurError, UnreadableError
 from unblur.io.image import output_suffix as photo_suffix
 from unblur.io.image import read_image, write_image
 from unblur.io.kind import Kind, kind_of
@@ -32,8 +32,9 @@ class Options:
     """What holds for every file of a run; see `Deblurrer.video`."""
 
     strength: float = 1.0
-    start: float | None = None
+    start: float = 0.0
     duration: float | None = None
+    allow_interlaced: bool = False
     codec: str | None = None
     quality: int | None = None
     overwrite: bool = False
@@ -106,6 +107,7 @@ def restore_file(
                 strength=options.strength,
                 start=options.start,
                 duration=options.duration,
+                allow_interlaced=options.allow_interlaced,
                 codec=options.codec,
                 quality=options.quality,
                 overwrite=options.overwrite,
@@ -124,13 +126,16 @@ def restore_file(
 
 def _restore_photo(deblurrer: Deblurrer, job: Job, options: Options) -> tuple[str, ...]:
     if job.target.exists() and not options.overwrite:  # before the work, not after it
-        raise _exists(job.target)
+        raise OutputError(f"`{job.target}` exists; add `--overwrite` to replace it, or choose another place with `--output`")
     image = read_image(job.source)
     restored = deblurrer.photo(image.pixels, strength=options.strength)
     write_image(job.target, image.with_pixels(restored), quality=options.quality, overwrite=options.overwrite)
     if deblurrer.kept_input:
-        return (f"the network's result looked wrong on {100 * deblurrer.kept_input:.1f} % of the area; the input was kept there",)
-    return ()
+        return (
+            *image.notes,
+            f"the network's result looked wrong on {100 * deblurrer.kept_input:.1f} % of the area; the input was kept there",
+        )
+    return image.notes
 
 
 def _jobs(source: Path, output: Path | None, *, several: bool) -> Iterator[Job | Outcome]:
@@ -179,9 +184,3 @@ def _suffix(source: Path, kind: Kind) -> str:
 
 _MEDIA = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"}
 """Suffixes that promise a photo or video: a file in a folder that breaks the promise is reported, any other passed over."""
-
-
-def _exists(target: Path) -> UnblurError:
-    from unblur.errors import OutputError
-
-    return OutputError(f"`{target}` exists; add `--overwrite` to replace it, or choose another place with `--output`")

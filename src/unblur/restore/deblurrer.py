@@ -69,6 +69,8 @@ class Deblurrer:
         self.net, self.setup, self.card = net, setup, card
         self.kept_input = 0.0
         """Share of the area of the last picture where the fail-safe kept the input."""
+        self.network_seconds = 0.0
+        """Seconds that the network has worked on the last picture or clip."""
         self._tile = tile
         self._limit = math.inf  # largest core for which memory has sufficed
         self._per_pixel: float | None = None
@@ -85,8 +87,8 @@ class Deblurrer:
             InputError: if the picture is none of these, or `strength` is not in [0, 1].
             DeviceError: if memory is too small even for the smallest tile.
         """
-        if not 0 <= strength <= 1:
-            raise InputError(f"strength must be between 0 and 1, got {strength}")
+        _check_strength(strength)
+        self.network_seconds = 0.0
         if isinstance(image, Tensor):
             return self._tensor(image, strength)
         if isinstance(image, PillowImage.Image):
@@ -101,8 +103,9 @@ class Deblurrer:
         target: str | Path,
         *,
         strength: float = 1.0,
-        start: float | None = None,
+        start: float = 0.0,
         duration: float | None = None,
+        allow_interlaced: bool = False,
         codec: str | None = None,
         quality: int | None = None,
         overwrite: bool = False,
@@ -115,9 +118,10 @@ class Deblurrer:
             target: the restored clip; the suffix says the container.
             strength: as for `photo`.
             start: first second to restore, for a preview; the rest is left out.
-            duration: seconds to restore, for a preview.
-            codec: name of the encoder; chosen by the source if None.
-            quality: constant-quality figure of the encoder, smaller is better; visually lossless if None.
+            duration: seconds to restore, for a preview; None for all.
+            allow_interlaced: restore interlaced frames as if they were progressive, instead of refusing them.
+            codec: h264, hevc, vp9, av1, prores or ffv1; that of the source, where it can be written, if None.
+            quality: of the encoding, 1 (small) to 100 (lossless, where the codec can); visually lossless if None.
             overwrite: replace `target` if it exists.
             progress: called after each frame with the number of frames done and, if known, the number in all.
 
@@ -125,32 +129,33 @@ class Deblurrer:
             InputError: if the source cannot be read or an argument does not fit.
             OutputError: if the target cannot be written.
         """
+        _check_strength(strength)
         began = time.monotonic()
-        busy, kept, done = 0.0, 0.0, 0
-        with VideoReader(Path(source), start=start, duration=duration) as reader:
+        kept, done = 0.0, 0
+        self.network_seconds = 0.0
+        with VideoReader(Path(source), start=start, duration=duration, allow_interlaced=allow_interlaced) as reader:
             total = reader.frame_count
 
-            def restore(frame: Frame) -> Frame:
-                nonlocal busy, kept
-                since = time.monotonic()
-                pixels = self.photo(frame.pixels, strength=strength)
-                busy += time.monotonic() - since
+            def restore(frame: Frame) -> tuple[Frame, NDArray[Any]]:
+                nonlocal kept
+                pixels = self._array(frame.pixels, strength)
                 kept += self.kept_input
-                return frame.with_pixels(pixels)
+                return frame, pixels
 
-            def write(frame: Frame) -> None:
+            def write(restored: tuple[Frame, NDArray[Any]]) -> None:
                 nonlocal done
-                writer.write(frame)
+                frame, pixels = restored
+                writer.write(pixels, frame)
                 done += 1
                 if progress is not None:
                     progress(done, total)
 
             with VideoWriter(Path(target), reader, codec=codec, quality=quality, overwrite=overwrite) as writer:
                 overlapped(reader, restore, write)
-        warnings = [*reader.warnings, *writer.warnings]
+            warnings = _warnings(reader, writer)
         if kept:
             warnings.append(f"the network's result looked wrong on {100 * kept / done:.1f} % of the area; the input was kept there")
-        return VideoReport(done, time.monotonic() - began, busy, kept / max(done, 1), tuple(warnings))
+        return VideoReport(done, time.monotonic() - began, self.network_seconds, kept / done, tuple(warnings))
 
     def _tensor(self, image: Tensor, strength: float) -> Tensor:
         if image.ndim not in (3, 4) or image.shape[-3] != 3 or not image.is_floating_point():
@@ -208,7 +213,10 @@ class Deblurrer:
         def restore(cut: Pixels) -> Tensor:
             nonlocal kept, area
             blurry = _to_tensor(cut, self.setup.device)
-            guarded = guard(blurry[0], self.setup.run(self.net, blurry)[0])
+            since = time.monotonic()
+            restored = self.setup.run(self.net, blurry)[0]
+            self.network_seconds += time.monotonic() - since
+            guarded = guard(blurry[0], restored)
             pixels = blurry.shape[2] * blurry.shape[3]
             kept, area = kept + guarded.kept * pixels, area + pixels
             return torch.lerp(blurry[0], guarded.restored, strength)
@@ -245,7 +253,27 @@ class Deblurrer:
         return 1.2 * network + around  # a fifth for what the convolutions take inside
 
 
-def _to_tensor(cut: Pixels, device: torch.device) -> Tensor:
+def _check_strength(strength: float) -> None:
+    if not 0 <= strength <= 1:
+        raise InputError(f"strength must be between 0 and 1, got {strength}")
+
+
+def _warnings(reader: VideoReader, writer: VideoWriter) -> list[str]:
+    """What the user should know of a clip that was read and written."""
+    said = [
+        *writer.notes,
+        *(f"{stream} cannot be kept in `{writer.target.suffix}`; write to `.mkv` to keep it" for stream in writer.dropped_streams),
+    ]
+    if reader.truncated:
+        said.append("the clip is broken off; what there was of it has been restored")
+    if reader.decode_failures:
+        said.append(f"{reader.decode_failures} damaged part(s) of the video could not be decoded")
+    if reader.repaired_times:
+        said.append(f"{reader.repaired_times} frame(s) had no later time than the one before, and were moved by a tick")
+    return said
+
+
+def _to_tensor(cut: NDArray[Any], device: torch.device) -> Tensor:
     """(h, w, 1 or 3) to (1, 3, h, w) in [0, 1], fp32, channels last."""
     if cut.dtype == np.uint16:
         cut = cut.astype(np.int32)  # torch does little with uint16

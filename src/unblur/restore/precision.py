@@ -83,7 +83,7 @@ def set_up(net: Net, *, device: Device = "auto", precision: Precision = "auto") 
         raise DeviceError(f"there is no precision `{precision}`; choose one of {', '.join(get_args(Precision))}")
     if place.type == "cpu" and precision == "fp16":
         raise DeviceError("processors have no fast fp16; use `--precision bf16` or `--precision auto`")
-    net.to(place).to(memory_format=torch.channels_last).eval()
+    net.to(device=place, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     dtype = fast_precision(place) if precision == "auto" else _DTYPES[precision]
     if dtype == torch.float32:
         return Setup(place, dtype)

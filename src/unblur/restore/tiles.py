@@ -9,6 +9,7 @@ in which one fades into the other along a raised cosine.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
@@ -55,8 +56,8 @@ def cut(picture: Pixels, *, top: int, left: int, height: int, width: int) -> Pix
         return inside
     if min(inside.shape[:2]) > 0 and _mirror_fits(top, height, rows) and _mirror_fits(left, width, columns):
         pads = max(-top, 0), max(top + height - rows, 0), max(-left, 0), max(left + width - columns, 0)
-        padded = cv2.copyMakeBorder(picture if inside.shape == picture.shape else inside, *pads, cv2.BORDER_REFLECT_101)
-        return padded.reshape(height, width, picture.shape[2])
+        padded: NDArray[Any] = cv2.copyMakeBorder(inside, *pads, cv2.BORDER_REFLECT_101)
+        return padded.reshape(height, width, picture.shape[2])  # OpenCV drops a single channel's axis
     at_rows, at_columns = (_mirrored(start, count, size) for start, count, size in ((top, height, rows), (left, width, columns)))
     return picture[at_rows[:, None], at_columns]
 

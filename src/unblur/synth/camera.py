@@ -8,7 +8,6 @@ clips what it has gathered and not what it sees; noise in the light; the respons
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import cv2
 import numpy as np
@@ -141,14 +140,14 @@ def sharpen(picture: Bytes, *, amount: float, sigma: float) -> Bytes:
     return np.clip(np.round(values + np.float32(amount) * detail), 0, 255).astype(np.uint8)
 
 
-def compress_jpeg(picture: Bytes, *, quality: int) -> NDArray[Any]:
+def compress_jpeg(picture: Bytes, *, quality: int) -> Bytes:
     """Write (H, W, 3) RGB as JPEG of `quality` (1 to 100, 4:2:0) and read it again."""
     done, code = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise ValueError(f"a picture of shape {picture.shape} cannot be written as JPEG")
     decoded = cv2.imdecode(code, cv2.IMREAD_COLOR)
     assert decoded is not None
-    return decoded[..., ::-1]
+    return np.asarray(decoded[..., ::-1], np.uint8)
 
 
 def compress_h264(pictures: Sequence[Bytes], *, crf: int) -> list[Bytes]:

@@ -54,13 +54,13 @@ class Response:
 
 @lru_cache(maxsize=64)
 def _decode_table(response: Response, codes: int) -> Floats:
-    return response.decode_curve(np.arange(codes, dtype=np.float32) / np.float32(codes - 1))
+    return response.decode_curve((np.arange(codes) / (codes - 1)).astype(np.float32))
 
 
 @lru_cache(maxsize=64)
 def _encode_table(response: Response) -> NDArray[np.uint8]:
-    linear = (np.arange(_CODES + 1) / _CODES) ** 2
-    return np.round(response.encode_curve(linear.astype(np.float32)) * 255).astype(np.uint8)
+    linear: Floats = (np.arange(_CODES + 1, dtype=np.float32) / np.float32(_CODES)) ** 2
+    return np.round(response.encode_curve(linear) * 255).astype(np.uint8)
 
 
 def _srgb_encode(linear: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +27,7 @@ from unblur.training.recipe import StillsRecipe
 __all__ = ["StillsMaker", "batch_at", "train"]
 
 
-_CONTENT = {"charbonnier": losses.charbonnier, "log_mse": losses.log_mse}
+_CONTENT: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"charbonnier": losses.charbonnier, "log_mse": losses.log_mse}
 
 
 @dataclass(frozen=True)
