@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from unblur.synth.scene import Layer, expose, instant, motion, spread, steps_needed
+from unblur.synth.scene import Layer, expose, instant, motion, owners, spread, steps_needed
 from unblur.synth.trajectory import STILL, Path, random_path
 
 SIZE = (24, 32)
@@ -87,6 +87,33 @@ def test_motion_is_exact_and_belongs_to_the_front_layer():
     assert field[2, 12, 12] == pytest.approx([-2, 2])
     coarse = motion(scene, np.array([-0.5, 0.0, 0.5]), size=SIZE, stride=4)
     assert np.array_equal(coarse, field[:, 2::4, 2::4])
+
+
+def test_motion_from_another_instant_follows_what_is_seen_then():
+    scene = [ground(steady(2, 4)), square(steady(-16, 0))]  # at 0.25 the square lies 4 pixels further left
+    field = motion(scene, np.array([0.25, 0.75]), size=SIZE, start=0.25)
+    assert field[0] == pytest.approx(np.zeros((*SIZE, 2)), abs=1e-5)
+    assert field[1, 12, 5] == pytest.approx([-8, 0], abs=1e-5)
+    assert field[1, 12, 14] == pytest.approx([1, 2], abs=1e-5)
+
+
+def test_motion_there_and_back_is_none():
+    layer = ground(random_path(np.random.default_rng(1), length=8, turn=0.1, zoom=0.05))
+    there = motion([layer], np.array([0.5]), size=SIZE, start=-0.5)[0]
+    back = motion([layer], np.array([-0.5]), size=SIZE, start=0.5)[0]
+    y, x = 12, 16
+    turned = layer.matrices(np.array([-0.5, 0.5]), size=SIZE)
+    rest = np.linalg.solve(turned[0][:, :2], np.array([x, y]) - turned[0][:, 2])
+    assert turned[1][:, :2] @ rest + turned[1][:, 2] == pytest.approx([x + there[y, x, 0], y + there[y, x, 1]], abs=1e-4)
+    assert np.linalg.norm(there.mean(axis=(0, 1)) + back.mean(axis=(0, 1))) < 0.5 * np.linalg.norm(there.mean(axis=(0, 1)))
+
+
+def test_pixels_belong_to_the_front_layer_where_it_is_then():
+    scene = [ground(STILL), square(steady(8, 0))]
+    assert owners(scene, 0.0, size=SIZE)[8:16, 8:16].min() == 1
+    moved = owners(scene, 0.5, size=SIZE)
+    assert moved[8:16, 12:20].min() == 1
+    assert moved.sum() == 64
 
 
 def test_motion_says_where_the_light_goes():

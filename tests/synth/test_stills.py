@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from unblur.synth.stills import StillsBlur, draw_pair
+from unblur.synth.stills import StillsBlur, cut_out, draw_pair, draw_scene, patch, photograph
 
 PLAIN = StillsBlur(sharp_share=0, object_share=0, noise_share=0, jpeg_share=0)
 
@@ -67,6 +67,9 @@ def test_length_of_the_path_is_told(photos):
         ("zoom", 0.3),
         ("wobble", (0.95, 1.0)),
         ("smallest_scale", 0.9),
+        ("curve_share", 1.0),
+        ("sharpen_share", 1.0),
+        ("h264_share", 1.0),
     ],
 )
 def test_every_switch_matters(photos, name, value):
@@ -90,3 +93,35 @@ def test_does_not_change_the_photos(photos):
     before = [photo.copy() for photo in photos]
     draw(photos, blur=StillsBlur())
     assert all(np.array_equal(a, b) for a, b in zip(before, photos, strict=True))
+
+
+def test_highlights_smear_brighter_than_white_and_truth_is_clipped(photos):
+    blur = dataclasses.replace(PLAIN, length=(14.0, 15.0), turn=0, zoom=0)
+    raised = dataclasses.replace(blur, highlight_share=1.0, highlight_gain=(8.0, 8.1))
+    plain, bright = draw(photos, 2, blur=blur), draw(photos, 2, blur=raised)
+    assert (bright.blurry == 255).mean() > (plain.blurry == 255).mean()
+    assert np.array_equal(plain.spread, bright.spread)
+
+
+def test_a_scene_photographed_is_the_pair(photos):
+    generator = np.random.default_rng(4)
+    scene = draw_scene(generator, photos, size=64, blur=StillsBlur())
+    pair, whole = photograph(scene, generator, size=64, blur=StillsBlur()), draw(photos, 4, blur=StillsBlur())
+    assert np.array_equal(pair.blurry, whole.blurry)
+    assert np.array_equal(pair.sharp, whole.sharp)
+    assert pair.length == scene.length == whole.length
+
+
+def test_patches_may_be_wider_than_tall(photos):
+    cut = patch(np.random.default_rng(0), photos, size=(40, 72), smallest_scale=0.8)
+    assert cut.shape == (40, 72, 3)
+
+
+def test_cut_outs_are_clear_around_and_carry_their_light():
+    light = np.full((60, 80, 3), 0.5, np.float32)
+    shape = cut_out(light, np.random.default_rng(0))
+    assert shape[..., :3] == pytest.approx(0.5 * shape[..., 3:].repeat(3, axis=2))
+    assert shape[..., 3].min() == 0
+    assert shape[..., 3].max() == pytest.approx(1)
+    moved = cut_out(light, np.random.default_rng(0), middles=(0.05, 0.1))
+    assert moved[:, 60:, 3].sum() < shape[:, 60:, 3].sum() or moved[30:, :, 3].sum() < shape[30:, :, 3].sum()

@@ -19,6 +19,12 @@ def test_arc_has_the_length_asked_for(length, wobble):
     assert np.linalg.norm(np.diff(shift, axis=0), axis=1).sum() == pytest.approx(length, rel=0.01)
 
 
+def test_length_is_the_mean_over_a_span():
+    path = random_path(np.random.default_rng(3), length=5, wobble=1.0, min_rate=0.05, max_rate=0.2, span=12)
+    shift = path.at(np.linspace(-6, 6, 4001))[:, :2]
+    assert np.linalg.norm(np.diff(shift, axis=0), axis=1).sum() == pytest.approx(60, rel=0.01)
+
+
 def test_straight_path_is_straight_and_steady():
     shift = random_path(np.random.default_rng(0), length=10, wobble=0).at(np.array([-0.5, -0.25, 0.25, 0.5]))[:, :2]
     assert shift == pytest.approx(np.outer([-2, -1, 1, 2], shift[3] / 2))
@@ -27,10 +33,19 @@ def test_straight_path_is_straight_and_steady():
 
 def test_each_argument_matters():
     times = np.linspace(-0.5, 0.5, 9)
-    plain = {"length": 10.0, "turn": 0.0, "zoom": 0.0, "wobble": 0.5, "max_rate": 1.5, "sines": 3}
+    plain = {"length": 10.0, "turn": 0.0, "zoom": 0.0, "wobble": 0.5, "max_rate": 1.5, "sines": 3, "min_rate": 0.1, "span": 1.0}
     poses = random_path(np.random.default_rng(0), **plain).at(times)
     assert not poses[:, 2:].any()
-    for name, value in {"length": 5.0, "turn": 0.1, "zoom": 0.1, "wobble": 0.9, "max_rate": 4.0, "sines": 2}.items():
+    for name, value in {
+        "length": 5.0,
+        "turn": 0.1,
+        "zoom": 0.1,
+        "wobble": 0.9,
+        "max_rate": 4.0,
+        "sines": 2,
+        "min_rate": 0.9,
+        "span": 5.0,
+    }.items():
         assert not np.allclose(random_path(np.random.default_rng(0), **(plain | {name: value})).at(times), poses), name
 
 

@@ -16,6 +16,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 import unblur
+from unblur.app import data, synth
 from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Remove motion blur from photos and videos. `unblur INPUT...` is short for `unblur restore INPUT...`.",
 )
+
+app.add_typer(synth.app, name="synth")
+app.add_typer(data.app, name="data")
 
 
 def main() -> None:

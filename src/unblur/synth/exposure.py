@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unblur.synth.camera import raise_highlights
 from unblur.synth.response import Response
 
-__all__ = ["average"]
+__all__ = ["average", "gather"]
 
 
 def average(frames: Iterable[NDArray[Any]], *, response: Response) -> NDArray[np.float32]:
@@ -26,10 +27,28 @@ def average(frames: Iterable[NDArray[Any]], *, response: Response) -> NDArray[np
     Raises:
         ValueError: if there is no frame or their shapes differ.
     """
+    return response.encode(gather(frames, response=response))
+
+
+def gather(frames: Iterable[NDArray[Any]], *, response: Response, gain: float = 1.0) -> NDArray[np.float32]:
+    """The linear light that a sensor gathers while latent frames pass: 1/M · Σ g⁻¹(frame).
+
+    Args:
+        frames: M latent frames, integers or floats in [0, 1]; read one at a time.
+        response: the camera's curve g.
+        gain: how many times brighter than the file says white was, see `unblur.synth.camera.raise_highlights`; frames
+            then have the shape (H, W, 3).
+
+    Returns:
+        Linear light in [0, gain], same shape.
+
+    Raises:
+        ValueError: if there is no frame or their shapes differ.
+    """
     total: NDArray[np.float32] | None = None
     count = 0
     for frame in frames:
-        light = response.decode(frame)
+        light = raise_highlights(response.decode(frame), gain=gain)
         if total is None:
             total = light.astype(np.float32, copy=True)
         elif total.shape != light.shape:
@@ -39,4 +58,4 @@ def average(frames: Iterable[NDArray[Any]], *, response: Response) -> NDArray[np
         count += 1
     if total is None:
         raise ValueError("an exposure needs at least one frame")
-    return response.encode(total / np.float32(count))
+    return total / np.float32(count)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from unblur.synth.trajectory import Path, affine
 
-__all__ = ["Layer", "expose", "instant", "motion", "spread", "steps_needed"]
+__all__ = ["Layer", "expose", "instant", "motion", "owners", "spread", "steps_needed"]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -72,8 +72,8 @@ def expose(layers: Sequence[Layer], *, size: tuple[int, int], steps: int, opens:
     return total / np.float32(steps)
 
 
-def motion(layers: Sequence[Layer], times: Doubles, *, size: tuple[int, int], stride: int = 1) -> Floats:
-    """Exact displacement of what each pixel shows at time 0, (T, H, W, 2) as (dx, dy) in pixels at `times`.
+def motion(layers: Sequence[Layer], times: Doubles, *, size: tuple[int, int], stride: int = 1, start: float = 0.0) -> Floats:
+    """Exact displacement of what each pixel shows at `start`, (T, H, W, 2) as (dx, dy) in pixels at `times`.
 
     A pixel belongs to the front-most layer that is more than half opaque there.
 
@@ -82,19 +82,31 @@ def motion(layers: Sequence[Layer], times: Doubles, *, size: tuple[int, int], st
         times: instants, in exposures.
         size: height and width of the picture.
         stride: give only every stride-th pixel in both directions, the first at stride // 2.
+        start: instant at which the pixels are looked at, in exposures.
     """
     rows, columns = np.mgrid[stride // 2 : size[0] : stride, stride // 2 : size[1] : stride].astype(np.float64)
     points = np.stack([columns, rows, np.ones_like(rows)], axis=-1)  # (h, w, 3)
+    belongs = owners(layers, start, size=size)[stride // 2 :: stride, stride // 2 :: stride]
     field = np.zeros((len(times), *rows.shape, 2), np.float32)
-    for layer in layers:
-        moved = np.einsum("tij,hwj->thwi", layer.matrices(times, size=size), points) - points[..., :2]
-        if layer.light.shape[2] == 3:
-            field[:] = moved
-        else:
-            x, y = layer.origin
-            covers = layer.light[y : y + size[0], x : x + size[1], 3][stride // 2 :: stride, stride // 2 :: stride] > 0.5
-            field[:, covers] = moved[:, covers]
+    for number, layer in enumerate(layers):
+        rested = points
+        if start != 0:
+            back = np.linalg.inv(np.vstack([layer.matrices(np.array([start]), size=size)[0], [0, 0, 1]]))
+            rested = points @ back.T
+        moved = np.einsum("tij,hwj->thwi", layer.matrices(times, size=size), rested) - points[..., :2]
+        mine = belongs == number
+        field[:, mine] = moved[:, mine]
     return field
+
+
+def owners(layers: Sequence[Layer], time: float, *, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Number of the front-most layer that is more than half opaque in each pixel at `time`, (H, W)."""
+    belongs = np.zeros(size, np.uint8)
+    for number, layer in enumerate(layers):
+        if layer.light.shape[2] == 4:
+            opacity = _draw(layer, layer.matrices(np.array([time]), size=size)[0], size=size)[..., 3]
+            belongs[opacity > 0.5] = number
+    return belongs
 
 
 def spread(field: Floats) -> Floats:
@@ -137,7 +149,8 @@ def _compose(layers: Sequence[Layer], matrices: Sequence[Doubles], *, size: tupl
     drawn = [_draw(layer, matrix, size=size) for layer, matrix in zip(layers, matrices, strict=True)]
     picture = drawn[0]
     for front in drawn[1:]:
-        picture = picture * (1 - front[..., 3:]) + front[..., :3]
+        *colours, opacity = cv2.split(front)  # whole planes: several times faster than to broadcast over three channels
+        picture = picture * cv2.merge([1 - opacity] * 3) + cv2.merge(colours)
     return picture
 
 

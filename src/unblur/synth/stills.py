@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.synth.camera import add_noise, compress_jpeg
-from unblur.synth.response import GAMMA22, SRGB
+from unblur.synth.camera import CameraRanges, develop, draw_highlights, raise_highlights
+from unblur.synth.response import GAMMA22, SRGB, Response, draw_curve
 from unblur.synth.scene import Layer, expose, instant, motion, spread, steps_needed
-from unblur.synth.trajectory import random_path
+from unblur.synth.trajectory import Path, random_path
 
-__all__ = ["Pair", "StillsBlur", "draw_pair"]
+__all__ = ["Pair", "Scene", "StillsBlur", "cut_out", "draw_pair", "draw_response", "draw_scene", "patch", "photograph"]
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -21,9 +21,11 @@ _TRIES = 4
 _DETAIL = 8.0  # mean absolute difference to the neighbours right and below, grey levels
 
 
-@dataclass(frozen=True)
-class StillsBlur:
+@dataclass(frozen=True, kw_only=True)
+class StillsBlur(CameraRanges):
     """Ranges from which a pair is drawn; every switch can be turned off by a share or range of zero.
+
+    The faults of the camera are those of `CameraRanges`.
 
     Attributes:
         sharp_share: share of pairs with almost no blur (below `sharp_length`), so that sharp input stays as it is.
@@ -33,10 +35,6 @@ class StillsBlur:
         turn: largest standard deviation of the turn over the exposure, radians.
         zoom: largest standard deviation of the log zoom over the exposure.
         object_share: share of pairs with a second layer that moves by itself.
-        noise_share: share of pairs with sensor noise.
-        shot: smallest and largest photon noise (variance at full light, log-uniform).
-        jpeg_share: share of pairs whose blurry picture went through JPEG.
-        jpeg_quality: lowest and highest JPEG quality.
         smallest_scale: photos are shrunk by a factor between this and 1 before use.
     """
 
@@ -47,10 +45,6 @@ class StillsBlur:
     turn: float = 0.012
     zoom: float = 0.008
     object_share: float = 0.4
-    noise_share: float = 0.8
-    shot: tuple[float, float] = (3e-5, 1.5e-3)
-    jpeg_share: float = 0.4
-    jpeg_quality: tuple[int, int] = (75, 98)
     smallest_scale: float = 0.6
 
 
@@ -71,6 +65,25 @@ class Pair:
     length: float
 
 
+@dataclass(frozen=True)
+class Scene:
+    """What stands before the camera, and how the camera moves.
+
+    Attributes:
+        layers: background first, in linear light.
+        camera: the camera's path; things near the camera follow it more strongly.
+        response: the curve by which light becomes file values.
+        length: arc of the camera's path over an exposure, pixels.
+        highest_gain: largest light in the layers: above 1, highlights are brighter than the sensor can hold.
+    """
+
+    layers: tuple[Layer, ...]
+    camera: Path
+    response: Response
+    length: float
+    highest_gain: float = 1.0
+
+
 def draw_pair(generator: np.random.Generator, photos: Sequence[Bytes], *, size: int, blur: StillsBlur) -> Pair:
     """Draw one pair of `size`×`size` pixels; the same generator state gives the same bytes.
 
@@ -80,9 +93,14 @@ def draw_pair(generator: np.random.Generator, photos: Sequence[Bytes], *, size: 
         size: side of the pair.
         blur: ranges to draw from.
     """
+    return photograph(draw_scene(generator, photos, size=size, blur=blur), generator, size=size, blur=blur)
+
+
+def draw_scene(generator: np.random.Generator, photos: Sequence[Bytes], *, size: int, blur: StillsBlur) -> Scene:
+    """Draw what `photograph` then takes; both together are `draw_pair`."""
     sharp_pair = generator.random() < blur.sharp_share
     length = generator.uniform(0, blur.sharp_length) if sharp_pair else float(np.exp(generator.uniform(*np.log(blur.length))))
-    response = SRGB if generator.random() < 0.5 else GAMMA22
+    response = draw_response(generator, camera=blur)
     amount = min(1.0, length / blur.length[0])  # no turn or zoom of its own in a sharp pair
     camera = random_path(
         generator,
@@ -92,61 +110,90 @@ def draw_pair(generator: np.random.Generator, photos: Sequence[Bytes], *, size: 
         wobble=generator.uniform(*blur.wobble),
     )
     margin = 24
-    ground = response.decode(_patch(generator, photos, size=size + 2 * margin, smallest_scale=blur.smallest_scale))
+    ground = response.decode(patch(generator, photos, size=(size + 2 * margin,) * 2, smallest_scale=blur.smallest_scale))
     layers = [Layer(ground, (camera,), (margin, margin))]
     if generator.random() < blur.object_share:
         own = random_path(generator, length=amount * generator.uniform(0, blur.length[1]), wobble=generator.uniform(*blur.wobble))
-        patch = response.decode(_patch(generator, photos, size=size + 2 * margin, smallest_scale=blur.smallest_scale))
-        opacity = _blob(generator, size=size + 2 * margin)[..., None]
-        layers.append(Layer(np.concatenate([patch * opacity, opacity], axis=2), (own, camera), (margin, margin)))
-    light = expose(layers, size=(size, size), steps=steps_needed(layers, size=(size, size)))
-    sharp = response.encode_8bit(instant(layers, 0.0, size=(size, size)))
-    if generator.random() < blur.noise_share:
-        shot = float(np.exp(generator.uniform(*np.log(blur.shot))))
-        light = add_noise(light, generator, shot=shot, read=np.sqrt(shot) / 20)
-    blurry = response.encode_8bit(light)
-    if generator.random() < blur.jpeg_share:
-        blurry = compress_jpeg(blurry, quality=int(generator.integers(*blur.jpeg_quality, endpoint=True)))
-    field = motion(layers, np.linspace(-0.5, 0.5, 13), size=(size, size), stride=4)
-    return Pair(blurry, sharp, spread(field), length)
+        light = response.decode(patch(generator, photos, size=(size + 2 * margin,) * 2, smallest_scale=blur.smallest_scale))
+        layers.append(Layer(cut_out(light, generator), (own, camera), (margin, margin)))
+    gain = draw_highlights(generator, camera=blur)
+    return Scene(tuple(_raised(layer, gain=gain) for layer in layers), camera, response, length, gain)
 
 
-def _patch(generator: np.random.Generator, photos: Sequence[Bytes], *, size: int, smallest_scale: float) -> Bytes:
-    """The first of a few random squares that has some detail: blur on a flat wall teaches nothing."""
+def photograph(scene: Scene, generator: np.random.Generator, *, size: int, blur: StillsBlur) -> Pair:
+    """Expose a scene once, with the faults of a camera in the blurry picture and none in the truth but its curve."""
+    whole = (size, size)
+    light = expose(scene.layers, size=whole, steps=steps_needed(scene.layers, size=whole))
+    sharp = scene.response.encode_8bit(instant(scene.layers, 0.0, size=whole))
+    blurry = develop([light], generator, response=scene.response, camera=blur)[0]
+    field = motion(scene.layers, np.linspace(-0.5, 0.5, 13), size=whole, stride=4)
+    return Pair(blurry, sharp, spread(field), scene.length)
+
+
+def draw_response(generator: np.random.Generator, *, camera: CameraRanges) -> Response:
+    """Draw sRGB or gamma 2.2, or a camera's own curve in `curve_share` of the calls."""
+    plain = SRGB if generator.random() < 0.5 else GAMMA22
+    return draw_curve(generator) if camera.curve_share and generator.random() < camera.curve_share else plain
+
+
+def _raised(layer: Layer, *, gain: float) -> Layer:
+    return Layer(raise_highlights(layer.light, gain=gain), layer.paths, layer.origin) if gain > 1 else layer
+
+
+def patch(generator: np.random.Generator, photos: Sequence[Bytes], *, size: tuple[int, int], smallest_scale: float) -> Bytes:
+    """The first of a few random rectangles that has some detail: blur on a flat wall teaches nothing.
+
+    Args:
+        generator: source of all randomness.
+        photos: sharp pictures (H, W, 3), RGB, 8 bit; smaller ones than `size` are enlarged.
+        size: height and width of the patch.
+        smallest_scale: photos are shrunk by a factor between this and 1 before use.
+    """
     for _ in range(_TRIES):
-        patch = _square(generator, photos, size=size, smallest_scale=smallest_scale)
-        grey = patch[..., 1].astype(np.float32)
+        cut = _rectangle(generator, photos, size=size, smallest_scale=smallest_scale)
+        grey = cut[..., 1].astype(np.float32)
         if float(np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean()) > _DETAIL:
             break
-    return patch
+    return cut
 
 
-def _square(generator: np.random.Generator, photos: Sequence[Bytes], *, size: int, smallest_scale: float) -> Bytes:
-    """A square of a random photo at a random scale; photos are drawn by their area, mirrored left to right at times."""
+def cut_out(light: Floats, generator: np.random.Generator, *, middles: tuple[float, float] = (0.2, 0.8)) -> Floats:
+    """Cut a random smooth shape out of a picture: (H, W, 4) with its opacity last, and the light multiplied by it.
+
+    Args:
+        light: (H, W, 3) linear light.
+        generator: source of all randomness.
+        middles: where the middle of the shape may lie, as shares of the height and width.
+    """
+    opacity = _blob(generator, size=light.shape[:2], middles=middles)[..., None]
+    return np.concatenate([light * opacity, opacity], axis=2)
+
+
+def _rectangle(generator: np.random.Generator, photos: Sequence[Bytes], *, size: tuple[int, int], smallest_scale: float) -> Bytes:
+    """A rectangle of a random photo at a random scale; photos are drawn by their area, mirrored left to right at times."""
     areas = np.array([photo.shape[0] * photo.shape[1] for photo in photos], np.float64)
     photo = photos[generator.choice(len(photos), p=areas / areas.sum())]
-    side = min(photo.shape[:2])
-    scale = max(generator.uniform(smallest_scale, 1.0), size / side)
-    taken = min(int(np.ceil(size / scale)), side)
-    top = int(generator.integers(photo.shape[0] - taken, endpoint=True))
-    left = int(generator.integers(photo.shape[1] - taken, endpoint=True))
-    patch = photo[top : top + taken, left : left + taken]
-    if taken != size:
-        resized = cv2.resize(patch, (size, size), interpolation=cv2.INTER_AREA if taken > size else cv2.INTER_CUBIC)
-        patch = np.asarray(resized, np.uint8)
+    scale = max(generator.uniform(smallest_scale, 1.0), size[0] / photo.shape[0], size[1] / photo.shape[1])
+    tall, wide = (min(int(np.ceil(side / scale)), whole) for side, whole in zip(size, photo.shape[:2], strict=True))
+    top = int(generator.integers(photo.shape[0] - tall, endpoint=True))
+    left = int(generator.integers(photo.shape[1] - wide, endpoint=True))
+    cut = photo[top : top + tall, left : left + wide]
+    if (tall, wide) != size:
+        how = cv2.INTER_AREA if tall > size[0] else cv2.INTER_CUBIC
+        cut = cv2.resize(cut, size[::-1], interpolation=how).astype(np.uint8, copy=False)
     if generator.random() < 0.5:
-        patch = patch[:, ::-1]
-    return np.ascontiguousarray(patch, np.uint8)
+        cut = cut[:, ::-1]
+    return np.ascontiguousarray(cut, np.uint8)
 
 
-def _blob(generator: np.random.Generator, *, size: int) -> Floats:
+def _blob(generator: np.random.Generator, *, size: tuple[int, int], middles: tuple[float, float]) -> Floats:
     """Opacity of a random smooth shape with an edge about one pixel wide, somewhere in the picture."""
     corners = int(generator.integers(5, 12))
     around = np.linspace(0, 2 * np.pi, corners, endpoint=False) + generator.uniform(0, 2 * np.pi / corners, corners)
-    radius = generator.uniform(0.12, 0.4) * size * generator.uniform(0.5, 1.3, corners)
-    middle = generator.uniform(0.2, 0.8, 2) * size
+    radius = generator.uniform(0.12, 0.4) * min(size) * generator.uniform(0.5, 1.3, corners)
+    middle = generator.uniform(*middles, 2) * np.array(size[::-1])
     outline = middle + radius[:, None] * np.stack([np.cos(around), np.sin(around)], axis=1)
-    mask = np.zeros((size, size), np.uint8)
+    mask = np.zeros(size, np.uint8)
     cv2.fillPoly(mask, [np.round(outline * 16).astype(np.int32)], (255,), lineType=cv2.LINE_AA, shift=4)
     softness = float(generator.uniform(0.6, 1.5))
     return (cv2.GaussianBlur(mask, (0, 0), softness) / np.float32(255)).astype(np.float32)

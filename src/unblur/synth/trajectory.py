@@ -55,6 +55,8 @@ def random_path(
     wobble: float = 0.5,
     max_rate: float = 1.5,
     sines: int = 3,
+    min_rate: float = 0.1,
+    span: float = 1.0,
 ) -> Path:
     """Draw a smooth path whose shift covers `length` pixels while the shutter is open.
 
@@ -66,14 +68,17 @@ def random_path(
         wobble: 0 for a straight, steady shift; 1 for one made of sines alone.
         max_rate: fastest sine, cycles in one exposure; slow hands and short exposures have less than 1.
         sines: number of sines.
+        min_rate: slowest sine, cycles in one exposure; not above `max_rate`.
+        span: exposures, with the origin in their middle, over which the speed is evened out: the mean arc of one of them
+            is `length`. For sequences, whose frames are some faster and some slower than that.
     """
     direction = generator.uniform(0, 2 * np.pi)
     drift = np.array([np.cos(direction), np.sin(direction), generator.normal(), generator.normal()])
-    rate = generator.uniform(0.1, max_rate, size=sines)
+    rate = generator.uniform(min_rate, max_rate, size=sines)
     swing = generator.normal(size=(sines, 4)) / (2 * np.pi * np.maximum(rate, 0.3))[:, None]
     path = Path((1 - wobble) * drift, wobble * swing, rate, generator.uniform(0, 2 * np.pi, size=(sines, 4)))
-    shift = path.at(np.linspace(-0.5, 0.5, 65))[:, :2]
-    arc = np.linalg.norm(np.diff(shift, axis=0), axis=1).sum()
+    shift = path.at(np.linspace(-span / 2, span / 2, round(64 * span) + 1))[:, :2]
+    arc = np.linalg.norm(np.diff(shift, axis=0), axis=1).sum() / span
     scale = length / max(arc, 1e-9)
     return path.scaled(np.array([scale, scale, turn, zoom]))
 

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unblur import losses
+from unblur.data.transforms import Arrays, Crop, Flip, PermuteChannels, QuarterTurn, Transform, apply
 from unblur.data.window import PairWindow
 from unblur.errors import InputError
 from unblur.models import create
+from unblur.synth.sources import read_photo
 from unblur.synth.stills import StillsBlur, draw_pair
 from unblur.training.muon import Muon
 from unblur.training.recipe import StillsRecipe
@@ -40,7 +42,7 @@ class StillsMaker:
     @cached_property
     def _pictures(self) -> list[NDArray[np.uint8]]:
         cv2.setNumThreads(1)
-        return [_read_rgb(path) for path in self.photos]
+        return [read_photo(path) for path in self.photos]
 
     @property
     def layout(self) -> dict[str, tuple[tuple[int, ...], str]]:
@@ -138,22 +140,15 @@ def batch_at(step: int, window: PairWindow, *, recipe: StillsRecipe) -> tuple[Te
     """
     generator = np.random.default_rng([recipe.seed, 1, step])
     first, last = window.range(step)
+    transforms: list[Transform] = [Crop(recipe.crop), QuarterTurn(), Flip(), PermuteChannels(share=0.3)]
     pictures = np.empty((2, recipe.batch, recipe.crop, recipe.crop, 3), np.uint8)
     spreads = np.empty((recipe.batch, recipe.crop // 4, recipe.crop // 4, 3), np.float32)
     for slot, index in enumerate(generator.integers(first, last, size=recipe.batch)):
         pair = window.pair(int(index))
-        top, left = generator.integers((recipe.pair_size - recipe.crop) // 4, size=2, endpoint=True)
-        cut = [pair["spread"][top : top + recipe.crop // 4, left : left + recipe.crop // 4].astype(np.float32)]
-        cut += [pair[name][4 * top : 4 * top + recipe.crop, 4 * left : 4 * left + recipe.crop] for name in ("blurry", "sharp")]
-        turns = int(generator.integers(4))
-        cut = [np.rot90(array, k=turns) for array in cut]
-        signs = np.array([(-1) ** turns, (-1) ** turns, 1], np.float32)  # a quarter turn adds π to the angle 2θ
-        if generator.random() < 0.5:
-            cut = [array[:, ::-1] for array in cut]
-            signs[1] = -signs[1]
-        spreads[slot] = cut[0] * signs
-        channels = generator.permutation(3) if generator.random() < 0.3 else np.arange(3)
-        pictures[0, slot], pictures[1, slot] = cut[1][..., channels], cut[2][..., channels]
+        whole = Arrays(pair["blurry"][None], pair["sharp"][None], spread=pair["spread"][None].astype(np.float32))
+        cut = apply(whole, transforms, generator)
+        assert cut.spread is not None
+        pictures[0, slot], pictures[1, slot], spreads[slot] = cut.blurry[0], cut.sharp[0], cut.spread[0]
     blurry, sharp = (torch.from_numpy(half).permute(0, 3, 1, 2).float() / 255 for half in pictures)
     return blurry, sharp, torch.from_numpy(spreads).permute(0, 3, 1, 2)
 
@@ -205,10 +200,3 @@ def _resume(path: Path, net: nn.Module, average: dict[str, Tensor], optimisers: 
     for name, value in state["average"].items():
         average[name].copy_(value)
     return int(state["step"])
-
-
-def _read_rgb(path: Path) -> NDArray[np.uint8]:
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise InputError(f"`{path}` is not a picture that can be read")
-    return np.ascontiguousarray(picture[..., ::-1], np.uint8)

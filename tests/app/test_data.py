@@ -1,0 +1,67 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from unblur.app.data import app
+from unblur.errors import InputError
+
+
+@pytest.fixture
+def tree(tmp_path) -> Path:
+    for kind in ("blur_gamma", "sharp"):
+        folder = tmp_path / "test" / "GOPR0384_11_00" / kind
+        folder.mkdir(parents=True)
+        for number in range(2):
+            cv2.imwrite(str(folder / f"{number:06d}.png"), np.random.default_rng(number).integers(0, 256, (12, 16, 3), np.uint8))
+    return tmp_path
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_well_data_is_said_to_be_well(tree):
+    result = run("check", tree)
+    assert result.exit_code == 0
+    for words in ("gopro", "test, blur_gamma", "16×12: 2", "1111", "all is well"):
+        assert words in result.output
+
+
+def test_wrong_data_ends_with_code_1_and_a_name(tree):
+    (tree / "test/GOPR0384_11_00/sharp/000001.png").unlink()
+    result = run("check", tree)
+    assert result.exit_code == 1
+    assert "blur_gamma/000001.png` has no partner" in result.output
+
+
+def test_decode_looks_deeper(tree):
+    cv2.imwrite(str(tree / "test/GOPR0384_11_00/sharp/000001.png"), np.zeros((12, 16, 3), np.uint8))
+    assert run("check", tree).exit_code == 0
+    result = run("check", tree, "--decode")
+    assert result.exit_code == 1
+    assert "shows nothing" in result.output
+
+
+def test_json_says_the_same(tree):
+    report = json.loads(run("check", tree, "--json").output)
+    assert report["layout"] == "gopro"
+    assert report["parts"][0] == {"name": "test, blur_gamma", "pairs": 2, "sequences": 1, "sizes": {"16x12": 2}, "published": 1111}
+    assert report["problems"] == []
+
+
+def test_unknown_layout_is_an_error(tmp_path):
+    result = run("check", tmp_path)
+    assert isinstance(result.exception, InputError)
+    assert "none of the layouts" in str(result.exception)
+
+
+def test_help_of_the_whole_command_imports_nothing_heavy():
+    code = "import sys, unblur.app.cli; print([name for name in ('torch', 'cv2', 'av', 'numpy', 'PIL') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,170 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import unblur
+from unblur.app.synth import app
+from unblur.errors import InputError, OutputError
+
+
+def run(*arguments: object, code: int = 0):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def texture(seed: int = 0) -> np.ndarray:
+    coarse = np.random.default_rng(seed).integers(30, 226, (10, 14, 3), np.uint8)
+    return cv2.resize(coarse, (112, 80), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite(str(tmp_path / "photos" / "a.png"), texture())
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def frames(tmp_path) -> Path:
+    (tmp_path / "pan").mkdir()
+    for number in range(12):
+        cv2.imwrite(str(tmp_path / "pan" / f"{number:02d}.png"), texture()[8:56, 2 * number + 4 : 2 * number + 68])
+    return tmp_path / "pan"
+
+
+def manifest(folder: Path) -> dict:
+    return json.loads((folder / "manifest.json").read_text())
+
+
+def test_stills_make_pairs(photos, tmp_path):
+    said = run("stills", photos, "-o", tmp_path / "out", "--count", 2, "--size", 32, "--motion", "--seed", 7)
+    assert "2 pairs in 2 sequences" in said
+    assert manifest(tmp_path / "out")["seed"] == 7
+    assert manifest(tmp_path / "out")["unblur"] == unblur.__version__
+    assert len(list((tmp_path / "out" / "train").rglob("*.npz"))) == 2
+
+
+def test_stills_make_sequences(photos, tmp_path):
+    run(
+        "stills",
+        photos,
+        "-o",
+        tmp_path / "out",
+        "--count",
+        1,
+        "--size",
+        "48x32",
+        "--sequence",
+        3,
+        "--split",
+        "test",
+        "--exposure",
+        "0.5,0.6",
+    )
+    sharp = sorted((tmp_path / "out/test/stills_00000/sharp").iterdir())
+    assert [path.name for path in sharp] == ["000000.png", "000001.png", "000002.png"]
+    assert cv2.imread(str(sharp[0])).shape == (32, 48, 3)
+    assert 0.5 <= manifest(tmp_path / "out")["sequences"][0]["exposure"] <= 0.6
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "name", "stored"),
+    [
+        ("--length", "3,5", "length", [3, 5]),
+        ("--curves", 0.5, "curve_share", 0.5),
+        ("--highlights", 0.25, "highlight_share", 0.25),
+        ("--noise", 0, "noise_share", 0),
+        ("--sharpen", 1, "sharpen_share", 1),
+        ("--jpeg", 0.1, "jpeg_share", 0.1),
+        ("--h264", 1, "h264_share", 1),
+    ],
+)
+def test_options_of_stills_reach_the_parameters(photos, tmp_path, option, value, name, stored):
+    run("stills", photos, "-o", tmp_path / "out", "--count", 1, "--size", 16, option, value)
+    assert manifest(tmp_path / "out")["parameters"][name] == stored
+
+
+def test_shake_reaches_sequences(photos, tmp_path):
+    run("stills", photos, "-o", tmp_path / "out", "--count", 1, "--size", 16, "--sequence", 2, "--shake", 0.1)
+    assert manifest(tmp_path / "out")["parameters"]["shake"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--size", "32x"), ("--size", "big"), ("--length", "3"), ("--length", "5,3"), ("--noise", "2")]
+)
+def test_wrong_options_of_stills_are_usage_errors(photos, tmp_path, option, value):
+    run("stills", photos, "-o", tmp_path / "out", option, value, code=2)
+    assert not (tmp_path / "out").exists()
+
+
+def test_video_makes_pairs(frames, tmp_path):
+    said = run("video", frames, "-o", tmp_path / "out", "--rate", 240, "--frames-per-blur", "3,5", "--response", "srgb")
+    assert "left out" in said
+    made = manifest(tmp_path / "out")
+    assert made["response"] == "srgb"
+    assert {sequence["frames per blur"] for sequence in made["sequences"]} == {3, 5}
+    assert (tmp_path / "out/train/pan_m03_00/blur_gamma/000000.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "name", "stored"),
+    [
+        ("--latent-rate", 300, "latent_rate", 300),
+        ("--interpolate", "never", "interpolate", "never"),
+        ("--largest-disagreement", 0.5, "largest_disagreement", 0.5),
+        ("--least-detail", 0.1, "least_detail", 0.1),
+        ("--largest-smear", 0.5, "largest_smear", 0.5),
+        ("--least-motion", 0, "least_motion", 0),
+        ("--shortest", 2, "shortest", 2),
+        ("--highlights", 1, "highlight_share", 1),
+        ("--noise", 1, "noise_share", 1),
+        ("--sharpen", 1, "sharpen_share", 1),
+        ("--jpeg", 1, "jpeg_share", 1),
+        ("--h264", 1, "h264_share", 1),
+    ],
+)
+def test_options_of_video_reach_the_parameters(frames, tmp_path, option, value, name, stored):
+    run("video", frames, "-o", tmp_path / "out", "--rate", 240, "--frames-per-blur", 3, option, value)
+    assert manifest(tmp_path / "out")["parameters"][name] == stored
+
+
+def test_part_scale_and_split_of_video(frames, tmp_path):
+    part = ("--start", 0.01, "--duration", 0.03, "--scale", 0.75, "--split", "test")
+    run("video", frames, "-o", tmp_path / "out", "--rate", 240, "--frames-per-blur", 3, *part)
+    source = manifest(tmp_path / "out")["sources"][0]
+    assert (source["start"], source["duration"], source["scale"], source["size"]) == (0.01, 0.03, 0.75, [48, 36])
+    assert (tmp_path / "out" / "test").is_dir()
+
+
+def test_failed_clips_are_named_and_the_exit_code_is_1(frames, tmp_path):
+    (tmp_path / "bad.mp4").write_bytes(b"no clip")
+    said = run("video", tmp_path / "bad.mp4", frames, "-o", tmp_path / "out", "--rate", 240, "--frames-per-blur", 3, code=1)
+    assert "failed" in said
+    assert "bad.mp4" in said
+    assert (tmp_path / "out" / "manifest.json").is_file()
+
+
+def test_wrong_options_of_video(frames, tmp_path):
+    run("video", frames, "-o", tmp_path / "out", "--frames-per-blur", "many", code=2)
+    with pytest.raises(InputError, match="odd"):
+        run("video", frames, "-o", tmp_path / "out", "--rate", 240, "--frames-per-blur", 4)
+    with pytest.raises(InputError, match="camera response"):
+        run("video", frames, "-o", tmp_path / "out", "--rate", 240, "--response", "film")
+    assert not (tmp_path / "out").exists()
+
+
+def test_sheet_shows_what_was_made(photos, tmp_path):
+    run("stills", photos, "-o", tmp_path / "out", "--count", 3, "--size", 32)
+    run("sheet", tmp_path / "out", "-o", tmp_path / "sheet.jpg", "--count", 2, "--columns", 2, "--width", 24)
+    assert cv2.imread(str(tmp_path / "sheet.jpg")).shape == (48, 52, 3)
+    with pytest.raises(OutputError, match="exists"):
+        run("sheet", tmp_path / "out", "-o", tmp_path / "sheet.jpg")
+    run("sheet", tmp_path / "out", "-o", tmp_path / "sheet.jpg", "--overwrite")
+    assert cv2.imread(str(tmp_path / "sheet.jpg")).shape == (64, 3 * 244 - 4 + 244, 3)
