@@ -29,6 +29,9 @@ Picture = TypeVar("Picture", NDArray[Any], PillowImage.Image, Tensor)
 
 _SMALLEST_CORE = 64  # pixels; a tile smaller than this is nearly all halo
 _SHARE_OF_FREE = 0.5
+_WIDEST_HALO = 192
+"""Pixels around a tile's core, at most. Networks of many scales can be reached from farther away, in theory; the built-in
+weights are not: beyond 128 pixels, nothing changes a value by a thousandth (`tests/restore/test_halo.py`)."""
 _CPU_BUDGET = 1200 << 20  # bytes; more than this makes nothing faster on a processor
 
 
@@ -71,7 +74,7 @@ class Deblurrer:
         """Share of the area of the last picture where the fail-safe kept the input."""
         self.network_seconds = 0.0
         """Seconds that the network has worked on the last picture or clip."""
-        self._tile = tile
+        self._tile, self._halo = tile, min(net.receptive_radius, _WIDEST_HALO) + BAND
         self._limit = math.inf  # largest core for which memory has sufficed
         self._per_pixel: float | None = None
 
@@ -222,7 +225,7 @@ class Deblurrer:
             return torch.lerp(blurry[0], guarded.restored, strength)
 
         result = np.empty_like(picture)
-        halo = self.net.receptive_radius + BAND
+        halo = self._halo
         for first, rows in restore_tiled(picture, restore, core=core, halo=halo, multiple=self.net.size_multiple):
             grey = picture.shape[2] == 1
             result[first : first + rows.shape[1]] = to_pixels(rows.mean(dim=0, keepdim=True) if grey else rows, picture.dtype)
@@ -241,7 +244,7 @@ class Deblurrer:
         height, width = (-(-size // self.net.size_multiple) * self.net.size_multiple for size in picture.shape[:2])
         if height * width <= pixels and max(height, width) <= self._limit:
             return max(height, width)
-        core = int(math.sqrt(pixels)) - 2 * (self.net.receptive_radius + BAND) - self.net.size_multiple
+        core = int(math.sqrt(pixels)) - 2 * self._halo - self.net.size_multiple
         return int(min(max(core, _SMALLEST_CORE), self._limit))
 
     def _bytes_per_pixel(self) -> float:

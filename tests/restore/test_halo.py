@@ -1,0 +1,19 @@
+"""The built-in weights see no farther than the halo of a tile: tiled and whole pictures are the same to the eye."""
+
+import cv2
+import numpy as np
+import pytest
+
+import unblur
+from unblur.weights import names
+
+
+@pytest.mark.parametrize("name", names())
+def test_built_in_weights_give_tiled_what_they_give_whole(name):
+    generator = np.random.default_rng(0)
+    coarse = generator.random((40, 44, 3)).astype(np.float32)
+    fine = generator.random((480, 528, 3)).astype(np.float32)
+    picture = cv2.blur(0.7 * cv2.resize(coarse, (528, 480), interpolation=cv2.INTER_CUBIC) + 0.3 * fine, (9, 1)).clip(0, 1)
+    whole, tiled = (unblur.load(name, device="cpu", precision="fp32", tile=tile).photo(picture) for tile in (1024, 128))
+    assert np.abs(whole - picture).max() > 0.01  # it did something
+    assert np.abs(whole - tiled).max() < 1e-3
