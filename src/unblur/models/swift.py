@@ -23,9 +23,10 @@ from typing import Literal, overload
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import pixel_shuffle
 
 from unblur.layers.check import check_multiple, check_shape
+from unblur.layers.fold import fold
 from unblur.layers.smear import sample_along
 from unblur.layers.unet import UNet
 from unblur.models.base import CENTRE, Net
@@ -91,7 +92,7 @@ class Swift(Net):
         """
         check_shape(blurry, ("B", 3, "H", "W"), name="blurry")
         check_multiple(blurry, self.size_multiple, name="blurry")
-        return LENGTH_UNIT * self.motion(pixel_unshuffle(blurry - CENTRE, FOLD)).float()  # (B, 3, H/4, W/4)
+        return LENGTH_UNIT * self.motion(fold(blurry - CENTRE, side=FOLD)).float()  # (B, 3, H/4, W/4)
 
     def restore(self, blurry: Tensor, spread: Tensor) -> Tensor:
         """Restore with a known spread, such as the estimate of `spread` or the truth of a synthetic picture.
@@ -101,6 +102,6 @@ class Swift(Net):
         """
         spread = spread.clamp(-self.longest, self.longest)
         views = torch.cat([blurry, sample_along(blurry, spread, shares=self.shares)], dim=1) if self.shares else blurry
-        folded = pixel_unshuffle(views - CENTRE, FOLD)  # (B, 16·3·(1 + shares), H/4, W/4)
+        folded = fold(views - CENTRE, side=FOLD)  # (B, 16·3·(1 + shares), H/4, W/4)
         residual = self.restoration(torch.cat([folded, spread / LENGTH_UNIT], dim=1))  # (B, 48, H/4, W/4)
         return blurry + pixel_shuffle(residual, FOLD).float()  # (B, 3, H, W)

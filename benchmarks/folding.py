@@ -1,0 +1,38 @@
+"""Time of `layers.fold` against torch's `pixel_unshuffle` on what `swift` folds, with what the next convolution needs.
+
+python -m benchmarks.folding
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pixel_unshuffle
+
+from unblur.layers.fold import fold
+
+
+def main() -> None:
+    """Time both in turn and print the ratio of their medians."""
+    x = torch.rand(1, 15, 720, 1280, generator=torch.Generator().manual_seed(0))
+    sides: dict[str, Callable[[], Tensor]] = {
+        "pixel_unshuffle": lambda: pixel_unshuffle(x, 4).contiguous(memory_format=torch.channels_last),
+        "fold": lambda: fold(x, side=4),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(12):
+        for name, run in sides.items():
+            began = time.perf_counter()
+            run()
+            if turn > 1:
+                seconds[name].append(time.perf_counter() - began)
+    best = statistics.median(seconds["fold"])
+    for name, values in seconds.items():
+        middle = statistics.median(values)
+        print(f"{name:16} {1000 * middle:6.1f} ms  {middle / best:5.2f}×")
+
+
+if __name__ == "__main__":
+    main()
