@@ -10,6 +10,7 @@ picture; `strong` are pairs below 28 dB, `weak` the others. `--card` writes the 
 """
 
 import argparse
+import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def main() -> None:
     arguments = parser.parse_args()
     source = f"{arguments.pairs_folder.name}, blur `{arguments.blur}`" if arguments.blur else arguments.pairs_folder.name
     print(
-        f"{'weights':16} {'pairs':>5} {'before':>7} {'after':>7} {'gain':>6} {'SSIM':>8} {'strong':>12} {'weak':>12} {'worst':>6} {'s':>6}"
+        f"{'weights':16} {'pairs':>5} {'before':>7} {'after':>7} {'gain':>6} {'median':>6} {'SSIM':>8} {'strong':>12} {'weak':>12} {'worst':>6} {'s':>6}"
     )
     for model in arguments.model or ["swift"]:
         deblurrer = unblur.load(model)
@@ -114,7 +115,7 @@ def show(model: str, rows: list[Row], seconds: float) -> None:
     strong, weak = ([row.gain for row in rows if (row.psnr_before < STRONG) == side] for side in (True, False))
     print(
         f"{model:16} {len(rows):5} {mean([row.psnr_before for row in rows]):7.2f} {mean([row.psnr_after for row in rows]):7.2f} "
-        f"{mean([row.gain for row in rows]):+6.2f} {mean([row.ssim_after - row.ssim_before for row in rows]):+8.4f} "
+        f"{mean([row.gain for row in rows]):+6.2f} {statistics.median(row.gain for row in rows):+6.2f} {mean([row.ssim_after - row.ssim_before for row in rows]):+8.4f} "
         f"{mean(strong):+6.2f} ({len(strong):3}) {mean(weak):+6.2f} ({len(weak):3}) {min(row.gain for row in rows):+6.2f} {seconds / len(rows):6.2f}",
         flush=True,
     )
