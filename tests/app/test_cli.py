@@ -3,6 +3,10 @@
 import json
 import re
 import shlex
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import av
@@ -22,6 +26,7 @@ def run(monkeypatch, capsys, tmp_path):
     """Runs `unblur ARGUMENTS` in an empty folder; gives exit code, standard output and standard error."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)  # the handlers of the test run stay
 
     def call(*arguments):
         monkeypatch.setattr("sys.argv", ["unblur", *map(str, arguments)])
@@ -51,7 +56,7 @@ def clip(path, *, frames=3):
         stream = file.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
         for number in range(frames):
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((32, 48, 3), 20 * number, np.uint8), format="rgb24")))
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((32, 48, 3), 20 * number % 256, np.uint8), format="rgb24")))
         file.mux(stream.encode(None))
     return path
 
@@ -192,6 +197,24 @@ def test_bad_input_says_what_to_do_and_leaves_nothing(run, tmp_path, arguments, 
     assert "Traceback" not in err + out
     assert sorted(tmp_path.rglob("*")) == before
     assert (tmp_path / "file.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("request_to_end", [signal.SIGINT, signal.SIGTERM])
+def test_request_to_end_leaves_nothing_half_written(tmp_path, request_to_end):
+    clip(tmp_path / "clip.mp4", frames=200)
+    command = [sys.executable, "-m", "unblur.app", "clip.mp4"]
+    child = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - a shell may have it ignored
+    )
+    while not list(tmp_path.glob(".*partial*")):
+        assert child.poll() is None
+        time.sleep(0.02)
+    child.send_signal(request_to_end)
+    assert child.wait() != 0
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 
 
 def test_nothing_at_all_prints_help(run):

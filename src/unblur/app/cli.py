@@ -4,6 +4,7 @@ Nothing heavy is imported until a command needs it, so that `unblur --help` answ
 """
 
 import json
+import signal
 import sys
 from dataclasses import asdict
 from enum import StrEnum
@@ -69,7 +70,11 @@ app.add_typer(data.app, name="data")
 
 
 def main() -> None:
-    """Entry point of the `unblur` command: errors that were foreseen are one line and exit code 1."""
+    """Entry point of the `unblur` command: errors that were foreseen are one line and exit code 1.
+
+    A request to end ends like Ctrl-C: what was half written is removed.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
     except UnblurError as error:
