@@ -16,8 +16,8 @@ __all__ = ["CELL", "Guarded", "guard"]
 CELL = 64
 """Side of a cell, pixels."""
 
-# Largest drift of the mean brightness, and of a channel's mean against it. A strong edge that moves by 20 pixels drifts a
-# single cell by 0.3 in the worst case, so a single cell is judged mildly and a block of 3x3 cells strictly.
+# Largest drift of the mean brightness, and of a channel's mean against it. An edge with a contrast of 0.8 that moves by 20
+# pixels drifts a single cell by 0.25 and a block of 3x3 cells by 0.08 in the worst case, so the block is judged strictly.
 _CELL_BRIGHTNESS, _CELL_COLOUR = 0.30, 0.15
 _BLOCK_BRIGHTNESS, _BLOCK_COLOUR = 0.10, 0.05
 
@@ -41,7 +41,8 @@ def guard(blurry: Tensor, restored: Tensor) -> Guarded:
         both (C, H, W), in [0, 1]
     """
     finite = torch.isfinite(restored)
-    change = torch.where(finite, restored.clamp(-1, 2) - blurry, torch.full_like(restored, torch.inf))
+    bounded = restored.clamp(-1, 2)  # so that one wild value neither hides a drift nor shines through where it fades
+    change = torch.where(finite, bounded - blurry, torch.full_like(restored, torch.inf))
     cells, blocks = _means(change)
     wrong = _drifted(cells, _CELL_BRIGHTNESS, _CELL_COLOUR) | _drifted(blocks, _BLOCK_BRIGHTNESS, _BLOCK_COLOUR)  # (h, w)
     if not bool(wrong.any()):
@@ -49,7 +50,7 @@ def guard(blurry: Tensor, restored: Tensor) -> Guarded:
     keep = max_pool2d(wrong[None].float(), 3, stride=1, padding=1)[None]  # (1, 1, h, w): neighbours fade
     height, width = blurry.shape[1:]
     whole = interpolate(keep, scale_factor=CELL, mode="bilinear", align_corners=False)[0, 0, :height, :width]
-    mixed = torch.where(whole >= 1, blurry, torch.lerp(torch.where(finite, restored, blurry), blurry, whole))
+    mixed = torch.where(whole >= 1, blurry, torch.lerp(torch.where(finite, bounded, blurry), blurry, whole))
     return Guarded(mixed, float((whole > 0).float().mean()))
 
 

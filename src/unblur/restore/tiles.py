@@ -1,9 +1,9 @@
 """Tiles: a picture of any size through a network in bounded memory, without seams.
 
 A tile is a core, which is its share of the output, and a halo around it, which only gives the network what it needs to
-see. With a halo of at least the network's receptive radius and `BAND`, the result is that of the whole picture. Networks that see
-the whole picture (by a global average, say) differ slightly from tile to tile; so neighbouring cores overlap by a band
-in which one fades into the other along a raised cosine.
+see. With a halo of at least the sum of the network's receptive radius and `BAND`, the result is that of the whole
+picture. Networks that see the whole picture (by a global average, say) differ slightly from tile to tile; so
+neighbouring cores overlap by a band in which one fades into the other along a raised cosine.
 """
 
 from collections.abc import Callable, Iterator
@@ -75,7 +75,7 @@ def restore_tiled(
     Args:
         picture: (H, W, C).
         restore: takes a cut picture (h, w, C) with sides that are multiples of `multiple`, gives (C, h, w) in fp32.
-        core: largest side of a core, pixels.
+        core: largest side of a core, pixels; at least 4 * `BAND`, so that no band meets the one after the next.
         halo: context around a core, pixels; at least `BAND` wherever there is more than one tile.
         multiple: of the sides that `restore` takes.
     """
