@@ -17,6 +17,10 @@ __all__ = ["free_bytes", "keep_freed_memory", "out_of_memory", "peak_bytes"]
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _KEPT = 1 << 30  # blocks up to this size come from memory that is kept
 
+# What torch says on Linux, on Windows, on a GPU, in C++, and in CUDA's libraries.
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "status_alloc_failed")
+_CGROUP = Path("/sys/fs/cgroup")
+
 
 def keep_freed_memory() -> bool:
     """Ask the C library to keep freed memory for the next frame instead of giving it back to the kernel.
@@ -60,7 +64,7 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and ("can't allocate memory" in text or "not enough memory" in text or "out of memory" in text)
+    return isinstance(error, RuntimeError) and any(words in text for words in _NO_MEMORY)
 
 
 class _LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -102,9 +106,16 @@ def _meminfo_available() -> int | None:
 
 
 def _cgroup_available() -> int | None:
-    folder = Path("/sys/fs/cgroup")
+    """What a container's limit leaves (Linux, Documentation/admin-guide/cgroup-v2.rst); None if there is none.
+
+    Files that were read count as memory in use, until it is needed for something else: they are free, too.
+    """
     try:
-        limit = (folder / "memory.max").read_text().strip()
-        return None if limit == "max" else int(limit) - int((folder / "memory.current").read_text())
-    except (OSError, ValueError):
+        limit = (_CGROUP / "memory.max").read_text().strip()
+        if limit == "max":
+            return None
+        statistics = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
+        used = int((_CGROUP / "memory.current").read_text()) - int(statistics["inactive_file"])
+        return max(int(limit) - used, 0)
+    except (OSError, ValueError, KeyError):
         return None
