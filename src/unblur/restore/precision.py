@@ -1,5 +1,6 @@
 """Device and precision: what the machine has, what was asked for, and whether it computes rightly."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from unblur.errors import DeviceError
 from unblur.models.base import Net
+from unblur.restore.memory import out_of_memory
 
 __all__ = ["Device", "Precision", "Setup", "choose_device", "fast_precision", "self_test", "set_up"]
 
@@ -39,8 +41,16 @@ class Setup:
 
     def run(self, net: Net, blurry: Tensor) -> Tensor:
         """Apply `net` in this precision; (B, ..., H, W) fp32 in and out."""
-        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+        lower = self.dtype != torch.float32
+        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype if lower else None, enabled=lower):
             return net(blurry).float()
+
+    def wait(self) -> None:
+        """Wait until the device has done what it was given; a processor always has."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
 
 
 def choose_device(wish: Device) -> torch.device:
@@ -87,23 +97,32 @@ def set_up(net: Net, *, device: Device = "auto", precision: Precision = "auto") 
     dtype = fast_precision(place) if precision == "auto" else _DTYPES[precision]
     if dtype == torch.float32:
         return Setup(place, dtype)
+    setup = Setup(place, dtype)
     agreement = self_test(net, place, dtype)
     if agreement >= _LEAST_AGREEMENT:
-        return Setup(place, dtype)
-    finding = f"{dtype} agrees with fp32 to {agreement:.0f} dB only on this machine"
+        return setup
+    finding = f"{setup.precision} agrees with fp32 to {agreement:.0f} dB only on this machine"
+    if agreement == -math.inf:
+        finding = f"{setup.precision} gives no usable numbers on this machine"
     if precision != "auto":
-        raise DeviceError(f"{finding}, less than {_LEAST_AGREEMENT:.0f}; use `--precision fp32`")
+        raise DeviceError(f"{finding} (at least {_LEAST_AGREEMENT:.0f} dB are needed); use `--precision fp32`")
     return Setup(place, torch.float32, note=f"{finding}; using fp32, which is slower")
 
 
 def self_test(net: Net, device: torch.device, dtype: torch.dtype) -> float:
-    """Agreement of `dtype` with fp32 on one tile, dB of PSNR; minus infinity if the result is not finite."""
+    """Agreement of `dtype` with fp32 on one tile, dB of PSNR; minus infinity if it cannot be computed or is not finite."""
     side = -(-64 // net.size_multiple) * net.size_multiple
     shape = (1, 3, side, side) if net.num_frames == 1 else (1, net.num_frames, 3, side, side)
     tile = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(device)
-    exact, fast = (Setup(device, kind).run(net, tile) for kind in (torch.float32, dtype))
+    exact = Setup(device, torch.float32).run(net, tile)
+    try:
+        fast = Setup(device, dtype).run(net, tile)
+    except RuntimeError as error:
+        if out_of_memory(error):
+            raise
+        return -math.inf  # torch has some operations in fp32 only
     if not bool(torch.isfinite(fast).all()):
-        return float("-inf")
+        return -math.inf
     return float(-10 * torch.log10((exact - fast).square().mean().clamp_min(1e-12)))
 
 

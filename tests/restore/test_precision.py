@@ -1,0 +1,204 @@
+import pytest
+import torch
+from nets import CPU, Folded, Hungry, Identity, tiny_swift
+from torch import Tensor, nn
+
+from unblur.errors import DeviceError
+from unblur.models import swift
+from unblur.restore import precision
+from unblur.restore.precision import Setup, choose_device, fast_precision, self_test, set_up
+
+BF16 = Setup(CPU, torch.bfloat16)
+
+
+class Noting(Identity):
+    """A convolution that notes the types of what goes in and comes out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 3, 1)
+        self.types: list[torch.dtype] = []
+
+    def change(self, blurry: Tensor) -> Tensor:
+        feat = self.convolution(blurry)
+        self.types += [blurry.dtype, feat.dtype]
+        return blurry + 0 * feat
+
+
+class Coarse(Identity):
+    """Loses in bf16: what it computes is the difference of two large numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 3, 1, bias=False)
+        self.convolution.weight.data = 1000 * torch.eye(3)[..., None, None]
+
+    def change(self, blurry: Tensor) -> Tensor:
+        return blurry + self.convolution(blurry).float() - 1000 * blurry
+
+
+class Overflowing(Identity):
+    """Gives no number in bf16."""
+
+    def change(self, blurry: Tensor) -> Tensor:
+        return blurry / (0.0 if torch.is_autocast_enabled("cpu") else 1.0)
+
+
+class Unfinished(Identity):
+    """Has an operation that does not exist in bf16."""
+
+    text = "\"grid_sampler_2d_cpu\" not implemented for 'BFloat16'"
+
+    def change(self, blurry: Tensor) -> Tensor:
+        if torch.is_autocast_enabled("cpu"):
+            raise RuntimeError(self.text)
+        return blurry
+
+
+@pytest.fixture
+def has_bf16(monkeypatch):
+    monkeypatch.setattr(precision, "_cpu_multiplies_bf16", lambda: True)
+
+
+def hardware(monkeypatch, *, amx: bool = False, avx512: bool = False, capability: str = "AVX2", x86: bool = True, arm: bool = False):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512, raising=False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64" if x86 else "aarch64")
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: arm, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("parts", "fast"),
+    [
+        ({"amx": True}, torch.bfloat16),
+        ({"avx512": True}, torch.bfloat16),
+        ({}, torch.float32),
+        ({"arm": True}, torch.float32),  # oneDNN can, but by emulation: an x86 processor without the instructions
+        ({"x86": False, "capability": "DEFAULT", "arm": True}, torch.bfloat16),
+        ({"x86": False, "capability": "SVE256", "arm": True}, torch.bfloat16),
+        ({"x86": False, "capability": "DEFAULT"}, torch.float32),
+    ],
+)
+def test_bf16_is_the_default_only_where_the_hardware_has_it(monkeypatch, parts, fast):
+    hardware(monkeypatch, **parts)
+    assert fast_precision(CPU) == fast
+    assert set_up(Folded(2), device="cpu").dtype == fast
+
+
+def test_a_torch_that_cannot_be_asked_says_no(monkeypatch):
+    hardware(monkeypatch)
+    for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.delattr(torch.cpu, name, raising=False)
+    assert fast_precision(CPU) == torch.float32
+
+
+@pytest.mark.parametrize(("supported", "fast"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_a_gpu_is_asked_without_emulation(monkeypatch, supported, fast):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *, including_emulation: supported or including_emulation)
+    assert fast_precision(torch.device("cuda")) == fast
+    assert fast_precision(torch.device("mps")) == torch.float32
+
+
+def test_pictures_stay_in_fp32_and_convolutions_do_not():
+    for dtype in (torch.bfloat16, torch.float32):
+        net = Noting()
+        assert Setup(CPU, dtype).run(net, torch.rand(1, 3, 8, 8)).dtype == torch.float32
+        assert net.types == [torch.float32, dtype]
+
+
+def test_coordinates_stay_in_fp32(monkeypatch):
+    seen = []
+    sample_along = swift.sample_along
+
+    def spy(picture: Tensor, spread: Tensor, *, shares: tuple[float, ...]) -> Tensor:
+        views = sample_along(picture, spread, shares=shares)
+        seen.extend([picture.dtype, spread.dtype, views.dtype])
+        return views
+
+    monkeypatch.setattr(swift, "sample_along", spy)
+    restored = BF16.run(tiny_swift(), torch.rand(1, 3, 16, 16))
+    assert seen == [torch.float32] * 3
+    assert restored.dtype == torch.float32
+
+
+def test_fp32_holds_inside_another_autocast():
+    net = Noting()
+    with torch.autocast("cpu", torch.bfloat16):
+        Setup(CPU, torch.float32).run(net, torch.rand(1, 3, 8, 8))
+    assert net.types == [torch.float32, torch.float32]
+
+
+def test_nothing_is_recorded_for_gradients():
+    assert not Setup(CPU, torch.float32).run(Folded(2), torch.rand(1, 3, 8, 8)).requires_grad
+
+
+@pytest.mark.usefixtures("has_bf16")
+def test_a_healthy_network_passes():
+    net = tiny_swift().train()
+    setup = set_up(net, device="cpu")
+    assert (setup.dtype, setup.precision, setup.note) == (torch.bfloat16, "bf16", "")
+    assert not net.training
+    assert 40 < self_test(net, CPU, torch.bfloat16) < 120
+    assert self_test(net, CPU, torch.float32) == pytest.approx(120)  # the same twice
+
+
+@pytest.mark.parametrize(("net", "words"), [(Coarse, "agrees with fp32 to"), (Overflowing, "no usable numbers"), (Unfinished, "no usable")])
+@pytest.mark.usefixtures("has_bf16")
+def test_bf16_that_fails_the_test_is_given_up(net, words):
+    setup = set_up(net(), device="cpu")
+    assert setup.dtype == torch.float32
+    assert setup.note.startswith("bf16")
+    assert words in setup.note
+    with pytest.raises(DeviceError, match=rf"{words}.*--precision fp32"):
+        set_up(net(), device="cpu", precision="bf16")
+    assert set_up(net(), device="cpu", precision="fp32").note == ""
+
+
+def test_lack_of_memory_is_no_verdict_on_a_precision(monkeypatch):
+    monkeypatch.setattr(Unfinished, "text", "DefaultCPUAllocator: can't allocate memory")
+    with pytest.raises(RuntimeError, match="allocate"):
+        set_up(Unfinished(), device="cpu", precision="bf16")
+
+
+def test_an_explicit_precision_is_taken(monkeypatch):
+    hardware(monkeypatch)
+    assert set_up(Folded(2), device="cpu", precision="bf16").dtype == torch.bfloat16
+
+
+def test_the_test_tile_fits_the_network():
+    net = Identity()
+    net.size_multiple = 24
+    self_test(net, CPU, torch.bfloat16)
+    assert all(side % 24 == 0 and side >= 64 for shape in net.seen for side in shape)
+
+
+def test_weights_are_laid_out_channels_last():
+    net = tiny_swift()
+    set_up(net, device="cpu", precision="fp32")
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in net.parameters() if weight.ndim == 4)
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        ({"device": "tpu"}, "auto, cpu, cuda, mps"),
+        ({"precision": "fp8"}, "fp32, bf16, fp16"),
+        ({"device": "cpu", "precision": "fp16"}, "bf16"),
+    ],
+)
+def test_wishes_that_cannot_be_met(wish, words):
+    with pytest.raises(DeviceError, match=words):
+        set_up(Hungry(9), **wish)
+
+
+@pytest.mark.parametrize("name", ["cuda", "mps"])
+def test_devices_are_looked_for(monkeypatch, name):
+    for module in (torch.cuda, torch.backends.mps):
+        monkeypatch.setattr(module, "is_available", lambda: False)
+    assert choose_device("auto") == CPU
+    with pytest.raises(DeviceError, match=r"unblur doctor.*--device cpu"):
+        choose_device(name)
+    monkeypatch.setattr({"cuda": torch.cuda, "mps": torch.backends.mps}[name], "is_available", lambda: True)
+    assert choose_device("auto").type == choose_device(name).type == name
+    assert choose_device("cpu") == CPU
