@@ -76,14 +76,15 @@ class Deblurrer:
         """Seconds that the network has worked on the last picture or clip."""
         self._tile, self._halo = tile, min(net.receptive_radius, _WIDEST_HALO) + BAND
         self._limit = math.inf  # largest core for which memory has sufficed
-        self._per_pixel: float | None = None
+        self._pixels: float | None = None  # what a tile may have by free memory, with its halo
 
     def photo(self, image: Picture, *, strength: float = 1.0) -> Picture:
         """Restore one picture; returns what was given, of the same kind, shape and type.
 
         Args:
-            image: an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), RGB, 8 or 16 bit or float in [0, 1]; a Pillow
-                picture; or a tensor (3, H, W) or (B, 3, H, W), float in [0, 1]. Opacity is passed through.
+            image: an array (H, W), (H, W, 1), (H, W, 3) or, with opacity, (H, W, 2) or (H, W, 4), grey or RGB, 8 or 16
+                bit or float in [0, 1]; a Pillow picture; or a tensor (3, H, W) or (B, 3, H, W), float in [0, 1]. Opacity
+                is passed through.
             strength: 0 gives the picture back, 1 the network's result, between them a mix.
 
         Raises:
@@ -91,7 +92,7 @@ class Deblurrer:
             DeviceError: if memory is too small even for the smallest tile.
         """
         _check_strength(strength)
-        self.network_seconds = 0.0
+        self.network_seconds = self.kept_input = 0.0
         if isinstance(image, Tensor):
             return self._tensor(image, strength)
         if isinstance(image, PillowImage.Image):
@@ -126,7 +127,8 @@ class Deblurrer:
             codec: h264, hevc, vp9, av1, prores or ffv1; that of the source, where it can be written, if None.
             quality: of the encoding, 1 (small) to 100 (lossless, where the codec can); visually lossless if None.
             overwrite: replace `target` if it exists.
-            progress: called after each frame with the number of frames done and, if known, the number in all.
+            progress: called after each frame with the number of frames done and, if known, about the number in all;
+                from the thread that writes. An error that it raises ends the work and is raised here.
 
         Raises:
             InputError: if the source cannot be read or an argument does not fit.
@@ -135,7 +137,7 @@ class Deblurrer:
         _check_strength(strength)
         began = time.monotonic()
         kept, done = 0.0, 0
-        self.network_seconds = 0.0
+        self.network_seconds = self.kept_input = 0.0
         with VideoReader(Path(source), start=start, duration=duration, allow_interlaced=allow_interlaced) as reader:
             total = reader.frame_count
 
@@ -161,14 +163,21 @@ class Deblurrer:
         return VideoReport(done, time.monotonic() - began, self.network_seconds, kept / done, tuple(warnings))
 
     def _tensor(self, image: Tensor, strength: float) -> Tensor:
-        if image.ndim not in (3, 4) or image.shape[-3] != 3 or not image.is_floating_point():
+        if image.ndim not in (3, 4) or image.shape[-3] != 3 or 0 in image.shape or not image.is_floating_point():
             raise InputError(f"a tensor must be float of shape (3, H, W) or (B, 3, H, W), got {image.dtype} of shape {tuple(image.shape)}")
+        if strength == 0:
+            return image.detach().clone()
         batch = image.detach().float().cpu().reshape(-1, *image.shape[-3:]).permute(0, 2, 3, 1).numpy()
-        restored = torch.stack([torch.from_numpy(self._restore(picture, strength)).permute(2, 0, 1) for picture in batch])
-        return restored.reshape(image.shape).to(image)
+        _check_range(batch)
+        restored, kept = [], 0.0
+        for picture in batch:
+            restored.append(torch.from_numpy(self._restore(picture, strength)).permute(2, 0, 1))
+            kept += self.kept_input / len(batch)
+        self.kept_input = kept
+        return torch.stack(restored).reshape(image.shape).to(image)
 
     def _pillow(self, image: PillowImage.Image, strength: float) -> PillowImage.Image:
-        if image.mode not in {"L", "RGB", "RGBA", "LA"}:
+        if image.mode not in {"L", "RGB", "RGBA", "LA", "I;16"}:
             raise InputError(f"Pillow pictures of mode {image.mode} are not taken; convert to L, RGB or RGBA first")
         restored = PillowImage.fromarray(self._array(np.asarray(image), strength))
         restored.info = dict(image.info)
@@ -177,13 +186,18 @@ class Deblurrer:
     def _array(self, image: NDArray[Any], strength: float) -> NDArray[Any]:
         if image.ndim not in (2, 3) or 0 in image.shape or (image.ndim == 3 and image.shape[2] not in (1, 2, 3, 4)):
             raise InputError(f"an array must be (H, W) or (H, W, C) with 1 to 4 channels and at least one pixel, got {image.shape}")
-        if image.dtype == np.float64:
-            return self._array(image.astype(np.float32), strength).astype(np.float64)
-        if image.dtype not in (np.uint8, np.uint16, np.float32):
-            raise InputError(f"an array must be uint8, uint16 or float, got {image.dtype}")
+        floating = np.issubdtype(image.dtype, np.floating)
+        if not floating and image.dtype not in (np.uint8, np.uint16):
+            raise InputError(f"an array must be uint8, uint16 or float in [0, 1], got {image.dtype}; convert it first")
+        if strength == 0:
+            return image.copy()
         picture = image[..., None] if image.ndim == 2 else image
         colours = picture.shape[2] - (picture.shape[2] in (2, 4))  # channels without opacity
-        restored = self._restore(picture[..., :colours], strength)
+        blurry = picture[..., :colours]
+        if floating:
+            _check_range(blurry)
+            blurry = blurry.astype(np.float32, copy=False)
+        restored = self._restore(blurry, strength).astype(image.dtype, copy=False)
         return (
             np.concatenate([restored, picture[..., colours:]], axis=2).reshape(image.shape)
             if colours < picture.shape[2]
@@ -192,19 +206,18 @@ class Deblurrer:
 
     def _restore(self, picture: Pixels, strength: float) -> Pixels:
         """Restore (H, W, 1 or 3), with tiles that are halved as long as memory runs out."""
-        if strength == 0:
-            self.kept_input = 0.0
-            return picture.copy()
         while True:
-            core = self._core(picture)
+            core = _SMALLEST_CORE
             try:
+                core = self._core(picture)
                 return self._restore_with(picture, strength, core=core)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
                 if core <= _SMALLEST_CORE:
+                    elsewhere = "" if self.setup.device.type == "cpu" else ", or use `--device cpu`"
                     raise DeviceError(
-                        f"memory on `{self.setup.device}` is too small even for the smallest tile; close other programs, or use `--device cpu`"
+                        f"memory on `{self.setup.device}` is too small even for the smallest tile; close other programs{elsewhere}"
                     ) from error
                 self._limit = max(min(core, max(picture.shape[:2])) // 2, _SMALLEST_CORE)
             if self.setup.device.type == "cuda":
@@ -218,6 +231,7 @@ class Deblurrer:
             blurry = _to_tensor(cut, self.setup.device)
             since = time.monotonic()
             restored = self.setup.run(self.net, blurry)[0]
+            self.setup.wait()
             self.network_seconds += time.monotonic() - since
             guarded = guard(blurry[0], restored)
             pixels = blurry.shape[2] * blurry.shape[3]
@@ -235,16 +249,16 @@ class Deblurrer:
     def _core(self, picture: Pixels) -> int:
         if self._tile is not None:
             return int(min(self._tile, self._limit))
-        budget = free_bytes(self.setup.device) * _SHARE_OF_FREE
-        if self.setup.device.type == "cpu":
-            budget = min(budget, _CPU_BUDGET)
-        if self._per_pixel is None:
-            self._per_pixel = self._bytes_per_pixel()
-        pixels = budget / self._per_pixel
+        if self._pixels is None:
+            # Once, before the first tile: later, what was taken for tiles and is kept for the next would not count as free.
+            budget = free_bytes(self.setup.device) * _SHARE_OF_FREE
+            if self.setup.device.type == "cpu":
+                budget = min(budget, _CPU_BUDGET)
+            self._pixels = budget / self._bytes_per_pixel()
         height, width = (-(-size // self.net.size_multiple) * self.net.size_multiple for size in picture.shape[:2])
-        if height * width <= pixels and max(height, width) <= self._limit:
+        if height * width <= self._pixels and max(height, width) <= self._limit:
             return max(height, width)
-        core = int(math.sqrt(pixels)) - 2 * self._halo - self.net.size_multiple
+        core = int(math.sqrt(self._pixels)) - 2 * self._halo - self.net.size_multiple
         return int(min(max(core, _SMALLEST_CORE), self._limit))
 
     def _bytes_per_pixel(self) -> float:
@@ -259,6 +273,13 @@ class Deblurrer:
 def _check_strength(strength: float) -> None:
     if not 0 <= strength <= 1:
         raise InputError(f"strength must be between 0 and 1, got {strength}")
+
+
+def _check_range(picture: NDArray[Any]) -> None:
+    """Refuse what would be cut off, such as floats in 0…255."""
+    least, most = float(picture.min()), float(picture.max())
+    if not (least >= 0 and most <= 1):  # also where a value is not a number
+        raise InputError(f"values of float pictures must lie in [0, 1], got {least:g} to {most:g}; scale or clip them first")
 
 
 def _warnings(reader: VideoReader, writer: VideoWriter) -> list[str]:
@@ -283,5 +304,6 @@ def _to_tensor(cut: NDArray[Any], device: torch.device) -> Tensor:
         scale = 65535
     else:
         scale = 255 if cut.dtype == np.uint8 else 1
-    picture = torch.from_numpy(np.ascontiguousarray(cut)).to(device)
+    cut = np.ascontiguousarray(cut)
+    picture = torch.from_numpy(cut if cut.flags.writeable else cut.copy()).to(device)  # torch warns of what is read-only
     return (picture.float() / scale).permute(2, 0, 1)[None].expand(1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
