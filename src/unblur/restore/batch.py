@@ -59,10 +59,11 @@ def plan(inputs: Iterable[Path], output: Path | None) -> Iterator[Job | Outcome]
 
     A file `clip.mp4` becomes `clip_unblurred.mp4` beside it, a folder `shots` becomes `shots_unblurred` with the same
     sub-folders and names. `output` names the file for a single file, else a folder; a path that is a folder already, or
-    ends with a slash, is a folder.
+    has no suffix, is a folder. In a folder, hidden files and the results of earlier runs are passed over: all in `output`,
+    and what is called `_unblurred` beside the file or folder that it was made from.
 
     Raises:
-        InputError: if there is no input, or `output` is a file's name for several inputs.
+        InputError: if there is no input, or `output` is a file for several inputs.
     """
     sources = list(inputs)
     if not sources:
@@ -74,10 +75,10 @@ def plan(inputs: Iterable[Path], output: Path | None) -> Iterator[Job | Outcome]
         for job in _jobs(source, output, several=len(sources) > 1):
             if isinstance(job, Outcome):
                 yield job
-            elif job.target in taken:
+            elif job.target.resolve() in taken:
                 yield Outcome(job.source, "failed", message=f"another input is restored to `{job.target}` already; restore it on its own")
             else:
-                taken.add(job.target)
+                taken.add(job.target.resolve())
                 yield job
 
 
@@ -121,6 +122,9 @@ def restore_file(
                 progress(1, 1)
     except UnblurError as error:
         return Outcome(job.source, "failed", None, job.kind, seconds=time.monotonic() - began, message=str(error))
+    except MemoryError:
+        message = f"there is not enough memory to open `{job.source}`; close other programs, or scale it down"
+        return Outcome(job.source, "failed", None, job.kind, seconds=time.monotonic() - began, message=message)
     return Outcome(job.source, "done", job.target, job.kind, frames, time.monotonic() - began, warnings=warnings)
 
 
@@ -145,25 +149,31 @@ def _jobs(source: Path, output: Path | None, *, several: bool) -> Iterator[Job |
         yield Outcome(source, "failed", message=str(error))
         return
     if kind == "folder":
-        folder = output / source.name if output is not None and several else output
-        yield from _jobs_in(source, folder or source.resolve().with_name(source.resolve().name + ENDING))
+        whole = source.resolve()  # `.` and `..` have no name of their own
+        folder = output / whole.name if output is not None and several else output
+        yield from _jobs_in(source, folder or whole.with_name(whole.name + ENDING), output=output)
         return
     name = source.stem + ENDING + _suffix(source, kind)
     if output is None:
         target = source.with_name(name)
-    elif several or output.is_dir() or str(output).endswith(("/", "\\")) or not output.suffix:
+    elif several or output.is_dir() or not output.suffix:
         target = output / name
     else:
         target = output
     yield Job(source, target, kind)
 
 
-def _jobs_in(folder: Path, target: Path) -> Iterator[Job | Outcome]:
-    """Photos and videos below `folder`; other files are passed over, and so is `target` if it lies inside."""
+def _jobs_in(folder: Path, target: Path, *, output: Path | None) -> Iterator[Job | Outcome]:
+    """Photos and videos below `folder`; other files are passed over, and so is what an earlier run has made."""
+    whole = folder.resolve()
+    if target.resolve() == whole:
+        yield Outcome(folder, "failed", message=f"the results would lie among the originals in `{folder}`; choose another `--output`")
+        return
+    results = [place for place in (target.resolve(), output.resolve() if output else None) if place and whole in place.parents]
+    paths = [path for path in sorted(folder.rglob("*")) if _is_original(path, folder, results)]
+    originals = {path.resolve() for path in paths}
     found = False
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file() or path.name.startswith(".") or target.resolve() in path.resolve().parents:
-            continue
+    for path in paths:
         try:
             kind = kind_of(path)
         except UnreadableError as error:
@@ -171,10 +181,32 @@ def _jobs_in(folder: Path, target: Path) -> Iterator[Job | Outcome]:
                 yield Outcome(path, "failed", message=str(error))
             continue
         found = True
-        place = target / path.relative_to(folder)
-        yield Job(path, place.with_suffix(_suffix(path, kind)), kind, in_folder=True)
+        place = (target / path.relative_to(folder)).with_suffix(_suffix(path, kind))
+        if place.resolve() in originals:
+            yield Outcome(path, "failed", message=f"its result would replace the original `{place}`; choose another `--output`")
+        else:
+            yield Job(path, place, kind, in_folder=True)
     if not found:
         yield Outcome(folder, "failed", message=f"there is no photo or video in `{folder}`")
+
+
+def _is_original(path: Path, folder: Path, results: list[Path]) -> bool:
+    inside = path.relative_to(folder)
+    if not path.is_file() or any(part.startswith(".") for part in inside.parts):
+        return False
+    if any(place in path.resolve().parents for place in results):
+        return False
+    return not any(_is_result(folder / step) for step in (inside, *inside.parents) if step.name)
+
+
+def _is_result(path: Path) -> bool:
+    """Whether a file or folder has the name of a result, and what it was made from is beside it."""
+    name = path.stem if path.is_file() else path.name
+    if not name.endswith(ENDING):
+        return False
+    source = name.removesuffix(ENDING)
+    beside = (other for other in path.parent.iterdir() if other.is_file() == path.is_file())
+    return any((other.stem if path.is_file() else other.name) == source for other in beside)
 
 
 def _suffix(source: Path, kind: Kind) -> str:

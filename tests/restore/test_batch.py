@@ -1,0 +1,321 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import Clip
+from nets import Darker, Identity, NanMaker, deblurrer
+from PIL import Image
+
+from unblur.errors import InputError
+from unblur.io.video import VideoReader
+from unblur.restore import batch
+from unblur.restore.batch import Job, Options, Outcome, plan, restore_file
+
+
+def photo(path: Path, *, level: int = 100) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind = {".jpg": "JPEG", ".png": "PNG", ".gif": "GIF", ".dat": "PNG"}[path.suffix.lower()]
+    Image.fromarray(np.full((8, 12, 3), level, np.uint8)).save(path, format=kind)
+    return path
+
+
+def level(path: Path) -> int:
+    with Image.open(path) as picture:
+        return round(np.asarray(picture).mean())
+
+
+def targets(jobs: list[Job | Outcome], folder: Path) -> list[str]:
+    return [str(job.target.relative_to(folder)) if isinstance(job, Job) else job.message for job in jobs]
+
+
+def run(jobs: list[Job | Outcome], *, net: Identity | None = None, **options) -> list[Outcome]:
+    given = deblurrer(net or Darker())
+    return [job if isinstance(job, Outcome) else restore_file(given, job, options=Options(**options)) for job in jobs]
+
+
+@pytest.fixture
+def shots(tmp_path) -> Path:
+    folder = tmp_path / "shots"
+    for name in ("a.jpg", "B.PNG", "day 1/a.jpg", "day 1/late/c.png"):
+        photo(folder / name)
+    Clip(pts=[0, 40]).make(folder / "day 1" / "clip.mp4")
+    (folder / "notes.txt").write_text("not for restoring")
+    return folder
+
+
+IN_SHOTS = ["B.PNG", "a.jpg", "day 1/a.jpg", "day 1/clip.mp4", "day 1/late/c.png"]
+
+
+# Where results go
+
+
+@pytest.mark.parametrize(
+    ("name", "result"),
+    [
+        ("a.jpg", "a_unblurred.jpg"),
+        ("A.PNG", "A_unblurred.PNG"),
+        ("a.b.png", "a.b_unblurred.png"),
+        ("a.gif", "a_unblurred.png"),
+        ("a.dat", "a_unblurred.png"),
+    ],
+)
+def test_a_photo_goes_beside_its_source(tmp_path, name, result):
+    source = photo(tmp_path / name)
+    assert list(plan([source], None)) == [Job(source, tmp_path / result, "photo")]
+
+
+@pytest.mark.parametrize(("name", "result"), [("a.mp4", "a_unblurred.mp4"), ("a.avi", "a_unblurred.mkv")])
+def test_a_clip_goes_beside_its_source(tmp_path, name, result):
+    source = Clip(pts=[0, 40]).make(tmp_path / name)
+    assert list(plan([source], None)) == [Job(source, tmp_path / result, "video")]
+
+
+def test_output_names_the_file_or_the_folder(tmp_path):
+    source = photo(tmp_path / "a.jpg")
+    (tmp_path / "there.d").mkdir()
+    for output, result in (("b.png", "b.png"), ("new", "new/a_unblurred.jpg"), ("there.d", "there.d/a_unblurred.jpg")):
+        assert targets(list(plan([source], tmp_path / output)), tmp_path) == [result]
+
+
+def test_several_files_go_into_a_folder(tmp_path):
+    sources = [photo(tmp_path / name) for name in ("a.jpg", "b.jpg")]
+    assert targets(list(plan(sources, None)), tmp_path) == ["a_unblurred.jpg", "b_unblurred.jpg"]
+    assert targets(list(plan(sources, tmp_path / "out.d")), tmp_path) == ["out.d/a_unblurred.jpg", "out.d/b_unblurred.jpg"]
+
+
+def test_a_folder_keeps_its_sub_folders(shots, tmp_path):
+    for output, name in ((None, "shots_unblurred"), (tmp_path / "out", "out")):
+        jobs = list(plan([shots], output))
+        assert targets(jobs, tmp_path / name) == IN_SHOTS
+        assert all(job.in_folder for job in jobs)
+        assert [job.kind for job in jobs] == ["photo", "photo", "photo", "video", "photo"]
+
+
+def test_a_folder_among_others_keeps_its_name(shots, tmp_path):
+    other = photo(tmp_path / "x.jpg")
+    jobs = list(plan([shots, other], tmp_path / "out"))
+    assert targets(jobs, tmp_path / "out") == [*(f"shots/{name}" for name in IN_SHOTS), "x_unblurred.jpg"]
+
+
+def test_a_folder_without_a_name_of_its_own(shots, tmp_path, monkeypatch):
+    monkeypatch.chdir(shots)
+    assert targets(list(plan([Path()], None)), tmp_path / "shots_unblurred") == IN_SHOTS
+    monkeypatch.chdir(shots / "day 1")
+    jobs = list(plan([Path(".."), Path("a.jpg")], tmp_path / "out"))
+    assert targets(jobs, tmp_path / "out") == [*(f"shots/{name}" for name in IN_SHOTS), "a_unblurred.jpg"]
+
+
+def test_other_formats_in_a_folder_change_their_suffix(tmp_path):
+    photo(tmp_path / "in" / "a.gif")
+    assert targets(list(plan([tmp_path / "in"], tmp_path / "out")), tmp_path) == ["out/a.png"]
+
+
+def test_two_sources_of_one_result(tmp_path, monkeypatch):
+    photo(tmp_path / "in" / "a.gif")
+    photo(tmp_path / "in" / "a.png")
+    first, second = plan([tmp_path / "in"], None)
+    assert isinstance(first, Job)
+    assert (second.status, second.source.name) == ("failed", "a.png")
+    assert "a.png` already; restore it on its own" in second.message
+    monkeypatch.chdir(tmp_path / "in")
+    first, second = plan([Path("a.png"), tmp_path / "in" / "a.png"], None)  # the same file twice
+    assert isinstance(first, Job)
+    assert second.status == "failed"
+
+
+# What is left alone
+
+
+def test_results_inside_the_folder_are_not_restored_again(shots):
+    for _ in range(2):
+        jobs = list(plan([shots], shots / "out"))
+        assert targets(jobs, shots / "out") == IN_SHOTS
+        run(jobs)
+
+
+def test_nor_are_those_of_other_inputs(shots, tmp_path):
+    sources = [shots, photo(tmp_path / "x.jpg")]
+    for _ in range(2):
+        jobs = list(plan(sources, shots / "out"))
+        assert targets(jobs, shots / "out") == [*(f"shots/{name}" for name in IN_SHOTS), "x_unblurred.jpg"]
+        run(jobs)
+
+
+def test_results_beside_their_sources_are_not_restored_again(shots):
+    run(list(plan([shots / "a.jpg", shots / "day 1" / "clip.mp4", shots / "day 1" / "late"], None)))
+    assert (shots / "day 1" / "late_unblurred" / "c.png").exists()
+    photo(shots / "z_unblurred.jpg")  # called so, but the source of nothing
+    photo(shots / "odd_unblurred" / "d.png")
+    assert targets(list(plan([shots], None)), shots.parent / "shots_unblurred") == sorted(
+        [*IN_SHOTS, "z_unblurred.jpg", "odd_unblurred/d.png"]
+    )
+    asked = list(plan([shots / "a_unblurred.jpg"], None))
+    assert asked[0].target.name == "a_unblurred_unblurred.jpg"  # who names it wants it
+
+
+def test_hidden_files_are_passed_over(shots, tmp_path):
+    photo(shots / ".hidden.jpg")
+    photo(shots / ".thumbnails" / "a.jpg")
+    assert targets(list(plan([shots], None)), tmp_path / "shots_unblurred") == IN_SHOTS
+
+
+def test_results_never_land_among_the_originals(shots, tmp_path):
+    (outcome,) = plan([shots], shots)
+    assert outcome.status == "failed"
+    assert "choose another `--output`" in outcome.message
+    (outcome, other) = plan([shots, photo(tmp_path / "x.jpg")], tmp_path)
+    assert "choose another `--output`" in outcome.message
+    assert isinstance(other, Job)
+
+
+def test_the_parent_may_be_the_output(shots, tmp_path):
+    assert targets(list(plan([shots], tmp_path)), tmp_path) == IN_SHOTS
+
+
+def test_no_original_is_replaced(tmp_path):
+    photo(tmp_path / "in" / "a.png", level=50)
+    photo(tmp_path / "in" / "in" / "a.png", level=90)
+    outcomes = run(list(plan([tmp_path / "in" / "in"], tmp_path / "in")), overwrite=True)
+    assert [outcome.status for outcome in outcomes] == ["done"]  # named as output by the user, and asked to overwrite
+    jobs = list(plan([tmp_path / "in"], tmp_path))
+    assert [type(job) for job in jobs] == [Outcome, Job] or [type(job) for job in jobs] == [Job, Outcome]
+    (refused,) = (job for job in jobs if isinstance(job, Outcome))
+    assert "would replace the original" in refused.message
+
+
+def test_what_cannot_be_restored_is_named(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "a.txt").write_text("text")
+    (tmp_path / "zero.jpg").touch()
+    (tmp_path / "words.mp4").write_text("words")
+    sources = [tmp_path / name for name in ("gone.jpg", "empty", "text", "zero.jpg", "words.mp4")]
+    outcomes = list(plan(sources, None))
+    assert [outcome.status for outcome in outcomes] == ["failed"] * 5
+    for outcome, words in zip(outcomes, ("no file", "no photo or video", "no photo or video", "empty", "neither"), strict=True):
+        assert words in outcome.message
+        assert outcome.source.name in outcome.message
+
+
+def test_a_broken_promise_in_a_folder_is_reported(shots):
+    (shots / "broken.mp4").write_text("words")
+    failed = [job for job in plan([shots], None) if isinstance(job, Outcome)]
+    assert [outcome.source.name for outcome in failed] == ["broken.mp4"]
+
+
+def test_wrong_calls(shots, tmp_path):
+    with pytest.raises(InputError, match="nothing to restore"):
+        list(plan([], None))
+    taken = photo(tmp_path / "taken.jpg")
+    for sources in ([shots], [shots / "a.jpg", shots / "B.PNG"]):
+        with pytest.raises(InputError, match=r"taken\.jpg` is a file.*name a folder"):
+            list(plan(sources, taken))
+
+
+# Doing it
+
+
+def test_a_photo_is_restored_with_all_that_came_with_it(tmp_path):
+    source = tmp_path / "a.jpg"
+    picture = Image.fromarray(np.full((8, 12, 3), 200, np.uint8))
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    picture.save(source, exif=exif, icc_profile=b"profile" * 20, quality=95)
+    calls = []
+    (job,) = plan([source], None)
+    outcome = restore_file(deblurrer(Darker()), job, options=Options(), progress=lambda *done: calls.append(done))
+    assert (outcome.status, outcome.target, outcome.kind, outcome.frames) == ("done", tmp_path / "a_unblurred.jpg", "photo", 1)
+    assert outcome.seconds > 0
+    assert calls == [(1, 1)]
+    assert level(outcome.target) == 180
+    with Image.open(outcome.target) as restored:
+        assert restored.getexif()[0x010F] == "Maker"
+        assert restored.info["icc_profile"] == b"profile" * 20
+
+
+def test_options_reach_a_photo(tmp_path):
+    source = tmp_path / "a.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(source)
+    sizes = {}
+    for quality in (10, 95):
+        run(list(plan([source], tmp_path / f"{quality}.jpg")), quality=quality)
+        sizes[quality] = (tmp_path / f"{quality}.jpg").stat().st_size
+    assert sizes[10] < sizes[95]
+    plain = photo(tmp_path / "b.png", level=200)
+    run(list(plan([plain], None)), strength=0.5)
+    assert level(tmp_path / "b_unblurred.png") == 190
+
+
+def test_options_reach_a_clip(tmp_path):
+    source = Clip().make(tmp_path / "a.mp4")
+    (outcome,) = run(list(plan([source], tmp_path / "b.mkv")), start=0.2, duration=0.2, codec="ffv1")
+    assert (outcome.status, outcome.kind, outcome.frames) == ("done", "video", 5)
+    assert VideoReader(tmp_path / "b.mkv").info.codec == "ffv1"
+    (outcome,) = run(list(plan([source], None)), start=99)
+    assert outcome.status == "failed"
+    assert "no frame in the part" in outcome.message
+    interlaced = Clip(options={"x264-params": "log-level=error:tff=1", "flags": "+ildct+ilme"}).make(tmp_path / "i.mp4")
+    assert [run(list(plan([interlaced], None)), allow_interlaced=allowed)[0].status for allowed in (False, True)] == ["failed", "done"]
+
+
+def test_the_fail_safe_is_told(tmp_path):
+    source = photo(tmp_path / "a.png", level=255)
+    (outcome,) = run(list(plan([source], None)), net=NanMaker())
+    assert outcome.status == "done"
+    assert any("100.0 % of the area" in warning for warning in outcome.warnings)
+    assert level(tmp_path / "a_unblurred.png") == 255
+
+
+def test_a_batch_goes_on_past_bad_files(shots):
+    good = photo(shots / "day 1" / "z.png")
+    (shots / "b.jpg").write_bytes((shots / "a.jpg").read_bytes()[:200])  # begins like a photo
+    (shots / "day 1" / "b.mp4").write_bytes(b"")
+    outcomes = run(list(plan([shots], None)))
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    assert sorted(outcome.source.name for outcome in failed) == ["b.jpg", "b.mp4"]
+    assert all(outcome.message and outcome.target is None for outcome in failed)
+    assert (shots.parent / "shots_unblurred" / good.relative_to(shots)).exists()
+    assert sum(outcome.status == "done" for outcome in outcomes) == len(IN_SHOTS) + 1
+    assert not list((shots.parent / "shots_unblurred").rglob("*b.*"))
+
+
+def test_a_photo_too_large_for_memory_is_one_failure(tmp_path, monkeypatch):
+    def read(_path):
+        raise MemoryError
+
+    monkeypatch.setattr(batch, "read_image", read)
+    (outcome,) = run(list(plan([photo(tmp_path / "a.png")], None)))
+    assert outcome.status == "failed"
+    assert "memory" in outcome.message
+
+
+def test_a_second_run_of_a_folder_does_what_is_missing(shots):
+    run(list(plan([shots], None)))
+    missing = shots.parent / "shots_unblurred" / "day 1" / "a.jpg"
+    kept = shots.parent / "shots_unblurred" / "a.jpg"
+    missing.unlink()
+    photo(kept, level=7)
+    outcomes = run(list(plan([shots], None)))
+    assert {outcome.target.name: outcome.status for outcome in outcomes if outcome.status == "done"} == {"a.jpg": "done"}
+    assert [outcome.status for outcome in outcomes].count("skipped") == len(IN_SHOTS) - 1
+    assert missing.exists()
+    assert level(kept) == 7
+    assert all("--overwrite" in outcome.message for outcome in outcomes if outcome.status == "skipped")
+    outcomes = run(list(plan([shots], None)), overwrite=True)
+    assert [outcome.status for outcome in outcomes] == ["done"] * len(IN_SHOTS)
+    assert level(kept) == 90
+
+
+@pytest.mark.parametrize("kind", ["photo", "video"])
+def test_an_existing_result_of_a_single_file_is_refused_before_the_work(tmp_path, kind):
+    source = photo(tmp_path / "a.png") if kind == "photo" else Clip(pts=[0, 40]).make(tmp_path / "a.mp4")
+    target = tmp_path / f"a_unblurred{source.suffix}"
+    target.write_text("precious")
+    net = Identity()
+    (outcome,) = run(list(plan([source], None)), net=net)
+    assert (outcome.status, outcome.target) == ("failed", None)
+    assert "--overwrite" in outcome.message
+    assert not net.seen
+    assert target.read_text() == "precious"
+    (outcome,) = run(list(plan([source], None)), net=net, overwrite=True)
+    assert outcome.status == "done"
