@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from unblur.errors import WeightsError
+from unblur.errors import InputError, WeightsError
 from unblur.models import create
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.memory import keep_freed_memory
@@ -38,7 +38,10 @@ def load(
     """
     keep_freed_memory()
     card = card_of(name_or_path)
-    net = create(card.architecture, **card.arguments)
+    try:
+        net = create(card.architecture, **card.arguments)
+    except (InputError, TypeError, ValueError) as error:
+        raise WeightsError(f"the card of `{name_or_path}` names a network that this version cannot build: {error}") from error
     try:
         net.load_state_dict(load_tensors(name_or_path))
     except RuntimeError as error:

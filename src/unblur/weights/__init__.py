@@ -87,6 +87,8 @@ def card_of(name_or_path: str | Path) -> Card:
         return Card.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise WeightsError(f"the weights have no card; `{path}` should say what network they belong to") from error
+    except OSError as error:
+        raise WeightsError(f"cannot read the card `{path}`: {error.strerror or error}") from error
     except (ValidationError, UnicodeDecodeError) as error:
         raise WeightsError(f"the card `{path}` is damaged or of another version: {error}") from error
 
@@ -102,10 +104,14 @@ def load_tensors(name_or_path: str | Path) -> dict[str, Any]:
 
     path = weights_path(name_or_path)
     card = card_of(name_or_path)
-    if sha256_of(path) != card.sha256:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"cannot read `{path}`: {error.strerror or error}") from error
+    if hashlib.sha256(data).hexdigest() != card.sha256:
         raise WeightsError(f"`{path}` is not the file that its card describes (its sha256 differs); it may be damaged: fetch it again")
     try:
-        return {name: tensor.float() for name, tensor in load(path.read_bytes()).items()}
+        return {name: tensor.float() for name, tensor in load(data).items()}
     except SafetensorError as error:
         raise WeightsError(f"`{path}` is damaged: {error}; fetch it again") from error
 

@@ -1,0 +1,150 @@
+import hashlib
+import io
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from nets import save_weights, tiny_swift
+
+from unblur import weights
+from unblur.errors import WeightsError
+from unblur.weights import card_of, load_tensors, names, sha256_of, weights_path
+
+
+class Hostile:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
+@pytest.fixture
+def built_in(tmp_path, monkeypatch):
+    folder = tmp_path / "built-in"
+    folder.mkdir()
+    monkeypatch.setattr(weights, "BUILT_IN", folder)
+    for name in ("fast", "fine"):
+        save_weights(folder / f"{name}.safetensors", tiny_swift())
+    return folder
+
+
+@pytest.fixture
+def file(tmp_path):
+    return save_weights(tmp_path / "mine.safetensors", tiny_swift(seed=1))
+
+
+def test_what_was_saved_is_read(file):
+    torch.testing.assert_close(load_tensors(file), dict(tiny_swift(seed=1).state_dict()), rtol=0, atol=0)
+    assert card_of(file).architecture == "swift"
+    assert sha256_of(file) == card_of(file).sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_built_in_weights_go_by_name(built_in):
+    assert names() == ["fast", "fine"]
+    assert weights_path("fine") == built_in / "fine.safetensors"
+    assert card_of("fine").name == "fine"
+    assert load_tensors("fine").keys() == tiny_swift().state_dict().keys()
+
+
+def test_every_card_that_is_built_in_is_that_of_its_weights():
+    for name in names():
+        assert card_of(name).name == name
+        assert all(tensor.isfinite().all() and tensor.dtype == torch.float32 for tensor in load_tensors(name).values())
+
+
+@pytest.mark.usefixtures("built_in")
+@pytest.mark.parametrize("wrong", ["sharp", "Fast", "fast.safetensors", "nowhere/fast.safetensors", "", "../fast", "clip.mp4"])
+def test_a_wrong_name_lists_the_right_ones(wrong):
+    for read in (weights_path, card_of, load_tensors):
+        with pytest.raises(WeightsError, match=r"built in: fast, fine; or give the path of a `.safetensors` file"):
+            read(wrong)
+
+
+def test_a_folder_is_no_file(tmp_path):
+    (tmp_path / "a.safetensors").mkdir()
+    with pytest.raises(WeightsError, match="there are no weights"):
+        load_tensors(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".pkl", ".ckpt", ".bin"])
+def test_a_pickle_is_refused_by_its_name(tmp_path, suffix):
+    mark, path = tmp_path / "mark", tmp_path / f"a{suffix}"
+    path.write_bytes(pickle.dumps(Hostile(mark)))
+    with pytest.raises(WeightsError, match=r"is a pickle.*may run code.*\.safetensors"):
+        load_tensors(path)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_pickle_under_another_name_is_refused_without_running_it(tmp_path, zipped):
+    mark, path = tmp_path / "mark", save_weights(tmp_path / "a.safetensors", tiny_swift())
+    if zipped:
+        torch.save(Hostile(mark), path)
+    else:
+        path.write_bytes(pickle.dumps(Hostile(mark)))
+    card = json.loads(path.with_suffix(".json").read_text())
+    path.with_suffix(".json").write_text(json.dumps(card | {"sha256": sha256_of(path)}))  # even if the card vouches for it
+    with pytest.raises(WeightsError, match="is damaged"):
+        load_tensors(path)
+    assert not mark.exists()
+    torch.load(io.BytesIO(path.read_bytes()), weights_only=False) if zipped else pickle.loads(path.read_bytes())
+    assert mark.exists()  # it would have
+
+
+@pytest.mark.parametrize(
+    "change", [lambda data: data[:-1], lambda data: data[:-1] + bytes([data[-1] ^ 1]), lambda data: data + b"\0", lambda _: b""]
+)
+def test_a_changed_file_is_refused(file, change):
+    file.write_bytes(change(file.read_bytes()))
+    with pytest.raises(WeightsError, match=r"mine\.safetensors.*sha256 differs"):
+        load_tensors(file)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 100, (1 << 62).to_bytes(8, "little") + b"{}"])
+def test_a_damaged_file_that_its_card_vouches_for(file, content):
+    file.write_bytes(content)
+    card = file.with_suffix(".json")
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"sha256": sha256_of(file)}))
+    with pytest.raises(WeightsError, match=r"mine\.safetensors.*is damaged"):
+        load_tensors(file)
+
+
+def test_a_missing_card(file):
+    file.with_suffix(".json").unlink()
+    for read in (card_of, load_tensors):
+        with pytest.raises(WeightsError, match=r"no card.*mine\.json"):
+            read(file)
+
+
+def test_a_card_that_is_a_folder(file):
+    file.with_suffix(".json").unlink()
+    file.with_suffix(".json").mkdir()
+    with pytest.raises(WeightsError, match=r"cannot read the card.*mine\.json"):
+        card_of(file)
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b"[1]", b"\xff\xfe", b"not json"])
+def test_a_damaged_card(file, text):
+    file.with_suffix(".json").write_bytes(text)
+    with pytest.raises(WeightsError, match=r"mine\.json.*damaged or of another version"):
+        load_tensors(file)
+
+
+@pytest.mark.parametrize("key", ["sha256", "architecture", "licence", "training_data", "kind"])
+def test_a_card_says_all(file, key):
+    card = file.with_suffix(".json")
+    values = json.loads(card.read_text())
+    card.write_text(json.dumps({name: value for name, value in values.items() if name != key}))
+    with pytest.raises(WeightsError, match=key):
+        card_of(file)
+    card.write_text(json.dumps(values | {"colour": "blue"}))
+    with pytest.raises(WeightsError, match="colour"):
+        card_of(file)
+    card.write_text(json.dumps(values | {"kind": "sound"}))
+    with pytest.raises(WeightsError, match="kind"):
+        card_of(file)
