@@ -19,7 +19,9 @@ def main() -> None:
     arguments = parser.parse_args()
     changes = {key: yaml.safe_load(value) for key, _, value in (change.partition("=") for change in arguments.set)}
     recipe = read_recipe(arguments.recipe, changes=changes)
-    photos = sorted(path for folder in arguments.photos for path in folder.rglob("*") if path.suffix.lower() in {".jpg", ".png", ".webp"})
+    photos = sorted(
+        path for folder in arguments.photos for path in folder.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"}
+    )
     for record in train(recipe, photos=photos, out=arguments.out):
         line = f"step {record['step']:.0f} loss {record['loss']:.4f} gain {record['gain']:+.2f} dB {record['crops_s']:.0f} crops/s"
         print(line, flush=True)  # noqa: T201

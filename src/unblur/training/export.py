@@ -1,5 +1,6 @@
 """From a run folder to weights that `unblur.load` takes: the averaged network and its card."""
 
+import hashlib
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,7 @@ from unblur.errors import InputError, OutputError
 from unblur.io.whole import written_whole
 from unblur.models import create
 from unblur.training.recipe import StillsRecipe
-from unblur.weights import Card, sha256_of
+from unblur.weights import Card
 
 __all__ = ["export_weights"]
 
@@ -50,9 +51,7 @@ def export_weights(
     net = create(recipe.model, **recipe.arguments)
     net.load_state_dict(state["average"])
     tensors = {name: tensor.half().contiguous() for name, tensor in net.state_dict().items()}
-    with written_whole(target, overwrite=overwrite) as partial:
-        partial.write_bytes(save(tensors))
-        digest = sha256_of(partial)
+    data = save(tensors)
     card = Card(
         name=target.stem,
         kind=kind,
@@ -65,8 +64,10 @@ def export_weights(
         recipe=f"{recipe.model}, {state['step']} of {recipe.steps} steps; {recipe.model_dump_json()}",
         results=(),
         licence=licence,
-        sha256=digest,
+        sha256=hashlib.sha256(data).hexdigest(),
     )
-    with written_whole(target.with_suffix(".json"), overwrite=overwrite) as partial:
-        partial.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    card_file = target.with_suffix(".json")
+    with written_whole(target, overwrite=overwrite) as weights, written_whole(card_file, overwrite=overwrite) as text:  # both or none
+        weights.write_bytes(data)
+        text.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return card

@@ -67,10 +67,14 @@ def train(recipe: StillsRecipe, *, photos: list[Path], out: Path, save_every: in
         photos: sharp pictures.
         out: folder of the run: `state.pt` (all that is needed to go on), `log.jsonl`, `recipe.json`.
         save_every: steps between two savings.
+
+    Raises:
+        InputError: if there are no photos, or `out` holds a run of another network, optimiser or seed.
     """
     if not photos:
         raise InputError("there are no photos to train on; give a folder with sharp JPEG, PNG or WebP files")
     out.mkdir(parents=True, exist_ok=True)
+    _check_same_run(recipe, out)
     (out / "recipe.json").write_text(recipe.model_dump_json(indent=2))
     torch.manual_seed(recipe.seed)
     net = create(recipe.model, **recipe.arguments).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -188,6 +192,17 @@ def _save(path: Path, net: nn.Module, average: dict[str, Tensor], optimisers: li
     states = [optimiser.state_dict() for optimiser in optimisers]
     torch.save({"step": step, "net": net.state_dict(), "average": average, "optimisers": states}, partial)
     partial.replace(path)
+
+
+def _check_same_run(recipe: StillsRecipe, out: Path) -> None:
+    """Refuse to go on with what another recipe began; lengths, rates and ranges may change on the way."""
+    if not (out / "state.pt").exists():
+        return
+    before = json.loads((out / "recipe.json").read_text())
+    now = json.loads(recipe.model_dump_json())
+    differing = [key for key in ("model", "arguments", "optimiser", "seed") if before.get(key) != now[key]]
+    if differing:
+        raise InputError(f"`{out}` holds a run whose recipe has another {' and '.join(differing)}; choose another folder")
 
 
 def _resume(path: Path, net: nn.Module, average: dict[str, Tensor], optimisers: list[torch.optim.Optimizer]) -> int:

@@ -1,12 +1,14 @@
 """Recipes: flat, complete YAML files; an unknown key is an error."""
 
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from unblur.errors import InputError
+from unblur.synth.stills import StillsBlur
 
 __all__ = ["StillsRecipe", "read_recipe"]
 
@@ -58,14 +60,34 @@ class StillsRecipe(BaseModel):
     blur: dict[str, Any]
     """Changes to the ranges of `unblur.synth.stills.StillsBlur`."""
 
+    @field_validator("blur")
+    @classmethod
+    def _names_ranges(cls, blur: dict[str, Any]) -> dict[str, Any]:
+        unknown = blur.keys() - {field.name for field in fields(StillsBlur)}
+        if unknown:
+            raise ValueError(f"there are no such ranges: {', '.join(sorted(unknown))}")
+        return blur
+
+    @model_validator(mode="after")
+    def _crops_fit(self) -> Self:
+        if self.crop % 4 or self.pair_size % 4 or self.crop > self.pair_size:
+            raise ValueError(f"crop and pair_size must be multiples of 4, and crop the smaller, got {self.crop} and {self.pair_size}")
+        return self
+
 
 def read_recipe(path: Path, *, changes: dict[str, Any] | None = None) -> StillsRecipe:
     """Read and check a recipe, with `changes` to single keys.
 
     Raises:
-        InputError: if a key is unknown or missing, or a value does not fit; the message names each.
+        InputError: if the file cannot be read, a key is unknown or missing, or a value does not fit; the message names each.
     """
-    values = yaml.safe_load(path.read_text()) | (changes or {})
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"recipe `{path}` cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"recipe `{path}` must be a list of `key: value`")
+    values |= changes or {}
     try:
         return StillsRecipe(**values)
     except ValidationError as error:

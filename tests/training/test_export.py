@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+import torch
+
+import unblur
+from unblur.errors import InputError, OutputError
+from unblur.training.export import export_weights
+from unblur.weights import card_of, load_tensors, sha256_of
+
+WORDS = {"summary": "tiny", "training_data": "two drawings", "licence": "Apache-2.0"}
+
+
+def test_exported_weights_can_be_loaded(run, tmp_path):
+    target = tmp_path / "tiny.safetensors"
+    card = export_weights(run, target, **WORDS)
+    assert card_of(target) == card
+    assert (card.name, card.kind, card.architecture, card.size_multiple) == ("tiny", "photo", "swift", 8)
+    assert (card.summary, card.training_data, card.licence) == tuple(WORDS.values())
+    assert "5 of 5 steps" in card.recipe
+    assert card.sha256 == sha256_of(target)
+    average = torch.load(run / "state.pt", weights_only=True)["average"]
+    torch.testing.assert_close(load_tensors(target), {name: tensor.half().float() for name, tensor in average.items()}, rtol=0, atol=0)
+    assert target.stat().st_size < 1.2 * 2 * sum(tensor.numel() for tensor in average.values()) + 8192
+    picture = np.random.default_rng(0).integers(0, 256, (33, 21, 3), np.uint8)
+    assert unblur.load(target, device="cpu", precision="fp32").photo(picture).shape == picture.shape
+
+
+def test_an_export_is_both_files_or_none(run, tmp_path):
+    target, card = tmp_path / "a.safetensors", tmp_path / "a.json"
+    for present in (card, target):
+        present.write_text("precious")
+        with pytest.raises(OutputError, match=f"{present.name}` exists"):
+            export_weights(run, target, **WORDS)
+        assert [path.name for path in tmp_path.iterdir()] == [present.name]
+        assert present.read_text() == "precious"
+        export_weights(run, target, **WORDS, overwrite=True)
+        assert load_tensors(target)
+        target.unlink()
+        card.unlink()
+
+
+def test_what_cannot_be_exported(run, tmp_path):
+    with pytest.raises(OutputError, match=r"\.safetensors`, not `a\.pth"):
+        export_weights(run, tmp_path / "a.pth", **WORDS)
+    with pytest.raises(InputError, match="not the folder of a run"):
+        export_weights(tmp_path, tmp_path / "a.safetensors", **WORDS)
+    assert export_weights(run, tmp_path / "a.safetensors", kind="video", **WORDS).kind == "video"
