@@ -238,16 +238,15 @@ def test_a_network_that_sees_all_fades_from_tile_to_tile():
 
 
 def test_memory_decides_on_the_tiles(monkeypatch):
-    picture, side = picture_of((300, 260, 3)), {}
+    picture, most = picture_of((300, 260, 3)), {}
     for free in (1 << 33, 60 << 20, 8 << 20, 1):
         monkeypatch.setattr(module, "free_bytes", lambda _device, free=free: free)
         net = Folded(2)
         deblurrer(net).photo(picture)
-        side[free] = max(max(shape) for shape in net.seen[1:])  # the first is for measuring
-    assert side[1 << 33] == 300
-    assert side[60 << 20] == 300 or side[60 << 20] > side[8 << 20]
-    assert side[1 << 33] > side[8 << 20] >= side[1]
-    assert side[1] <= 64 + 2 * (net.receptive_radius + 16) + 2
+        most[free] = max(height * width for height, width in net.seen[1:])  # the first is for measuring
+    assert most[1 << 33] == 300 * 260
+    assert most[1 << 33] >= most[60 << 20] > most[8 << 20] > most[1]
+    assert most[1] <= (75 + 2 * (net.receptive_radius + 16) + 2) ** 2  # four cores of 75 and 65
 
 
 def test_a_tile_stays_within_the_budget(monkeypatch):
@@ -281,7 +280,7 @@ def test_tiles_are_halved_when_memory_runs_out(text):
     net = Hungry(150 * 150, text)
     given = deblurrer(net)
     np.testing.assert_array_equal(given.photo(picture), picture)
-    assert net.seen[1] == (400, 300)  # after the measuring
+    assert net.seen[1:4] == [(400, 300), (216, 166), (116, 116)]  # after the measuring: 1, 4 and 12 cores, and their halos
     assert max(height * width for height, width in net.seen[-4:]) <= 150 * 150
     tried = len(net.seen)
     given.photo(picture)

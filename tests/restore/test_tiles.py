@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nets import Folded
 
-from unblur.restore.tiles import BAND, cut, layout, restore_tiled, to_pixels
+from unblur.restore.tiles import BAND, best_core, cut, layout, restore_tiled, to_pixels
 
 NETS = {multiple: Folded(multiple).eval() for multiple in (1, 2, 8)}
 
@@ -31,7 +31,7 @@ def restorer(net):
 
 
 def in_tiles(picture: np.ndarray, net, *, core: int, halo: int) -> torch.Tensor:
-    parts = list(restore_tiled(picture, restorer(net), core=core, halo=halo, multiple=net.size_multiple))
+    parts = list(restore_tiled(picture, restorer(net), core=(core, core), halo=halo, multiple=net.size_multiple))
     starts = np.cumsum([0, *(rows.shape[1] for _, rows in parts)])
     assert [first for first, _ in parts] == starts[:-1].tolist()  # every row once, from top to bottom
     assert starts[-1] == picture.shape[0]
@@ -44,12 +44,12 @@ def as_a_whole(picture: np.ndarray, net) -> torch.Tensor:
     return restorer(net)(np.pad(picture, pads, mode="reflect"))[:, :height, :width]
 
 
-@given(st.integers(1, 3000), st.integers(1, 3000), st.integers(64, 1000))
-def test_cores_cover_the_picture_once_and_evenly(height, width, core):
-    grid = layout(height, width, core=core)
-    for edges, size in (
-        ([(row[0].top, row[0].bottom) for row in grid], height),
-        ([(tile.left, tile.right) for tile in grid[0]], width),
+@given(st.integers(1, 3000), st.integers(1, 3000), st.integers(64, 1000), st.integers(64, 1000))
+def test_cores_cover_the_picture_once_and_evenly(height, width, high, wide):
+    grid = layout(height, width, core=(high, wide))
+    for edges, size, core in (
+        ([(row[0].top, row[0].bottom) for row in grid], height, high),
+        ([(tile.left, tile.right) for tile in grid[0]], width, wide),
     ):
         assert edges[0][0] == 0
         assert edges[-1][1] == size
@@ -59,6 +59,34 @@ def test_cores_cover_the_picture_once_and_evenly(height, width, core):
         assert max(sides) - min(sides) <= 1
         assert len(edges) == -(-size // core)  # no more than needed
     assert all([(t.left, t.right) for t in row] == [(t.left, t.right) for t in grid[0]] for row in grid)
+
+
+def tiles_of(height: int, width: int, core: tuple[int, int], halo: int) -> list[tuple[int, int]]:
+    """Sides of all tiles with their halos."""
+    return [
+        (min(t.bottom + halo, height) - max(t.top - halo, 0), min(t.right + halo, width) - max(t.left - halo, 0))
+        for row in layout(height, width, core=core)
+        for t in row
+    ]
+
+
+@settings(deadline=None)
+@given(st.integers(1, 900), st.integers(1, 900), st.integers(1, 400_000), st.integers(0, 150), st.integers(64, 1000))
+def test_the_best_core_fits_and_nothing_fits_better(height, width, pixels, halo, largest):
+    core = best_core(height, width, pixels=pixels, halo=halo, smallest=64, largest=largest)
+    assert max(core) <= largest
+    every = [
+        tiles_of(height, width, (-(-height // rows), -(-width // columns)), halo)
+        for rows in range(1, max(height // 64, -(-height // largest)) + 1)
+        for columns in range(1, max(width // 64, -(-width // largest)) + 1)
+        if max(-(-height // rows), -(-width // columns)) <= largest
+    ]
+    work = [sum(high * wide for high, wide in tiles) for tiles in every if max(h * w for h, w in tiles) <= pixels]
+    found = tiles_of(height, width, core, halo)
+    if max(tile[0] for tile in found) * max(tile[1] for tile in found) <= pixels:
+        assert sum(high * wide for high, wide in found) == min(work)
+    else:  # nothing does: the smallest
+        assert all(min(2 * BAND, side) <= edge < 2 * 64 for edge, side in zip(core, (height, width), strict=True))
 
 
 @given(
@@ -109,7 +137,7 @@ def test_a_halo_below_the_receptive_radius_shows():
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(4 * BAND, 150), st.integers(0, 40))
 def test_fades_sum_to_one(height, width, core, halo):
     picture = np.zeros((height, width, 1), np.uint8)
-    parts = restore_tiled(picture, lambda piece: torch.ones(1, *piece.shape[:2]), core=core, halo=halo, multiple=1)
+    parts = restore_tiled(picture, lambda piece: torch.ones(1, *piece.shape[:2]), core=(core, core), halo=halo, multiple=1)
     whole = torch.cat([rows for _, rows in parts], dim=1)
     torch.testing.assert_close(whole, torch.ones(1, height, width), rtol=0, atol=1e-6)
 
@@ -117,7 +145,7 @@ def test_fades_sum_to_one(height, width, core, halo):
 def test_tiles_that_disagree_fade_into_each_other():
     picture, levels = np.zeros((200, 200, 1), np.uint8), iter(range(100))
     restore = lambda piece: torch.full((1, *piece.shape[:2]), float(next(levels) % 2))  # noqa: E731
-    whole = torch.cat([rows for _, rows in restore_tiled(picture, restore, core=64, halo=BAND, multiple=1)], dim=1)
+    whole = torch.cat([rows for _, rows in restore_tiled(picture, restore, core=(64, 64), halo=BAND, multiple=1)], dim=1)
     assert float(whole.min()) == pytest.approx(0)
     assert float(whole.max()) == pytest.approx(1)
     steepest = torch.pi / 2 / (2 * BAND)  # of the raised cosine

@@ -20,7 +20,7 @@ from unblur.restore.memory import free_bytes, out_of_memory, peak_bytes
 from unblur.restore.pipeline import overlapped
 from unblur.restore.precision import Setup
 from unblur.restore.safety import guard
-from unblur.restore.tiles import BAND, Pixels, restore_tiled, to_pixels
+from unblur.restore.tiles import BAND, Pixels, best_core, restore_tiled, to_pixels
 from unblur.weights import Card
 
 __all__ = ["Deblurrer", "VideoReport"]
@@ -207,23 +207,23 @@ class Deblurrer:
     def _restore(self, picture: Pixels, strength: float) -> Pixels:
         """Restore (H, W, 1 or 3), with tiles that are halved as long as memory runs out."""
         while True:
-            core = _SMALLEST_CORE
+            core = _SMALLEST_CORE, _SMALLEST_CORE
             try:
                 core = self._core(picture)
                 return self._restore_with(picture, strength, core=core)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
-                if core <= _SMALLEST_CORE:
+                if max(core) <= _SMALLEST_CORE:
                     elsewhere = "" if self.setup.device.type == "cpu" else ", or use `--device cpu`"
                     raise DeviceError(
                         f"memory on `{self.setup.device}` is too small even for the smallest tile; close other programs{elsewhere}"
                     ) from error
-                self._limit = max(min(core, max(picture.shape[:2])) // 2, _SMALLEST_CORE)
+                self._limit = max(min(max(core), max(picture.shape[:2])) // 2, _SMALLEST_CORE)
             if self.setup.device.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def _restore_with(self, picture: Pixels, strength: float, *, core: int) -> Pixels:
+    def _restore_with(self, picture: Pixels, strength: float, *, core: tuple[int, int]) -> Pixels:
         kept = area = 0.0
 
         def restore(cut: Pixels) -> Tensor:
@@ -246,20 +246,19 @@ class Deblurrer:
         self.kept_input = kept / area
         return result
 
-    def _core(self, picture: Pixels) -> int:
+    def _core(self, picture: Pixels) -> tuple[int, int]:
         if self._tile is not None:
-            return int(min(self._tile, self._limit))
+            side = int(min(self._tile, self._limit))
+            return side, side
         if self._pixels is None:
             # Once, before the first tile: later, what was taken for tiles and is kept for the next would not count as free.
             budget = free_bytes(self.setup.device) * _SHARE_OF_FREE
             if self.setup.device.type == "cpu":
                 budget = min(budget, _CPU_BUDGET)
             self._pixels = budget / self._bytes_per_pixel()
-        height, width = (-(-size // self.net.size_multiple) * self.net.size_multiple for size in picture.shape[:2])
-        if height * width <= self._pixels and max(height, width) <= self._limit:
-            return max(height, width)
-        core = int(math.sqrt(self._pixels)) - 2 * self._halo - self.net.size_multiple
-        return int(min(max(core, _SMALLEST_CORE), self._limit))
+        height, width = picture.shape[:2]
+        halo = self._halo + self.net.size_multiple  # as tiles begin and end at multiples
+        return best_core(height, width, pixels=self._pixels, halo=halo, smallest=_SMALLEST_CORE, largest=self._limit)
 
     def _bytes_per_pixel(self) -> float:
         """Memory that restoring takes for each pixel of a tile, measured on a small one."""

@@ -6,6 +6,7 @@ picture. Networks that see the whole picture (by a global average, say) differ s
 neighbouring cores overlap by a band in which one fades into the other along a raised cosine.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["BAND", "Tile", "cut", "layout", "restore_tiled", "to_pixels"]
+__all__ = ["BAND", "Tile", "best_core", "cut", "layout", "restore_tiled", "to_pixels"]
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 
@@ -39,10 +40,39 @@ class Tile:
     right: int
 
 
-def layout(height: int, width: int, *, core: int) -> list[list[Tile]]:
-    """Rows of tiles with cores of about equal size, at most `core` on a side, that cover the picture exactly."""
-    rows, columns = _edges(height, core), _edges(width, core)
+def layout(height: int, width: int, *, core: tuple[int, int]) -> list[list[Tile]]:
+    """Rows of tiles with cores of about equal size, at most `core` high and wide, that cover the picture exactly."""
+    rows, columns = _edges(height, core[0]), _edges(width, core[1])
     return [[Tile(top, left, bottom, right) for left, right in columns] for top, bottom in rows]
+
+
+def best_core(height: int, width: int, *, pixels: float, halo: int, smallest: int, largest: float) -> tuple[int, int]:
+    """The core (height, width) whose tiles, with their halos, have at most `pixels` and together the fewest.
+
+    Halos are computed twice and more: for a large halo, strips from border to border take much less than squares.
+
+    Args:
+        height: of the picture.
+        width: of the picture.
+        pixels: that a tile may have with its halo.
+        halo: context around a core, pixels.
+        smallest: side that a core keeps even if its tile has more than `pixels`.
+        largest: side that a core must not exceed; at least `smallest`.
+
+    Example:
+        >>> best_core(2160, 3840, pixels=3.5e6, halo=512, smallest=64, largest=float("inf"))
+        (2160, 549)
+    """
+    (heights, high), (widths, wide) = (_choices(size, halo=halo, smallest=smallest, largest=largest) for size in (height, width))
+    best, least = (heights[-1][0], widths[-1][0]), float("inf")
+    for core_height, tall in heights:
+        for core_width, broad in widths:  # from the widest on: the first that fits is the best
+            if tall * broad <= pixels:
+                work = high[core_height] * wide[core_width]
+                if work < least:
+                    best, least = (core_height, core_width), work
+                break
+    return best
 
 
 def cut(picture: Pixels, *, top: int, left: int, height: int, width: int) -> Pixels:
@@ -66,7 +96,7 @@ def restore_tiled(
     picture: Pixels,
     restore: Callable[[Pixels], Tensor],
     *,
-    core: int,
+    core: tuple[int, int],
     halo: int,
     multiple: int,
 ) -> Iterator[tuple[int, Tensor]]:
@@ -75,7 +105,7 @@ def restore_tiled(
     Args:
         picture: (H, W, C).
         restore: takes a cut picture (h, w, C) with sides that are multiples of `multiple`, gives (C, h, w) in fp32.
-        core: largest side of a core, pixels; at least 4 * `BAND`, so that no band meets the one after the next.
+        core: largest height and width of a core, pixels; above 3 * `BAND`, or cores of less than 2 * `BAND` come out.
         halo: context around a core, pixels; at least `BAND` wherever there is more than one tile.
         multiple: of the sides that `restore` takes.
     """
@@ -120,6 +150,18 @@ def _edges(size: int, core: int) -> list[tuple[int, int]]:
     count = -(-size // core)
     cuts = [size * i // count for i in range(count + 1)]
     return list(pairwise(cuts))
+
+
+def _choices(size: int, *, halo: int, smallest: int, largest: float) -> tuple[list[tuple[int, int]], dict[int, int]]:
+    """Cores that cut a side of a picture in 1, 2, 3, ... parts with the longest tile of each, and the sum of its tiles."""
+    longest, sums = [], {}
+    fewest = 1 if size <= largest else math.ceil(size / largest)
+    for parts in range(fewest, max(size // smallest, fewest) + 1):
+        core = -(-size // parts)
+        tiles = [min(end + halo, size) - max(start - halo, 0) for start, end in _edges(size, core)]
+        longest.append((core, max(tiles)))
+        sums[core] = sum(tiles)
+    return longest, sums
 
 
 def _restore_one(
