@@ -66,7 +66,7 @@ def windowed(net, shot, *, tile=None, halo=0):
                 frames = torch.from_numpy(cut.copy()).unflatten(2, (net.num_frames, 3)).permute(2, 3, 0, 1)
                 return net(frames[None])[0]
 
-        core = max(pixels.shape[:2]) if tile is None else tile
+        core = pixels.shape[:2] if tile is None else (tile, tile)
         rows = restore_tiled(pixels, restore, core=core, halo=halo + BAND, multiple=net.size_multiple)
         yield torch.cat([part for _, part in rows], dim=1)
 

@@ -121,7 +121,8 @@ class Stream:
             waiting = restored is None
             return torch.zeros(3, *cut.shape[:2], device=self.setup.device) if restored is None else restored
 
-        core = max(picture.shape[:2]) if self._tile is None else self._tile
+        height, width = picture.shape[:2]
+        core = (height, width) if self._tile is None else (self._tile, self._tile)
         rows = [rows for _, rows in restore_tiled(picture, restore, core=core, halo=self._halo, multiple=self.net.size_multiple)]
         return [] if waiting else [torch.cat(rows, dim=1)]
 
