@@ -104,7 +104,12 @@ def restore(
     *,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File or folder for the result.", show_default="beside the input, `_unblurred` added"),
+        typer.Option(
+            "--output",
+            "-o",
+            help="File for the result, or folder: a name without a suffix is one.",
+            show_default="beside the input, `_unblurred` added",
+        ),
     ] = None,
     model: Annotated[str, typer.Option(help="Built-in weights (see `unblur models`) or a `.safetensors` file.")] = "swift",
     strength: Annotated[float, typer.Option(min=0, max=1, help="0 leaves everything as it is, 1 restores fully.")] = 1.0,
