@@ -48,7 +48,8 @@ def main() -> None:
     draw_gain(figures, folder / "gain.png")
     mean = figures.mean(axis=0)
     print(f"{len(figures)} frames; times and sound as in the source")
-    print(f"PSNR {mean[0]:.2f} dB -> {mean[1]:.2f} dB, gain {mean[1] - mean[0]:+.2f} dB (smallest {np.diff(figures[:, :2]).min():+.2f})")
+    gains = figures[:, 1] - figures[:, 0]
+    print(f"PSNR {mean[0]:.2f} dB -> {mean[1]:.2f} dB, gain {gains.mean():+.2f} dB (from {gains.min():+.2f} to {gains.max():+.2f})")
     print(f"SSIM {mean[2]:.4f} -> {mean[3]:.4f}, gain {mean[3] - mean[2]:+.4f}")
     print(f"look at {folder / 'before_after.png'} and {folder / 'gain.png'}; play {restored}")
 
@@ -66,10 +67,10 @@ def sound_of(clip: Path) -> list[bytes]:
 
 
 def draw_pictures(rows: list[list[NDArray[Any]]], target: Path) -> None:
-    """Before, after and truth side by side; below each its sharpest part, enlarged three times."""
+    """Before, after and truth side by side; below each the part that the blur cost most, enlarged three times."""
     lines = []
     for pictures in rows:
-        top, left = liveliest(pictures[2])
+        top, left = most_blurred(pictures[0], pictures[2])
         parts = [picture[top : top + CROP, left : left + CROP] for picture in pictures]
         width = pictures[0].shape[1]
         zoomed = [cv2.resize(part, (width, width), interpolation=cv2.INTER_NEAREST)[: width * 2 // 3] for part in parts]
@@ -82,10 +83,10 @@ def draw_pictures(rows: list[list[NDArray[Any]]], target: Path) -> None:
     cv2.imwrite(str(target), sheet[..., ::-1])
 
 
-def liveliest(picture: NDArray[Any]) -> tuple[int, int]:
-    """Top left of the square with the most fine detail."""
-    detail = np.abs(cv2.Laplacian(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.CV_32F))
-    sums = cv2.boxFilter(detail, -1, (CROP, CROP), anchor=(0, 0))[: picture.shape[0] - CROP, : picture.shape[1] - CROP]
+def most_blurred(blurry: NDArray[Any], sharp: NDArray[Any]) -> tuple[int, int]:
+    """Top left of the square that the blur cost most."""
+    error = np.square(blurry.astype(np.float32) - sharp).mean(axis=2)
+    sums = cv2.boxFilter(error, -1, (CROP, CROP), anchor=(0, 0))[: sharp.shape[0] - CROP, : sharp.shape[1] - CROP]
     top, left = np.unravel_index(int(sums.argmax()), sums.shape)
     return int(top), int(left)
 
