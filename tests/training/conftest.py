@@ -1,5 +1,6 @@
-"""Sharp pictures to train on, and the shipped recipe made small enough to run in a second."""
+"""Sharp pictures and data sets to train on, and the shipped recipes made small enough to run in a second."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -7,45 +8,109 @@ import numpy as np
 import pytest
 
 from unblur.training.loop import train
-from unblur.training.recipe import StillsRecipe, read_recipe
+from unblur.training.recipe import Recipe, read_recipe
 
-SHIPPED = Path(__file__).parents[2] / "recipes" / "swift" / "stills.yaml"
-SMALL = {
-    "arguments": {"widths": [8, 12], "blocks": [1, 1], "motion_widths": [8, 12], "motion_blocks": [1, 1]},
-    "steps": 5,
-    "batch": 2,
-    "crop": 32,
-    "pair_size": 64,
-    "window": 6,
-    "window_start": 3,
-    "warmup": 2,
-    "decay": 2,
-    "told_until": 3,
+RECIPES = Path(__file__).parents[2] / "recipes"
+TINY_FLOW = {"flow_widths": [4, 6, 8], "flow_decoder_widths": [8, 6], "flow_context_widths": [6, 6, 6, 6, 6, 4]}
+NETWORKS = {
+    "astcn": {"widths": [4, 6, 8], "num_blocks": 1, "cost_radius": 1},
+    "cdvdtsp": {"widths": [4, 6, 8], "num_blocks": 1, "kernel_size": 3},
+    "dbn": {"width": 4},
+    "deblurgan": {"width": 4, "num_blocks": 1},
+    "deepdeblur": {"width": 4, "num_blocks": 1},
+    "dmphn": {"widths": [4, 6, 8], "num_blocks": 1},
+    "edvr": {"width": 8, "groups": 2, "num_extract_blocks": 1, "num_blocks": 1, "head_width": 4},
+    "ifirnn": {"width": 12, "hidden": 4, "num_blocks": 1, "iterations": 2},
+    "mdcn": {"widths": [4, 6, 8], "num_blocks": 1},
+    "mscnn": {"widths": [4, 6, 8], "num_blocks": 1},
+    "ovd": {"width": 8, "num_blocks": 1},
+    "ppnet": {"widths": [4, 6, 8], "num_blocks": 1, "kernel_size": 3, "reduction": 4},
+    "pssnsc": {"widths": [4, 6, 8], "num_blocks": 1},
+    "srn": {"widths": [4, 6, 8], "num_blocks": 1, "kernel_size": 3},
+    "stfan": {"widths": [4, 6, 8], "num_blocks": 1, "filter_size": 3},
+    "swift": {"widths": [8, 12], "blocks": [1, 1], "motion_widths": [8, 12], "motion_blocks": [1, 1]},
 }
+"""Arguments that make a network small; the recipe's others stay."""
+
+
+def small(path: Path, **changes: object) -> Recipe:
+    """A shipped recipe with a small network, small crops and a batch of two."""
+    recipe = read_recipe(path)
+    with_flow = recipe.model in ("astcn", "cdvdtsp", "dbn", "ppnet") and recipe.arguments.get("flow_widths", 0) is not None
+    values: dict[str, object] = {
+        "arguments": recipe.arguments | NETWORKS[recipe.model] | (TINY_FLOW if with_flow else {}),
+        "steps": 2,
+        "batch": 2,
+        "crop": 64 if recipe.adversary == "deblurgan" else 16,
+        "precision": "fp32",
+        "workers": 0,
+        "tensorboard": False,
+        "save_every": 2,
+        "sample_every": 0,
+        "validate_every": 0,
+    }
+    if recipe.data in ("stills", "sequences"):
+        values |= {"pair_size": 32, "window": 4, "window_start": 2, "fresh": 0.5, "crop": 16}
+    if recipe.adversary == "deepdeblur":
+        values |= {"crop": 256, "adversary_arguments": {"width": 2}}
+    if recipe.frames and recipe.truths == "all":
+        values["frames"] = 6
+    return read_recipe(path, changes=values | changes)
 
 
 @pytest.fixture(scope="session")
-def recipe() -> StillsRecipe:
-    return read_recipe(SHIPPED, changes=SMALL)
+def shrink() -> Callable[..., Recipe]:
+    """The function that makes a shipped recipe small."""
+    return small
 
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory) -> list[Path]:
     folder = tmp_path_factory.mktemp("photos")
-    random = np.random.default_rng(0)
-    for name in ("a.png", "b.png"):
-        picture = np.full((200, 220, 3), 128, np.uint8)
-        for _ in range(200):
-            corner = random.integers(0, 200, 2).tolist()
-            size = random.integers(5, 40, 2)
-            cv2.rectangle(picture, corner, (corner + size).tolist(), random.integers(0, 256, 3).tolist(), -1)
-        cv2.imwrite(str(folder / name), picture)
+    for seed, name in enumerate(("a.png", "b.png")):
+        cv2.imwrite(str(folder / name), drawing(seed, height=200, width=220))
     return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="session")
+def sets(tmp_path_factory) -> dict[str, Path]:
+    """A GoPro and a DVD data set of one sequence of eight frames in each part."""
+    root = tmp_path_factory.mktemp("sets")
+    sharp = drawing(5, height=256, width=272)
+    for part, folder in {
+        "gopro/train/GOPR0001": ("blur_gamma", "sharp"),
+        "gopro/test/GOPR0002": ("blur_gamma", "sharp"),
+        "dvd/train/IMG_0001": ("input", "GT"),
+        "dvd/test/IMG_0003": ("input", "GT"),
+    }.items():
+        for number in range(8):
+            moved = np.roll(sharp, 3 * number, axis=1)
+            for kind, picture in zip(folder, (cv2.blur(moved, (7, 1)), moved), strict=True):
+                target = root / part / kind / f"{number:06d}.png"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(target), picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return {"gopro": root / "gopro", "dvd": root / "dvd"}
+
+
+def drawing(seed: int, *, height: int, width: int) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    picture = np.full((height, width, 3), 128, np.uint8)
+    for _ in range(200):
+        corner = random.integers(0, width, 2).tolist()
+        size = random.integers(5, 40, 2)
+        cv2.rectangle(picture, corner, (corner + size).tolist(), random.integers(0, 256, 3).tolist(), -1)
+    return picture
+
+
+@pytest.fixture(scope="session")
+def recipe() -> Recipe:
+    """swift's recipe, small."""
+    return small(RECIPES / "swift" / "stills.yaml", steps=5, save_every=2, log_every=2, warmup=2, decay=2, told_until=3, window=6)
 
 
 @pytest.fixture(scope="session")
 def run(recipe, photos, tmp_path_factory) -> Path:
     """The folder of a run that went through without a stop, saved after 2, 4 and 5 steps."""
     folder = tmp_path_factory.mktemp("run")
-    assert len(list(train(recipe, photos=photos, out=folder, save_every=2))) == 3
+    assert len(list(train(recipe, photos=photos, out=folder))) == 3
     return folder

@@ -17,7 +17,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 import unblur
-from unblur.app import data, synth
+from unblur.app import data, synth, train
 from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ app = typer.Typer(
 
 app.add_typer(synth.app, name="synth")
 app.add_typer(data.app, name="data")
+app.command()(train.train)
+app.command()(train.export_weights)
 
 
 def main() -> None:
@@ -111,7 +113,9 @@ def restore(
             show_default="beside the input, `_unblurred` added",
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="Built-in weights (see `unblur models`) or a `.safetensors` file.")] = "swift",
+    model: Annotated[
+        str, typer.Option(help="Built-in weights (see `unblur models`), a `.safetensors` file, or the folder of a run.")
+    ] = "swift",
     strength: Annotated[float, typer.Option(min=0, max=1, help="0 leaves everything as it is, 1 restores fully.")] = 1.0,
     device: Annotated[Device, typer.Option(help="Where to run.")] = Device.auto,
     precision: Annotated[Precision, typer.Option(help="Of the arithmetic; `auto` takes what is fast here and tests it.")] = Precision.auto,

@@ -28,7 +28,8 @@ PairMaker = Callable[[int], Mapping[str, NDArray[Any]]]
 Layout = Mapping[str, tuple[tuple[int, ...], str]]
 """Shape and type of each of a pair's arrays."""
 
-_AHEAD = 256  # pairs that the makers may be ahead of the window
+_AHEAD = 256  # slots beyond the window
+_BEHIND = 128  # of these, slots that keep pairs which just left the window, for readers that are a few steps behind
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,22 @@ class PairWindow:
         start: pairs in the window at step 0; training begins when these are made.
         fresh: pairs by which the window moves on each step.
         workers: processes.
+        part: which of how many trainings side by side this is; they share the folder, and each makes its part of the pairs.
+            The first must have opened it before the others do.
     """
 
     def __init__(
-        self, maker: PairMaker, *, folder: Path, identity: object, layout: Layout, capacity: int, start: int, fresh: float, workers: int
+        self,
+        maker: PairMaker,
+        *,
+        folder: Path,
+        identity: object,
+        layout: Layout,
+        capacity: int,
+        start: int,
+        fresh: float,
+        workers: int,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         self._capacity, self._start, self._fresh = capacity, start, fresh
         self._slots = capacity + _AHEAD
@@ -88,10 +101,18 @@ class PairWindow:
             stamp.write_text(text)
         self._files = _Files.open(folder, slots=self._slots, layout=layout)
         spawn = get_context("spawn")
+        self._first_worker, self._all_workers = part[0] * workers, part[1] * workers
         self._workers: list[BaseProcess] = [
             spawn.Process(
                 target=_work,
-                kwargs={"maker": maker, "folder": folder, "slots": self._slots, "layout": layout, "worker": worker, "workers": workers},
+                kwargs={
+                    "maker": maker,
+                    "folder": folder,
+                    "slots": self._slots,
+                    "layout": layout,
+                    "worker": self._first_worker + worker,
+                    "workers": self._all_workers,
+                },
                 daemon=True,
             )
             for worker in range(workers)
@@ -125,9 +146,9 @@ class PairWindow:
         slot = index % self._slots
         began = time.monotonic()
         while self._files.held[slot] != index:
-            worker = self._workers[index % len(self._workers)]
-            if worker.exitcode is not None:
-                raise RuntimeError(f"the process that makes pair {index} has ended with exit code {worker.exitcode}; its error is above")
+            for worker in self._workers:
+                if worker.exitcode is not None:
+                    raise RuntimeError(f"a process that makes pairs has ended with exit code {worker.exitcode}; its error is above")
             time.sleep(0.005)
         self.waited += time.monotonic() - began
         return {name: array[slot] for name, array in self._files.pairs.items()}
@@ -142,7 +163,7 @@ def _work(*, maker: PairMaker, folder: Path, slots: int, layout: Layout, worker:
         first, last = files.needed
         if index < first:
             index += workers
-        elif index >= min(first + slots, last + _AHEAD):
+        elif index >= min(first + slots, last + _AHEAD) - _BEHIND:
             time.sleep(0.02)
         else:
             slot = index % slots

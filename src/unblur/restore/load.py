@@ -21,7 +21,8 @@ def load(
     makes frames 1.5 to 2 times faster on a processor.
 
     Args:
-        name_or_path: name of built-in weights (`unblur.weights.names()`), or a `.safetensors` file with its card.
+        name_or_path: name of built-in weights (`unblur.weights.names()`), a `.safetensors` file with its card, or the
+            folder of a run of `unblur train`.
         device: where to run; `auto` takes a GPU if there is one.
         precision: of the network's arithmetic; `auto` takes bf16 where the hardware multiplies it, else fp32.
         tile: largest side of a tile's core in pixels; chosen by free memory if None.

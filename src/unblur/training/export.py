@@ -4,14 +4,12 @@ import hashlib
 from pathlib import Path
 from typing import Literal
 
-import torch
 from safetensors.torch import save
 
 from unblur.errors import InputError, OutputError
 from unblur.io.whole import written_whole
-from unblur.models import create
-from unblur.training.recipe import StillsRecipe
 from unblur.weights import Card
+from unblur.weights.run import average_of_run, card_of_run, is_run
 
 __all__ = ["export_weights"]
 
@@ -23,7 +21,7 @@ def export_weights(
     summary: str,
     training_data: str,
     licence: str,
-    kind: Literal["photo", "video"] = "photo",
+    kind: Literal["photo", "video"] | None = None,
     overwrite: bool = False,
 ) -> Card:
     """Write the moving average of a run's weights, in fp16, and the card beside them; gives the card.
@@ -34,37 +32,30 @@ def export_weights(
         summary: one line for `unblur models`.
         training_data: what it was trained on, in words.
         licence: of the weights.
-        kind: what the weights are for.
+        kind: what the weights are for; None for what the network sees, one frame or several.
         overwrite: replace files that exist.
 
     Raises:
         InputError: if `run` is not the folder of a run that has been saved.
         OutputError: if `target` has another suffix, exists, or cannot be written.
+        WeightsError: if the run is damaged.
     """
     if target.suffix != ".safetensors":
         raise OutputError(f"weights are written as `.safetensors`, not `{target.name}`")
-    recipe_file, state_file = run / "recipe.json", run / "state.pt"
-    if not recipe_file.is_file() or not state_file.is_file():
+    if not is_run(run):
         raise InputError(f"`{run}` is not the folder of a run: it has no `recipe.json` and `state.pt`")
-    recipe = StillsRecipe.model_validate_json(recipe_file.read_text())
-    state = torch.load(state_file, weights_only=True)
-    net = create(recipe.model, **recipe.arguments)
-    net.load_state_dict(state["average"])
-    tensors = {name: tensor.half().contiguous() for name, tensor in net.state_dict().items()}
-    data = save(tensors)
-    card = Card(
-        name=target.stem,
-        kind=kind,
-        summary=summary,
-        architecture=recipe.model,
-        arguments=recipe.arguments,
-        size_multiple=net.size_multiple,
-        origin="trained here",
-        training_data=training_data,
-        recipe=f"{recipe.model}, {state['step']} of {recipe.steps} steps; {recipe.model_dump_json()}",
-        results=(),
-        licence=licence,
-        sha256=hashlib.sha256(data).hexdigest(),
+    average = average_of_run(run)
+    data = save({name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous() for name, tensor in average.items()})
+    known = card_of_run(run)
+    card = known.model_copy(
+        update={
+            "name": target.stem,
+            "kind": kind or known.kind,
+            "summary": summary,
+            "training_data": training_data,
+            "licence": licence,
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
     )
     card_file = target.with_suffix(".json")
     with written_whole(target, overwrite=overwrite) as weights, written_whole(card_file, overwrite=overwrite) as text:  # both or none

@@ -1,217 +1,379 @@
-"""Training of a photo network on pairs from stills, resumable at any step."""
+"""Training of any network by a recipe, on one process or many, resumable at any step.
 
-import json
+    source ─ prefetch ─ batch ─┬─ objective(network) ─ loss ─ backward ─ optimisers ─ moving average
+                               └─ adversary (learns before the network does)
+    every LOOK_EVERY steps:  guard ─ go on | go back to the last checkpoint | give up
+
+The loop knows no network: what is particular to one is in its objective. A step has the same meaning on any number of
+processes, of which each calculates its share of the recipe's batch.
+"""
+
+import copy
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from unblur import losses
-from unblur.data.transforms import Arrays, Crop, Flip, PermuteChannels, QuarterTurn, Transform, apply
-from unblur.data.window import PairWindow
-from unblur.errors import InputError
+from unblur.errors import InputError, UnblurError, WeightsError
 from unblur.models import create
-from unblur.synth.sources import read_photo
-from unblur.synth.stills import StillsBlur, draw_pair
-from unblur.training.muon import Muon
-from unblur.training.recipe import StillsRecipe
+from unblur.models.base import Net
+from unblur.models.flow import FlowNet
+from unblur.models.pwcnet import rename_published_keys
+from unblur.training.adversarial import Adversary
+from unblur.training.batch import Batch
+from unblur.training.checkpoint import keep_recipe, read_state, write_state
+from unblur.training.content import ContentObjective, Judged, Objective
+from unblur.training.guard import LOOK_EVERY, MOST_ROLLBACKS, Guard, OutsideWatch
+from unblur.training.optimisers import make_optimisers, rate, set_rates
+from unblur.training.prefetch import Prefetch
+from unblur.training.recipe import Recipe
+from unblur.training.record import Record, sample_sheet
+from unblur.training.sources import open_source
+from unblur.training.told_motion import ToldMotionObjective
+from unblur.training.validation import Row, choose, measure, summarise
 
-__all__ = ["StillsMaker", "batch_at", "train"]
+if TYPE_CHECKING:
+    from accelerate import Accelerator  # type: ignore[import-untyped]
 
+__all__ = ["Training", "train"]
 
-_CONTENT: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"charbonnier": losses.charbonnier, "log_mse": losses.log_mse}
-
-
-@dataclass(frozen=True)
-class StillsMaker:
-    """Makes pair i from the photos in `photos`; picklable, decodes them once in each process."""
-
-    photos: tuple[Path, ...]
-    seed: int
-    size: int
-    blur: StillsBlur
-
-    @cached_property
-    def _pictures(self) -> list[NDArray[np.uint8]]:
-        cv2.setNumThreads(1)
-        return [read_photo(path) for path in self.photos]
-
-    @property
-    def layout(self) -> dict[str, tuple[tuple[int, ...], str]]:
-        """Shapes and types of a pair's arrays."""
-        quarter = self.size // 4
-        return {
-            "blurry": ((self.size, self.size, 3), "uint8"),
-            "sharp": ((self.size, self.size, 3), "uint8"),
-            "spread": ((quarter, quarter, 3), "float16"),
-        }
-
-    def __call__(self, index: int) -> dict[str, NDArray[Any]]:
-        pair = draw_pair(np.random.default_rng([self.seed, index]), self._pictures, size=self.size, blur=self.blur)
-        return {"blurry": pair.blurry, "sharp": pair.sharp, "spread": pair.spread}
+_OBJECTIVES: dict[str, type[Objective]] = {
+    "content": ContentObjective,
+    "adversarial": ContentObjective,
+    "told_motion": ToldMotionObjective,
+}
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def train(recipe: StillsRecipe, *, photos: list[Path], out: Path, save_every: int = 200) -> Iterator[dict[str, float]]:
-    """Train to the recipe's last step, going on from what is in `out`; yields one record every `save_every` steps.
+def train(
+    recipe: Recipe, *, out: Path, photos: Sequence[Path] = (), data: Sequence[Path] = (), cpu: bool = False
+) -> Generator[dict[str, Any], None, None]:
+    """Train to the recipe's last step, going on from what is in `out`.
+
+    Yields what is written to the log: every `log_every` steps the means since the last line (`loss`, `gain` in dB, `crops_s`,
+    `data_share`: share of the time spent on waiting for samples), validations (`psnr`, ..., with `protocol`), and `event`s.
+    Where several processes train, the first yields.
 
     Args:
         recipe: what to do.
-        photos: sharp pictures.
-        out: folder of the run: `state.pt` (all that is needed to go on), `log.jsonl`, `recipe.json`.
-        save_every: steps between two savings.
+        out: folder of the run, see `unblur.training.checkpoint`.
+        photos: sharp pictures, where samples are made of them.
+        data: folders of data sets, where samples are read, and for the validation.
+        cpu: train on the processor even if there is a GPU.
 
     Raises:
-        InputError: if there are no photos, or `out` holds a run of another network, optimiser or seed.
+        InputError: if the recipe, its data, the network and the run in `out` do not fit together.
+        UnblurError: if the training has gone wrong too often to go on; the last checkpoint is whole.
     """
-    if not photos:
-        raise InputError("there are no photos to train on; give a folder with sharp JPEG, PNG or WebP files")
-    out.mkdir(parents=True, exist_ok=True)
-    _check_same_run(recipe, out)
-    (out / "recipe.json").write_text(recipe.model_dump_json(indent=2))
-    torch.manual_seed(recipe.seed)
-    net = create(recipe.model, **recipe.arguments).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = {name: value.detach().clone() for name, value in net.state_dict().items()}
-    optimisers = _optimisers(net, recipe)
-    step = _resume(out / "state.pt", net, average, optimisers)
-    maker = StillsMaker(tuple(photos), recipe.seed, recipe.pair_size, StillsBlur(**recipe.blur))
-    identity = [[str(path) for path in photos], recipe.seed, recipe.blur]
-    sums = {"loss": 0.0, "motion": 0.0, "gain": 0.0}
-    with PairWindow(
-        maker,
-        folder=out / "window",
-        identity=identity,
-        layout=maker.layout,
-        capacity=recipe.window,
-        start=recipe.window_start,
-        fresh=recipe.fresh,
-        workers=1,
-    ) as window:
-        began, since = time.monotonic(), step
-        while step < recipe.steps:
-            blurry, sharp, spread = batch_at(step, window, recipe=recipe)
-            for optimiser in optimisers:
-                for group in optimiser.param_groups:
-                    group["lr"] = recipe.lr * _rate(step, recipe)
-                optimiser.zero_grad(set_to_none=True)
-            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16"):
-                seen = net.spread(blurry)
-                given = torch.where(_told(step, recipe)[:, None, None, None], spread, seen.detach())
-                restored = net.restore(blurry, given)
-            content = _CONTENT[recipe.content](restored, sharp)
-            motion = (seen - spread).abs().mean() / 8
-            loss = recipe.content_weight * content + recipe.motion_weight * motion
-            loss.backward()
-            norm = nn.utils.clip_grad_norm_(net.parameters(), recipe.clip)
-            if torch.isfinite(norm):
-                for optimiser in optimisers:
-                    optimiser.step()
-            keep = min(recipe.ema, (1 + step) / (10 + step))
-            for name, value in net.state_dict().items():
-                average[name].lerp_(value, 1 - keep)
-            step += 1
-            sums["loss"] += content.item()
-            sums["motion"] += motion.item() * 8
-            sums["gain"] += _gain(blurry, restored.detach(), sharp)
-            if step % save_every == 0 or step == recipe.steps:
-                _save(out / "state.pt", net, average, optimisers, step)
-                count = step - since
-                spent = time.monotonic() - began
-                record = {key: value / count for key, value in sums.items()} | {
-                    "step": step,
-                    "crops_s": recipe.batch * count / spent,
-                    "data_share": window.waited / spent,
+    from accelerate import Accelerator
+
+    accelerator = Accelerator(mixed_precision="no", cpu=cpu)  # precision is the recipe's, not the launcher's
+    processes = accelerator.num_processes
+    if recipe.batch % (processes * recipe.accumulate):
+        raise InputError(
+            f"`batch` ({recipe.batch}) must be a multiple of the {processes} process(es) times `accumulate` ({recipe.accumulate}); "
+            "it counts the crops of all processes together"
+        )
+    with accelerator.main_process_first():
+        if accelerator.is_main_process:
+            out.mkdir(parents=True, exist_ok=True)
+            keep_recipe(recipe, out=out)
+    training = Training(recipe, accelerator=accelerator, out=out)
+    with ExitStack() as stack:
+        if recipe.validate_every and data:
+            training.plan_validation(data)
+        source_of = open_source(
+            recipe,
+            photos=photos,
+            data=data,
+            num_frames=training.net.num_frames,
+            out=out,
+            part=(accelerator.process_index, processes),
+        )
+        with accelerator.main_process_first():
+            source = stack.enter_context(source_of)
+        share = recipe.batch // processes
+        slots = range(accelerator.process_index * share, (accelerator.process_index + 1) * share)
+        threads = min(recipe.workers, 1) if recipe.data in ("stills", "sequences") else recipe.workers
+        batches = stack.enter_context(Prefetch(source, slots=slots, threads=threads))
+        stack.callback(training.close)
+        yield from training.run(batches)
+
+
+class Training:
+    """A training under way.
+
+    Args:
+        recipe: what is done.
+        accelerator: processes and devices.
+        out: folder of the run.
+
+    Attributes:
+        net: the network.
+        average: its moving average.
+        step: steps taken.
+    """
+
+    def __init__(self, recipe: Recipe, *, accelerator: "Accelerator", out: Path) -> None:
+        self.recipe, self._accelerator, self._out = recipe, accelerator, out
+        self._device: torch.device = accelerator.device
+        torch.manual_seed(recipe.seed)
+        order = torch.channels_last if recipe.channels_last else torch.contiguous_format
+        self.net = _make_net(recipe).to(self._device).to(memory_format=order)  # type: ignore[call-overload]
+        self.average: Net = copy.deepcopy(self.net).eval().requires_grad_(requires_grad=False)
+        self._watch = OutsideWatch(self.net)
+        self._optimisers = make_optimisers(self.net, recipe=recipe)
+        self._scaler = torch.amp.GradScaler(self._device.type, enabled=recipe.precision == "fp16")
+        adversarial = recipe.objective == "adversarial"
+        self._adversary = Adversary(recipe, device=self._device, mean=self._mean) if adversarial else None
+        objective = _OBJECTIVES[recipe.objective](self.net, recipe=recipe)
+        if recipe.compile:
+            objective.compile_net()
+        self._objective = accelerator.prepare(objective)
+        self._guard = Guard(largest_outside=recipe.largest_outside)
+        self._to_validate: list[Any] = []
+        self.step = 0
+        log_size = self._load(first=True)
+        self._record = Record(out, size=log_size, tensorboard=recipe.tensorboard) if accelerator.is_main_process else None
+
+    def plan_validation(self, data: Sequence[Path]) -> None:
+        """Choose what is measured, before hours are spent."""
+        recipe = self.recipe
+        assert recipe.protocol is not None
+        assert recipe.validate_layout is not None
+        try:
+            self._to_validate = choose(
+                recipe.validate_layout,
+                data,
+                choice=recipe.validate_choice,
+                num_frames=self.net.num_frames,
+                protocol=recipe.protocol,
+                count=recipe.validate_pictures,
+            )
+        except InputError as error:
+            raise InputError(f"nothing to validate with: {error}; or add `--set validate_every=0`") from error
+
+    def run(self, batches: Prefetch) -> Iterator[dict[str, Any]]:
+        """Take the steps that are left; yields what is logged."""
+        recipe = self.recipe
+        pending: list[dict[str, Tensor]] = []
+        logged: list[dict[str, float]] = []
+        began, waited = time.monotonic(), batches.waited
+        if self.step == 0:
+            self._save()
+        while self.step < recipe.steps:
+            batch = batches.batch(self.step, order=self._guard.order, last=recipe.steps)
+            batch = batch.to(self._device, channels_last=recipe.channels_last)
+            ending = self.step + 1 == recipe.steps
+            self._watch.active = recipe.largest_outside is not None and (ending or self._due(LOOK_EVERY) or self._due(recipe.save_every))
+            numbers, judged = self._take_step(batch)
+            self.step += 1
+            pending.append(numbers)
+            saves = ending or self.step % recipe.save_every == 0
+            if saves or self.step % LOOK_EVERY == 0 or self.step % recipe.log_every == 0:
+                looked = self._look(pending)
+                pending = []
+                fault = next((fault for fault in map(self._fault_of, looked) if fault), "")
+                if fault:
+                    yield from self._go_back(fault)
+                    logged, began, waited = [], time.monotonic(), batches.waited
+                    continue
+                logged += looked
+            if self.step % recipe.log_every == 0 or ending:
+                spent = max(time.monotonic() - began, 1e-9)
+                line = {key: sum(each[key] for each in logged) / len(logged) for key in logged[0] if key not in ("error", "outside")}
+                if recipe.largest_outside is not None:
+                    line["outside"] = max(each["outside"] for each in logged)
+                line |= {
+                    "rate": rate(self.step - 1, recipe=recipe) * self._guard.rate,
+                    "crops_s": recipe.batch * len(logged) / spent,
+                    "data_share": (batches.waited - waited) / spent,
                 }
-                with (out / "log.jsonl").open("a") as log:
-                    log.write(json.dumps(record) + "\n")
-                yield record
-                sums = dict.fromkeys(sums, 0.0)
-                began, since, window.waited = time.monotonic(), step, 0.0
+                yield from self._write({"step": self.step} | line)
+                logged, began, waited = [], time.monotonic(), batches.waited
+            if self._record is not None and recipe.sample_every and (self.step % recipe.sample_every == 0 or ending):
+                self._record.show(self.step, sample_sheet(batch.reference, judged.restored, batch.truth))
+            if self._to_validate and (self.step % recipe.validate_every == 0 or ending):
+                yield from self._write({"step": self.step, "protocol": recipe.protocol} | self._validate())
+            if saves:
+                self._guard.sound()
+                self._save()
+
+    def close(self) -> None:
+        """Finish what is being written."""
+        if self._record is not None:
+            self._record.close()
+
+    def _due(self, every: int) -> bool:
+        """Whether the step that is about to be taken is one of every so many."""
+        return (self.step + 1) % every == 0
+
+    def _take_step(self, batch: Batch) -> tuple[dict[str, Tensor], Judged]:
+        """Change the weights once; gives numbers that are still on the device."""
+        recipe = self.recipe
+        torch.manual_seed(hash((recipe.seed, 3, self.step, self._accelerator.process_index, self._guard.order)))  # for dropout
+        share = rate(self.step, recipe=recipe) * self._guard.rate
+        set_rates(self._optimisers, share)
+        for optimiser in self._optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        sums: dict[str, Tensor] = {}
+        parts = batch.parts(recipe.accumulate)
+        for number, part in enumerate(parts, start=1):
+            with nullcontext() if number == len(parts) else self._accelerator.no_sync(self._objective):
+                with self._autocast():
+                    judged: Judged = self._objective(part, self.step)
+                loss, shown = judged.loss, dict(judged.shown)
+                if self._adversary is not None:
+                    shown["adversary"] = self._adversary.learn(
+                        judged.restored, part.truth, step=self.step, part=self._accelerator.process_index, share=share
+                    )
+                    loss = loss + self._adversary.fool(judged.restored)
+                self._scaler.scale(loss / len(parts)).backward()  # type: ignore[no-untyped-call]
+            for key, value in ({"loss": loss} | shown | _quality(part, judged.restored)).items():
+                sums[key] = sums.get(key, torch.zeros((), device=self._device)) + value.detach() / len(parts)
+        sums["norm"] = self._update()
+        sums["outside"] = self._watch.take().to(self._device)
+        return sums, judged
+
+    def _update(self) -> Tensor:
+        """Optimisers and moving average; gives the norm of the gradient before it was cut."""
+        recipe = self.recipe
+        for optimiser in self._optimisers:
+            self._scaler.unscale_(optimiser)
+        norm = nn.utils.clip_grad_norm_(self.net.parameters(), recipe.clip or float("inf"))
+        for optimiser in self._optimisers:
+            self._scaler.step(optimiser)
+        self._scaler.update()
+        keep = min(recipe.ema, (1 + self.step) / (10 + self.step))
+        average = get_ema_multi_avg_fn(keep)  # type: ignore[no-untyped-call]
+        average(list(self.average.parameters()), list(self.net.parameters()), self.step)
+        for averaged, buffer in zip(self.average.buffers(), self.net.buffers(), strict=True):
+            averaged.copy_(buffer)
+        return torch.nan_to_num(norm, nan=0.0, posinf=0.0) if recipe.precision == "fp16" else norm  # fp16: the scaler's affair
+
+    def _look(self, pending: list[dict[str, Tensor]]) -> list[dict[str, float]]:
+        """Bring numbers to the processor, as means over all processes."""
+        keys = list(pending[0])
+        table = self._mean(torch.stack([torch.stack([numbers[key].float() for key in keys]) for numbers in pending]))
+        return [dict(zip(keys, row, strict=True)) for row in table.tolist()]
+
+    def _fault_of(self, numbers: dict[str, float]) -> str:
+        return self._guard.judge(loss=numbers["loss"], norm=numbers["norm"], error=numbers["error"], outside=numbers["outside"])
+
+    def _go_back(self, fault: str) -> Iterator[dict[str, Any]]:
+        """Take up the last checkpoint with another order of the samples and a lower rate."""
+        before, at = copy.copy(self._guard), self.step
+        self._load()
+        self._guard.gone_back(before)
+        event = f"{fault}; went back from step {at} to {self.step}"
+        if self._guard.rollbacks > MOST_ROLLBACKS:
+            raise UnblurError(
+                f"{fault}, at step {at}, for the {self._guard.rollbacks}th time from the checkpoint of step {self.step}; gave up. "
+                "The checkpoint is whole: go on with a lower `lr` or `clip`, or look at the data"
+            )
+        yield from self._write({"step": self.step, "event": event, "rate": self._guard.rate})
+        self._save()
+
+    def _validate(self) -> dict[str, float]:
+        assert self.recipe.protocol is not None
+        part, parts = self._accelerator.process_index, self._accelerator.num_processes
+        windows = self._to_validate[part::parts]
+        rows: list[Row] = measure(self.average, windows, protocol=self.recipe.protocol, device=self._device, autocast=self._autocast())
+        if parts > 1:
+            from accelerate.utils import gather_object  # type: ignore[import-untyped]
+
+            rows = gather_object(rows)
+        return summarise(rows, protocol=self.recipe.protocol)
+
+    def _write(self, numbers: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        if self._record is not None:
+            self._record.write(numbers)
+            yield numbers
+
+    def _save(self) -> None:
+        if self._record is not None:
+            state = {
+                "step": self.step,
+                "net": self.net.state_dict(),
+                "average": self.average.state_dict(),
+                "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
+                "scaler": self._scaler.state_dict(),
+                "adversary": None if self._adversary is None else self._adversary.state_dict(),
+                "guard": self._guard.state_dict(),
+                "log_size": self._record.size,
+            }
+            write_state(state, out=self._out)
+        self._accelerator.wait_for_everyone()
+
+    def _load(self, *, first: bool = False) -> int:
+        """Take up the last checkpoint if there is one; gives the size of its log."""
+        state = read_state(self._out, device=self._device)
+        if state is None:
+            assert first, "there is a checkpoint of step 0"
+            return 0
+        self.step = int(state["step"])
+        self.net.load_state_dict(state["net"])
+        self.average.load_state_dict(state["average"])
+        for optimiser, saved in zip(self._optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self._scaler.load_state_dict(state["scaler"])
+        if self._adversary is not None:
+            self._adversary.load_state_dict(state["adversary"])
+        self._guard.load_state_dict(state["guard"])
+        return int(state["log_size"])
+
+    def _mean(self, tensor: Tensor) -> Tensor:
+        mean: Tensor = self._accelerator.reduce(tensor, reduction="mean")
+        return mean
+
+    def _autocast(self) -> torch.autocast:
+        precision = self.recipe.precision
+        return torch.autocast(self._device.type, _DTYPES[precision] if precision != "fp32" else None, enabled=precision != "fp32")
 
 
-def batch_at(step: int, window: PairWindow, *, recipe: StillsRecipe) -> tuple[Tensor, Tensor, Tensor]:
-    """The crops of a step: a pure function of the step, the window and the recipe's seed.
+def _make_net(recipe: Recipe) -> Net:
+    """The network as the training begins with it."""
+    net = create(recipe.model, **recipe.arguments)
+    if recipe.initialisation == "xavier":
+        for module in net.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.weight.any():
+                nn.init.xavier_uniform_(module.weight)
+    if recipe.start is not None:
+        from unblur.weights import card_of, load_tensors
 
-    Shape:
-        blurry and sharp (batch, 3, crop, crop), in [0, 1], channels last; spread (batch, 3, crop/4, crop/4), pixels
-    """
-    generator = np.random.default_rng([recipe.seed, 1, step])
-    first, last = window.range(step)
-    transforms: list[Transform] = [Crop(recipe.crop), QuarterTurn(), Flip(), PermuteChannels(share=0.3)]
-    pictures = np.empty((2, recipe.batch, recipe.crop, recipe.crop, 3), np.uint8)
-    spreads = np.empty((recipe.batch, recipe.crop // 4, recipe.crop // 4, 3), np.float32)
-    for slot, index in enumerate(generator.integers(first, last, size=recipe.batch)):
-        pair = window.pair(int(index))
-        whole = Arrays(pair["blurry"][None], pair["sharp"][None], spread=pair["spread"][None].astype(np.float32))
-        cut = apply(whole, transforms, generator)
-        assert cut.spread is not None
-        pictures[0, slot], pictures[1, slot], spreads[slot] = cut.blurry[0], cut.sharp[0], cut.spread[0]
-    blurry, sharp = (torch.from_numpy(half).permute(0, 3, 1, 2).float() / 255 for half in pictures)
-    return blurry, sharp, torch.from_numpy(spreads).permute(0, 3, 1, 2)
-
-
-def _told(step: int, recipe: StillsRecipe) -> Tensor:
-    """Which crops of a step are restored with the true spread: all at first, none from `told_until` on."""
-    share = max(0.0, 1 - step / max(recipe.told_until, 1))
-    generator = torch.Generator().manual_seed(recipe.seed + step)
-    return torch.rand(recipe.batch, generator=generator) < share
-
-
-def _rate(step: int, recipe: StillsRecipe) -> float:
-    """Share of the full rate: up, level, and down to 0 in the last `decay` steps."""
-    return min(1.0, (step + 1) / max(recipe.warmup, 1), (recipe.steps - step) / max(recipe.decay, 1))
-
-
-def _gain(blurry: Tensor, restored: Tensor, sharp: Tensor) -> float:
-    """Mean over the batch of the gain in PSNR, dB."""
-    before = (blurry - sharp).square().mean(dim=(1, 2, 3)).clamp_min(1e-7)
-    after = (restored - sharp).square().mean(dim=(1, 2, 3)).clamp_min(1e-7)
-    return float((10 * torch.log10(before / after)).mean())
+        card = card_of(recipe.start)
+        try:
+            net.load_state_dict(load_tensors(recipe.start))
+        except RuntimeError as error:
+            raise WeightsError(
+                f"`start`: the weights `{recipe.start}` are of `{card.architecture}` with {card.arguments}, "
+                f"not of the recipe's `{recipe.model}` with {recipe.arguments}"
+            ) from error
+    if recipe.flow_weights is not None:
+        flows = [module for module in net.modules() if isinstance(module, FlowNet)]
+        if not flows:
+            raise InputError(f"`flow_weights` is for networks that estimate flow; `{recipe.model}` with {recipe.arguments} does not")
+        path = Path(recipe.flow_weights)
+        if not path.is_file():
+            raise WeightsError(
+                f"`flow_weights`: there is no file `{path}`; give a published PWC-Net, or null to train the flow from scratch"
+            )
+        published = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            flows[0].load_state_dict(rename_published_keys(published.get("state_dict", published)))
+        except RuntimeError as error:
+            raise WeightsError(f"`flow_weights`: `{path}` does not fit the recipe's flow network: {error}") from error
+    return net
 
 
-def _optimisers(net: nn.Module, recipe: StillsRecipe) -> list[torch.optim.Optimizer]:
-    """Muon for the weights of convolutions if the recipe asks for it, AdamW for all else."""
-    weights = [weight for weight in net.parameters() if weight.ndim > 1]
-    hidden = {id(weight) for weight in weights} if recipe.optimiser == "muon" else set()
-    others = [parameter for parameter in net.parameters() if id(parameter) not in hidden]
-    made: list[torch.optim.Optimizer] = [torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True)]
-    if hidden:
-        made.append(Muon(weights, lr=recipe.lr, weight_decay=recipe.weight_decay))
-    return made
-
-
-def _save(path: Path, net: nn.Module, average: dict[str, Tensor], optimisers: list[torch.optim.Optimizer], step: int) -> None:
-    partial = path.with_suffix(".partial")
-    states = [optimiser.state_dict() for optimiser in optimisers]
-    torch.save({"step": step, "net": net.state_dict(), "average": average, "optimisers": states}, partial)
-    partial.replace(path)
-
-
-def _check_same_run(recipe: StillsRecipe, out: Path) -> None:
-    """Refuse to go on with what another recipe began; lengths, rates and ranges may change on the way."""
-    if not (out / "state.pt").exists():
-        return
-    before = json.loads((out / "recipe.json").read_text())
-    now = json.loads(recipe.model_dump_json())
-    differing = [key for key in ("model", "arguments", "optimiser", "seed") if before.get(key) != now[key]]
-    if differing:
-        raise InputError(f"`{out}` holds a run whose recipe has another {' and '.join(differing)}; choose another folder")
-
-
-def _resume(path: Path, net: nn.Module, average: dict[str, Tensor], optimisers: list[torch.optim.Optimizer]) -> int:
-    if not path.exists():
-        return 0
-    state: dict[str, Any] = torch.load(path, weights_only=True)
-    net.load_state_dict(state["net"])
-    for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
-        optimiser.load_state_dict(saved)
-    for name, value in state["average"].items():
-        average[name].copy_(value)
-    return int(state["step"])
+def _quality(batch: Batch, restored: Tensor) -> dict[str, Tensor]:
+    """Mean squared error of the middle frames, and the mean gain in PSNR, dB."""
+    restored = restored.detach().float()
+    before = (batch.reference - batch.truth).square().mean(dim=(1, 2, 3))
+    after = (restored - batch.truth).square().mean(dim=(1, 2, 3))
+    return {"error": after.mean(), "gain": (10 * torch.log10(before.clamp_min(1e-7) / after.clamp_min(1e-7))).mean()}

@@ -1,56 +1,23 @@
 """Weights: the built-in ones, and loading from files, checked and without running anything from them.
 
 A network's weights are a `.safetensors` file with a card beside it, the same name with `.json`, which says what the
-network is, how it was trained and measured, and the file's sha256.
+network is, how it was trained and measured, and the file's sha256. The folder of a run of `unblur train` is taken as well.
 """
 
 import hashlib
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from unblur.errors import WeightsError
+from unblur.weights.card import Card, Result
+from unblur.weights.run import average_of_run, card_of_run, is_run
 
 __all__ = ["Card", "Result", "card_of", "load_tensors", "names", "sha256_of", "weights_path"]
 
 BUILT_IN = Path(str(files("unblur.weights")))
-
-
-class Result(BaseModel):
-    """A measured figure, with all that is needed to measure it again."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    measure: str
-    """What was measured, such as `gain in PSNR, dB`."""
-    value: float
-    protocol: str
-    data: str
-    command: str
-
-
-class Card(BaseModel):
-    """What is known of a file of weights."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    kind: Literal["photo", "video"]
-    summary: str
-    """One line for `unblur models`."""
-    architecture: str
-    """Name of the network, as for `unblur.models.create`."""
-    arguments: dict[str, Any]
-    """Arguments of its constructor."""
-    size_multiple: int
-    origin: Literal["trained here", "ported"]
-    training_data: str
-    recipe: str
-    results: tuple[Result, ...]
-    licence: str
-    sha256: str
 
 
 def names() -> list[str]:
@@ -82,6 +49,8 @@ def card_of(name_or_path: str | Path) -> Card:
     Raises:
         WeightsError: if it is missing or does not fit; the message says what.
     """
+    if is_run(name_or_path):
+        return card_of_run(Path(name_or_path))
     path = weights_path(name_or_path).with_suffix(".json")
     try:
         return Card.model_validate_json(path.read_text(encoding="utf-8"))
@@ -99,6 +68,8 @@ def load_tensors(name_or_path: str | Path) -> dict[str, Any]:
     Raises:
         WeightsError: if the file is damaged or is not the one that the card describes.
     """
+    if is_run(name_or_path):
+        return average_of_run(Path(name_or_path))
     from safetensors import SafetensorError
     from safetensors.torch import load
 

@@ -1,0 +1,114 @@
+"""`unblur train` and `unblur export-weights`. Thin, as all of the command line."""
+
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from unblur.errors import InputError
+
+__all__ = ["export_weights", "train"]
+
+Folders = list[Path] | None
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe, such as `recipes/swift/stills.yaml`.", show_default=False)],
+    *,
+    data: Annotated[
+        Folders,
+        typer.Option("--data", metavar="DIR", help="A data set to train on or to validate with; may be repeated.", show_default=False),
+    ] = None,
+    photos: Annotated[
+        Folders, typer.Option("--photos", metavar="DIR", help="Sharp photos that samples are made of; may be repeated.", show_default=False)
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change a key of the recipe, or `arguments.KEY`; may be repeated.", show_default=False
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="RUN", help="Folder of the run; one that exists goes on.", show_default="runs/SYSTEM-RECIPE"),
+    ] = None,
+    cpu: Annotated[bool, typer.Option("--cpu", help="Train on the processor even if there is a GPU.")] = False,
+) -> None:
+    """Train a network by a recipe, or go on where its run was stopped. Started by `accelerate launch`, on many GPUs."""
+    import yaml
+
+    from unblur.synth.sources import find_photos
+    from unblur.training.recipe import read_recipe
+
+    values: dict[str, Any] = {}
+    for change in changes or []:
+        key, given, value = change.partition("=")
+        if not given:
+            raise InputError(f"`--set {change}` does not say a value; write `--set KEY=VALUE`")
+        values[key] = yaml.safe_load(value)
+    chosen = read_recipe(recipe, changes=values)
+    run = out or Path("runs") / f"{chosen.model}-{recipe.stem}"
+    pictures = find_photos(photos) if photos else []
+    try:
+        from unblur.training.loop import train as train_network
+    except ImportError as error:
+        raise InputError(f"training needs more packages ({error}); `pip install 'unblur[train]'`") from error
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    records = train_network(chosen, out=run, photos=pictures, data=data or [], cpu=cpu)
+    with closing(records), Progress(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=600) as bar:
+        task = bar.add_task(chosen.model, total=chosen.steps)
+        for record in records:
+            text = _line(record)
+            if "loss" in record:
+                bar.update(
+                    task, completed=record["step"], description=f"{chosen.model}, loss {record['loss']:.4f}, gain {record['gain']:+.2f} dB"
+                )
+            if "loss" not in record or not console.is_terminal:
+                bar.console.print(escape(text), highlight=False, soft_wrap=True)
+                sys.stderr.flush()
+    console.print(f"the run is in {escape(str(run))}; `--model {escape(str(run))}` restores with it", highlight=False, soft_wrap=True)
+
+
+def export_weights(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.", show_default=False)],
+    *,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="File of the weights, `NAME.safetensors`; the card is written beside it.", show_default=False),
+    ],
+    summary: Annotated[str, typer.Option(help="One line about the weights.", show_default="the network and how far it was trained")] = "",
+    training_data: Annotated[str, typer.Option(help="What it was trained on, in words.", show_default="the recipe's `data`")] = "",
+    licence: Annotated[str, typer.Option(help="Of the weights.")] = "none given",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+) -> None:
+    """Write the averaged weights of a run as a file with a card, for `unblur restore --model NAME.safetensors`."""
+    from unblur.training.export import export_weights as export
+    from unblur.weights import card_of
+    from unblur.weights.run import is_run
+
+    known = card_of(run) if is_run(run) else None
+    card = export(
+        run,
+        output,
+        summary=summary or (known.summary if known else ""),
+        training_data=training_data or (known.training_data if known else ""),
+        licence=licence,
+        overwrite=overwrite,
+    )
+    Console(stderr=True).print(f"[green]done[/] {escape(str(output))}: {escape(card.summary)}", highlight=False, soft_wrap=True)
+
+
+def _line(record: dict[str, Any]) -> str:
+    """A record in words."""
+    if "event" in record:
+        return f"step {record['step']}: {record['event']}"
+    if "protocol" in record:
+        measures = ", ".join(f"{key} {value:.4g}" for key, value in record.items() if key not in ("step", "protocol"))
+        return f"step {record['step']}: {measures} ({record['protocol']})"
+    return f"step {record['step']}: loss {record['loss']:.4f}, gain {record['gain']:+.2f} dB, {record['crops_s']:.1f} crops/s"

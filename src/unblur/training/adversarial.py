@@ -1,0 +1,94 @@
+"""The second player of an adversarial training: a discriminator that learns in turn with the network.
+
+In each step the discriminator first learns to tell what the network has just restored from what is sharp; then the network
+learns from its content loss and from the improved discriminator. Source: Nah et al. (CVPR 2017), section 3.3; Kupyn et al.
+(CVPR 2018), where the discriminator takes five steps for one of the network.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unblur import losses
+from unblur.models.deblurgan import DeblurGANCritic
+from unblur.models.deepdeblur import DeepDeblurDiscriminator
+from unblur.training.recipe import Recipe
+
+__all__ = ["Adversary"]
+
+Mean = Callable[[Tensor], Tensor]
+
+
+class Adversary:
+    """A discriminator with its optimiser.
+
+    Args:
+        recipe: an adversarial one.
+        device: where it works.
+        mean: averages a tensor over all processes.
+    """
+
+    def __init__(self, recipe: Recipe, *, device: torch.device, mean: Mean) -> None:
+        assert recipe.adversary_lr is not None
+        assert recipe.adversarial_weight is not None
+        assert recipe.adversary_steps is not None
+        arguments = recipe.adversary_arguments or {}
+        critical = recipe.adversary == "deblurgan"
+        self.net: nn.Module = (DeblurGANCritic(**arguments) if critical else DeepDeblurDiscriminator(**arguments)).to(device)
+        self.optimiser = torch.optim.Adam(self.net.parameters(), lr=recipe.adversary_lr, betas=recipe.betas)
+        self._critical, self._steps, self._seed = critical, recipe.adversary_steps, recipe.seed
+        self._lr, self._weight = recipe.adversary_lr, recipe.adversarial_weight
+        self._mean = mean
+
+    def learn(self, restored: Tensor, sharp: Tensor, *, step: int, part: int, share: float) -> Tensor:
+        """Take the discriminator's steps on one batch, in fp32; gives its mean loss.
+
+        Args:
+            restored: by the network; no gradient reaches it.
+            sharp: the truth.
+            step: of the training.
+            part: number of this process.
+            share: of the full learning rate.
+        """
+        generator = torch.Generator().manual_seed(hash((self._seed, 2, step, part)))
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._lr * share
+        fake, total = restored.detach().float(), torch.zeros((), device=sharp.device)
+        for _ in range(self._steps):
+            self.optimiser.zero_grad(set_to_none=True)
+            if self._critical:
+                loss = losses.wasserstein_critic(self.net(sharp), self.net(fake))
+                loss = loss + losses.gradient_penalty(self.net, sharp, fake, generator=generator)
+            else:
+                loss = losses.adversarial_discriminator(self.net(sharp), self.net(fake))
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._average_gradients()
+            self.optimiser.step()
+            total = total + loss.detach() / self._steps
+        return total
+
+    def fool(self, restored: Tensor) -> Tensor:
+        """The weighted term that the network minimises; the discriminator gets no gradient."""
+        self.net.requires_grad_(requires_grad=False)
+        verdict = self.net(restored.float())
+        self.net.requires_grad_(requires_grad=True)
+        term = losses.wasserstein_generator(verdict) if self._critical else losses.adversarial_generator(verdict)
+        return self._weight * term
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to go on."""
+        return {"net": self.net.state_dict(), "optimiser": self.optimiser.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.net.load_state_dict(state["net"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+    def _average_gradients(self) -> None:
+        """By hand: a penalty on gradients cannot go through the wrapper that averages the network's."""
+        parameters = [parameter for parameter in self.net.parameters() if parameter.grad is not None]
+        whole = self._mean(torch.cat([parameter.grad.flatten() for parameter in parameters if parameter.grad is not None]))
+        for parameter, part in zip(parameters, torch.split(whole, [parameter.numel() for parameter in parameters]), strict=True):
+            parameter.grad = part.view_as(parameter)

@@ -1,0 +1,92 @@
+"""What a step learns from."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unblur.data.transforms import Adjust, Arrays, Crop, Flip, Noise, PermuteChannels, QuarterTurn, Reverse, Transform
+from unblur.training.recipe import Recipe
+
+__all__ = ["Batch", "to_batch", "transforms_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Crops, in [0, 1].
+
+    Attributes:
+        blurry: (B, 3, H, W), or (B, N, 3, H, W) of clips.
+        sharp: (B, M, 3, H, W): the truth of the middle frame (M = 1), or of every frame (M = N).
+        spread: (B, 3, H/4, W/4) how the middle frame is smeared, pixels; None where that is not known.
+        slots: (B,) place of each crop in the step's whole batch, over all processes.
+    """
+
+    blurry: Tensor
+    sharp: Tensor
+    spread: Tensor | None
+    slots: Tensor
+
+    @property
+    def reference(self) -> Tensor:
+        """The blurry middle frame, (B, 3, H, W)."""
+        return self.blurry if self.blurry.ndim == 4 else self.blurry[:, self.blurry.shape[1] // 2]
+
+    @property
+    def truth(self) -> Tensor:
+        """The truth of the middle frame, (B, 3, H, W)."""
+        return self.sharp[:, self.sharp.shape[1] // 2]
+
+    def to(self, device: torch.device, *, channels_last: bool) -> "Batch":
+        """The same batch on a device."""
+        order = torch.channels_last if channels_last and self.blurry.ndim == 4 else torch.contiguous_format
+        return replace(
+            self,
+            blurry=self.blurry.to(device, non_blocking=True, memory_format=order),
+            sharp=self.sharp.to(device, non_blocking=True),
+            spread=None if self.spread is None else self.spread.to(device, non_blocking=True),
+        )
+
+    def parts(self, count: int) -> list["Batch"]:
+        """Cut into `count` equal batches."""
+        spreads = [None] * count if self.spread is None else self.spread.chunk(count)
+        fields = zip(self.blurry.chunk(count), self.sharp.chunk(count), spreads, self.slots.chunk(count), strict=True)
+        return [Batch(*each) for each in fields]
+
+
+def transforms_of(recipe: Recipe) -> list[Transform]:
+    """The augmentation that a recipe asks for, in a fixed order; what it does not ask for draws no random number."""
+    chosen: list[Transform] = [Crop(recipe.crop)]
+    if recipe.reverse:
+        chosen.append(Reverse(recipe.reverse))
+    if recipe.quarter_turns:
+        chosen.append(QuarterTurn())
+    if recipe.flip or recipe.flip_vertical:
+        chosen.append(Flip(recipe.flip, recipe.flip_vertical))
+    if recipe.permute_channels:
+        chosen.append(PermuteChannels(recipe.permute_channels))
+    if any(tuple(bounds) != (1.0, 1.0) for bounds in (recipe.brightness, recipe.contrast, recipe.saturation)):
+        chosen.append(Adjust(recipe.brightness, recipe.contrast, recipe.saturation))
+    if recipe.noise:
+        chosen.append(Noise(recipe.noise, drawn=recipe.noise_drawn))
+    return chosen
+
+
+def to_batch(samples: list[Arrays], *, slots: range, photo: bool) -> Batch:
+    """Stack cropped samples; integers are brought to [0, 1].
+
+    Args:
+        samples: of equal size.
+        slots: their places in the step's whole batch.
+        photo: whether the one frame of each is a photo, not a clip of one.
+    """
+    blurry, sharp = (_pictures([getattr(sample, name) for sample in samples]) for name in ("blurry", "sharp"))
+    spreads = [sample.spread[len(sample.spread) // 2] for sample in samples if sample.spread is not None]
+    spread = torch.from_numpy(np.stack(spreads).astype(np.float32)).permute(0, 3, 1, 2) if spreads else None
+    return Batch(blurry[:, 0] if photo else blurry, sharp, spread, torch.arange(slots.start, slots.stop))
+
+
+def _pictures(fields: list[np.ndarray]) -> Tensor:
+    stacked = torch.from_numpy(np.stack(fields)).permute(0, 1, 4, 2, 3)  # (B, N, 3, H, W)
+    return stacked.float() if stacked.is_floating_point() else stacked.float() / 255

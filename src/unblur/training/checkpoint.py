@@ -1,0 +1,90 @@
+"""The state of a training on disk, whole at every moment: what is needed to go on as if nothing had happened.
+
+A run's folder holds
+
+    recipe.json     what is done
+    state.pt        step, network, moving average, optimisers, scaler, discriminator, guard
+    log.jsonl       numbers, one JSON object a line
+    samples/        sheets of sample pictures
+    window/         pairs made so far, where they are made while training
+
+Rates, the order of the data and all random numbers are functions of the recipe and the step, so the step says all of them.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unblur.errors import InputError
+from unblur.io.whole import written_whole
+from unblur.training.recipe import Recipe
+
+__all__ = ["keep_recipe", "read_state", "write_state"]
+
+_FREE = frozenset(
+    [
+        "steps",
+        "milestones",
+        "decay",
+        "accumulate",
+        "workers",
+        "save_every",
+        "log_every",
+        "sample_every",
+        "tensorboard",
+        "compile",
+        "protocol",
+        "validate_every",
+        "validate_layout",
+        "validate_choice",
+        "validate_pictures",
+    ]
+)
+"""Keys that may change when a run goes on."""
+
+
+def keep_recipe(recipe: Recipe, *, out: Path) -> None:
+    """Write the recipe into the run's folder, or see that the run there has the same.
+
+    Raises:
+        InputError: if it has another one; the message names the keys that differ.
+    """
+    target = out / "recipe.json"
+    if target.exists() and (out / "state.pt").exists():
+        try:
+            before = Recipe.model_validate_json(target.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(
+                f"the run in `{out}` is damaged or of an older version; it can be exported, but to train, name another `--out`"
+            ) from error
+        changed = [key for key in Recipe.model_fields if key not in _FREE and getattr(before, key) != getattr(recipe, key)]
+        if changed:
+            raise InputError(
+                f"the run in `{out}` has another recipe: {', '.join(f'`{key}`' for key in changed)} differ(s); "
+                "go on with the same recipe, or name another `--out`"
+            )
+    with written_whole(target, overwrite=True) as partial:
+        partial.write_text(recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def write_state(state: dict[str, Any], *, out: Path) -> None:
+    """Replace the run's state; killed at any moment, the old or the new one is there."""
+    with written_whole(out / "state.pt", overwrite=True) as partial:
+        torch.save(state, partial)
+
+
+def read_state(out: Path, *, device: torch.device) -> dict[str, Any] | None:
+    """The run's state, or None if it has none yet.
+
+    Raises:
+        InputError: if it is damaged.
+    """
+    path = out / "state.pt"
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # torch raises whatever its unpickler meets
+        raise InputError(f"`{path}` is damaged ({error}); remove it to begin anew") from error
+    return state

@@ -1,0 +1,111 @@
+"""Objectives that compare what was restored with the truth."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from unblur import losses
+from unblur.errors import InputError
+from unblur.models.base import Net
+from unblur.models.recurrent import RecurrentNet
+from unblur.training.batch import Batch
+from unblur.training.recipe import Recipe
+
+__all__ = ["ContentObjective", "Judged", "Objective", "compare"]
+
+_PICTURES = {
+    "mse": losses.mse,
+    "l1": losses.l1,
+    "charbonnier": losses.charbonnier,
+    "log_mse": losses.log_mse,
+    "edge": losses.edge,
+    "frequency": losses.frequency,
+}
+_SCALES = {"multiscale_content": losses.multiscale_content, "multiscale_mse": losses.multiscale_mse}
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What a network made of a batch.
+
+    Attributes:
+        loss: what is minimised, with its gradient.
+        restored: the middle frames, with their gradient.
+        shown: further numbers for the log, without gradients.
+    """
+
+    loss: Tensor
+    restored: Tensor
+    shown: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Objective(nn.Module, ABC):
+    """What a training minimises: a module around the network, so that one call of it is one pass, also over many processes.
+
+    Args:
+        net: the network, which it may call as it likes.
+        recipe: of the training.
+    """
+
+    def __init__(self, net: Net, *, recipe: Recipe) -> None:
+        super().__init__()
+        self.net = net
+        self.recipe = recipe
+
+    @abstractmethod
+    def forward(self, batch: Batch, step: int) -> Judged: ...
+
+    def compile_net(self) -> None:
+        """Let torch compile what is called of the network."""
+        self.net.compile()
+
+
+class ContentObjective(Objective):
+    """A weighted sum of the losses that the recipe names.
+
+    With `truths: all`, a recurrent network restores every frame of the clip that has the frames around it which it needs, and
+    all of them are compared.
+
+    Raises:
+        InputError: if `truths: all` is asked of a network that is not recurrent.
+    """
+
+    def __init__(self, net: Net, *, recipe: Recipe) -> None:
+        super().__init__(net, recipe=recipe)
+        if recipe.truths == "all" and not isinstance(net, RecurrentNet):
+            raise InputError(
+                f"`truths: all` is for networks that go through a clip with a state; `{recipe.model}` restores the middle frame"
+            )
+
+    def forward(self, batch: Batch, step: int) -> Judged:  # noqa: ARG002 (others depend on the step)
+        if self.recipe.truths == "all":
+            return self._unrolled(batch)
+        if any(name in _SCALES for name in self.recipe.loss):
+            scales = self.net(batch.blurry, all_scales=True)
+            return Judged(compare(scales, batch.truth, weights=self.recipe.loss), scales[0])
+        restored = self.net(batch.blurry)
+        return Judged(compare([restored], batch.truth, weights=self.recipe.loss), restored)
+
+    def _unrolled(self, batch: Batch) -> Judged:
+        assert isinstance(self.net, RecurrentNet)
+        context = self.net.context
+        restored = self.net.unroll(batch.blurry)  # (B, N - 2 context, 3, H, W)
+        sharp = batch.sharp[:, context : batch.sharp.shape[1] - context]
+        loss = compare([restored.flatten(0, 1)], sharp.flatten(0, 1), weights=self.recipe.loss)
+        return Judged(loss, restored[:, restored.shape[1] // 2])
+
+
+def compare(scales: list[Tensor], sharp: Tensor, *, weights: dict[str, float]) -> Tensor:
+    """Weighted sum of the losses called so; those that compare one picture take the finest scale.
+
+    Example:
+        >>> compare([torch.zeros(1, 3, 4, 4)], torch.ones(1, 3, 4, 4), weights={"mse": 2.0, "l1": 0.5})
+        tensor(2.5000)
+    """
+    total = torch.zeros((), device=sharp.device)
+    for name, weight in weights.items():
+        loss = _SCALES[name](scales, sharp) if name in _SCALES else _PICTURES[name](scales[0], sharp)
+        total = total + weight * loss
+    return total

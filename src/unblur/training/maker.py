@@ -1,0 +1,64 @@
+"""What the processes beside a training run: it makes samples of photos, and loads no torch."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from unblur.synth.sequence import SequenceBlur, draw_sequence
+from unblur.synth.sources import read_photo
+from unblur.synth.stills import StillsBlur, draw_pair
+
+__all__ = ["PhotoMaker"]
+
+Field = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class PhotoMaker:
+    """Makes pair, or short sequence, i from photos; picklable, decodes them once in each process.
+
+    Attributes:
+        photos: files.
+        seed: of the recipe.
+        size: side of the pictures made.
+        num_frames: frames of a sequence; 1 makes pairs by `draw_pair`.
+        all_truths: keep the truths of all frames, not only of the middle one.
+        blur: ranges to draw from.
+    """
+
+    photos: tuple[Path, ...]
+    seed: int
+    size: int
+    num_frames: int
+    all_truths: bool
+    blur: StillsBlur
+
+    @cached_property
+    def _pictures(self) -> list[NDArray[np.uint8]]:
+        cv2.setNumThreads(1)
+        return [read_photo(path) for path in self.photos]
+
+    @property
+    def layout(self) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Shapes and types of the arrays."""
+        quarter = self.size // 4
+        truths = self.num_frames if self.all_truths else 1
+        return {
+            "blurry": ((self.num_frames, self.size, self.size, 3), "uint8"),
+            "sharp": ((truths, self.size, self.size, 3), "uint8"),
+            "spread": ((self.num_frames, quarter, quarter, 3), "float16"),
+        }
+
+    def __call__(self, index: int) -> dict[str, Field]:
+        generator = np.random.default_rng([self.seed, index])
+        if not isinstance(self.blur, SequenceBlur):
+            pair = draw_pair(generator, self._pictures, size=self.size, blur=self.blur)
+            return {"blurry": pair.blurry[None], "sharp": pair.sharp[None], "spread": pair.spread[None]}
+        clip = draw_sequence(generator, self._pictures, size=(self.size, self.size), num_frames=self.num_frames, blur=self.blur)
+        middle = self.num_frames // 2
+        return {"blurry": clip.blurry, "sharp": clip.sharp if self.all_truths else clip.sharp[middle : middle + 1], "spread": clip.spread}

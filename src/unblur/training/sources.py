@@ -1,0 +1,199 @@
+"""Where the samples of a training come from: made of photos while it runs, or read from a data set.
+
+Sample `slot` of step `step` is a pure function of the recipe's seed, the step, the slot and the order (a number that changes
+when a training has gone back, so that it does not meet the same samples again). So a training that was stopped goes on with
+the samples that it would have had, and several processes together see what one would.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unblur.data.layouts import Sample, read_layout
+from unblur.data.transforms import Arrays, apply
+from unblur.data.window import PairWindow
+from unblur.errors import InputError
+from unblur.synth.sequence import SequenceBlur
+from unblur.synth.sources import read_photo
+from unblur.synth.stills import StillsBlur
+from unblur.training.batch import Batch, to_batch, transforms_of
+from unblur.training.maker import PhotoMaker
+from unblur.training.recipe import Recipe
+
+__all__ = ["Files", "Made", "Source", "open_source", "read_samples"]
+
+_KEPT_BYTES = 2 * 2**30  # of decoded pictures; a small data set is decoded once
+
+Field = NDArray[Any]
+
+
+class Source(ABC):
+    """Gives the samples of any step."""
+
+    def __init__(self, *, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.waited = 0.0
+        """Seconds spent on waiting for samples to be made, so far."""
+        self._transforms = transforms_of(recipe)
+
+    def batch(self, step: int, *, slots: range, order: int = 0) -> Batch:
+        """The samples `slots` of a step, cropped and augmented."""
+        samples = []
+        for slot in slots:
+            generator = np.random.default_rng([self.recipe.seed, 1, step, slot, order])
+            samples.append(apply(self.draw(step, generator), self._transforms, generator))
+        return to_batch(samples, slots=slots, photo=self.recipe.data in ("stills", "pairs"))
+
+    @abstractmethod
+    def draw(self, step: int, generator: np.random.Generator) -> Arrays:
+        """A whole sample."""
+
+    def _arrays(self, blurry: Field, sharp: Field, *, spread: Field | None = None) -> Arrays:
+        """Floats where the augmentation calculates with light, bytes, which are quicker, elsewhere."""
+        recipe = self.recipe
+        if recipe.noise or any(tuple(bounds) != (1.0, 1.0) for bounds in (recipe.brightness, recipe.contrast, recipe.saturation)):
+            blurry, sharp = (field.astype(np.float32) / 255 for field in (blurry, sharp))
+        return Arrays(blurry, sharp, spread=None if spread is None else spread.astype(np.float32))
+
+
+class Made(Source):
+    """Samples from a moving window of pairs that other processes make."""
+
+    def __init__(self, window: PairWindow, *, recipe: Recipe) -> None:
+        super().__init__(recipe=recipe)
+        self._window = window
+
+    def draw(self, step: int, generator: np.random.Generator) -> Arrays:
+        first, last = self._window.range(step)
+        waited = self._window.waited
+        pair = self._window.pair(int(generator.integers(first, last)))
+        self.waited += self._window.waited - waited
+        return self._arrays(pair["blurry"], pair["sharp"], spread=pair["spread"])
+
+
+class Files(Source):
+    """Windows of frames from a data set."""
+
+    def __init__(self, samples: Sequence[Sequence[Sample]], *, recipe: Recipe) -> None:
+        super().__init__(recipe=recipe)
+        self._samples = samples
+        self._kept: dict[Path, Field] = {}
+        self._bytes = 0
+        self._lock = Lock()
+
+    def draw(self, step: int, generator: np.random.Generator) -> Arrays:  # noqa: ARG002 (any sample may come at any step)
+        window = self._samples[int(generator.integers(len(self._samples)))]
+        truths = window if self.recipe.truths == "all" else [window[len(window) // 2]]
+        blurry = [self._picture(sample.reference) for sample in window]
+        sharp = [self._picture(sample.sharp[len(sample.sharp) // 2]) for sample in truths]
+        if len({picture.shape for picture in (*blurry, *sharp)}) > 1:
+            raise InputError(f"the pictures that belong to `{window[0].reference}` differ in size; see `unblur data check`")
+        if min(blurry[0].shape[:2]) < self.recipe.crop:
+            height, width = blurry[0].shape[:2]
+            raise InputError(
+                f"`{window[0].reference}` has {width}x{height} pixels, fewer than the crop; add `--set crop={min(height, width)}` or less"
+            )
+        return self._arrays(np.stack(blurry), np.stack(sharp))
+
+    def _picture(self, path: Path) -> Field:
+        kept = self._kept.get(path)
+        if kept is None:
+            kept = read_photo(path)
+            with self._lock:
+                if self._bytes + kept.nbytes <= _KEPT_BYTES and path not in self._kept:
+                    self._kept[path] = kept
+                    self._bytes += kept.nbytes
+        return kept
+
+
+def read_samples(layout: str, folders: Sequence[Path], *, choice: dict[str, str], num_frames: int, edges: str) -> list[list[Sample]]:
+    """Windows of consecutive frames of all sequences in all folders.
+
+    Args:
+        layout: name of a layout.
+        folders: data sets in that layout.
+        choice: arguments of its reader.
+        num_frames: frames of a window.
+        edges: `drop` leaves out windows that are not whole, `repeat` repeats the frames at the ends.
+
+    Raises:
+        InputError: if nothing is found, or no sequence has so many frames.
+    """
+    half = num_frames // 2
+    found: list[list[Sample]] = []
+    for folder in folders:
+        try:
+            samples = read_layout(layout, folder, choice=choice)
+        except TypeError as error:
+            raise InputError(f"the layout `{layout}` cannot be read with {choice}: {error}") from error
+        for _, group in groupby(samples, key=lambda sample: sample.sequence):
+            clip = list(group)
+            places = range(half, len(clip) - half) if edges == "drop" else range(len(clip))
+            found += [[clip[min(max(place + shift, 0), len(clip) - 1)] for shift in range(-half, half + 1)] for place in places]
+    if not found:
+        named = ", ".join(f"`{folder}`" for folder in folders)
+        raise InputError(f"no sequence in {named} has the {num_frames} frames that the network sees together")
+    return found
+
+
+@contextmanager
+def open_source(
+    recipe: Recipe, *, photos: Sequence[Path], data: Sequence[Path], num_frames: int, out: Path, part: tuple[int, int]
+) -> Iterator[Source]:
+    """Open the recipe's source; closes it, and ends the processes that make samples, when the block ends.
+
+    Args:
+        recipe: what to do.
+        photos: sharp pictures, for `stills` and `sequences`.
+        data: folders of data sets, for `pairs` and `clips`.
+        num_frames: frames that the network sees.
+        out: folder of the run.
+        part: number of this process and of all.
+
+    Raises:
+        InputError: if the recipe's data do not suit the network, or what it needs was not given or found.
+    """
+    several = recipe.data in ("clips", "sequences")
+    if several != (num_frames > 1):
+        fitting = "`clips` or `sequences`" if num_frames > 1 else "`stills` or `pairs`"
+        raise InputError(
+            f"network `{recipe.model}` sees {num_frames} frame(s), so that it needs `data` to be {fitting}, not `{recipe.data}`"
+        )
+    if recipe.truths != "all" and several and recipe.frames != num_frames:
+        raise InputError(f"network `{recipe.model}` sees {num_frames} frames; `frames` must be that, not {recipe.frames}")
+    num_frames = recipe.frames or 1
+    if recipe.data in ("pairs", "clips"):
+        if not data:
+            raise InputError(f"`data: {recipe.data}` needs a data set in the layout `{recipe.layout}`; name its folder with `--data`")
+        assert recipe.layout is not None
+        assert recipe.choice is not None
+        yield Files(read_samples(recipe.layout, data, choice=recipe.choice, num_frames=num_frames, edges="drop"), recipe=recipe)
+        return
+    if not photos:
+        raise InputError(f"`data: {recipe.data}` needs sharp photos (JPEG, PNG, WebP, TIFF); name a folder of them with `--photos`")
+    assert recipe.pair_size is not None
+    assert recipe.window is not None
+    assert recipe.window_start is not None
+    assert recipe.fresh is not None
+    blur = (SequenceBlur if several else StillsBlur)(**(recipe.blur or {}))
+    maker = PhotoMaker(tuple(photos), recipe.seed, recipe.pair_size, num_frames, recipe.truths == "all", blur)
+    identity = [[str(path) for path in photos], recipe.seed, recipe.blur, recipe.data]
+    with PairWindow(
+        maker,
+        folder=out / "window",
+        identity=identity,
+        layout=maker.layout,
+        capacity=recipe.window,
+        start=recipe.window_start,
+        fresh=recipe.fresh,
+        workers=max(recipe.workers, 1),
+        part=part,
+    ) as window:
+        yield Made(window, recipe=recipe)

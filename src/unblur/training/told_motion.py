@@ -1,0 +1,63 @@
+"""The objective of networks that first ask how every pixel was smeared, then restore: `swift`.
+
+At first the restoration is told the true spread, so that it learns to use one; then ever more crops get the estimate. The
+estimate is taught by its own error alone: the restoration's gradient does not reach it.
+"""
+
+from typing import Protocol, cast, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from unblur.errors import InputError
+from unblur.models.base import Net
+from unblur.training.batch import Batch
+from unblur.training.content import Judged, Objective, compare
+from unblur.training.recipe import Recipe
+
+__all__ = ["ToldMotionObjective"]
+
+_UNIT = 8.0  # pixels of smear that count as one in the loss
+
+
+@runtime_checkable
+class _SeesMotion(Protocol):
+    def spread(self, blurry: Tensor) -> Tensor: ...
+
+    def restore(self, blurry: Tensor, spread: Tensor) -> Tensor: ...
+
+
+class ToldMotionObjective(Objective):
+    """Content losses, and the mean absolute error of the estimated spread.
+
+    Raises:
+        InputError: if the network does not estimate a spread.
+    """
+
+    def __init__(self, net: Net, *, recipe: Recipe) -> None:
+        super().__init__(net, recipe=recipe)
+        if not isinstance(net, _SeesMotion):
+            raise InputError(f"`objective: told_motion` is for networks that estimate how pixels are smeared; `{recipe.model}` does not")
+
+    def forward(self, batch: Batch, step: int) -> Judged:
+        net, recipe = cast(_SeesMotion, self.net), self.recipe
+        assert batch.spread is not None
+        assert recipe.motion_weight is not None
+        seen = net.spread(batch.blurry)
+        told = self._told(step)[batch.slots].to(seen.device)
+        given = torch.where(told[:, None, None, None], batch.spread, seen.detach())
+        restored = net.restore(batch.blurry, given)
+        error = (seen - batch.spread).abs().mean()
+        content = compare([restored], batch.truth, weights=recipe.loss)
+        return Judged(content + recipe.motion_weight * error / _UNIT, restored, {"motion": error.detach(), "content": content.detach()})
+
+    def compile_net(self) -> None:
+        """The network itself is not called, its parts are."""
+        for part in self.net.children():
+            part.compile()
+
+    def _told(self, step: int) -> Tensor:
+        """Which crops of a step's whole batch get the true spread: all at first, none from `told_until` on."""
+        share = max(0.0, 1 - step / max(self.recipe.told_until or 0, 1))
+        generator = torch.Generator().manual_seed(self.recipe.seed + step)
+        return torch.rand(self.recipe.batch, generator=generator) < share

@@ -1,0 +1,42 @@
+"""What is known of a file of weights."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["Card", "Result"]
+
+
+class Result(BaseModel):
+    """A measured figure, with all that is needed to measure it again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    measure: str
+    """What was measured, such as `gain in PSNR, dB`."""
+    value: float
+    protocol: str
+    data: str
+    command: str
+
+
+class Card(BaseModel):
+    """What is known of a file of weights."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    kind: Literal["photo", "video"]
+    summary: str
+    """One line for `unblur models`."""
+    architecture: str
+    """Name of the network, as for `unblur.models.create`."""
+    arguments: dict[str, Any]
+    """Arguments of its constructor."""
+    size_multiple: int
+    origin: Literal["trained here", "ported"]
+    training_data: str
+    recipe: str
+    results: tuple[Result, ...]
+    licence: str
+    sha256: str
