@@ -1,21 +1,31 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
+import cv2
 import pytest
 import torch
 
-from unblur.data.window import PairWindow
-from unblur.errors import InputError
+from unblur.errors import InputError, UnblurError, WeightsError
 from unblur.models import create
-from unblur.training import loop
-from unblur.training.loop import StillsMaker, batch_at, train
-from unblur.training.recipe import StillsRecipe
+from unblur.training import loop, sources
+from unblur.training.guard import MOST_ROLLBACKS
+from unblur.training.loop import train
+from unblur.training.recipe import Recipe
+
+ROOT = Path(__file__).parents[2]
 
 
 def state_of(run: Path) -> dict:
     return torch.load(run / "state.pt", weights_only=True)
+
+
+def log_of(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
 
 
 def same(one: object, other: object) -> bool:
@@ -27,42 +37,6 @@ def same(one: object, other: object) -> bool:
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(same(*pair) for pair in zip(one, other, strict=True))
     return one == other
-
-
-def test_a_run_leaves_all_that_is_needed(run, recipe):
-    state = state_of(run)
-    fresh = create(recipe.model, **recipe.arguments).state_dict()
-    assert state["step"] == recipe.steps
-    assert state["net"].keys() == state["average"].keys() == fresh.keys()
-    assert not same(state["net"], state["average"])
-    assert all(tensor.isfinite().all() for tensor in state["net"].values())
-    assert StillsRecipe.model_validate_json((run / "recipe.json").read_text()) == recipe
-    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    assert [record["step"] for record in log] == [2, 4, 5]
-    assert all(np.isfinite(list(record.values())).all() for record in log)
-    assert not list(run.glob("*.partial"))
-
-
-def test_a_run_that_was_killed_goes_on_to_the_same_weights(run, recipe, photos, tmp_path, monkeypatch):
-    """Killed in the fourth step, one step after what was saved; that step is done again."""
-
-    def killed(step, window, *, recipe):
-        if step == 3:
-            raise KeyboardInterrupt
-        return batch_at(step, window, recipe=recipe)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "batch_at", killed)
-        with pytest.raises(KeyboardInterrupt):
-            list(train(recipe, photos=photos, out=tmp_path, save_every=2))
-    assert state_of(tmp_path)["step"] == 2
-    torch.rand(1)  # the global generator must not matter
-    records = list(train(recipe, photos=photos, out=tmp_path, save_every=2))
-    assert [record["step"] for record in records] == [4, 5]
-    assert same(state_of(tmp_path), state_of(run))
-    whole, resumed = ([json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()] for folder in (run, tmp_path))
-    for key in ("loss", "motion", "gain"):
-        assert [record[key] for record in whole] == [record[key] for record in resumed]
 
 
 class Drawn:
@@ -88,184 +62,345 @@ class Drawn:
 
 @pytest.fixture
 def at_once(monkeypatch):
-    monkeypatch.setattr(loop, "PairWindow", Drawn)
+    monkeypatch.setattr(sources, "PairWindow", Drawn)
+
+
+def weights_after(recipe: Recipe, out: Path, **inputs) -> dict[str, torch.Tensor]:
+    assert list(train(recipe, out=out, **inputs))
+    return state_of(out)["net"]
+
+
+def changed(recipe: Recipe, **changes) -> Recipe:
+    return Recipe.model_validate(recipe.model_dump() | changes)
+
+
+# What a run leaves, and going on
+
+
+def test_a_run_leaves_all_that_is_needed(run, recipe):
+    state = state_of(run)
+    fresh = create(recipe.model, **recipe.arguments).state_dict()
+    assert state["step"] == recipe.steps
+    assert state["net"].keys() == state["average"].keys() == fresh.keys()
+    assert not same(state["net"], state["average"])
+    assert all(tensor.isfinite().all() for tensor in state["net"].values())
+    assert Recipe.model_validate_json((run / "recipe.json").read_text()) == recipe
+    log = log_of(run)
+    assert [record["step"] for record in log] == [2, 4, 5]
+    assert {"loss", "gain", "motion", "content", "norm", "rate", "crops_s", "data_share"} < log[0].keys()
+    assert sorted(path.name for path in run.iterdir()) == ["log.jsonl", "recipe.json", "state.pt", "window"]
+
+
+def killed_at(step: int):
+    """An objective's forward that is interrupted in a step."""
+    whole = loop.Training._take_step
+
+    def take(self, batch):
+        if self.step == step:
+            raise KeyboardInterrupt
+        return whole(self, batch)
+
+    return take
+
+
+@pytest.mark.parametrize("step", [0, 1, 3, 4])
+def test_a_run_that_was_stopped_goes_on_to_the_same_weights(run, recipe, photos, tmp_path, monkeypatch, step):
+    """Whatever the step, and whatever was logged since the last checkpoint."""
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Training, "_take_step", killed_at(step))
+        with pytest.raises(KeyboardInterrupt):
+            list(train(recipe, photos=photos, out=tmp_path))
+    assert state_of(tmp_path)["step"] == step - step % 2
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write('{"step": 99}\n')  # a line of a step that is taken again
+    torch.rand(1)  # the global generator must not matter
+    list(train(recipe, photos=photos, out=tmp_path))
+    numbers = [state_of(folder) for folder in (run, tmp_path)]
+    for each in numbers:
+        each.pop("log_size")  # speeds have more or fewer digits
+    assert same(*numbers)
+    whole, resumed = log_of(run), log_of(tmp_path)
+    for key in ("step", "loss", "motion", "gain"):
+        assert [record[key] for record in whole] == [record[key] for record in resumed]
+
+
+@pytest.mark.parametrize("name", ["deblurgan/gopro", "mdcn/dvd"])
+def test_a_killed_process_goes_on_to_the_same_weights(name, shrink, sets, tmp_path):
+    """SIGKILL, at a moment that nobody chose; with a discriminator, dropout, rates by part and threads that read ahead."""
+    recipe = shrink(ROOT / "recipes" / f"{name}.yaml", steps=40, save_every=3, workers=2, crop=32, log_every=1)
+    data = sets[recipe.layout]
+    (tmp_path / "recipe.yaml").write_text(recipe.model_dump_json())
+    command = [
+        sys.executable,
+        "-m",
+        "unblur.app",
+        "train",
+        f"{tmp_path}/recipe.yaml",
+        "--data",
+        data,
+        "--out",
+        tmp_path / "killed",
+        "--cpu",
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([str(word) for word in command], env=environment, stderr=subprocess.PIPE)
+    log = tmp_path / "killed" / "log.jsonl"
+    while process.poll() is None and not (log.exists() and log.read_text().count("\n") >= 4):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert state_of(tmp_path / "killed")["step"] < 40
+    list(train(recipe, data=[data], out=tmp_path / "killed"))
+    list(train(recipe, data=[data], out=tmp_path / "whole"))
+    for key in ("net", "average", "optimisers", "adversary", "scaler", "guard"):
+        assert same(state_of(tmp_path / "killed")[key], state_of(tmp_path / "whole")[key]), key
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_finished_run_stays_as_it_is_and_may_go_on(recipe, photos, tmp_path):
+    short = changed(recipe, steps=1)
+    weights_after(short, tmp_path, photos=photos)
+    before = state_of(tmp_path)
+    assert list(train(short, photos=photos, out=tmp_path)) == []
+    assert same(state_of(tmp_path), before)
+    assert [record["step"] for record in train(changed(recipe, steps=3), photos=photos, out=tmp_path)] == [2, 3]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_another_recipe_in_the_same_folder_is_refused(recipe, photos, tmp_path):
+    weights_after(changed(recipe, steps=1), tmp_path, photos=photos)
+    before = (tmp_path / "recipe.json").read_text()
+    with pytest.raises(InputError, match=r"another recipe: `seed`, `optimiser` differ"):
+        list(train(changed(recipe, seed=9, optimiser="adamw"), photos=photos, out=tmp_path))
+    assert (tmp_path / "recipe.json").read_text() == before
+    (tmp_path / "recipe.json").write_text('{"model": "swift"}')
+    with pytest.raises(InputError, match="older version"):
+        list(train(recipe, photos=photos, out=tmp_path))
+    (tmp_path / "recipe.json").write_text(before)
+    (tmp_path / "state.pt").write_bytes(b"broken off")
+    with pytest.raises(InputError, match=r"state\.pt` is damaged"):
+        list(train(changed(recipe, steps=1), photos=photos, out=tmp_path))
+
+
+# Many processes
+
+
+def test_two_processes_train_as_one_with_twice_the_batch_of_each(shrink, sets, tmp_path):
+    recipe = shrink(ROOT / "recipes/mscnn/gopro.yaml", steps=3, batch=4, save_every=3, validate_every=3, validate_pictures=3)
+    data = sets[recipe.layout]
+    (tmp_path / "recipe.yaml").write_text(recipe.model_dump_json())
+    launch = "-m accelerate.commands.launch --cpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no --main_process_port 0"
+    command = [sys.executable, *launch.split(), "-m", "unblur.app", "train", f"{tmp_path}/recipe.yaml"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [str(word) for word in [*command, "--data", data, "--out", tmp_path / "two"]],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    list(train(recipe, data=[data], out=tmp_path / "one"))
+    one, two = state_of(tmp_path / "one"), state_of(tmp_path / "two")
+    for key in ("net", "average"):
+        for place, tensor in one[key].items():
+            torch.testing.assert_close(two[key][place], tensor, rtol=1e-3, atol=2e-6, msg=lambda text, place=place: f"{place}: {text}")
+    for alone, together in zip(log_of(tmp_path / "one"), log_of(tmp_path / "two"), strict=True):
+        assert alone.keys() == together.keys()
+        for key in alone.keys() & {"step", "loss", "gain", "psnr"}:
+            assert together[key] == pytest.approx(alone[key], rel=1e-3)
+
+
+def test_a_batch_that_cannot_be_divided_is_refused(recipe):
+    with pytest.raises(ValueError, match="`batch` \\(2\\) must be a multiple of `accumulate` \\(3\\)"):
+        changed(recipe, accumulate=3)
+
+
+# What keys do
 
 
 @pytest.fixture(scope="module")
 def plain(recipe, photos, tmp_path_factory) -> dict[str, torch.Tensor]:
     """Weights after two steps of the recipe as it is."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "PairWindow", Drawn)
-        return weights_after(recipe.model_copy(update={"steps": 2}), photos, tmp_path_factory.mktemp("plain"))
-
-
-def weights_after(recipe: StillsRecipe, photos: list[Path], out: Path) -> dict[str, torch.Tensor]:
-    assert list(train(recipe, photos=photos, out=out))
-    return state_of(out)["net"]
+        patch.setattr(sources, "PairWindow", Drawn)
+        return weights_after(changed(recipe, steps=2), tmp_path_factory.mktemp("plain"), photos=photos)
 
 
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize(
     "changes",
     [
+        {"initialisation": "xavier"},
         {"seed": 2},
-        {"batch": 3},
-        {"crop": 16},
+        {"batch": 4},
+        {"crop": 24},
         {"optimiser": "adamw"},
+        {"betas": [0.5, 0.6]},
         {"lr": 2e-3},
+        {"lr_of": {"motion": 1e-6}},
         {"warmup": 0},
+        {"milestones": [1]},
         {"decay": 1},
+        {"lr_end": 0.5},
+        {"decay_power": 3.0},
         {"weight_decay": 0.5},
-        {"content": "charbonnier"},
-        {"content_weight": 0.5},
+        {"loss": {"charbonnier": 0.02}},
+        {"loss": {"log_mse": 0.5}},
         {"motion_weight": 0.0},
         {"told_until": 0},
         {"clip": 1e-3},
-        {"precision": "fp32"},
+        {"precision": "bf16"},
         {"blur": {"length": [3.0, 9.0]}},
+        {"flip": 0.0},
+        {"quarter_turns": False},
+        {"permute_channels": 1.0},
+        {"saturation": [0.5, 0.6]},
+        {"noise": 0.2},
     ],
     ids=lambda changes: next(iter(changes)),
 )
 def test_every_key_of_a_recipe_has_its_effect(recipe, photos, tmp_path, plain, changes):
-    assert not same(weights_after(recipe.model_copy(update={"steps": 2} | changes), photos, tmp_path), plain)
+    assert not same(weights_after(changed(recipe, **({"steps": 2} | changes)), tmp_path, photos=photos), plain)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_accumulating_parts_is_the_same_step(recipe, photos, tmp_path, plain):
+    parts = weights_after(changed(recipe, steps=2, accumulate=2), tmp_path, photos=photos)
+    for name, tensor in plain.items():
+        torch.testing.assert_close(parts[name], tensor, rtol=0.02, atol=2e-4)  # Muon orthogonalises in bf16
 
 
 @pytest.mark.usefixtures("at_once")
 def test_the_average_follows_by_its_decay(recipe, photos, tmp_path):
-    short = recipe.model_copy(update={"steps": 2})
     for ema in (0.0, 0.999):
-        weights_after(short.model_copy(update={"ema": ema}), photos, tmp_path / str(ema))
+        weights_after(changed(recipe, steps=2, ema=ema), tmp_path / str(ema), photos=photos)
     state = state_of(tmp_path / "0.0")
     assert same(state["net"], state["average"])
     assert not same(state_of(tmp_path / "0.999")["average"], state["average"])
     assert same(state_of(tmp_path / "0.999")["net"], state["net"])
 
 
-@pytest.mark.usefixtures("at_once")
-def test_a_finished_run_stays_as_it_is(recipe, photos, tmp_path):
-    short = recipe.model_copy(update={"steps": 1})
-    weights_after(short, photos, tmp_path)
-    before = state_of(tmp_path)
-    assert list(train(short, photos=photos, out=tmp_path)) == []
-    assert same(state_of(tmp_path), before)
-    assert [record["step"] for record in train(short.model_copy(update={"steps": 3}), photos=photos, out=tmp_path)] == [3]  # it may go on
+def test_fp16_scales_its_loss_and_trains_on(shrink, sets, tmp_path):
+    """The scale is so high at first that the gradient overflows: the step is passed over, and nothing goes back."""
+    recipe = shrink(ROOT / "recipes/dmphn/gopro.yaml", steps=12, precision="fp16", save_every=12, loss={"mse": 100.0})
+    list(train(recipe, data=[sets["gopro"]], out=tmp_path))
+    assert state_of(tmp_path)["scaler"]["scale"] > 0
+    assert not any("event" in record for record in log_of(tmp_path))
+
+
+def test_training_makes_pictures_sharper(shrink, sets, tmp_path):
+    recipe = shrink(ROOT / "recipes/srn/gopro.yaml", steps=60, batch=4, crop=32, lr=3e-3, decay=20, log_every=20)
+    gains = [record["gain"] for record in train(recipe, data=[sets["gopro"]], out=tmp_path)]
+    assert gains[-1] > gains[0] + 3
+
+
+# What is written besides
 
 
 @pytest.mark.usefixtures("at_once")
+def test_validation_samples_and_curves(recipe, photos, sets, tmp_path):
+    whole = changed(recipe, steps=4, validate_every=2, validate_pictures=2, sample_every=2, tensorboard=True)
+    records = list(train(whole, photos=photos, data=[sets["gopro"]], out=tmp_path))
+    validated = [record for record in records if "protocol" in record]
+    assert [record["step"] for record in validated] == [2, 4]
+    assert all(record["protocol"] == "gopro-skimage" and record["psnr"] > 10 and 0 < record["ssim"] < 1 for record in validated)
+    sheet = cv2.imread(str(tmp_path / "samples" / "00000004.jpg"))
+    assert sheet.shape == (3 * whole.crop, 2 * whole.crop, 3)
+    assert len(list((tmp_path / "tensorboard").iterdir())) == 1
+    with pytest.raises(InputError, match=r"nothing to validate with.*validate_every=0"):
+        list(train(whole, photos=photos, data=[sets["dvd"]], out=tmp_path / "other"))
+
+
+# What goes wrong
+
+
+def spoiled(at: int, times: int, harm):
+    """A step's numbers or weights spoiled at step `at`, `times` times."""
+    whole, count = loop.Training._take_step, [0]
+
+    def take(self, batch):
+        numbers, judged = whole(self, batch)
+        if self.step == at and count[0] < times:
+            count[0] += 1
+            harm(self, numbers)
+        return numbers, judged
+
+    return take
+
+
+def poison(_training, numbers):
+    numbers["loss"] = numbers["loss"] * float("nan")
+
+
+def test_what_is_not_finite_goes_back_with_another_order_and_rate(shrink, sets, tmp_path, monkeypatch):
+    recipe = shrink(ROOT / "recipes/srn/gopro.yaml", steps=8, save_every=4, log_every=2)
+    monkeypatch.setattr(loop.Training, "_take_step", spoiled(6, 1, poison))
+    records = list(train(recipe, data=[sets["gopro"]], out=tmp_path))
+    events = [record for record in records if "event" in record]
+    assert [record["step"] for record in records] == [2, 4, 6, 4, 6, 8]
+    assert "no longer a finite number; went back from step 8 to 4" in events[0]["event"]
+    assert events[0]["rate"] == 0.5
+    assert state_of(tmp_path)["guard"]["order"] == 1
+    assert state_of(tmp_path)["guard"]["rollbacks"] == 0  # a sound checkpoint was reached
+    assert all(tensor.isfinite().all() for tensor in state_of(tmp_path)["net"].values())
+
+
+def test_it_gives_up_after_a_few_and_leaves_the_checkpoint(shrink, sets, tmp_path, monkeypatch):
+    recipe = shrink(ROOT / "recipes/srn/gopro.yaml", steps=8, save_every=4)
+    monkeypatch.setattr(loop.Training, "_take_step", spoiled(5, 99, poison))
+    with pytest.raises(UnblurError, match=r"step 8.*from the checkpoint of step 4; gave up"):
+        list(train(recipe, data=[sets["gopro"]], out=tmp_path))
+    assert state_of(tmp_path)["step"] == 4
+    assert len(log_of(tmp_path)) == MOST_ROLLBACKS
+    assert all(tensor.isfinite().all() for tensor in state_of(tmp_path)["net"].values())
+
+
+def test_overflowing_offsets_go_back_and_the_training_recovers(shrink, sets, tmp_path, monkeypatch):
+    """The weights themselves are spoiled, as a training would: offsets of thousands of pixels, everything read is 0."""
+    recipe = shrink(ROOT / "recipes/mdcn/dvd.yaml", steps=8, save_every=4, log_every=4, lr_of={})
+
+    def overflow(training, _numbers):
+        training.net.alignment.aligners[0].offset.bias.data.fill_(5000.0)
+
+    monkeypatch.setattr(loop.Training, "_take_step", spoiled(5, 1, overflow))
+    records = list(train(recipe, data=[sets["dvd"]], out=tmp_path))
+    event = next(record["event"] for record in records if "event" in record)
+    assert "offset overflow" in event
+    assert "of the points that deformable convolutions read lie outside the frame" in event
+    assert "went back from step 8 to 4" in event
+    state = state_of(tmp_path)
+    assert state["step"] == 8
+    assert state["net"]["alignment.aligners.0.offset.bias"].abs().max() < 1
+    assert records[-1]["outside"] < 0.1
+
+
 @pytest.mark.parametrize(
-    ("changes", "words"), [({"seed": 9}, "seed"), ({"optimiser": "adamw", "arguments": {}}, "arguments and optimiser")]
+    ("name", "changes", "words"),
+    [
+        ("mscnn/gopro", {}, "needs a data set in the layout `gopro`"),
+        ("swift/stills", {}, "needs sharp photos"),
+        ("mscnn/gopro", {"model": "mdcn", "arguments": {}}, "sees 5 frame"),
+        ("mdcn/dvd", {"frames": 3}, "`frames` must be that"),
+        ("mdcn/dvd", {"truths": "all"}, "restores the middle frame"),
+        ("mscnn/gopro", {"lr_of": {"flow": 1e-6}}, "`lr_of` names `flow`"),
+        ("mscnn/gopro", {"flow_weights": "a.pth"}, "networks that estimate flow"),
+        ("swift/stills", {"model": "srn", "arguments": {}}, "networks that estimate how pixels are smeared"),
+    ],
 )
-def test_another_recipe_in_the_same_folder_is_refused(recipe, photos, tmp_path, changes, words):
-    short = recipe.model_copy(update={"steps": 1})
-    weights_after(short, photos, tmp_path)
-    before = (tmp_path / "recipe.json").read_text()
-    with pytest.raises(InputError, match=f"another {words}; choose another folder"):
-        list(train(short.model_copy(update=changes), photos=photos, out=tmp_path))
-    assert (tmp_path / "recipe.json").read_text() == before
+def test_what_does_not_fit_together_is_said(shrink, tmp_path, name, changes, words):
+    recipe = changed(shrink(ROOT / "recipes" / f"{name}.yaml"), **changes)
+    with pytest.raises(InputError, match=words):
+        list(train(recipe, out=tmp_path))
 
 
-@pytest.mark.usefixtures("at_once")
-def test_a_gradient_that_is_not_finite_is_passed_over(recipe, photos, tmp_path, monkeypatch):
-    monkeypatch.setitem(loop._CONTENT, "log_mse", lambda restored, _sharp: restored.sum() * torch.nan)
-    short = recipe.model_copy(update={"steps": 2})
-    torch.manual_seed(short.seed)
-    fresh = create(short.model, **short.arguments).state_dict()
-    assert same(weights_after(short, photos, tmp_path), fresh)
-
-
-def test_nothing_to_train_on(recipe, tmp_path, photos):
-    with pytest.raises(InputError, match="no photos"):
-        list(train(recipe, photos=[], out=tmp_path))
-    (tmp_path / "words.jpg").write_text("words")
-    maker = StillsMaker((tmp_path / "words.jpg",), 0, 64, loop.StillsBlur())
-    with pytest.raises(InputError, match=r"words\.jpg` is not a picture"):
-        maker(0)
-    assert StillsMaker(tuple(photos), 0, 64, loop.StillsBlur())(0)["sharp"].shape == (64, 64, 3)
-
-
-def test_a_pair_is_a_function_of_seed_and_number(photos):
-    def maker(seed):
-        return StillsMaker(tuple(photos), seed, 64, loop.StillsBlur())
-
-    one = maker(1)
-    for name, (shape, dtype) in one.layout.items():
-        pair = one(5)[name]
-        assert pair.shape == shape
-        assert np.abs(pair - pair.astype(dtype)).max() < 0.02  # what the window keeps of it
-        np.testing.assert_array_equal(pair, maker(1)(5)[name])
-        assert (pair != maker(2)(5)[name]).any()
-        assert (pair != one(6)[name]).any()
-
-
-# Crops
-
-
-def window_of(pair: dict[str, np.ndarray], *, count: int = 9) -> PairWindow:
-    return SimpleNamespace(range=lambda _step: (0, count), pair=lambda _index: pair)
-
-
-def lined(recipe: StillsRecipe, *, diagonal: bool) -> dict[str, np.ndarray]:
-    """A pair whose pictures change along the smear only: along a row, or along the diagonal that falls to the right."""
-    rows, columns = np.mgrid[: recipe.pair_size, : recipe.pair_size]
-    picture = np.repeat((columns + rows if diagonal else 2 * columns)[..., None], 3, axis=2).astype(np.uint8)
-    spread = np.zeros((recipe.pair_size // 4, recipe.pair_size // 4, 3), np.float16)
-    spread[..., 1 if diagonal else 0], spread[..., 2] = 5, 3
-    return {"blurry": picture, "sharp": picture, "spread": spread}
-
-
-@pytest.mark.parametrize("diagonal", [False, True])
-def test_turning_a_crop_turns_its_smear(recipe, diagonal):
-    window, seen = window_of(lined(recipe, diagonal=diagonal)), set()
-    for step in range(12):
-        blurry, sharp, spread = batch_at(step, window, recipe=recipe)
-        assert torch.equal(blurry, sharp)
-        for picture, smear in zip(blurry, spread, strict=True):
-            down, right = (picture[0].diff(dim=axis).mean() for axis in (0, 1))
-            sign = 1.0 if (down * right > 0 if diagonal else right.abs() > down.abs()) else -1.0
-            first, second = (0.0, 5.0 * sign) if diagonal else (5.0 * sign, 0.0)
-            wanted = torch.tensor([first, second, 3.0])[:, None, None].expand_as(smear)
-            assert torch.equal(smear, wanted)
-            seen.add(sign)
-    assert seen == {-1.0, 1.0}
-
-
-def test_crops_of_pictures_and_smear_belong_together(recipe):
-    """Every square of 4x4 pixels carries the smear that was made for it."""
-    quarter = recipe.pair_size // 4
-    numbers = np.arange(quarter**2, dtype=np.float16).reshape(quarter, quarter) / 2
-    picture = np.repeat(np.repeat(numbers, 4, 0), 4, 1).astype(np.uint8)
-    pair = {name: np.stack([picture] * 3, axis=2) for name in ("blurry", "sharp")}
-    pair["spread"] = np.stack([numbers * 0, numbers * 0, numbers], axis=2)
-    for step in range(6):
-        blurry, _, spread = batch_at(step, window_of(pair), recipe=recipe)
-        assert torch.equal((255 * blurry[:, 0, ::4, ::4]).round(), spread[:, 2].floor())
-
-
-def test_a_step_always_draws_the_same(recipe, photos):
-    maker = StillsMaker(tuple(photos), 0, recipe.pair_size, loop.StillsBlur())
-    window = SimpleNamespace(range=lambda step: (step, step + 4), pair=maker)
-    first, again, later = (batch_at(step, window, recipe=recipe) for step in (3, 3, 4))
-    assert all(torch.equal(*pair) for pair in zip(first, again, strict=True))
-    assert not torch.equal(first[0], later[0])
-    assert not torch.equal(first[0], batch_at(3, window, recipe=recipe.model_copy(update={"seed": 5}))[0])
-    assert first[0].shape == (recipe.batch, 3, recipe.crop, recipe.crop)
-    assert first[2].shape == (recipe.batch, 3, recipe.crop // 4, recipe.crop // 4)
-    assert first[0].is_contiguous(memory_format=torch.channels_last)
-    assert 0 <= first[0].min() < first[0].max() <= 1
-
-
-def test_the_rate_rises_stays_and_falls_to_zero(recipe):
-    long = recipe.model_copy(update={"steps": 100, "warmup": 10, "decay": 20})
-    rates = [loop._rate(step, long) for step in range(101)]
-    assert rates[0] == 0.1
-    assert rates[9:81] == [1.0] * 72
-    assert rates[90] == 0.5
-    assert rates[100] == 0
-
-
-def test_fewer_and_fewer_crops_are_told_their_smear(recipe):
-    long = recipe.model_copy(update={"batch": 1000, "told_until": 100})
-    shares = [float(loop._told(step, long).float().mean()) for step in (0, 25, 50, 75, 100, 200)]
-    assert shares == pytest.approx([1, 0.75, 0.5, 0.25, 0, 0], abs=0.06)
-    assert shares[0] == 1
-    assert shares[4:] == [0, 0]
+def test_it_may_begin_from_weights(run, recipe, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "PairWindow", Drawn)
+    from_run = changed(recipe, steps=1, start=str(run), lr=1e-12, betas=[0.9, 0.9])
+    weights = weights_after(from_run, tmp_path / "on", photos=photos)
+    for name, tensor in state_of(run)["average"].items():
+        torch.testing.assert_close(weights[name], tensor, rtol=0, atol=1e-6)
+    other = changed(from_run, arguments=recipe.arguments | {"widths": [12, 16]})
+    with pytest.raises(WeightsError, match="not of the recipe's `swift`"):
+        list(train(other, photos=photos, out=tmp_path / "other"))

@@ -47,11 +47,11 @@ def measure(net: Net, windows: Sequence[Sequence[Sample]], *, protocol: str, dev
     rule = protocols.get(protocol)
     for window in windows:
         middle = window[len(window) // 2]
-        frames = [torch.from_numpy(read_photo(sample.reference)).permute(2, 0, 1).float() / 255 for sample in window]
+        frames = [torch.from_numpy(np.array(read_photo(sample.reference))).permute(2, 0, 1).float() / 255 for sample in window]
         blurry = (torch.stack(frames) if net.num_frames > 1 else frames[0])[None].to(device)
         with autocast:
             restored = restore_whole(net, blurry)
-        truths = (from_uint8(read_photo(path)) for path in (middle.sharp if rule.several_truths else middle.sharp[:1]))
+        truths = (from_uint8(np.array(read_photo(path))) for path in (middle.sharp if rule.several_truths else middle.sharp[:1]))
         rows.append((middle.sequence, rule.measure(restored.double().clamp(0, 1).cpu(), truths)))
     return rows
 
