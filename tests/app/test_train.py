@@ -1,0 +1,128 @@
+"""The commands of training, and the guide that shows them."""
+
+import re
+import shlex
+import shutil
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from unblur.app.cli import app
+from unblur.errors import InputError
+from unblur.weights import card_of
+
+ROOT = Path(__file__).parents[2]
+GUIDE = ROOT / "docs/how-to/train-on-your-own-footage.md"
+TINY = (
+    "--cpu --set batch=2 --set crop=16 --set steps=2 --set precision=fp32 --set workers=1 --set validate_pictures=1 --set validate_every=2"
+)
+NARROW = "--set arguments={widths:[4,6,8],num_blocks:1,kernel_size:3}"
+WINDOW = "--set pair_size=32 --set window=2 --set window_start=1 --set crop=32"
+SMALL_SWIFT = "--set arguments={widths:[8,12],blocks:[1,1],motion_widths:[8,12],motion_blocks:[1,1]}"
+
+
+def run(*words: object):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def drawing(seed: int, *, height: int = 128, width: int = 160) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    picture = np.full((height, width, 3), 128, np.uint8)
+    for _ in range(150):
+        corner = random.integers(0, width, 2).tolist()
+        size = random.integers(4, 24, 2)
+        cv2.rectangle(picture, corner, (corner + size).tolist(), random.integers(0, 256, 3).tolist(), -1)
+    return picture
+
+
+def film(path: Path, seed: int) -> None:
+    """A quarter of a second at 240 frames a second, moving to the side."""
+    path.parent.mkdir(exist_ok=True)
+    still = drawing(seed)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(240), options={"crf": "4", "preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = still.shape[1], still.shape[0], "yuv420p"
+        for number in range(60):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.roll(still, 2 * number, axis=1), format="rgb24")))
+        container.mux(stream.encode())
+
+
+@pytest.fixture
+def footage(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    film(tmp_path / "clips" / "a.mp4", 1)
+    film(tmp_path / "held-out" / "b.mp4", 2)
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite("photos/c.png", drawing(3))
+    cv2.imwrite("shaky.png", cv2.blur(drawing(4), (7, 1)))
+    return tmp_path
+
+
+def commands() -> list[list[str]]:
+    text = GUIDE.read_text().replace("\\\n", " ")
+    return [shlex.split(line) for line in re.findall(r"^    ((?:unblur|mv) .*)$", text, flags=re.MULTILINE)]
+
+
+def test_every_command_of_the_guide_works(footage):
+    found = commands()
+    assert len(found) == 12
+    for words in found:
+        if words[0] == "mv":
+            shutil.move(*words[1:])
+            continue
+        words = [each for word in words[1:] for each in (sorted(map(str, footage.glob(word))) if "*" in word else [word])]
+        if words[0] == "train":
+            words += [*TINY.split(), *(NARROW.split() if "srn" in words[1] else WINDOW.split())]
+            words += SMALL_SWIFT.split() if "runs/swift" in words else []
+        result = run(*words)
+        assert result.exit_code == 0, (words, result.output, result.exception)
+    assert {path.name for path in (footage / "runs").iterdir()} == {"mine", "swift", "tuned"}
+    for name in ("tried.png", "restored.png"):
+        assert cv2.imread(name).shape == (128, 160, 3)
+    card = card_of(footage / "mine.safetensors")
+    assert (card.architecture, card.summary, card.licence) == ("srn", "srn for my camera", "Apache-2.0")
+    assert (card.training_data, card.kind) == ("my clips of 2026", "photo")
+
+
+def test_recipes_that_the_guide_names_are_there():
+    for words in commands():
+        if words[1] == "train":
+            assert (ROOT / words[2]).is_file()
+
+
+def test_it_says_what_happened_and_where(footage):
+    options = [*TINY.split(), *WINDOW.split(), *SMALL_SWIFT.split(), "--set", "log_every=1"]
+    result = run("train", "recipes/swift/stills.yaml", "--photos", "photos", *options)
+    assert result.exit_code == 0
+    for words in ("step 1: loss", "step 2: loss", "crops/s", "the run is in runs/swift-stills; `--model runs/swift-stills`"):
+        assert words in result.output.replace("\n", " ")
+    exported = run("export-weights", "runs/swift-stills", "-o", "a.safetensors")
+    assert exported.exit_code == 0
+    assert card_of("a.safetensors").summary == "swift, a run of 2 of 2 steps"
+    assert card_of("a.safetensors").licence == "none given"
+    again = run("export-weights", "runs/swift-stills", "-o", "a.safetensors")
+    assert "exists" in str(again.exception)
+    assert run("export-weights", "runs/swift-stills", "-o", "a.safetensors", "--overwrite").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--set", "stepps=3"], "did you mean `steps`"),
+        (["--set", "steps"], "does not say a value"),
+        (["--photos", "nowhere"], "`nowhere` is not there"),
+        ([], "needs sharp photos"),
+    ],
+)
+def test_what_cannot_be_done_is_said(footage, words, message):
+    assert footage
+    result = run("train", "recipes/swift/stills.yaml", *words)
+    assert isinstance(result.exception, InputError)
+    assert message in str(result.exception)
+    assert "not the folder of a run" in str(run("export-weights", "photos", "-o", "a.safetensors").exception)

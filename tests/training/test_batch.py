@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+import torch
+
+from unblur.data.layouts import Sample
+from unblur.data.transforms import Adjust, Crop, Flip, Noise, PermuteChannels, QuarterTurn, Reverse
+from unblur.errors import InputError
+from unblur.training import sources
+from unblur.training.batch import transforms_of
+from unblur.training.prefetch import Prefetch
+from unblur.training.recipe import Recipe
+from unblur.training.sources import Files, Made, read_samples
+
+
+class Window:
+    """Pairs whose sharp picture is the blurry one plus 1, with a spread along x that is as long as the pair's number."""
+
+    waited = 0.0
+
+    def range(self, step: int) -> tuple[int, int]:
+        return 1 + step, 9 + step
+
+    def pair(self, index: int) -> dict[str, np.ndarray]:
+        blurry = np.random.default_rng(index).integers(0, 255, (1, 32, 32, 3), np.uint8)
+        return {"blurry": blurry, "sharp": blurry + 1, "spread": np.full((1, 8, 8, 3), (index, 0, index), np.float16)}
+
+
+@pytest.fixture(scope="module")
+def source(recipe) -> Made:
+    return Made(Window(), recipe=recipe.model_copy(update={"crop": 16, "batch": 6, "pair_size": 32}))
+
+
+def test_crops_of_blurry_sharp_and_spread_belong_together(source):
+    for step in range(8):
+        batch = source.batch(step, slots=range(6))
+        assert batch.blurry.shape == batch.reference.shape == batch.truth.shape == (6, 3, 16, 16)
+        assert batch.spread.shape == (6, 3, 4, 4)
+        assert torch.allclose(batch.truth - batch.blurry, torch.full_like(batch.truth, 1 / 255), atol=1e-6)
+        assert torch.equal(batch.spread[:, 0].abs(), batch.spread[:, 2])  # a quarter turn changes the sign along x
+        assert 1 + step <= batch.spread[:, 2].min() <= batch.spread[:, 2].max() < 9 + step
+
+
+def test_a_sample_is_a_function_of_seed_step_slot_and_order(source):
+    def drawn(made=source, *, step=5, order=0):
+        return made.batch(step, slots=range(6), order=order).blurry
+
+    assert torch.equal(drawn(), drawn())
+    assert torch.equal(drawn()[2:4], source.batch(5, slots=range(2, 4)).blurry)  # whoever calculates it
+    assert not torch.equal(drawn(), drawn(step=6))
+    assert not torch.equal(drawn(), drawn(order=1))
+    assert not torch.equal(drawn()[0], drawn()[1])
+    assert not torch.equal(drawn(), drawn(Made(Window(), recipe=source.recipe.model_copy(update={"seed": 9}))))
+
+
+def test_crops_are_turned_both_ways(source):
+    signs = torch.cat([source.batch(step, slots=range(6)).spread[:, 0, 0, 0].sign() for step in range(6)])
+    assert float((signs > 0).float().mean()) == pytest.approx(0.5, abs=0.3)
+
+
+def test_a_batch_is_cut_into_equal_parts(source):
+    batch = source.batch(0, slots=range(6))
+    parts = batch.parts(3)
+    assert torch.equal(torch.cat([part.blurry for part in parts]), batch.blurry)
+    assert torch.equal(torch.cat([part.spread for part in parts]), batch.spread)
+    assert [part.slots.tolist() for part in parts] == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_threads_give_the_same_batches_in_the_same_order(source):
+    with Prefetch(source, slots=range(6), threads=3) as ahead, Prefetch(source, slots=range(6), threads=0) as plain:
+        for step, order in ((3, 0), (4, 0), (5, 0), (2, 1), (3, 1)):  # going back begins anew
+            one, other = (each.batch(step, order=order, last=7) for each in (ahead, plain))
+            assert torch.equal(one.blurry, other.blurry)
+        assert ahead.waited > 0
+
+
+def test_augmentation_is_what_the_recipe_says(recipe):
+    published = recipe.model_copy(update={"reverse": 0.5, "permute_channels": 1.0, "saturation": (0.8, 1.2), "noise": 0.01})
+    assert [type(each) for each in transforms_of(published)] == [Crop, Reverse, QuarterTurn, Flip, PermuteChannels, Adjust, Noise]
+    nothing = {"flip": 0.0, "quarter_turns": False, "permute_channels": 0.0}
+    assert [type(each) for each in transforms_of(recipe.model_copy(update=nothing))] == [Crop]
+    assert transforms_of(recipe.model_copy(update={"flip": 0.25, "flip_vertical": 0.5}))[2] == Flip(0.25, 0.5)
+
+
+# Data sets
+
+
+def test_windows_of_a_data_set(sets):
+    whole = read_samples("gopro", [sets["gopro"]], choice={"split": "train", "blur": "blur_gamma"}, num_frames=5, edges="drop")
+    assert [[sample.frame for sample in window] for window in whole] == [list(range(first, first + 5)) for first in range(4)]
+    repeated = read_samples("dvd", [sets["dvd"]] * 2, choice={"split": "test"}, num_frames=3, edges="repeat")
+    assert len(repeated) == 16
+    assert [sample.frame for sample in repeated[0]] == [0, 0, 1]
+    with pytest.raises(InputError, match="has the 9 frames"):
+        read_samples("dvd", [sets["dvd"]], choice={"split": "test"}, num_frames=9, edges="drop")
+    with pytest.raises(InputError, match="cannot be read with"):
+        read_samples("dvd", [sets["dvd"]], choice={"blur": "blur"}, num_frames=1, edges="drop")
+
+
+def test_clips_carry_the_truths_that_are_asked_for(shrink, sets):
+    recipe = shrink(sources.Path(__file__).parents[2] / "recipes/ifirnn/gopro.yaml", frames=5, reverse=0.0)
+    windows = read_samples("gopro", [sets["gopro"]], choice=recipe.choice, num_frames=5, edges="drop")
+    every = Files(windows, recipe=recipe).batch(0, slots=range(2))
+    middle = Files(windows, recipe=recipe.model_copy(update={"truths": "middle"})).batch(0, slots=range(2))
+    assert every.blurry.shape == every.sharp.shape == (2, 5, 3, 16, 16)
+    assert middle.sharp.shape == (2, 1, 3, 16, 16)
+    assert torch.equal(every.truth, middle.truth)
+    assert torch.equal(every.reference, every.blurry[:, 2])
+
+
+def test_pictures_smaller_than_the_crop_and_of_two_sizes_are_named(shrink, sets, tmp_path):
+    recipe: Recipe = shrink(sources.Path(__file__).parents[2] / "recipes/srn/gopro.yaml", crop=512)
+    windows = read_samples("gopro", [sets["gopro"]], choice=recipe.choice, num_frames=1, edges="drop")
+    with pytest.raises(InputError, match=r"png` has 272x256 pixels, fewer than the crop.*crop=256"):
+        Files(windows, recipe=recipe).batch(0, slots=range(1))
+    sharp = windows[0][0].sharp[0]
+    odd = tmp_path / "odd.png"
+    import cv2
+
+    cv2.imwrite(str(odd), cv2.imread(str(sharp))[:200])
+    with pytest.raises(InputError, match=r"odd\.png` differ in size"):
+        Files([[Sample((odd,), (sharp,), "a", 0)]], recipe=recipe).batch(0, slots=range(1))
