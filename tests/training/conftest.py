@@ -53,6 +53,8 @@ def small(path: Path, **changes: object) -> Recipe:
         values |= {"pair_size": 32, "window": 4, "window_start": 2, "fresh": 0.5, "crop": 16}
     if recipe.adversary == "deepdeblur":
         values |= {"crop": 256, "adversary_arguments": {"width": 2}}
+    if recipe.adversary == "deblurgan":
+        values["adversary_arguments"] = {"width": 4}
     if recipe.frames and recipe.truths == "all":
         values["frames"] = 6
     return read_recipe(path, changes=values | changes)
