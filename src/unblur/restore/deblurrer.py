@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,11 +17,12 @@ from torch import Tensor
 from unblur.errors import DeviceError, InputError, UnsupportedError
 from unblur.io.video import Frame, VideoReader, VideoWriter
 from unblur.models.base import Net
+from unblur.restore.clip import ClipRestorer
 from unblur.restore.memory import free_bytes, out_of_memory, peak_bytes
 from unblur.restore.pipeline import overlapped
 from unblur.restore.precision import Setup
 from unblur.restore.safety import guard
-from unblur.restore.tiles import BAND, Pixels, best_core, restore_tiled, to_pixels
+from unblur.restore.tiles import BAND, Pixels, best_core, restore_tiled, to_pixels, to_tensor
 from unblur.weights import Card
 
 __all__ = ["Deblurrer", "VideoReport"]
@@ -65,8 +67,6 @@ class Deblurrer:
     """
 
     def __init__(self, net: Net, *, setup: Setup, card: Card | None = None, tile: int | None = None) -> None:
-        if net.num_frames != 1:
-            raise UnsupportedError(f"this network takes {net.num_frames} frames at a time; only photo networks can be used so far")
         if tile is not None and tile < _SMALLEST_CORE:
             raise InputError(f"a tile has at least {_SMALLEST_CORE} pixels on a side, got {tile}; larger ones are faster")
         self.net, self.setup, self.card = net, setup, card
@@ -90,8 +90,14 @@ class Deblurrer:
         Raises:
             InputError: if the picture is none of these, or `strength` is not in [0, 1].
             DeviceError: if memory is too small even for the smallest tile.
+            UnsupportedError: if the network looks at several frames.
         """
         _check_strength(strength)
+        if self.net.num_frames != 1:
+            raise UnsupportedError(
+                f"this network looks at {self.net.num_frames} frames of a clip and cannot restore a single picture; "
+                "use weights for photos, such as `swift`"
+            )
         self.network_seconds = self.kept_input = 0.0
         if isinstance(image, Tensor):
             return self._tensor(image, strength)
@@ -115,7 +121,9 @@ class Deblurrer:
         overwrite: bool = False,
         progress: Callable[[int, int | None], None] | None = None,
     ) -> VideoReport:
-        """Restore a clip frame by frame; sound, times, colour tags and all other streams stay as they are.
+        """Restore a clip; sound, times, colour tags and all other streams stay as they are.
+
+        A photo network restores each frame by itself, a video network with those around it, within a shot.
 
         Args:
             source: the clip.
@@ -133,6 +141,7 @@ class Deblurrer:
         Raises:
             InputError: if the source cannot be read or an argument does not fit.
             OutputError: if the target cannot be written.
+            DeviceError: if memory is too small even for the smallest tile.
         """
         _check_strength(strength)
         began = time.monotonic()
@@ -140,27 +149,45 @@ class Deblurrer:
         self.network_seconds = self.kept_input = 0.0
         with VideoReader(Path(source), start=start, duration=duration, allow_interlaced=allow_interlaced) as reader:
             total = reader.frame_count
+            streamed = self._clip(strength) if self.net.num_frames > 1 and strength > 0 else None
 
-            def restore(frame: Frame) -> tuple[Frame, NDArray[Any]]:
+            def restore(frame: Frame | None) -> list[tuple[Frame, NDArray[Any]]]:
                 nonlocal kept
+                if streamed is not None:
+                    return streamed.finish() if frame is None else streamed.push(frame)
+                if frame is None:
+                    return []
                 pixels = self._array(frame.pixels, strength)
                 kept += self.kept_input
-                return frame, pixels
+                return [(frame, pixels)]
 
-            def write(restored: tuple[Frame, NDArray[Any]]) -> None:
+            def write(restored: list[tuple[Frame, NDArray[Any]]]) -> None:
                 nonlocal done
-                frame, pixels = restored
-                writer.write(pixels, frame)
-                done += 1
-                if progress is not None:
-                    progress(done, total)
+                for frame, pixels in restored:
+                    writer.write(pixels, frame)
+                    done += 1
+                    if progress is not None:
+                        progress(done, total)
 
             with VideoWriter(Path(target), reader, codec=codec, quality=quality, overwrite=overwrite) as writer:
-                overlapped(reader, restore, write)
+                overlapped(chain(reader, (None,)), restore, write)
+            if streamed is not None:
+                kept, self.network_seconds = streamed.kept_input, streamed.network_seconds
             warnings = _warnings(reader, writer)
         if kept:
             warnings.append(f"the network's result looked wrong on {100 * kept / done:.1f} % of the area; the input was kept there")
         return VideoReport(done, time.monotonic() - began, self.network_seconds, kept / done, tuple(warnings))
+
+    def _clip(self, strength: float) -> ClipRestorer:
+        return ClipRestorer(
+            self.net,
+            setup=self.setup,
+            strength=strength,
+            tile=self._tile,
+            smallest=_SMALLEST_CORE,
+            halo=self._halo - BAND,
+            budget=self._budget(),
+        )
 
     def _tensor(self, image: Tensor, strength: float) -> Tensor:
         if image.ndim not in (3, 4) or image.shape[-3] != 3 or 0 in image.shape or not image.is_floating_point():
@@ -228,7 +255,7 @@ class Deblurrer:
 
         def restore(cut: Pixels) -> Tensor:
             nonlocal kept, area
-            blurry = _to_tensor(cut, self.setup.device)
+            blurry = to_tensor(cut, self.setup.device)
             since = time.monotonic()
             restored = self.setup.run(self.net, blurry)[0]
             self.setup.wait()
@@ -252,13 +279,14 @@ class Deblurrer:
             return side, side
         if self._pixels is None:
             # Once, before the first tile: later, what was taken for tiles and is kept for the next would not count as free.
-            budget = free_bytes(self.setup.device) * _SHARE_OF_FREE
-            if self.setup.device.type == "cpu":
-                budget = min(budget, _CPU_BUDGET)
-            self._pixels = budget / self._bytes_per_pixel()
+            self._pixels = self._budget() / self._bytes_per_pixel()
         height, width = picture.shape[:2]
         halo = self._halo + self.net.size_multiple  # as tiles begin and end at multiples
         return best_core(height, width, pixels=self._pixels, halo=halo, smallest=_SMALLEST_CORE, largest=self._limit)
+
+    def _budget(self) -> float:
+        budget = free_bytes(self.setup.device) * _SHARE_OF_FREE
+        return min(budget, _CPU_BUDGET) if self.setup.device.type == "cpu" else budget
 
     def _bytes_per_pixel(self) -> float:
         """Memory that restoring takes for each pixel of a tile, measured on a small one."""
@@ -294,15 +322,3 @@ def _warnings(reader: VideoReader, writer: VideoWriter) -> list[str]:
     if reader.repaired_times:
         said.append(f"{reader.repaired_times} frame(s) had no later time than the one before, and were moved by a tick")
     return said
-
-
-def _to_tensor(cut: NDArray[Any], device: torch.device) -> Tensor:
-    """(h, w, 1 or 3) to (1, 3, h, w) in [0, 1], fp32, channels last."""
-    if cut.dtype == np.uint16:
-        cut = cut.astype(np.int32)  # torch does little with uint16
-        scale = 65535
-    else:
-        scale = 255 if cut.dtype == np.uint8 else 1
-    cut = np.ascontiguousarray(cut)
-    picture = torch.from_numpy(cut if cut.flags.writeable else cut.copy()).to(device)  # torch warns of what is read-only
-    return (picture.float() / scale).permute(2, 0, 1)[None].expand(1, 3, -1, -1).contiguous(memory_format=torch.channels_last)

@@ -128,7 +128,8 @@ class Stream:
 
     def _run(self, shot: "_Shot", cut: Pixels | None) -> Tensor | None:
         device, dtype = self.setup.device, self.setup.dtype
-        with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        lower = dtype != torch.float32
+        with torch.inference_mode(), torch.autocast(device.type, dtype if lower else None, enabled=lower):
             if cut is None:
                 restored = shot.repeat()
             else:

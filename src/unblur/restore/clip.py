@@ -1,0 +1,162 @@
+"""The frames of a clip through a network that looks at several of them, with little memory and none lost when it runs out.
+
+A restored frame comes some frames after its blurry one went in (`Stream`): until then the frame waits, with its time and all
+else that belongs to it. The frames that the next windows still need are kept, so that a stream that ran out of memory can be
+begun again there with smaller tiles.
+"""
+
+import math
+import time
+from collections import deque
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unblur.errors import DeviceError
+from unblur.io.video import Frame
+from unblur.models.base import Net
+from unblur.models.cascade import CascadeNet
+from unblur.models.recurrent import RecurrentNet
+from unblur.models.video import VideoNet
+from unblur.restore.cuts import CutDetector
+from unblur.restore.memory import out_of_memory, peak_bytes
+from unblur.restore.precision import Setup
+from unblur.restore.safety import guard
+from unblur.restore.stream import Stream
+from unblur.restore.tiles import BAND, to_pixels, to_tensor
+
+__all__ = ["ClipRestorer"]
+
+Done = list[tuple[Frame, NDArray[Any]]]
+
+_AROUND = 5 * 12  # bytes a pixel: input, result, their difference for the fail-safe, and the sums of overlapping tiles, 3 fp32 each
+_SHARE_HELD = 0.5  # of the budget that features may take while they wait
+
+
+class ClipRestorer:
+    """Restores the frames of one clip in order; the fail-safe and `strength` work on each frame by itself.
+
+    Where memory runs out, the stream is begun again with tiles of half the size, from the earliest frame that the next result
+    needs: what comes out is what it would have been with such tiles from the start. Only the state of a recurrent network
+    begins anew there, as early as in a window of `num_frames`.
+
+    Args:
+        net: a network of several frames, on its device.
+        setup: device and precision.
+        strength: above 0 and up to 1, the share of the network's result.
+        tile: largest side of a tile's core in pixels, or None to choose by `budget`.
+        smallest: smallest side of a core that is tried.
+        halo: context around a core in pixels, without the band in which tiles overlap.
+        budget: bytes that a tile and what waits for the next windows may take.
+
+    Attributes:
+        kept_input: sum over the frames of the share of the area where the fail-safe kept the input.
+        network_seconds: how long the network and the fail-safe have worked.
+    """
+
+    def __init__(self, net: Net, *, setup: Setup, strength: float, tile: int | None, smallest: int, halo: int, budget: float) -> None:
+        self.kept_input = 0.0
+        self.network_seconds = 0.0
+        self._net, self._setup, self._strength = net, setup, strength
+        self._core, self._smallest, self._halo, self._budget = tile, smallest, halo, budget
+        self._reuse = True
+        self._stream: Stream | None = None
+        self._cuts = CutDetector()
+        delay = Stream(net, setup=setup).delay
+        self._seen: deque[Tensor] = deque(maxlen=net.num_frames // 2 + delay + 1)  # of this shot, that results to come need
+        self._waiting: deque[Frame] = deque()  # the last ones of them
+
+    def push(self, frame: Frame) -> Done:
+        """Take the next frame; gives those restored by now, in order, each with its pixels."""
+        blurry = to_tensor(frame.pixels, torch.device("cpu"))[0]
+        done = self.finish() if self._cuts.cuts(blurry) else []
+        self._seen.append(blurry)
+        self._waiting.append(frame)
+        return done + self._advance(ends=False)
+
+    def finish(self) -> Done:
+        """End the shot: the frames that waited for others after them."""
+        done = self._advance(ends=True) if self._waiting else []
+        self._seen.clear()
+        return done
+
+    def _advance(self, *, ends: bool) -> Done:
+        while True:
+            try:
+                return self._try_to_advance(ends=ends)
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                self._stream = None
+                self._give_way(error)
+            if self._setup.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _try_to_advance(self, *, ends: bool) -> Done:
+        since = time.monotonic()
+        if self._stream is None:
+            self._stream = self._begin()
+            restored = [image for blurry in self._seen for image in self._stream.push(blurry)]
+            given = len(self._seen) - len(self._waiting)
+        else:
+            restored, given = [] if ends else self._stream.push(self._seen[-1]), 0
+        restored = [*restored, *(self._stream.finish() if ends else ())][given:]
+        done: Done = []
+        kept = 0.0
+        first = len(self._seen) - len(self._waiting)
+        for i, image in enumerate(restored):
+            frame, blurry = self._waiting[i], self._seen[first + i].to(image.device)
+            guarded = guard(blurry, image)
+            kept += guarded.kept
+            done.append((frame, to_pixels(torch.lerp(blurry, guarded.restored, self._strength), frame.pixels.dtype)))
+        for _ in done:  # only now that nothing can run out of memory any more
+            self._waiting.popleft()
+        self.kept_input += kept
+        self.network_seconds += time.monotonic() - since
+        return done
+
+    def _begin(self) -> Stream:
+        height, width = self._seen[-1].shape[-2:]
+        if self._core is None:
+            self._core = self._core_by_memory(height, width)
+        self._core = min(self._core, max(height, width))
+        return Stream(self._net, setup=self._setup, tile=self._core, halo=self._halo, is_cut=lambda _: False, reuse=self._reuse)
+
+    def _give_way(self, error: Exception) -> None:
+        """Take less memory: smaller tiles, and at last nothing that waits."""
+        if self._core is None or self._core > self._smallest:
+            self._core = max((self._core or 0) // 2, self._smallest)
+        elif self._reuse and not isinstance(self._net, RecurrentNet):  # which lives on its state
+            self._reuse = False
+        else:
+            elsewhere = "" if self._setup.device.type == "cpu" else ", or use `--device cpu`"
+            raise DeviceError(
+                f"memory on `{self._setup.device}` is too small even for the smallest tile of {self._net.num_frames} frames; "
+                f"close other programs, choose a photo network{elsewhere}"
+            ) from error
+
+    def _core_by_memory(self, height: int, width: int) -> int:
+        """The largest core for the budget; also decides whether features may wait, which takes memory for the whole picture."""
+        multiple = self._net.size_multiple
+        side = -(-128 // multiple) * multiple
+        window = torch.zeros(1, self._net.num_frames, 3, side, side, device=self._setup.device)
+        per_pixel = 1.2 * peak_bytes(lambda: self._setup.run(self._net, window)) / side**2 + _AROUND  # a fifth for what convolutions take
+        height, width = (-(-size // multiple) * multiple for size in (height, width))
+        held = self._held(window[:, 0]) / side**2 * height * width
+        self._reuse = held <= _SHARE_HELD * self._budget or isinstance(self._net, RecurrentNet)
+        pixels = (self._budget - (held if self._reuse else 0)) / per_pixel
+        if height * width <= pixels:
+            return max(height, width)
+        return max(int(math.sqrt(max(pixels, 0))) - 2 * (self._halo + BAND) - multiple, self._smallest)
+
+    def _held(self, frame: Tensor) -> float:
+        """Bytes of the features that wait for the next windows, for a picture of the size of `frame`."""
+        nets = [self._net.net] * self._net.num_stages if isinstance(self._net, CascadeNet) else [self._net]
+        dtype = self._setup.dtype
+        lower = dtype != torch.float32
+        with torch.inference_mode(), torch.autocast(self._setup.device.type, dtype if lower else None, enabled=lower):
+            return float(
+                sum(net.num_frames * sum(feat.nbytes for feat in net.features(frame)) for net in nets if isinstance(net, VideoNet))
+            )
