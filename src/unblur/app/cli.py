@@ -212,6 +212,27 @@ def models(*, as_json: Annotated[bool, typer.Option("--json", help="Print the ca
         console.print(table, highlight=False)
 
 
+@app.command("convert-weights")
+def convert_weights_command(
+    source: Annotated[Path, typer.Argument(metavar="PUBLISHED", help="File, or for `dmphn` the folder of files.", show_default=False)],
+    *,
+    network: Annotated[str, typer.Option(help="Whose weights these are: dmphn or pwcnet.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The `.safetensors` file; its card goes beside it.", show_default=False)],
+    licence: Annotated[str, typer.Option(help="Of the weights, for the card; look it up where you got them.")] = "not stated",
+    training_data: Annotated[str, typer.Option(help="What they were trained on, for the card.")] = "as published",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+) -> None:
+    """Turn published weights into a `.safetensors` file and its card. Nothing in the files is run."""
+    from unblur.weights.convert import convert_weights
+
+    card = convert_weights(source, output, network=network, licence=licence, training_data=training_data, overwrite=overwrite)
+    Console(stderr=True).print(
+        f"[green]done[/] {_plain(str(source))} → {_plain(str(output))}: {card.architecture} {_plain(json.dumps(card.arguments))}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
 @app.command()
 def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
     """Check versions, devices, precisions and codecs, and say whether all is well."""

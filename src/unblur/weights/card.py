@@ -26,7 +26,7 @@ class Card(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    kind: Literal["photo", "video"]
+    kind: Literal["photo", "video", "flow"]
     summary: str
     """One line for `unblur models`."""
     architecture: str
