@@ -1,0 +1,31 @@
+"""`unblur inspect`: draw what a network saw and did. Thin, as all of the command line."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+__all__ = ["inspect"]
+
+
+def inspect(
+    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video.", show_default=False)],
+    *,
+    frame: Annotated[int, typer.Option(min=0, help="Number of the frame, from 0.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the pictures.", show_default=False)],
+    model: Annotated[str, typer.Option(help="Built-in weights (see `unblur models`) or a `.safetensors` file.")] = "swift",
+    side: Annotated[int, typer.Option(min=64, help="Longest side of the middle of the frame that is drawn, pixels.")] = 640,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures that exist.")] = False,
+) -> None:
+    """Draw what a network sees and does at a frame: window, flow, offsets, masks, alignment, before and after."""
+    import unblur
+    from unblur.restore.inspect import inspect_clip
+
+    console = Console(stderr=True)
+    with console.status("looking"):
+        deblurrer = unblur.load(model)
+        drawings = inspect_clip(clip, output, net=deblurrer.net, setup=deblurrer.setup, frame=frame, longest_side=side, overwrite=overwrite)
+    for drawing in drawings:
+        console.print(f"[green]{escape(str(output / drawing.name))}.png[/] {escape(drawing.caption)}", highlight=False, soft_wrap=True)

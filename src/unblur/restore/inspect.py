@@ -1,0 +1,373 @@
+"""What a network saw and did at one frame of a clip, as pictures.
+
+The window around the frame goes through the network's own stages; what they hand on is drawn, and what is inside of them is
+caught on its way (offsets, modulations, filters). Two ways of alignment are set against each other where there is a flow: the
+neighbour's *picture* warped to the reference, and the network's aligned *features*.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from unblur.errors import InputError
+from unblur.io.video import VideoReader
+from unblur.io.whole import written_whole
+from unblur.layers.deform import DeformConv, ModulatedDeformConv
+from unblur.layers.smear import spread_axis
+from unblur.layers.warp import flow_resize, flow_warp
+from unblur.models.astcn import ASTCN
+from unblur.models.base import CENTRE, Net
+from unblur.models.cascade import CascadeNet
+from unblur.models.cdvdtsp import SharpnessNet, temporal_sharpness
+from unblur.models.ovd import TemporalBlending
+from unblur.models.stfan import STFAN
+from unblur.models.swift import Swift
+from unblur.models.video import VideoNet, WarpingNet
+from unblur.restore.cuts import CutDetector
+from unblur.restore.drawing import Bytes, Cell, axis_colours, colour_wheel, flow_colours, heat, kernels, sheet, strokes
+from unblur.restore.precision import Setup
+from unblur.restore.tiles import cut, to_pixels, to_tensor
+
+__all__ = ["Drawing", "inspect_clip", "inspect_window", "read_window"]
+
+_AMPLIFY = 4  # times that differences are shown
+_STEP = 16  # pixels between two strokes
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture and what it shows.
+
+    Attributes:
+        name: of its file, without suffix.
+        caption: what is to be seen.
+        pixels: (H, W, 3) RGB.
+    """
+
+    name: str
+    caption: str
+    pixels: Bytes
+
+
+def inspect_clip(
+    source: Path, folder: Path, *, net: Net, setup: Setup, frame: int, longest_side: int = 640, overwrite: bool = False
+) -> list[Drawing]:
+    """Draw what `net` sees and does at a frame, into a folder of PNG files; gives what was drawn, in order.
+
+    Args:
+        source: the clip.
+        folder: where the pictures go; made if it is not there.
+        net: a photo or video network, on its device.
+        setup: device and precision.
+        frame: number of the frame, from 0.
+        longest_side: of the middle of the frame that is looked at, pixels.
+        overwrite: replace pictures that exist.
+
+    Raises:
+        InputError: if the clip cannot be read or has no such frame.
+        OutputError: if a picture cannot be written.
+    """
+    window = read_window(source, frame=frame, num_frames=net.num_frames)
+    drawings = inspect_window(_middle_part(window, longest_side, net.size_multiple), net=net, setup=setup)
+    for drawing in drawings:
+        with written_whole(folder / f"{drawing.name}.png", overwrite=overwrite) as partial:
+            PillowImage.fromarray(drawing.pixels).save(partial)
+    return drawings
+
+
+def read_window(source: Path, *, frame: int, num_frames: int) -> list[NDArray[Any]]:
+    """The frames around number `frame`, as a stream would see them: the clip's ends and cuts are filled with copies."""
+    if frame < 0:
+        raise InputError(f"frames are counted from 0, got {frame}")
+    radius = num_frames // 2
+    before: deque[NDArray[Any]] = deque(maxlen=radius + 1)  # of this shot, up to the frame
+    after: list[NDArray[Any]] = []
+    detector = CutDetector()
+    count = 0
+    with VideoReader(source) as reader:
+        for number, read in enumerate(reader):
+            count += 1
+            begins = detector.cuts(to_tensor(read.pixels, torch.device("cpu"))[0])
+            if number <= frame:
+                if begins:
+                    before.clear()
+                before.append(read.pixels)
+            elif begins:
+                break
+            else:
+                after.append(read.pixels)
+            if number >= frame + radius:
+                break
+    if count <= frame:
+        raise InputError(f"`{source}` has {count} frames, numbered from 0; there is no frame {frame}")
+    shown = list(before)
+    return [shown[0]] * (radius + 1 - len(shown)) + shown + after + [([*shown, *after])[-1]] * (radius - len(after))
+
+
+def inspect_window(frames: Sequence[NDArray[Any]], *, net: Net, setup: Setup) -> list[Drawing]:
+    """Draw what `net` sees and does with a window.
+
+    Args:
+        frames: `net.num_frames` frames (H, W, 3), 8 or 16 bit, with sides that are multiples of `net.size_multiple`.
+        net: on its device.
+        setup: device and precision.
+    """
+    window = torch.cat([to_tensor(frame, setup.device) for frame in frames])  # (N, 3, H, W)
+    middle = len(frames) // 2
+    drawn: list[Drawing] = []
+    if len(frames) > 1:
+        row = [(_time(i - middle), _picture(image)) for i, image in enumerate(window)]
+        drawn.append(Drawing("window", "the frames that the network looks at; t is restored", sheet([row])))
+    lower = setup.dtype != torch.float32
+    with torch.inference_mode(), torch.autocast(setup.device.type, setup.dtype if lower else None, enabled=lower):
+        with _caught(net) as caught:
+            restored = net(window if len(frames) == 1 else window[None])[0].float()
+        if isinstance(net, Swift):
+            drawn += _swift(net, window)
+        if isinstance(net, VideoNet):
+            drawn += _video(net, window)
+        if isinstance(net, CascadeNet):
+            radius = net.net.num_frames // 2
+            drawn += _video(net.net, window[middle - radius : middle + radius + 1])
+        if isinstance(net, STFAN):
+            drawn += _filters(net, caught)
+        if caught.blends:
+            weight = caught.blends[-1][0].float().mean(dim=0)
+            drawn.append(
+                Drawing("blending", "weight of the present features against the past ones", sheet([[("0 to 1", _map(weight, most=1))]]))
+            )
+    return [*drawn, _before_and_after(window[middle], restored)]
+
+
+@dataclass
+class _Caught:
+    """What passed through the inner layers of a network, in the order in which they ran."""
+
+    filters: dict[str, Tensor] = field(default_factory=dict)
+    blends: list[Tensor] = field(default_factory=list)
+    offsets: list[tuple[Tensor, Tensor | None]] = field(default_factory=list)  # (B, 2K, h, w), and modulation (B, K, h, w)
+
+
+@contextmanager
+def _caught(net: nn.Module) -> Iterator[_Caught]:
+    caught = _Caught()
+
+    def deform(_: nn.Module, passed: tuple[Any, ...], __: object) -> None:
+        caught.offsets.append((passed[1].float(), None))
+
+    def modulated(module: nn.Module, passed: tuple[Any, ...], __: object) -> None:
+        y, x, modulation = module.get_submodule("offset")(passed[1]).float().chunk(3, dim=1)
+        caught.offsets.append((torch.stack((y, x), dim=2).flatten(1, 2), torch.sigmoid(modulation)))
+
+    def blend(module: nn.Module, passed: tuple[Any, ...], __: object) -> None:
+        compared = module.get_submodule("compare")(torch.cat([passed[0], passed[1]], dim=1))
+        caught.blends.append((torch.tanh(compared).abs() + module.get_parameter("beta")).clamp(0, 1))
+
+    def filters(name: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], None]:
+        def keep(_: nn.Module, __: tuple[Any, ...], put_out: Tensor) -> None:
+            caught.filters[name] = put_out.float()
+
+        return keep
+
+    hooks = {DeformConv: deform, ModulatedDeformConv: modulated, TemporalBlending: blend}
+    handles = [module.register_forward_hook(hook) for module in net.modules() for kind, hook in hooks.items() if isinstance(module, kind)]
+    if isinstance(net, STFAN):
+        handles += [net.get_submodule(name).register_forward_hook(filters(name)) for name in ("align_net", "deblur_net")]
+    try:
+        yield caught
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _swift(net: Swift, window: Tensor) -> list[Drawing]:
+    spread = interpolate(net.spread(window).float(), size=window.shape[-2:], mode="bilinear", align_corners=False)
+    axis = spread_axis(spread)[0].permute(1, 2, 0).cpu().numpy()  # (H, W, 2)
+    longest = _longest([axis])
+    drawn = sheet([[("each pixel was smeared along its stroke", strokes(_picture(window[0]), axis, step=_STEP))]], width=960)
+    colours = [("the same as colour", axis_colours(axis, longest=longest)), _key(longest, axis_colours)]
+    drawn = np.concatenate([drawn, sheet([colours], width=(drawn.shape[1] - 12) // 2)])
+    return [Drawing("motion", "the motion within the exposure that the network estimates, without its sign", drawn)]
+
+
+def _video(net: VideoNet, window: Tensor) -> list[Drawing]:
+    frames = window[:, None].unbind(dim=0)  # (1, 3, H, W) each
+    middle = len(frames) // 2
+    feats = [net.features(frame) for frame in frames]
+    motions = [None if i == middle else net.motion(frames[middle], frame) for i, frame in enumerate(frames)]
+    aligned, offsets = [], []
+    for feat, motion in zip(feats, motions, strict=True):
+        with _caught(net) as caught:
+            aligned.append(net.align(feats[middle], feat, motion))
+        offsets.append(caught.offsets)
+    times = [_time(i - middle) for i in range(len(frames))]
+    flows = [None if motion is None else flow_resize(motion.float(), size=_size(window)) for motion in motions]
+    drawn = [*_flow(times, flows), *_alignment(net, times, frames, flows, feats, aligned), *_offsets(times, offsets, middle)]
+    if isinstance(net, ASTCN):
+        masks = [_map(mask[0, 0].float(), most=1) for _, mask in feats]
+        warped = [_map(mask[0, 0].float(), most=1) for _, mask in aligned]
+        rows = [list(zip(times, _pictures(frames), strict=True)), _row("mask", times, masks), _row("aligned", times, warped)]
+        drawn.append(Drawing("masks", "sharpness mask of each position: yellow (1) is trusted, violet (0) is not", sheet(rows)))
+    if isinstance(net, SharpnessNet) and net.prior:
+        pictures, inside = (list(parts) for parts in zip(*aligned, strict=True))
+        prior = temporal_sharpness(pictures, inside)[0, 0].float()
+        cells = [
+            ("t", _picture(frames[middle][0])),
+            (f"{float(prior.min()):.2f} violet to 1 yellow", _map(prior, least=float(prior.min()), most=1)),
+        ]
+        drawn.append(Drawing("sharpness", "sharpness prior: how well the warped neighbours agree with t", sheet([cells])))
+    return drawn
+
+
+def _flow(times: list[str], flows: list[Tensor | None]) -> list[Drawing]:
+    fields = {time: flow[0].permute(1, 2, 0).cpu().numpy() for time, flow in zip(times, flows, strict=True) if flow is not None}
+    if not fields:
+        return []
+    longest = _longest(list(fields.values()))
+    row = [(f"t to {time}", flow_colours(flow, longest=longest)) for time, flow in fields.items()]
+    row.append(_key(longest, flow_colours))
+    return [Drawing("flow", "where what is at a pixel of t lies in each neighbour, full resolution", sheet([row]))]
+
+
+def _alignment(
+    net: VideoNet,
+    times: list[str],
+    frames: Sequence[Tensor],
+    flows: list[Tensor | None],
+    feats: Sequence[tuple[Tensor, ...]],
+    aligned: Sequence[tuple[Tensor, ...]],
+) -> list[Drawing]:
+    middle = len(frames) // 2
+    rows: list[list[Cell]] = []
+    most = 0.0
+    for i, time in enumerate(times):
+        if i == middle:
+            continue
+        row: list[Cell] = [(time, _picture(frames[i][0]))]
+        flow = flows[i]
+        before = (frames[i] - frames[middle])[0].abs().mean(dim=0)
+        row.append((f"difference to t: {255 * float(before.mean()):.2f} of 255", _map(before, most=1 / _AMPLIFY)))
+        if flow is not None:
+            warped = _warped(frames[i], flow)
+            after = (warped - frames[middle])[0].abs().mean(dim=0)
+            row.append(("picture warped to t", _picture(warped[0])))
+            row.append((f"its difference to t: {255 * float(after.mean()):.2f} of 255", _map(after, most=1 / _AMPLIFY)))
+        if not isinstance(net, WarpingNet):  # whose features are the pictures
+            pairs = [("features", feats[i][0], feats[middle][0])]
+            if flow is not None:
+                feat = feats[i][0]
+                small = flow_resize(flow, size=(feat.shape[-2], feat.shape[-1]))
+                pairs.append(("features of warped picture", net.features(_warped(frames[i], flow))[0], feats[middle][0]))
+                pairs.append(("warped features", flow_warp(feat, small), feats[middle][0]))
+            pairs.append(("aligned features", aligned[i][0], aligned[middle][0]))
+            shares = [(name, _feature_difference(feat, reference)) for name, feat, reference in pairs]
+            most = most or max(float(shares[0][1].quantile(0.98)), 1e-6)  # one scale for all
+            row += [(f"{name}: {float(share.mean()):.3f}", _map(share, most=most)) for name, share in shares]
+        rows.append(row)
+    caption = "each neighbour against t, as pictures and as features; the numbers are mean differences, of features by their mean length"
+    return [Drawing("alignment", caption, sheet(rows))] if rows else []
+
+
+def _offsets(times: list[str], offsets: list[list[tuple[Tensor, Tensor | None]]], middle: int) -> list[Drawing]:
+    rows: list[list[Cell]] = []
+    for i, time in enumerate(times):
+        if i == middle:
+            continue
+        for number, (offset, modulation) in enumerate(offsets[i]):
+            taps = offset[0].unflatten(0, (-1, 2)).flip(1)  # (K, 2, h, w), (dx, dy)
+            mean = taps.mean(dim=0).permute(1, 2, 0).cpu().numpy()
+            scatter = (taps - taps.mean(dim=0)).norm(dim=1).mean(dim=0)
+            longest, widest = _longest([mean]), max(float(scatter.max()), 1e-6)
+            size = f"{offset.shape[-1]}x{offset.shape[-2]}"
+            row = [
+                (f"{time}, layer {number + 1}, {size}: mean, full {longest:.2f}", flow_colours(mean, longest=longest)),
+                (f"scatter of the taps, yellow {widest:.2f}", _map(scatter, most=widest)),
+            ]
+            if modulation is not None:
+                row.append(("mean modulation, 0 to 1", _map(modulation[0].mean(dim=0), most=1)))
+            rows.append(row)
+    caption = "where deformable convolutions read, in pixels of their own resolution, beside the regular places"
+    return [Drawing("offsets", caption, sheet(rows))] if rows else []
+
+
+def _filters(net: STFAN, caught: _Caught) -> list[Drawing]:
+    rows = []
+    for name, weights in caught.filters.items():
+        size = net.filter_size
+        mean = weights[0].unflatten(0, (-1, size, size)).mean(dim=0).cpu().numpy()  # over the channels: (k, k, h, w)
+        rows.append([(f"{name}: filters of a grid of places", kernels(mean, count=20))])
+    caption = "filters that differ from place to place, mean over the channels, each from its lowest (violet) to its highest weight"
+    return [Drawing("filters", caption, sheet(rows, width=640))]
+
+
+def _before_and_after(blurry: Tensor, restored: Tensor) -> Drawing:
+    change = ((restored - blurry) * _AMPLIFY + 0.5).clamp(0, 1)
+    amount = 255 * float((restored - blurry).abs().mean())
+    cells = [
+        ("before", _picture(blurry)),
+        ("after", _picture(restored)),
+        (f"change x{_AMPLIFY}: mean {amount:.2f} of 255", _picture(change)),
+    ]
+    drawn = sheet([cells], width=max(320, min(640, blurry.shape[-1])))
+    return Drawing("before-after", "the frame, what the network made of it, and what it changed (grey is nothing)", drawn)
+
+
+def _warped(frame: Tensor, flow: Tensor) -> Tensor:
+    """A picture warped; what is read outside the frame is grey."""
+    return flow_warp(frame - CENTRE, flow) + CENTRE
+
+
+def _feature_difference(feat: Tensor, reference: Tensor) -> Tensor:
+    """(1, C, h, w) against another: length of the difference by the mean length of the reference, (h, w)."""
+    lengths = reference[0].float().norm(dim=0)
+    return (feat[0].float() - reference[0].float()).norm(dim=0) / lengths.mean().clamp_min(1e-6)
+
+
+def _middle_part(window: list[NDArray[Any]], longest_side: int, multiple: int) -> list[NDArray[Any]]:
+    """The middle of each frame, brought to multiples of the network's stride by mirroring where the frame is smaller."""
+    height, width = window[0].shape[:2]
+    high, wide = (max(min(size, longest_side) // multiple, 1) * multiple for size in (height, width))
+    return [cut(frame, top=(height - high) // 2, left=(width - wide) // 2, height=high, width=wide) for frame in window]
+
+
+def _row(name: str, times: list[str], pictures: list[Bytes]) -> list[Cell]:
+    return [(f"{name} of {time}", picture) for time, picture in zip(times, pictures, strict=True)]
+
+
+def _key(longest: float, colours: Callable[..., Bytes]) -> Cell:
+    return f"key: the rim is {longest:.1f} px", colour_wheel(160, colours=colours)
+
+
+def _longest(fields: list[NDArray[Any]]) -> float:
+    """Length that nearly all vectors keep below, so that a few wild ones do not make the rest pale."""
+    return max(0.1, *(float(np.percentile(np.hypot(field[..., 0], field[..., 1]), 99)) for field in fields))
+
+
+def _map(values: Tensor, *, least: float = 0.0, most: float) -> Bytes:
+    return heat(values.cpu().numpy(), least=least, most=most)
+
+
+def _picture(image: Tensor) -> Bytes:
+    return to_pixels(image.float(), np.dtype(np.uint8)).astype(np.uint8, copy=False)
+
+
+def _pictures(frames: Sequence[Tensor]) -> list[Bytes]:
+    return [_picture(frame[0]) for frame in frames]
+
+
+def _size(window: Tensor) -> tuple[int, int]:
+    return window.shape[-2], window.shape[-1]
+
+
+def _time(shift: int) -> str:
+    return f"t{shift:+d}" if shift else "t"
