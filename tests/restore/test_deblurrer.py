@@ -12,15 +12,14 @@ import torch
 from clips import Clip, Sound, number_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nets import CPU, Darker, Folded, GlobalMean, Hungry, Identity, NanMaker, deblurrer, tiny_swift
+from nets import Darker, Folded, GlobalMean, Hungry, Identity, NanMaker, deblurrer, tiny_swift
 from PIL import Image as PillowImage
 from torch import Tensor
 
 from unblur.errors import DeviceError, InputError, OutputError, UnreadableError, UnsupportedError
 from unblur.io.video import VideoReader
 from unblur.restore import deblurrer as module
-from unblur.restore.deblurrer import Deblurrer, VideoReport
-from unblur.restore.precision import Setup
+from unblur.restore.deblurrer import VideoReport
 
 
 def picture_of(shape: tuple[int, ...], dtype: type = np.uint8, *, seed: int = 0) -> np.ndarray:
@@ -310,9 +309,6 @@ def test_what_cannot_be_used():
     net = Identity()
     with pytest.raises(InputError, match="at least 64"):
         deblurrer(net, tile=63)
-    net.num_frames = 5
-    with pytest.raises(UnsupportedError, match="5 frames"):
-        Deblurrer(net, setup=Setup(CPU, torch.float32))
 
 
 # The fail-safe

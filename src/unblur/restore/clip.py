@@ -5,7 +5,6 @@ else that belongs to it. The frames that the next windows still need are kept, s
 begun again there with smaller tiles.
 """
 
-import math
 import time
 from collections import deque
 from typing import Any
@@ -25,7 +24,7 @@ from unblur.restore.memory import out_of_memory, peak_bytes
 from unblur.restore.precision import Setup
 from unblur.restore.safety import guard
 from unblur.restore.stream import Stream
-from unblur.restore.tiles import BAND, to_pixels, to_tensor
+from unblur.restore.tiles import BAND, best_core, to_pixels, to_tensor
 
 __all__ = ["ClipRestorer"]
 
@@ -60,7 +59,8 @@ class ClipRestorer:
         self.kept_input = 0.0
         self.network_seconds = 0.0
         self._net, self._setup, self._strength = net, setup, strength
-        self._core, self._smallest, self._halo, self._budget = tile, smallest, halo, budget
+        self._core = None if tile is None else (tile, tile)
+        self._smallest, self._halo, self._budget = smallest, halo, budget
         self._reuse = True
         self._stream: Stream | None = None
         self._cuts = CutDetector()
@@ -121,13 +121,15 @@ class ClipRestorer:
         height, width = self._seen[-1].shape[-2:]
         if self._core is None:
             self._core = self._core_by_memory(height, width)
-        self._core = min(self._core, max(height, width))
+        self._core = min(self._core[0], height), min(self._core[1], width)
         return Stream(self._net, setup=self._setup, tile=self._core, halo=self._halo, is_cut=lambda _: False, reuse=self._reuse)
 
     def _give_way(self, error: Exception) -> None:
         """Take less memory: smaller tiles, and at last nothing that waits."""
-        if self._core is None or self._core > self._smallest:
-            self._core = max((self._core or 0) // 2, self._smallest)
+        core = self._core or (0, 0)
+        if self._core is None or max(core) > self._smallest:
+            side = max(max(core) // 2, self._smallest)
+            self._core = min(core[0], side) or side, min(core[1], side) or side
         elif self._reuse and not isinstance(self._net, RecurrentNet):  # which lives on its state
             self._reuse = False
         else:
@@ -137,19 +139,17 @@ class ClipRestorer:
                 f"close other programs, choose a photo network{elsewhere}"
             ) from error
 
-    def _core_by_memory(self, height: int, width: int) -> int:
+    def _core_by_memory(self, height: int, width: int) -> tuple[int, int]:
         """The largest core for the budget; also decides whether features may wait, which takes memory for the whole picture."""
         multiple = self._net.size_multiple
         side = -(-128 // multiple) * multiple
         window = torch.zeros(1, self._net.num_frames, 3, side, side, device=self._setup.device)
         per_pixel = 1.2 * peak_bytes(lambda: self._setup.run(self._net, window)) / side**2 + _AROUND  # a fifth for what convolutions take
-        height, width = (-(-size // multiple) * multiple for size in (height, width))
         held = self._held(window[:, 0]) / side**2 * height * width
         self._reuse = held <= _SHARE_HELD * self._budget or isinstance(self._net, RecurrentNet)
         pixels = (self._budget - (held if self._reuse else 0)) / per_pixel
-        if height * width <= pixels:
-            return max(height, width)
-        return max(int(math.sqrt(max(pixels, 0))) - 2 * (self._halo + BAND) - multiple, self._smallest)
+        halo = self._halo + BAND + multiple  # as tiles begin and end at multiples
+        return best_core(height, width, pixels=pixels, halo=halo, smallest=self._smallest, largest=float("inf"))
 
     def _held(self, frame: Tensor) -> float:
         """Bytes of the features that wait for the next windows, for a picture of the size of `frame`."""

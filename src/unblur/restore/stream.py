@@ -42,7 +42,7 @@ class Stream:
     Args:
         net: the network, on its device; one that takes a single frame may be given, too.
         setup: device and precision.
-        tile: largest side of a tile's core in pixels, or None for the whole picture.
+        tile: largest side of a tile's core in pixels, or its largest height and width, or None for the whole picture.
         halo: context around a core in pixels; the network's receptive radius if None, which flow networks make very large.
         is_cut: called with every frame in order, tells whether a new scene begins with it; a `CutDetector` if None.
         reuse: false computes every window anew: slower, with less memory. A recurrent network then starts without a state at the
@@ -54,13 +54,13 @@ class Stream:
         net: Net,
         *,
         setup: Setup,
-        tile: int | None = None,
+        tile: int | tuple[int, int] | None = None,
         halo: int | None = None,
         is_cut: Callable[[Tensor], bool] | None = None,
         reuse: bool = True,
     ) -> None:
         self.net, self.setup = net, setup
-        self._tile = tile
+        self._tile = (tile, tile) if isinstance(tile, int) else tile
         self._halo = (net.receptive_radius if halo is None else halo) + BAND
         self._is_cut = CutDetector().cuts if is_cut is None else is_cut
         self._reuse = reuse
@@ -122,7 +122,7 @@ class Stream:
             return torch.zeros(3, *cut.shape[:2], device=self.setup.device) if restored is None else restored
 
         height, width = picture.shape[:2]
-        core = (height, width) if self._tile is None else (self._tile, self._tile)
+        core = (height, width) if self._tile is None else self._tile
         rows = [rows for _, rows in restore_tiled(picture, restore, core=core, halo=self._halo, multiple=self.net.size_multiple)]
         return [] if waiting else [torch.cat(rows, dim=1)]
 
