@@ -194,7 +194,10 @@ def _swift(net: Swift, window: Tensor) -> list[Drawing]:
     spread = interpolate(net.spread(window).float(), size=window.shape[-2:], mode="bilinear", align_corners=False)
     axis = spread_axis(spread)[0].permute(1, 2, 0).cpu().numpy()  # (H, W, 2)
     longest = _longest([axis])
-    drawn = sheet([[("each pixel was smeared along its stroke", strokes(_picture(window[0]), axis, step=_STEP))]], width=960)
+    drawn = sheet(
+        [[("each pixel was smeared along its stroke; a dot: by less than a pixel", strokes(_picture(window[0]), axis, step=_STEP))]],
+        width=960,
+    )
     colours = [("the same as colour", axis_colours(axis, longest=longest)), _key(longest, axis_colours)]
     drawn = np.concatenate([drawn, sheet([colours], width=(drawn.shape[1] - 12) // 2)])
     return [Drawing("motion", "the motion within the exposure that the network estimates, without its sign", drawn)]
@@ -271,7 +274,7 @@ def _alignment(
                 pairs.append(("warped features", flow_warp(feat, small), feats[middle][0]))
             pairs.append(("aligned features", aligned[i][0], aligned[middle][0]))
             shares = [(name, _feature_difference(feat, reference)) for name, feat, reference in pairs]
-            most = most or max(float(shares[0][1].quantile(0.98)), 1e-6)  # one scale for all
+            most = most or max(float(np.percentile(shares[0][1].cpu().numpy(), 98)), 1e-6)  # one scale for all
             row += [(f"{name}: {float(share.mean()):.3f}", _map(share, most=most)) for name, share in shares]
         rows.append(row)
     caption = "each neighbour against t, as pictures and as features; the numbers are mean differences, of features by their mean length"
@@ -284,7 +287,7 @@ def _offsets(times: list[str], offsets: list[list[tuple[Tensor, Tensor | None]]]
         if i == middle:
             continue
         for number, (offset, modulation) in enumerate(offsets[i]):
-            taps = offset[0].unflatten(0, (-1, 2)).flip(1)  # (K, 2, h, w), (dx, dy)
+            taps = offset[0].view(-1, 2, *offset.shape[-2:]).flip(1)  # (K, 2, h, w), (dx, dy)
             mean = taps.mean(dim=0).permute(1, 2, 0).cpu().numpy()
             scatter = (taps - taps.mean(dim=0)).norm(dim=1).mean(dim=0)
             longest, widest = _longest([mean]), max(float(scatter.max()), 1e-6)
@@ -304,7 +307,7 @@ def _filters(net: STFAN, caught: _Caught) -> list[Drawing]:
     rows = []
     for name, weights in caught.filters.items():
         size = net.filter_size
-        mean = weights[0].unflatten(0, (-1, size, size)).mean(dim=0).cpu().numpy()  # over the channels: (k, k, h, w)
+        mean = weights[0].reshape(-1, size, size, *weights.shape[-2:]).mean(dim=0).cpu().numpy()  # over the channels: (k, k, h, w)
         rows.append([(f"{name}: filters of a grid of places", kernels(mean, count=20))])
     caption = "filters that differ from place to place, mean over the channels, each from its lowest (violet) to its highest weight"
     return [Drawing("filters", caption, sheet(rows, width=640))]
@@ -345,7 +348,8 @@ def _row(name: str, times: list[str], pictures: list[Bytes]) -> list[Cell]:
 
 
 def _key(longest: float, colours: Callable[..., Bytes]) -> Cell:
-    return f"key: the rim is {longest:.1f} px", colour_wheel(160, colours=colours)
+    wheel = colour_wheel(160, colours=colours)
+    return f"key: the rim is {longest:.1f} px", np.pad(wheel, ((80, 80), (80, 80), (0, 0)), constant_values=255)
 
 
 def _longest(fields: list[NDArray[Any]]) -> float:
