@@ -68,7 +68,7 @@ def test_version(run):
 def test_help_names_every_command(run):
     code, out, _ = run("--help")
     assert code == 0
-    assert all(command in out for command in ("restore", "models", "doctor"))
+    assert all(command in out for command in ("restore", "models", "doctor", "inspect", "convert-weights"))
 
 
 def test_photo_is_restored_beside_its_source(run, tmp_path):

@@ -2,7 +2,8 @@
 
 The window around the frame goes through the network's own stages; what they hand on is drawn, and what is inside of them is
 caught on its way (offsets, modulations, filters). Two ways of alignment are set against each other where there is a flow: the
-neighbour's *picture* warped to the reference, and the network's aligned *features*.
+neighbour's *picture* warped to the reference, and its *features*. A recurrent network begins without a state at the window's
+first frame, where a stream hands on what the shot has left.
 """
 
 from collections import deque

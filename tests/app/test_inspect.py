@@ -1,0 +1,94 @@
+"""`unblur inspect` as a user meets it."""
+
+import json
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.torch import save_file
+
+from unblur.app import cli
+from unblur.models import create
+from unblur.weights import sha256_of
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Runs `unblur ARGUMENTS` in a folder that holds `clip.mp4`; gives exit code and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)  # the handlers of the test run stay
+    with av.open("clip.mp4", "w") as file:
+        stream = file.add_stream("libx264", rate=25, options={"preset": "ultrafast", "x264-params": "log-level=error"})
+        stream.width, stream.height, stream.pix_fmt = 96, 80, "yuv420p"
+        for number in range(4):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((80, 96, 3), 40 + number, np.uint8), format="rgb24")))
+        file.mux(stream.encode(None))
+
+    def call(*arguments):
+        monkeypatch.setattr("sys.argv", ["unblur", "inspect", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+            raise SystemExit(0)
+        return end.value.code or 0, capsys.readouterr().err
+
+    return call
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def sides(path):
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def test_pictures_of_the_built_in_network(run, tmp_path):
+    code, told = run("clip.mp4", "--frame", "1", "-o", "seen")
+    assert code == 0
+    assert names(tmp_path / "seen") == ["before-after.png", "motion.png"]
+    for name in names(tmp_path / "seen"):
+        assert f"seen/{name}" in told
+    assert "what it changed" in told
+
+
+def test_pictures_of_a_video_network_from_a_file(run, tmp_path):
+    arguments = {"widths": [4, 6, 8], "num_blocks": 1}
+    net = create("mdcn", **arguments)
+    save_file(net.state_dict(), tmp_path / "tiny.safetensors")
+    card = {"name": "tiny", "kind": "video", "summary": "", "architecture": "mdcn", "arguments": arguments, "results": []}
+    card |= {"size_multiple": 4, "origin": "trained here", "training_data": "", "recipe": "", "licence": ""}
+    (tmp_path / "tiny.json").write_text(json.dumps(card | {"sha256": sha256_of(tmp_path / "tiny.safetensors")}))
+    assert run("clip.mp4", "--frame", "0", "-o", "seen", "--model", "tiny.safetensors")[0] == 0
+    assert names(tmp_path / "seen") == ["alignment.png", "before-after.png", "offsets.png", "window.png"]
+    wide = sides(tmp_path / "seen" / "before-after.png")
+    assert run("clip.mp4", "--frame", "0", "-o", "narrow", "--model", "tiny.safetensors", "--side", "64")[0] == 0
+    assert sides(tmp_path / "narrow" / "before-after.png")[1] > wide[1]  # 64x64, no longer 96x80, under the same width
+
+
+def test_pictures_that_exist_are_kept_unless_told(run, tmp_path):
+    (tmp_path / "seen").mkdir()
+    (tmp_path / "seen" / "motion.png").write_bytes(b"mine")
+    code, told = run("clip.mp4", "--frame", "1", "-o", "seen")
+    assert (code, "--overwrite" in told) == (1, True)
+    assert (tmp_path / "seen" / "motion.png").read_bytes() == b"mine"
+    assert run("clip.mp4", "--frame", "1", "-o", "seen", "--overwrite")[0] == 0
+    assert sides(tmp_path / "seen" / "motion.png")[0] > 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("clip.mp4", "--frame", "4"), "has 4 frames, numbered from 0; there is no frame 4"),
+        (("none.mp4", "--frame", "0"), "none.mp4"),
+        (("clip.mp4", "--frame", "0", "--model", "none"), "there are no weights `none`"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(arguments, told, run, tmp_path):
+    code, err = run(*arguments, "-o", "seen")
+    assert code == 1
+    assert told in err
+    assert len(err.strip().splitlines()) == 1
+    assert not (tmp_path / "seen").exists()
