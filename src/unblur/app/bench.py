@@ -2,6 +2,8 @@
 
 import json
 from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,12 +11,93 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from unblur.app.synth import Bar
+
 if TYPE_CHECKING:
     from unblur.bench.published import Published
+    from unblur.bench.table import Summary
 
-__all__ = ["published"]
+__all__ = ["bench", "published"]
 
 _FORMATS = {"psnr": ".2f", "ssim": ".4f", "mssim": ".4f", "parameters_m": ".1f", "seconds": ".2f"}
+
+
+class Device(StrEnum):
+    """Where to run."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
+class Precision(StrEnum):
+    """Of the network's arithmetic."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+DeviceOption = Annotated[Device, typer.Option(help="Where to run.")]
+
+
+def bench(
+    *,
+    model: Annotated[
+        list[str], typer.Option(help="Built-in weights, a `.safetensors` file, or `blurry` for the input itself. Again for more.")
+    ],
+    data: Annotated[
+        list[str],
+        typer.Option(
+            metavar="DIR|LAYOUT:DIR", help="Folder with `blurry` and `sharp`, or such as `gopro/test/blur_gamma:DIR`. Again for more."
+        ),
+    ],
+    protocol: Annotated[list[str], typer.Option(help="How to measure, such as `gopro-skimage`. Again for more.")],
+    run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="Folder of the run; goes on with what is there.")],
+    extra: Annotated[
+        list[str] | None, typer.Option(help="`lpips` or `niqe`, if their library is installed. Again for more.", show_default="none")
+    ] = None,
+    temporal: Annotated[bool, typer.Option("--temporal", help="Also the warping error of clips.")] = False,
+    crops: Annotated[int, typer.Option(min=0, help="Worst pictures of each model and data set to keep a crop of.")] = 8,
+    device: DeviceOption = Device.auto,
+    precision: Annotated[Precision, typer.Option(help="Of the arithmetic.")] = Precision.auto,
+    tool: Annotated[
+        bool, typer.Option("--tool", help="Measure photo networks as `unblur restore` uses them, with tiles and fail-safe.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the averages as JSON.")] = False,
+) -> None:
+    """Measure models on data sets by named protocols; what was measured before is not measured again."""
+    from unblur.bench.contender import open_contender
+    from unblur.bench.datasets import open_data
+    from unblur.bench.run import run_bench
+    from unblur.bench.table import summarise
+    from unblur.metrics import protocols
+
+    chosen = [protocols.get(name) for name in protocol]
+    data_sets = [open_data(spec) for spec in data]
+    with Bar() as bar:
+        rows = run_bench(
+            (open_contender(name, device=device.value, precision=precision.value, as_tool=tool) for name in model),
+            data_sets,
+            chosen,
+            run=run,
+            extras=extra or [],
+            temporal=temporal,
+            crops=crops,
+            progress=bar.tell,
+        )
+    summaries = summarise(rows)
+    if as_json:
+        typer.echo(json.dumps([asdict(summary) for summary in summaries], indent=2))
+        return
+    _show(summaries)
+    Console(stderr=True).print(
+        f"rows in {escape(str(run))}; `unblur report {escape(str(run))} -o report.html` makes a page of them",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def published(
@@ -40,6 +123,48 @@ def published(
             hardware = f"; seconds on {part[0].hardware}" if part[0].hardware else ""
             console.print(f"  {escape(name)}, {part[0].data}. {escape(part[0].protocol + hardware)}", highlight=False, soft_wrap=True)
             console.print(_published_table(part, sequences=sequences), highlight=False)
+
+
+def _show(summaries: "list[Summary]") -> None:
+    """Print a table for each data set and protocol."""
+    console = Console()
+    for data, protocol in dict.fromkeys((summary.data, summary.protocol) for summary in summaries):
+        part = [summary for summary in summaries if (summary.data, summary.protocol) == (data, protocol)]
+        console.print(f"[bold]{escape(data)}[/] by [bold]{protocol}[/]", highlight=False, soft_wrap=True)
+        table = Table(box=None, padding=(0, 1))
+        measures = list(dict.fromkeys(name for summary in part for name in summary.means))
+        temporal = ["warping"] if any(summary.warping_error is not None for summary in part) else []
+        columns = ["pict.", *measures, "gain", *temporal, "s", "MB", "M par.", "G MACs"]
+        table.add_column("model")
+        for heading in columns:
+            table.add_column(escape(heading), justify="right")
+        for summary in part:
+            values = [f"{summary.means[name]:{_FORMATS.get(name, '.4f')}}" if name in summary.means else "" for name in measures]
+            over_time = [f"{summary.warping_error:.5f}" if summary.warping_error is not None else ""] if temporal else []
+            table.add_row(
+                escape(summary.model),
+                str(summary.pictures),
+                *values,
+                f"{summary.gain:+.2f}",
+                *over_time,
+                f"{summary.seconds:.3f}",
+                f"{summary.peak_bytes / 1e6:.0f}",
+                f"{summary.parameters / 1e6:.2f}",
+                f"{summary.multiply_adds / 1e9:.1f}",
+            )
+        console.print(table, highlight=False)
+        for summary in part:
+            perfect = f"; {summary.infinite} perfect picture(s) left out of the mean PSNR" if summary.infinite else ""
+            way = ", as the tool uses it" if summary.way == "tool" else ""
+            console.print(
+                f"  {escape(summary.model)}: {escape(summary.device)}, {summary.precision}{way}{perfect}", highlight=False, soft_wrap=True
+            )
+    console.print(
+        "gain: dB over the blurry pictures. s: median of a picture. MB: most that its tensors held. "
+        "G MACs: multiply-adds for a frame of 1280×720.",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _published_table(rows: "list[Published]", *, sequences: bool) -> Table:

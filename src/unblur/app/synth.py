@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from unblur.synth.make import Made
 
-__all__ = ["app"]
+__all__ = ["Bar", "app"]
 
 app = typer.Typer(no_args_is_help=True, help="Make training data: blurry and sharp pairs from clips or sharp photos.")
 
@@ -96,7 +96,7 @@ def video(
         h264_share=h264,
     )
     curve = response_named(response)
-    with _Bar() as bar:
+    with Bar() as bar:
         made = make_from_clips(
             clips,
             output,
@@ -157,7 +157,7 @@ def stills(
         jpeg_share=jpeg,
         h264_share=h264,
     )
-    with _Bar() as bar:
+    with Bar() as bar:
         made = make_from_stills(
             photos,
             output,
@@ -206,10 +206,10 @@ def sheet(
     write_sheet(pairs, output, columns=columns, width=width, overwrite=overwrite)
 
 
-class _Bar:
+class Bar:
     """Progress on a terminal, nothing elsewhere."""
 
-    def __enter__(self) -> "_Bar":
+    def __enter__(self) -> "Bar":
         from rich.progress import Progress
 
         console = Console(stderr=True)

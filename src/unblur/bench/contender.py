@@ -1,0 +1,187 @@
+"""A method that is measured: a network with its weights, photo or video, or the blurry input itself."""
+
+import hashlib
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unblur.bench.cost import Cost, cost_of
+from unblur.bench.rows import Way
+from unblur.errors import UnsupportedError, WeightsError
+from unblur.models import create
+from unblur.models.base import Net
+from unblur.restore.deblurrer import Deblurrer
+from unblur.restore.load import load
+from unblur.restore.memory import peak_bytes
+from unblur.restore.precision import Device, Precision, Setup, set_up
+from unblur.restore.stream import Stream
+from unblur.weights import card_of, load_tensors
+
+__all__ = ["BLURRY", "Contender", "Picture", "Restored", "contender_of", "open_contender"]
+
+BLURRY = "blurry"
+"""Name of the method that leaves everything as it is: the line that all others must beat."""
+
+Picture = NDArray[np.float32]
+"""(H, W, 3), RGB in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A restored picture, the seconds it took, the memory that its size needs, and the share of its area where the input was kept."""
+
+    picture: Picture
+    seconds: float
+    peak_bytes: int
+    kept_input: float
+
+
+class Contender(ABC):
+    """A method.
+
+    Attributes:
+        name: as it was asked for.
+        system: name of its network.
+        sha256: of its weights.
+        cost: parameters and multiply-adds.
+        device: where it runs.
+        precision: of its arithmetic.
+        way: `network` for the network itself, `tool` for the way in which `unblur restore` uses it.
+    """
+
+    def __init__(self, name: str, *, system: str, sha256: str, cost: Cost, device: str, precision: str, way: Way) -> None:
+        self.name, self.system, self.sha256, self.cost = name, system, sha256, cost
+        self.device, self.precision, self.way = device, precision, way
+        self._peaks: dict[tuple[int, ...], int] = {}
+
+    @property
+    def needs_clips(self) -> bool:
+        """Whether it looks at several frames."""
+        return self.cost.frames > 1
+
+    @abstractmethod
+    def restore(self, pictures: Iterable[Picture]) -> Iterator[Restored]:
+        """Restore pictures one by one, or, if it looks at several frames, a clip; as many come out as go in, in order."""
+
+    def _peak(self, picture: Picture, run: Any) -> int:  # noqa: ANN401 - any callable without arguments
+        """Memory for pictures of this size, measured on the first; that run also warms up, and its time does not count."""
+        if picture.shape not in self._peaks:
+            self._peaks[picture.shape] = peak_bytes(run)
+        return self._peaks[picture.shape]
+
+
+class _Blurry(Contender):
+    def restore(self, pictures: Iterable[Picture]) -> Iterator[Restored]:
+        for picture in pictures:
+            yield Restored(picture, 0.0, 0, 1.0)
+
+
+class _Tool(Contender):
+    """A network of one frame, used as `unblur restore` uses it: tiled where memory asks for it, with its fail-safe."""
+
+    def __init__(self, deblurrer: Deblurrer, name: str, **facts: Any) -> None:  # noqa: ANN401 - those of `Contender`
+        super().__init__(name, **facts)
+        self._deblurrer = deblurrer
+
+    def restore(self, pictures: Iterable[Picture]) -> Iterator[Restored]:
+        for picture in pictures:
+            peak = self._peak(picture, lambda picture=picture: self._deblurrer.photo(picture))
+            began = time.perf_counter()
+            restored = self._deblurrer.photo(picture)
+            yield Restored(restored, time.perf_counter() - began, peak, self._deblurrer.kept_input)
+
+
+class _Network(Contender):
+    """A network itself, on whole pictures; one of several frames is streamed over a clip, each frame's features computed once."""
+
+    def __init__(self, net: Net, setup: Setup, name: str, **facts: Any) -> None:  # noqa: ANN401 - those of `Contender`
+        super().__init__(name, **facts)
+        self._net, self._setup = net, setup
+
+    def restore(self, pictures: Iterable[Picture]) -> Iterator[Restored]:
+        for clip in [list(pictures)] if self.needs_clips else ([picture] for picture in pictures):
+            if not clip:
+                return
+            window = clip[: self._net.num_frames]
+            peak = self._peak(clip[0], lambda window=window: list(self._stream(window)))
+            began = time.perf_counter()
+            restored = list(self._stream(clip))
+            seconds = (time.perf_counter() - began) / len(clip)
+            for picture in restored:
+                yield Restored(picture, seconds, peak, 0.0)
+
+    def _stream(self, frames: Iterable[Picture]) -> Iterator[Picture]:
+        # A network of one frame remembers nothing, so there is no cut to look for; a clip may have some.
+        stream = Stream(self._net, setup=self._setup, is_cut=None if self.needs_clips else lambda _: False)
+        for restored in stream.restore(torch.from_numpy(frame).permute(2, 0, 1) for frame in frames):
+            yield restored.clamp(0, 1).permute(1, 2, 0).contiguous().cpu().numpy()
+
+
+def open_contender(name: str, *, device: Device = "auto", precision: Precision = "auto", as_tool: bool = False) -> Contender:
+    """Load a method.
+
+    Args:
+        name: built-in weights, a `.safetensors` file with its card, or `blurry`.
+        device: where to run.
+        precision: of the arithmetic.
+        as_tool: measure a network of one frame as `unblur restore` uses it, with tiles and its fail-safe, which keeps the input
+            where the result looks wrong; otherwise the network itself, on whole pictures, as papers measure.
+
+    Raises:
+        WeightsError: if there are no such weights, or they are damaged or of another network.
+        DeviceError: if the device or precision is not there.
+    """
+    if name == BLURRY:
+        return _Blurry(BLURRY, system=BLURRY, sha256="", cost=Cost(0, 0, 1), device="none", precision="none", way="network")
+    card = card_of(name)
+    cost = cost_of(card.architecture, card.arguments)
+    facts: dict[str, Any] = {"system": card.architecture, "sha256": card.sha256, "cost": cost}
+    if cost.frames == 1:
+        deblurrer = load(name, device=device, precision=precision)
+        facts |= _where(deblurrer.setup)
+        if as_tool:
+            return _Tool(deblurrer, name, **facts, way="tool")
+        return _Network(deblurrer.net, deblurrer.setup, name, **facts, way="network")
+    if as_tool:
+        raise UnsupportedError(f"`{name}` looks at {cost.frames} frames; only photo networks are measured as the tool uses them")
+    net = create(card.architecture, **card.arguments)
+    try:
+        net.load_state_dict(load_tensors(name))
+    except RuntimeError as error:
+        raise WeightsError(f"the weights `{name}` do not fit the network that their card names ({card.architecture}): {error}") from error
+    setup = set_up(net, device=device, precision=precision)
+    return _Network(net, setup, name, **facts, **_where(setup), way="network")
+
+
+def contender_of(
+    net: Net, *, name: str, system: str, arguments: Mapping[str, object], device: Device = "auto", precision: Precision = "auto"
+) -> Contender:
+    """Make a method of a network that is in memory.
+
+    Args:
+        net: the network, trained; it is moved to the device.
+        name: what to call it.
+        system: its name for `unblur.models.create`.
+        arguments: those that it was made with.
+        device: where to run.
+        precision: of the arithmetic.
+    """
+    digest = hashlib.sha256()
+    for key, tensor in sorted(net.state_dict().items()):
+        digest.update(key.encode())
+        digest.update(tensor.detach().cpu().contiguous().float().numpy().tobytes())
+    setup = set_up(net, device=device, precision=precision)
+    facts: dict[str, Any] = {"system": system, "sha256": digest.hexdigest(), "cost": cost_of(system, arguments)}
+    return _Network(net, setup, name, **facts, **_where(setup), way="network")
+
+
+def _where(setup: Setup) -> dict[str, str]:
+    """Device and precision; a GPU by its name, since seconds mean nothing without it."""
+    device = torch.cuda.get_device_name(setup.device) if setup.device.type == "cuda" else setup.device.type
+    return {"device": device, "precision": setup.precision}

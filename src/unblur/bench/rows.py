@@ -1,0 +1,145 @@
+"""What a run writes: JSON lines, one a picture, besides one a model and one a clip, whole whenever it is stopped."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from unblur.errors import InputError
+
+__all__ = ["FILE", "ClipRow", "ModelRow", "PictureRow", "Row", "Way", "append", "read_rows"]
+
+FILE = "rows.jsonl"
+
+Way = Literal["network", "tool"]
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+    model: str
+    """What was measured, as it was asked for."""
+    model_sha256: str
+    """Of the weights' file, or of the tensors of a network that was not loaded from a file; empty for the blurry input itself."""
+    device: str
+    precision: str
+    way: Way
+    """The network itself, or as `unblur restore` uses it, with tiles and fail-safe."""
+
+    @property
+    def which(self) -> tuple[str, ...]:
+        """What was measured: rows that differ in it are never averaged together."""
+        return (self.model_sha256, self.device, self.precision, self.way)
+
+
+class ModelRow(_Line):
+    """A model of the run."""
+
+    kind: Literal["model"] = "model"
+    system: str
+    """Name of the network; `blurry` for the input itself."""
+    parameters: int
+    multiply_adds: int
+    """For one frame of 1280x720, of convolutions and matrix products."""
+    frames: int
+    """Frames that go in for one that comes out."""
+    torch: str
+    version: str
+    """Of this package."""
+
+
+class PictureRow(_Line):
+    """A picture, measured."""
+
+    kind: Literal["picture"] = "picture"
+    data: str
+    sequence: str
+    frame: int
+    name: str
+    """Of the blurry file."""
+    blurry_sha256: str
+    """Of the blurry file; for a network of several frames, of all of the clip in their order."""
+    sharp_sha256: str
+    """Of the truth, or of several in their order."""
+    protocol: str
+    width: int
+    height: int
+    measures: dict[str, float]
+    before: dict[str, float]
+    """The same measures of the blurry picture."""
+    extras: dict[str, float] = {}
+    """Measures that belong to no protocol, by name and the version of their library."""
+    seconds: float
+    """From pixels to pixels; of a network of several frames, the clip's time divided by its frames."""
+    peak_bytes: int
+    """The most memory that tensors held at any moment while the first picture of this size was restored."""
+    kept_input: float
+    """Share of the area where the fail-safe kept the input."""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes a row the same as another: it need not be made again, unless extras are missing from it."""
+        picture = (self.data, self.sequence, self.frame, self.blurry_sha256, self.sharp_sha256)
+        return ("picture", *self.which, self.protocol, *picture)
+
+
+class ClipRow(_Line):
+    """A clip, measured over time."""
+
+    kind: Literal["clip"] = "clip"
+    data: str
+    sequence: str
+    blurry_sha256: str
+    """Of the blurry frames in their order."""
+    warping_error: float
+    """Guided by the sharp clip; see `unblur.metrics.warping_error`."""
+    warping_error_sharp: float
+    """Of the sharp clip itself, under the same guide."""
+    visible: float
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes a row the same as another."""
+        return ("clip", *self.which, self.data, self.sequence, self.blurry_sha256)
+
+
+Row = ModelRow | PictureRow | ClipRow
+_ROW: TypeAdapter[Row] = TypeAdapter(Annotated[Row, Field(discriminator="kind")])
+
+
+def append(run: Path, rows: Iterable[Row]) -> None:
+    """Add rows to a run and make sure that they are on the disk."""
+    with (run / FILE).open("a", encoding="utf-8") as file:
+        for row in rows:
+            file.write(row.model_dump_json() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_rows(run: Path, *, mend: bool = False) -> list[Row]:
+    """Read the rows of a run.
+
+    Args:
+        run: its folder.
+        mend: take a last line that was broken off, by a crash, out of the file; otherwise it is passed over.
+
+    Raises:
+        InputError: if the folder holds no run, or a line other than a broken last one does not fit.
+    """
+    path = run / FILE
+    if not path.is_file():
+        raise InputError(f"`{run}` holds no run: it has no `{FILE}`; make one with `unblur bench`")
+    content = path.read_bytes()
+    whole, newline, rest = content.rpartition(b"\n")
+    if rest and mend:
+        with path.open("r+b") as file:
+            file.truncate(len(whole) + len(newline))
+    rows: list[Row] = []
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            rows.append(_ROW.validate_json(line))
+        except ValidationError as error:
+            raise InputError(f"`{path}`, line {number}, is no row of this version: {error.errors()[0]['msg']}") from error
+    return rows

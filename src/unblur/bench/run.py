@@ -1,0 +1,263 @@
+"""Measure models on data sets by protocols: one row a picture, and nothing is measured twice."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import unblur
+from unblur.bench.contender import Contender, Picture, Restored
+from unblur.bench.crops import Gallery
+from unblur.bench.datasets import DataSet
+from unblur.bench.extras import open_extra
+from unblur.bench.rows import FILE, ClipRow, ModelRow, PictureRow, Row, append, read_rows
+from unblur.data.layouts import Sample
+from unblur.errors import InputError, OutputError
+from unblur.io.image import read_image
+from unblur.metrics import Protocol, warping_error
+
+__all__ = ["Progress", "read_picture", "run_bench"]
+
+Progress = Callable[[str, int, int], None]
+"""Told after each picture: what is measured, how many of its pictures are done, and how many there are."""
+
+
+def run_bench(
+    contenders: Iterable[Contender],
+    data_sets: Sequence[DataSet],
+    protocols: Sequence[Protocol],
+    *,
+    run: Path,
+    extras: Sequence[str] = (),
+    temporal: bool = False,
+    crops: int = 8,
+    progress: Progress | None = None,
+) -> list[Row]:
+    """Measure every model on every data set by every protocol, and add the rows to a run.
+
+    A row that the run has already is not made again: the same weights, pictures, protocol, device and precision. A run that was
+    stopped goes on where it was.
+
+    Args:
+        contenders: the models; they may be loaded one by one, as they are asked for.
+        data_sets: the data.
+        protocols: by which to measure; each picture is restored once for all of them.
+        run: folder, made if it is not there.
+        extras: measures of other libraries, see `unblur.bench.extras`.
+        temporal: also measure the warping error of clips.
+        crops: pictures of which a crop is kept for the report, those with the lowest PSNR of each model and data set.
+        progress: see `Progress`.
+
+    Returns:
+        All rows of the run, old ones too.
+
+    Raises:
+        InputError: if a picture cannot be read, does not fit its truth, or a network of several frames meets data without clips.
+        OutputError: if `run` is the folder of something else.
+    """
+    if run.exists() and not run.is_dir():
+        raise OutputError(f"`{run}` is a file; name a folder for the run")
+    if run.is_dir() and any(run.iterdir()) and not (run / FILE).is_file():
+        raise OutputError(f"`{run}` holds other things than a run; name another folder")
+    run.mkdir(parents=True, exist_ok=True)
+    (run / FILE).touch()
+    there: dict[tuple[object, ...], set[str]] = {}
+    for row in read_rows(run, mend=True):
+        if not isinstance(row, ModelRow):
+            there[row.key] = set(row.extras) if isinstance(row, PictureRow) else set()
+    gallery = Gallery(run, most=crops)
+    measures = dict(open_extra(name) for name in extras)
+    for contender in contenders:
+        append(run, _new_model(contender, run))
+        for data in data_sets:
+            if contender.needs_clips and not data.clips:
+                raise InputError(
+                    f"`{contender.name}` looks at {contender.cost.frames} frames, but `{data.name}` has no clips: "
+                    "put the frames of each clip into a folder of its own"
+                )
+            _Measuring(contender, data, protocols, measures, there, run, gallery, temporal, progress).all()
+    return read_rows(run)
+
+
+def read_picture(path: Path) -> Picture:
+    """Read a picture as (H, W, 3), RGB in [0, 1]; grey is spread over the channels, opacity left out."""
+    pixels = read_image(path).pixels
+    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    colours = pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1]
+    scale = np.iinfo(pixels.dtype).max if np.issubdtype(pixels.dtype, np.integer) else 1
+    return np.ascontiguousarray(np.broadcast_to(colours, (*colours.shape[:2], 3)).astype(np.float32) / np.float32(scale))
+
+
+class _Measuring:
+    """One model on one data set."""
+
+    def __init__(
+        self,
+        contender: Contender,
+        data: DataSet,
+        protocols: Sequence[Protocol],
+        extras: dict[str, Callable[[Tensor, Tensor], float]],
+        there: dict[tuple[object, ...], set[str]],
+        run: Path,
+        gallery: Gallery,
+        temporal: bool,  # noqa: FBT001 - private, and all are given by place
+        progress: Progress | None,
+    ) -> None:
+        self.contender, self.data, self.protocols, self.extras = contender, data, protocols, extras
+        self.there, self.run, self.gallery, self.temporal, self.progress = there, run, gallery, temporal and data.clips, progress
+        self.done = 0
+
+    def all(self) -> None:
+        for sequence, samples in self.data.sequences().items():
+            if self.contender.needs_clips or self.temporal:
+                self._group(sequence, samples)
+            else:
+                for place, sample in enumerate(samples):
+                    self._group(sequence, [sample], chosen_in=len(samples), first=place)
+
+    def _group(self, sequence: str, samples: list[Sample], *, chosen_in: int | None = None, first: int = 0) -> None:
+        """Measure samples that are restored together: one picture, or a clip."""
+        clip = chosen_in is None
+        blurry = [_digest([sample.reference]) for sample in samples]
+        whole = hashlib.sha256("".join(blurry).encode()).hexdigest()
+        wanted: list[tuple[int, Protocol, PictureRow]] = []
+        for protocol in self.protocols:
+            chosen = protocol.frames.select(len(samples) if clip else chosen_in or 1)
+            for place, sample in enumerate(samples):
+                if first + place not in chosen:
+                    continue
+                row = self._row(sample, protocol, whole if self.contender.needs_clips else blurry[place])
+                if row.key not in self.there or set(row.extras) - self.there[row.key]:
+                    wanted.append((place, protocol, row))
+        over_time = self._clip_row(sequence, whole) if self.temporal and len(samples) > 1 else None
+        if over_time is not None and over_time.key in self.there:
+            over_time = None
+        if wanted or over_time is not None:
+            shown = [read_picture(sample.reference) for sample in samples]
+            restored = list(self.contender.restore(shown))
+            for place, sample in enumerate(samples):
+                own = [(protocol, row) for at, protocol, row in wanted if at == place]
+                if own:
+                    self._measure(sample, own, shown[place], restored[place])
+            if over_time is not None:
+                self._over_time(samples, restored, over_time)
+        self.done += len(samples)
+        if self.progress is not None:
+            self.progress(f"{self.contender.name} on {self.data.name}", self.done, len(self.data.samples))
+
+    def _row(self, sample: Sample, protocol: Protocol, blurry_sha256: str) -> PictureRow:
+        return PictureRow(
+            model=self.contender.name,
+            model_sha256=self.contender.sha256,
+            data=self.data.name,
+            sequence=sample.sequence,
+            frame=sample.frame,
+            name=sample.reference.name,
+            blurry_sha256=blurry_sha256,
+            sharp_sha256=_digest(sample.sharp),
+            protocol=protocol.id,
+            device=self.contender.device,
+            precision=self.contender.precision,
+            way=self.contender.way,
+            width=0,
+            height=0,
+            measures={},
+            before={},
+            extras=dict.fromkeys(self.extras, 0.0),
+            seconds=0.0,
+            peak_bytes=0,
+            kept_input=0.0,
+        )
+
+    def _clip_row(self, sequence: str, blurry_sha256: str) -> ClipRow:
+        return ClipRow(
+            model=self.contender.name,
+            model_sha256=self.contender.sha256,
+            data=self.data.name,
+            sequence=sequence,
+            blurry_sha256=blurry_sha256,
+            device=self.contender.device,
+            precision=self.contender.precision,
+            way=self.contender.way,
+            warping_error=0.0,
+            warping_error_sharp=0.0,
+            visible=0.0,
+        )
+
+    def _measure(self, sample: Sample, wanted: list[tuple[Protocol, PictureRow]], blurry: Picture, restored: Restored) -> None:
+        """Fill rows of one picture in and write them."""
+        made: list[PictureRow] = []
+        for protocol, row in wanted:
+            if len(sample.sharp) > 1 and not protocol.several_truths:
+                raise InputError(f"`{sample.reference}` has {len(sample.sharp)} truths; measure it by `kohler`, not by `{protocol.name}`")
+            before, after = (
+                protocol.measure(_tensor(picture), (_tensor(read_picture(path)) for path in sample.sharp))
+                if protocol.several_truths
+                else protocol.measure(_tensor(picture), _tensor(read_picture(sample.sharp[0])))
+                for picture in (blurry, restored.picture)
+            )
+            middle = _tensor(read_picture(sample.sharp[len(sample.sharp) // 2]))
+            made.append(
+                row.model_copy(
+                    update={
+                        "width": blurry.shape[1],
+                        "height": blurry.shape[0],
+                        "measures": after,
+                        "before": before,
+                        "extras": {name: measure(_tensor(restored.picture), middle) for name, measure in self.extras.items()},
+                        "seconds": restored.seconds,
+                        "peak_bytes": restored.peak_bytes,
+                        "kept_input": restored.kept_input,
+                    }
+                )
+            )
+        self.gallery.keep(made[0], blurry, restored.picture, read_picture(sample.sharp[len(sample.sharp) // 2]))
+        append(self.run, made)
+        self.there.update((row.key, set(row.extras)) for row in made)
+
+    def _over_time(self, samples: list[Sample], restored: list[Restored], row: ClipRow) -> None:
+        sharp = [_tensor(read_picture(sample.sharp[0])) for sample in samples]
+        found = warping_error([_tensor(each.picture) for each in restored], sharp)
+        filled = {
+            "warping_error": found.error,
+            "visible": found.visible,
+            "warping_error_sharp": warping_error(sharp, sharp).error,
+        }
+        append(self.run, [row.model_copy(update=filled)])
+        self.there[row.key] = set()
+
+
+def _new_model(contender: Contender, run: Path) -> list[ModelRow]:
+    row = ModelRow(
+        model=contender.name,
+        model_sha256=contender.sha256,
+        system=contender.system,
+        parameters=contender.cost.parameters,
+        multiply_adds=contender.cost.multiply_adds,
+        frames=contender.cost.frames,
+        device=contender.device,
+        precision=contender.precision,
+        way=contender.way,
+        torch=torch.__version__,
+        version=unblur.__version__,
+    )
+    return [] if row in read_rows(run) else [row]
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    """sha256 of a file; of several, that of their digests."""
+    found: list[str] = []
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                found.append(hashlib.file_digest(file, "sha256").hexdigest())
+        except FileNotFoundError as error:
+            raise InputError(f"`{path}` is missing") from error
+    return found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
+
+
+def _tensor(picture: Picture) -> Tensor:
+    return torch.from_numpy(picture).permute(2, 0, 1)[None].double()

@@ -1,0 +1,111 @@
+"""Rows of runs, averaged as their protocol says."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from unblur.bench.rows import ClipRow, ModelRow, PictureRow, Row, Way
+from unblur.errors import InputError
+from unblur.metrics import protocols
+
+__all__ = ["Summary", "summarise"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One model on one data set by one protocol.
+
+    Attributes:
+        model: its name.
+        system: its network.
+        data: name of the data set.
+        protocol: name and version.
+        pictures: measured.
+        means: of the measures, by the protocol's averaging, and of extras over pictures.
+        gain: mean PSNR minus that of the blurry pictures, dB.
+        infinite: pictures with an infinite PSNR, which are left out of the mean.
+        seconds: median of a picture.
+        peak_bytes: largest of a picture.
+        parameters: of the network.
+        multiply_adds: for one frame of 1280x720.
+        frames: that go in for one that comes out.
+        device: where it ran.
+        precision: of the arithmetic.
+        way: `network` or `tool`.
+        warping_error: mean over clips, None if it was not measured.
+        warping_error_sharp: of the sharp clips.
+        model_sha256: of the weights.
+    """
+
+    model: str
+    system: str
+    data: str
+    protocol: str
+    pictures: int
+    means: dict[str, float]
+    gain: float
+    infinite: int
+    seconds: float
+    peak_bytes: int
+    parameters: int
+    multiply_adds: int
+    frames: int
+    device: str
+    precision: str
+    way: Way
+    warping_error: float | None
+    warping_error_sharp: float | None
+    model_sha256: str
+
+
+def summarise(rows: Sequence[Row]) -> list[Summary]:
+    """Average the rows of one run or several, by data set and protocol, the best PSNR first.
+
+    Rows of the same weights on another device, in another precision or another way are a line of their own.
+
+    Raises:
+        InputError: if the rows lack the model that they belong to, or were measured by a protocol that is not here.
+    """
+    models = {row.which: row for row in rows if isinstance(row, ModelRow)}
+    groups: dict[tuple[str, str, tuple[str, ...]], dict[tuple[object, ...], PictureRow]] = {}
+    for row in rows:
+        if isinstance(row, PictureRow):
+            key = (row.data, row.protocol, row.which)
+            groups.setdefault(key, {})[row.key] = row
+    found: list[Summary] = []
+    for (data, called, which), members in groups.items():
+        if which not in models:
+            raise InputError(f"rows of `{next(iter(members.values())).model}` lack their model; was the run's file cut?")
+        model, pictures = models[which], list(members.values())
+        protocol = protocols.get(called)
+        sequences = [row.sequence for row in pictures]
+        average = protocol.average([row.measures for row in pictures], sequences=sequences)
+        before = protocol.average([row.before for row in pictures], sequences=sequences)
+        clips = [row for row in rows if isinstance(row, ClipRow) and row.data == data and row.which == which]
+        extras = {
+            name: fmean(row.extras[name] for row in pictures) for name in pictures[0].extras if all(name in row.extras for row in pictures)
+        }
+        found.append(
+            Summary(
+                model=model.model,
+                system=model.system,
+                data=data,
+                protocol=called,
+                pictures=average.pictures,
+                means=average.means | extras,
+                gain=average.means["psnr"] - before.means["psnr"],
+                infinite=average.infinite["psnr"],
+                seconds=median(row.seconds for row in pictures),
+                peak_bytes=max(row.peak_bytes for row in pictures),
+                parameters=model.parameters,
+                multiply_adds=model.multiply_adds,
+                frames=model.frames,
+                device=model.device,
+                precision=model.precision,
+                way=model.way,
+                warping_error=fmean(row.warping_error for row in clips) if clips else None,
+                warping_error_sharp=fmean(row.warping_error_sharp for row in clips) if clips else None,
+                model_sha256=model.model_sha256,
+            )
+        )
+    return sorted(found, key=lambda summary: (summary.data, summary.protocol, -summary.means["psnr"]))

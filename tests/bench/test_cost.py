@@ -1,0 +1,34 @@
+"""What a network costs, against counts by hand and the numbers of the papers."""
+
+import pytest
+
+from unblur.bench.cost import cost_of
+from unblur.models import create
+
+TINY = {"num_scales": 1, "width": 4, "num_blocks": 1}
+
+
+def test_multiply_adds_of_known_convolutions():
+    """Per pixel: 3·4, two of 4·4 and 4·3 products for each of 5·5 taps."""
+    found = cost_of("deepdeblur", TINY, width=20, height=10)
+    assert found.multiply_adds == 200 * 25 * (12 + 2 * 16 + 12)
+    assert found.parameters == sum(each.numel() for each in create("deepdeblur", **TINY).parameters())
+    assert found.frames == 1
+
+
+def test_size_is_rounded_up_to_what_the_network_takes():
+    arguments = TINY | {"num_scales": 2}
+    assert cost_of("deepdeblur", arguments, width=19, height=9) == cost_of("deepdeblur", arguments, width=20, height=10)
+    assert cost_of("deepdeblur", arguments, width=22, height=10) != cost_of("deepdeblur", arguments, width=20, height=10)
+
+
+def test_a_network_far_too_large_for_this_machine_is_counted():
+    found = cost_of("deepdeblur", {})
+    assert found.parameters == pytest.approx(11.7e6, rel=0.01)  # as published
+    assert found.multiply_adds == pytest.approx(4724e9, rel=0.001)
+
+
+def test_a_window_is_counted_whole():
+    found = cost_of("ifirnn", {"width": 16, "hidden": 4, "num_blocks": 1}, width=16, height=16)
+    assert found.frames == create("ifirnn", width=16, hidden=4, num_blocks=1).num_frames > 1
+    assert found.multiply_adds > 0

@@ -1,0 +1,205 @@
+"""Measuring: what is in a row, that nothing is measured twice, and that a run survives being stopped."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from unblur.bench.contender import contender_of, open_contender
+from unblur.bench.crops import read_crops
+from unblur.bench.datasets import open_data
+from unblur.bench.rows import FILE, ClipRow, ModelRow, PictureRow, read_rows
+from unblur.bench.run import read_picture, run_bench
+from unblur.bench.table import summarise
+from unblur.errors import InputError, OutputError, UnsupportedError
+from unblur.metrics import from_uint8, protocols
+from unblur.models import create
+
+SKIMAGE = protocols.get("gopro-skimage")
+
+
+def measure(run, pairs, *models, chosen=(SKIMAGE,), as_tool=False, **options):
+    contenders = [open_contender(str(model), device="cpu", precision="fp32", as_tool=as_tool) for model in models]
+    return run_bench(contenders, [open_data(str(pairs))], chosen, run=run, **options)
+
+
+def pictures(rows):
+    return [row for row in rows if isinstance(row, PictureRow)]
+
+
+def test_the_blurry_input_measures_as_the_protocol_does(pairs, tmp_path):
+    rows = pictures(measure(tmp_path / "run", pairs, "blurry"))
+    assert len(rows) == 6
+    blurry, sharp = (np.array(Image.open(pairs / kind / "clip1/002.png")) for kind in ("blurry", "sharp"))
+    assert rows[-1].measures == pytest.approx(SKIMAGE.measure(from_uint8(blurry), from_uint8(sharp)))
+    assert rows[-1].before == rows[-1].measures
+    assert (rows[-1].sequence, rows[-1].frame, rows[-1].name, rows[-1].width, rows[-1].height) == ("clip1", 2, "002.png", 48, 40)
+
+
+def test_a_network_is_measured_with_all_that_a_row_needs(pairs, weights, tmp_path):
+    path = weights("deepdeblur")
+    rows = measure(tmp_path / "run", pairs, path)
+    model = next(row for row in rows if isinstance(row, ModelRow))
+    assert (model.system, model.device, model.precision) == ("deepdeblur", "cpu", "fp32")
+    assert model.multiply_adds > model.parameters > 0
+    for row in pictures(rows):
+        assert row.model_sha256 == json.loads(path.with_suffix(".json").read_text())["sha256"]
+        assert row.protocol == "gopro-skimage@1"
+        assert len(row.blurry_sha256) == len(row.sharp_sha256) == 64
+        assert row.seconds > 0
+        assert row.peak_bytes > 48 * 40 * 3 * 4
+        assert row.measures != row.before
+    assert len({row.blurry_sha256 for row in pictures(rows)}) == 6
+
+
+def test_nothing_is_measured_twice(pairs, weights, tmp_path):
+    path = weights("deepdeblur")
+    first = measure(tmp_path / "run", pairs, path)
+    content = (tmp_path / "run" / FILE).read_bytes()
+    assert measure(tmp_path / "run", pairs, path) == first
+    assert (tmp_path / "run" / FILE).read_bytes() == content
+
+
+def test_what_changed_is_measured_again(pairs, weights, tmp_path):
+    run = tmp_path / "run"
+    measure(run, pairs, weights("deepdeblur"))
+    Image.fromarray(np.full((40, 48, 3), 90, np.uint8)).save(pairs / "blurry/clip0/001.png")
+    assert len(pictures(measure(run, pairs, weights("deepdeblur")))) == 7
+    assert len(pictures(measure(run, pairs, weights("deepdeblur", seed=1)))) == 13
+    assert len(pictures(measure(run, pairs, weights("deepdeblur", seed=1), chosen=[protocols.get("gopro-matlab")]))) == 19
+
+
+def test_the_tool_has_a_fail_safe_that_the_network_itself_has_not(pairs, weights, tmp_path):
+    """Random weights look wrong everywhere: the tool keeps the input."""
+    run = tmp_path / "run"
+    network = pictures(measure(run, pairs, weights("deepdeblur")))
+    both = pictures(measure(run, pairs, weights("deepdeblur"), as_tool=True))
+    assert [row.way for row in both] == ["network"] * 6 + ["tool"] * 6
+    assert all(row.kept_input == 1 and row.measures == row.before for row in both[6:])
+    assert all(row.kept_input == 0 and row.measures["psnr"] < row.before["psnr"] for row in network)
+    assert len(summarise(read_rows(run))) == 2
+    with pytest.raises(UnsupportedError, match="looks at 5 frames"):
+        measure(run, pairs, weights("ifirnn"), as_tool=True)
+
+
+def test_a_stopped_run_goes_on(pairs, weights, tmp_path):
+    path, run = weights("deepdeblur"), tmp_path / "run"
+    whole = measure(run, pairs, path)
+    lines = (run / FILE).read_bytes().splitlines(keepends=True)
+    (run / FILE).write_bytes(b"".join(lines[:4]) + lines[4][:40])  # the model, three pictures, and part of a fourth
+    assert len(pictures(read_rows(run))) == 3
+    again = measure(run, pairs, path)
+    assert [row.key for row in pictures(again)] == [row.key for row in pictures(whole)]
+    assert [row.measures for row in pictures(again)] == [row.measures for row in pictures(whole)]
+    assert len(read_crops(run)) == 6
+
+
+def test_a_damaged_run_is_an_error_with_its_line(pairs, tmp_path):
+    run = tmp_path / "run"
+    measure(run, pairs, "blurry")
+    lines = (run / FILE).read_text().splitlines()
+    (run / FILE).write_text("\n".join([lines[0], "{}", *lines[2:]]) + "\n")
+    with pytest.raises(InputError, match="line 2"):
+        read_rows(run)
+
+
+def test_a_folder_of_other_things_is_left_alone(pairs, tmp_path):
+    with pytest.raises(OutputError, match="other things"):
+        measure(pairs, pairs, "blurry")
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="is a file"):
+        measure(tmp_path / "file", pairs, "blurry")
+
+
+def test_a_video_network_sees_the_neighbours_of_its_clip_only(pairs, weights, tmp_path):
+    path = weights("ifirnn")
+    before = pictures(measure(tmp_path / "a", pairs, path))
+    Image.fromarray(np.full((40, 48, 3), 128, np.uint8)).save(pairs / "blurry/clip0/000.png")
+    after = pictures(measure(tmp_path / "b", pairs, path))
+    assert before[1].measures != after[1].measures
+    assert [row.measures for row in before[3:]] == [row.measures for row in after[3:]]
+    assert before[1].blurry_sha256 != after[1].blurry_sha256  # that of the clip
+    assert len(before) == 6
+
+
+def test_a_video_network_refuses_pictures_that_are_no_clip(weights, tmp_path):
+    for kind in ("blurry", "sharp"):
+        (tmp_path / "stills" / kind).mkdir(parents=True)
+        Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "stills" / kind / "1.png")
+    with pytest.raises(InputError, match="no clips"):
+        measure(tmp_path / "run", tmp_path / "stills", weights("ifirnn"))
+
+
+def test_warping_error_is_measured_for_each_clip(pairs, tmp_path):
+    rows = measure(tmp_path / "run", pairs, "blurry", temporal=True)
+    clips = [row for row in rows if isinstance(row, ClipRow)]
+    assert [row.sequence for row in clips] == ["clip0", "clip1"]
+    assert all(0 < row.warping_error < 0.5 and 0 < row.visible <= 1 for row in clips)
+    assert clips[0].warping_error != clips[0].warping_error_sharp
+    assert measure(tmp_path / "run", pairs, "blurry", temporal=True) == rows
+    assert not any(isinstance(row, ClipRow) for row in measure(tmp_path / "other", pairs, "blurry"))
+
+
+def test_the_worst_pictures_keep_a_crop(pairs, tmp_path):
+    rows = pictures(measure(tmp_path / "run", pairs, "blurry", crops=2))
+    crops = read_crops(tmp_path / "run")
+    worst = sorted(rows, key=lambda row: row.measures["psnr"])[:2]
+    assert [(crop.sequence, crop.name) for crop in crops] == [(row.sequence, row.name) for row in worst]
+    assert [crop.psnr for crop in crops] == [row.measures["psnr"] for row in worst]
+    strip = np.asarray(Image.open(crops[0].file))
+    assert strip.shape == (40, 120, 3)
+    assert np.array_equal(strip[:, :40], strip[:, 40:80])  # blurry and restored are the same here
+    sharp = np.asarray(Image.open(pairs / "sharp" / worst[0].sequence / worst[0].name))
+    assert any(np.array_equal(strip[:, 80:], sharp[:, left : left + 40]) for left in range(9))
+    assert not read_crops_of_none(pairs, tmp_path)
+
+
+def read_crops_of_none(pairs, tmp_path):
+    measure(tmp_path / "none", pairs, "blurry", crops=0)
+    return read_crops(tmp_path / "none")
+
+
+def test_averages_are_those_of_the_protocol(pairs, weights, tmp_path):
+    rows = measure(tmp_path / "run", pairs, "blurry", weights("deepdeblur"), temporal=True)
+    summaries = summarise(rows)
+    psnr = [summary.means["psnr"] for summary in summaries]
+    assert psnr == sorted(psnr, reverse=True)
+    for summary in summaries:
+        own = [row for row in pictures(rows) if row.model == summary.model]
+        assert summary.means["psnr"] == pytest.approx(np.mean([row.measures["psnr"] for row in own]))
+        assert summary.gain == pytest.approx(np.mean([row.measures["psnr"] - row.before["psnr"] for row in own]))
+        assert summary.pictures == 6
+        assert summary.warping_error is not None
+    assert next(summary.gain for summary in summaries if summary.model == "blurry") == 0
+
+
+def test_perfect_pictures_are_counted_and_survive_the_file(pairs, tmp_path):
+    for path in (pairs / "sharp").rglob("*.png"):
+        (pairs / "blurry" / path.relative_to(pairs / "sharp")).write_bytes(path.read_bytes())
+    rows = measure(tmp_path / "run", pairs, "blurry")
+    assert all(np.isinf(row.measures["psnr"]) for row in pictures(rows))
+    assert summarise(rows)[0].infinite == 6
+    for line in (tmp_path / "run" / FILE).read_text().splitlines():
+        json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+
+
+def test_a_network_in_memory_is_known_by_its_tensors():
+    arguments = {"num_scales": 1, "width": 4, "num_blocks": 1}
+
+    def digest(seed):
+        torch.manual_seed(seed)
+        net = create("deepdeblur", **arguments)
+        return contender_of(net, name="row", system="deepdeblur", arguments=arguments, device="cpu", precision="fp32").sha256
+
+    assert digest(0) == digest(0) != digest(1)
+
+
+def test_pictures_are_read_as_colour_in_0_to_1(tmp_path):
+    Image.fromarray(np.full((3, 5), 51, np.uint8)).save(tmp_path / "grey.png")
+    grey = read_picture(tmp_path / "grey.png")
+    assert grey.shape == (3, 5, 3)
+    assert np.allclose(grey, 0.2)
+    Image.fromarray(np.full((3, 5, 4), 255, np.uint8)).save(tmp_path / "opaque.png")
+    assert read_picture(tmp_path / "opaque.png").shape == (3, 5, 3)
