@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unblur.bench.datasets import open_data
+from unblur.bench.datasets import open_data, published_name
 from unblur.errors import InputError
 
 
@@ -22,7 +22,7 @@ def gopro(root, *kinds):
 
 def test_plain_folder_of_clips(pairs):
     data = open_data(str(pairs))
-    assert (data.name, data.clips, data.published_as) == ("pairs", True, "")
+    assert (data.name, data.clips, published_name(data.name)) == ("pairs", True, "")
     assert list(data.sequences()) == ["clip0", "clip1"]
     assert [sample.frame for sample in data.sequences()["clip1"]] == [0, 1, 2]
     assert data.samples[0].sharp[0] == pairs / "sharp/clip0/000.png"
@@ -47,7 +47,7 @@ def test_layout_by_name_and_by_looks(tmp_path):
     root = gopro(tmp_path, "blur_gamma")
     for spec in (f"gopro:{root}", f"{root}", f"gopro/test/blur_gamma:{root}", f"gopro/blur_gamma:{root}"):
         data = open_data(spec)
-        assert (data.name, data.published_as, data.clips) == ("gopro/test/blur_gamma", "GoPro", True)
+        assert (data.name, published_name(data.name), data.clips) == ("gopro/test/blur_gamma", "GoPro", True)
         assert len(data.samples) == 2
 
 

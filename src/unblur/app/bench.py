@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from unblur.bench.published import Published
     from unblur.bench.table import Summary
 
-__all__ = ["bench", "published"]
+__all__ = ["bench", "published", "report"]
 
 _FORMATS = {"psnr": ".2f", "ssim": ".4f", "mssim": ".4f", "parameters_m": ".1f", "seconds": ".2f"}
 
@@ -98,6 +98,20 @@ def bench(
         highlight=False,
         soft_wrap=True,
     )
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.", show_default=False)],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Page to write, `.html`.", show_default=False)],
+    cases: Annotated[int, typer.Option(min=0, help="Worst pictures to show.")] = 12,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page if it exists.")] = False,
+) -> None:
+    """Make one page of runs, with tables, plots and pictures, that needs nothing else."""
+    from unblur.bench.report import write_report
+
+    write_report(runs, output, cases=cases, overwrite=overwrite)
+    Console(stderr=True).print(f"[green]done[/] {escape(str(output))}", highlight=False, soft_wrap=True)
 
 
 def published(

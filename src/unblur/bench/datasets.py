@@ -7,7 +7,7 @@ from pathlib import Path
 from unblur.data.layouts import LAYOUTS, SUFFIXES, Sample, find_layout, read_layout
 from unblur.errors import InputError
 
-__all__ = ["DataSet", "open_data"]
+__all__ = ["DataSet", "open_data", "published_name"]
 
 _CLIPS = frozenset({"gopro", "dvd", "reds", "bsd"})
 _TESTED = ("test", "val")
@@ -20,13 +20,11 @@ class DataSet:
 
     Attributes:
         name: such as `gopro/test/blur_gamma`, or the name of a plain folder.
-        published_as: what papers call it; empty for a plain folder.
         samples: one a picture, each sequence in order.
         clips: whether a sequence's frames follow each other in time.
     """
 
     name: str
-    published_as: str
     samples: tuple[Sample, ...]
     clips: bool
 
@@ -72,7 +70,12 @@ def open_data(spec: str) -> DataSet:
         problem = f"say which part of it: {choices}" if found else f"it holds no pairs for `{spec}`; look at it with `unblur data check`"
         raise InputError(f"`{root}` has the layout of {layout.name}; {problem}")
     label, samples = next(iter(found.items()))
-    return DataSet(label, _PUBLISHED_AS[layout.name], tuple(samples), clips=layout.name in _CLIPS)
+    return DataSet(label, tuple(samples), clips=layout.name in _CLIPS)
+
+
+def published_name(name: str) -> str:
+    """What papers call a data set of the name of `DataSet.name`; empty if it is not a published one."""
+    return _PUBLISHED_AS.get(name.split("/")[0], "")
 
 
 def _plain(root: Path) -> DataSet:
@@ -87,7 +90,7 @@ def _plain(root: Path) -> DataSet:
             samples.append(Sample((path,), (truth,), sequence, frame))
     if not samples:
         raise InputError(f"`{root / 'blurry'}` holds no pictures")
-    return DataSet(root.resolve().name, "", tuple(samples), clips=bool(folders))
+    return DataSet(root.resolve().name, tuple(samples), clips=bool(folders))
 
 
 def _in_order(path: Path) -> list[tuple[int, str]]:

@@ -57,6 +57,11 @@ class Summary:
     warping_error_sharp: float | None
     model_sha256: str
 
+    @property
+    def which(self) -> tuple[str, ...]:
+        """As `which` of the rows: what was measured."""
+        return (self.model_sha256, self.device, self.precision, self.way)
+
 
 def summarise(rows: Sequence[Row]) -> list[Summary]:
     """Average the rows of one run or several, by data set and protocol, the best PSNR first.

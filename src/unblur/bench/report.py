@@ -1,0 +1,307 @@
+"""One page that shows what runs have measured: tables, plots and pictures, without anything from elsewhere.
+
+Style, script and pictures are inside the page, so that it can be mailed, kept, and opened without a network.
+"""
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from statistics import fmean
+
+from PIL import Image
+
+import unblur
+from unblur.bench.contender import BLURRY
+from unblur.bench.crops import Crop, read_crops, which_of
+from unblur.bench.datasets import published_name
+from unblur.bench.plots import COLOURS, Point, dots, scatter
+from unblur.bench.published import Published, find, systems
+from unblur.bench.rows import ModelRow, PictureRow, Row, read_rows
+from unblur.bench.table import Summary, summarise
+from unblur.errors import InputError
+from unblur.io.whole import written_whole
+from unblur.metrics import protocols
+
+__all__ = ["render_report", "write_report"]
+
+_FORM_NOT_STATED = "SSIM, form not stated"
+_COSTS = ("s a picture", "peak MB", "M parameters", "G mult-adds, 720p")
+_HEADINGS = {"psnr": "PSNR, dB", "ssim": "SSIM", "ssim_3d": "SSIM, 3-D", "ssim_y": "SSIM, luma", "mssim": "MSSIM", "aligned": "aligned"}
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line of a table: `cells` by heading."""
+
+    method: str
+    published: bool
+    note: str
+    colour: str
+    psnr: float
+    cells: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Section:
+    """One data set by one protocol."""
+
+    title: str
+    protocol: str
+    pictures: int
+    headings: list[str]
+    lines: list[_Line]
+    plots: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A crop: its three pictures as data URIs."""
+
+    title: str
+    words: str
+    width: int
+    blurry: str
+    restored: str
+    sharp: str
+
+
+def write_report(runs: Sequence[Path], target: Path, *, cases: int = 12, overwrite: bool = False) -> None:
+    """Write the page of one run or several.
+
+    Args:
+        runs: folders of runs.
+        target: the page, `.html`.
+        cases: worst pictures to show.
+        overwrite: replace `target` if it exists.
+
+    Raises:
+        InputError: if a folder holds no run, or the runs hold no pictures.
+        OutputError: if `target` exists or cannot be written.
+    """
+    page = render_report(runs, cases=cases)
+    with written_whole(target, overwrite=overwrite) as partial:
+        partial.write_text(page, encoding="utf-8")
+
+
+def render_report(runs: Sequence[Path], *, cases: int = 12) -> str:
+    """The page as text; see `write_report`."""
+    try:
+        from jinja2 import Environment, StrictUndefined
+    except ImportError as error:
+        raise InputError("a report needs jinja2; `pip install 'unblur[bench]'`") from error
+
+    rows = [row for run in runs for row in read_rows(run)]
+    summaries = summarise(rows)
+    if not summaries:
+        raise InputError(f"there is nothing to report: {', '.join(f'`{run}`' for run in runs)} hold no measured picture")
+    names = _names(summaries)
+    colours = {which: COLOURS[place % len(COLOURS)] for place, which in enumerate(names)}
+    measured_on = {published_name(summary.data) for summary in summaries}
+    elsewhere = [
+        row
+        for system in dict.fromkeys(summary.system for summary in summaries)
+        if system in systems()
+        for row in find(system=system)
+        if row.data not in measured_on
+    ]
+    worst = sorted((crop for run in runs for crop in read_crops(run) if crop.model != BLURRY), key=lambda crop: crop.psnr)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string((files("unblur.bench") / "report.html.jinja").read_text(encoding="utf-8"))
+    return template.render(
+        version=unblur.__version__,
+        sections=[
+            _section(*key, summaries, rows, names, colours) for key in dict.fromkeys((each.data, each.protocol) for each in summaries)
+        ],
+        models=[(names[row.which], row) for row in _models(rows) if row.which in names],
+        colours=colours,
+        cases=[_case(crop, {which_of(row): names[row.which] for row in rows if isinstance(row, PictureRow)}) for crop in worst[:cases]],
+        elsewhere=elsewhere,
+        protocols=[protocols.get(name) for name in dict.fromkeys(summary.protocol for summary in summaries)],
+    )
+
+
+def _names(summaries: Sequence[Summary]) -> dict[tuple[str, ...], str]:
+    """What to call each model: its name without a folder, and what tells it from another of that name."""
+    found: dict[tuple[str, ...], str] = {}
+    for summary in summaries:
+        name = Path(summary.model).stem if summary.model.endswith(".safetensors") else summary.model
+        found[summary.which] = name if summary.way == "network" else f"{name}, as the tool"
+    plain = dict(found)
+    for which, name in plain.items():
+        same = [other for other, called in plain.items() if called == name]
+        if len(same) > 1:
+            marks = [mark for place, mark in ((2, which[2]), (1, which[1]), (0, which[0][:6])) if len({other[place] for other in same}) > 1]
+            found[which] = f"{name} ({', '.join(marks)})"
+    return found
+
+
+def _models(rows: Sequence[Row]) -> list[ModelRow]:
+    return list({row.which: row for row in rows if isinstance(row, ModelRow)}.values())
+
+
+def _section(
+    data: str,
+    protocol: str,
+    summaries: Sequence[Summary],
+    rows: Sequence[Row],
+    names: dict[tuple[str, ...], str],
+    colours: dict[tuple[str, ...], str],
+) -> _Section:
+    own = [summary for summary in summaries if (summary.data, summary.protocol) == (data, protocol)]
+    known_as = published_name(data)
+    others = _once(find(data=known_as)) if known_as in _published_data() else []
+    lines = [_measured(summary, names[summary.which], colours[summary.which]) for summary in own]
+    lines += [_published(row) for row in others]
+    lines.sort(key=lambda line: (line.published, -line.psnr))
+    headings = list(dict.fromkeys(heading for line in [*lines] for heading in line.cells))
+    order = {
+        heading: place
+        for place, heading in enumerate([*_HEADINGS.values(), _FORM_NOT_STATED, "gain, dB", "warping error", "of the sharp", *_COSTS])
+    }
+    headings.sort(key=lambda heading: order.get(heading, len(order)))
+    return _Section(
+        title=data,
+        protocol=protocol,
+        pictures=max(summary.pictures for summary in own),
+        headings=headings,
+        lines=lines,
+        plots=_plots(own, others, rows, names, colours),
+    )
+
+
+def _once(rows: Sequence[Published]) -> list[Published]:
+    """Rows without those that another table of the same source repeats; the one that says most is kept."""
+    kept: dict[tuple[object, ...], Published] = {}
+    for row in rows:
+        key = (row.source, row.system, row.values["psnr"], row.values.get("ssim"), row.values.get("mssim"))
+        if key not in kept or len(row.values) > len(kept[key].values):
+            kept[key] = row
+    return list(kept.values())
+
+
+def _published_data() -> set[str]:
+    return {row.data for row in find()}
+
+
+def _measured(summary: Summary, name: str, colour: str) -> _Line:
+    cells = {_HEADINGS.get(measure, measure): _value(measure, value) for measure, value in summary.means.items()}
+    cells["gain, dB"] = f"{summary.gain:+.2f}"
+    if summary.warping_error is not None:
+        cells["warping error"] = f"{summary.warping_error:.5f}"
+        cells["of the sharp"] = f"{summary.warping_error_sharp:.5f}"
+    if summary.system != BLURRY:
+        cells["s a picture"] = f"{summary.seconds:.3g}"
+        cells["peak MB"] = f"{summary.peak_bytes / 1e6:.0f}"
+        cells["M parameters"] = f"{summary.parameters / 1e6:.2f}"
+        cells["G mult-adds, 720p"] = f"{summary.multiply_adds / 1e9:.0f}"
+    notes = [f"{summary.pictures} pictures"]
+    if summary.system != BLURRY:
+        notes.append(f"{summary.device}, {summary.precision}")
+    if summary.infinite:
+        notes.append(f"{summary.infinite} perfect, left out of the mean PSNR")
+    return _Line(name, published=False, note="; ".join(notes), colour=colour, psnr=summary.means["psnr"], cells=cells)
+
+
+def _published(row: Published) -> _Line:
+    forms = {
+        "psnr": _HEADINGS["psnr"],
+        "ssim": _FORM_NOT_STATED,
+        "mssim": "MSSIM",
+        "parameters_m": "M parameters",
+        "seconds": "s a picture",
+    }
+    cells = {forms[measure]: _value(measure, value) for measure, value in row.values.items()}
+    note = f"{row.source}, {row.table}"
+    if "seconds" in row.values:
+        note += f"; {row.hardware}"
+    return _Line(f"{row.system}: {row.row}", published=True, note=note, colour="", psnr=row.values["psnr"], cells=cells)
+
+
+def _value(measure: str, value: float) -> str:
+    if not math.isfinite(value):
+        return "∞"
+    return {"psnr": f"{value:.2f}", "parameters_m": f"{value:g}", "seconds": f"{value:g}"}.get(measure, f"{value:.4f}")
+
+
+def _plots(
+    own: Sequence[Summary],
+    others: Sequence[Published],
+    rows: Sequence[Row],
+    names: dict[tuple[str, ...], str],
+    colours: dict[tuple[str, ...], str],
+) -> list[tuple[str, str]]:
+    """Captions and SVGs."""
+    networks = [summary for summary in own if summary.system != BLURRY and math.isfinite(summary.means["psnr"])]
+    found: list[tuple[str, str]] = []
+    by_time = [
+        Point(x=summary.seconds, y=summary.means["psnr"], label=names[summary.which], colour=colours[summary.which]) for summary in networks
+    ]
+    by_time += [
+        Point(x=row.values["seconds"], y=row.values["psnr"], label=row.system, colour="#777", hollow=True)
+        for row in others
+        if "seconds" in row.values
+    ]
+    by_memory = [
+        Point(x=summary.peak_bytes / 1e6, y=summary.means["psnr"], label=names[summary.which], colour=colours[summary.which])
+        for summary in networks
+    ]
+    if by_time:
+        rings = "; rings are published, on other hardware" if any(point.hollow for point in by_time) else ""
+        found.append(
+            (f"PSNR against time{rings}", scatter(by_time, x_label="seconds a picture", y_label="PSNR, dB", title="PSNR against time"))
+        )
+    if by_memory:
+        found.append(("PSNR against memory", scatter(by_memory, x_label="peak MB", y_label="PSNR, dB", title="PSNR against memory")))
+    found.append(("PSNR of each sequence", _by_sequence(own, others, rows, names, colours)))
+    return [(caption, svg) for caption, svg in found if svg]
+
+
+def _by_sequence(
+    own: Sequence[Summary],
+    others: Sequence[Published],
+    rows: Sequence[Row],
+    names: dict[tuple[str, ...], str],
+    colours: dict[tuple[str, ...], str],
+) -> str:
+    members: dict[tuple[str, tuple[str, ...]], list[float]] = {}
+    wanted = {summary.which for summary in own}
+    latest = {row.key: row for row in rows if isinstance(row, PictureRow)}
+    for row in latest.values():
+        if (row.data, row.protocol) == (own[0].data, own[0].protocol) and row.which in wanted and math.isfinite(row.measures["psnr"]):
+            members.setdefault((row.sequence, row.which), []).append(row.measures["psnr"])
+    points = [
+        Point(x=fmean(values), label=names[which], colour=colours[which], row=sequence) for (sequence, which), values in members.items()
+    ]
+    own_systems = {summary.system: colours[summary.which] for summary in own}
+    sequences = {point.row for point in points}
+    for published in find(data=others[0].data, sequences=True) if others else []:
+        if published.sequence in sequences and published.system in own_systems:
+            colour, label = own_systems[published.system], f"{published.system}, published"
+            points.append(Point(x=published.values["psnr"], label=label, colour=colour, row=published.sequence, hollow=True))
+    means = {sequence: fmean(point.x for point in points if point.row == sequence) for sequence in sequences}
+    points.sort(key=lambda point: (means[point.row], point.row))
+    return dots(points, x_label="PSNR, dB; the hardest sequence first", title="PSNR of each sequence")
+
+
+def _case(crop: Crop, names: dict[str, str]) -> _Case:
+    with Image.open(crop.file) as strip:
+        side = strip.width // 3
+        parts = [strip.crop((side * place, 0, side * (place + 1), strip.height)) for place in range(3)]
+    return _Case(
+        title=f"{crop.sequence} / {crop.name}",
+        words=f"{names.get(crop.which, crop.model)}: {crop.before:.2f} → {crop.psnr:.2f} dB ({crop.psnr - crop.before:+.2f}) on {crop.data}",
+        width=side,
+        blurry=_data_uri(parts[0]),
+        restored=_data_uri(parts[1]),
+        sharp=_data_uri(parts[2]),
+    )
+
+
+def _data_uri(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
