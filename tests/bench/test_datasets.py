@@ -64,3 +64,11 @@ def test_wrong_choice_is_an_error(tmp_path):
         open_data(f"gopro/train:{root}")
     with pytest.raises(InputError, match="not a folder"):
         open_data(str(tmp_path / "nowhere"))
+
+
+def test_data_made_here_does_not_pass_for_the_published(tmp_path):
+    root = gopro(tmp_path / "mine", "blur_gamma")
+    (root / "manifest.json").write_text("{}")
+    data = open_data(f"gopro:{root}")
+    assert data.name == "mine (gopro/test/blur_gamma)"
+    assert published_name(data.name) == ""

@@ -70,7 +70,7 @@ app.add_typer(data.app, name="data")
 app.command()(train.train)
 app.command()(train.export_weights)
 app.command()(inspect.inspect)
-for command in (bench.bench, bench.report, bench.published):
+for command in (bench.bench, bench.report, bench.ablate, bench.published):
     app.command()(command)
 
 

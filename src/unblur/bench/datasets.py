@@ -10,6 +10,7 @@ from unblur.errors import InputError
 __all__ = ["DataSet", "open_data", "published_name"]
 
 _CLIPS = frozenset({"gopro", "dvd", "reds", "bsd"})
+_MANIFEST = "manifest.json"
 _TESTED = ("test", "val")
 _PUBLISHED_AS = {"gopro": "GoPro", "dvd": "DVD", "reds": "REDS", "bsd": "BSD", "hide": "HIDE", "kohler": "Köhler", "realblur": "RealBlur"}
 
@@ -19,7 +20,7 @@ class DataSet:
     """Pictures to restore, with their truths.
 
     Attributes:
-        name: such as `gopro/test/blur_gamma`, or the name of a plain folder.
+        name: such as `gopro/test/blur_gamma`; of a plain folder, or of data made here in a published layout, that of the folder.
         samples: one a picture, each sequence in order.
         clips: whether a sequence's frames follow each other in time.
     """
@@ -70,6 +71,8 @@ def open_data(spec: str) -> DataSet:
         problem = f"say which part of it: {choices}" if found else f"it holds no pairs for `{spec}`; look at it with `unblur data check`"
         raise InputError(f"`{root}` has the layout of {layout.name}; {problem}")
     label, samples = next(iter(found.items()))
+    if (root / _MANIFEST).is_file():
+        label = f"{root.resolve().name} ({label})"  # made by `unblur synth` in that layout: no published pictures
     return DataSet(label, tuple(samples), clips=layout.name in _CLIPS)
 
 
