@@ -64,7 +64,9 @@ def test_import_is_light(module):
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["restore", "--help"], ["--version"], ["models", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["restore", "--help"], ["--version"], ["models", "--help"], ["bench", "--help"], ["ablate", "--help"]]
+)
 def test_help_answers_without_torch(arguments):
     code = f"import sys; sys.argv = ['unblur', *{arguments!r}]\nfrom unblur.app.cli import main\ntry:\n    main()\nexcept SystemExit as end:\n    assert not end.code\nassert not set(sys.modules) & {{'torch', 'cv2', 'av'}}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
