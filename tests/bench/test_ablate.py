@@ -49,9 +49,9 @@ def test_unknown_study_is_an_error():
         read_study("mscnn")
 
 
-def verdicts(**psnr):
+def verdicts(blurry=10, **psnr):
     measured = {f"K = {key[1]}": [{"psnr": value} for value in np.atleast_1d(values)] for key, values in psnr.items()}
-    return [each.verdict for each in compare(SCALES, measured)]
+    return [each.verdict for each in compare(SCALES, measured, blurry_psnr=blurry)]
 
 
 def test_verdicts_by_sign_and_noise():
@@ -61,9 +61,16 @@ def test_verdicts_by_sign_and_noise():
     assert verdicts(K1=20.96, K2=21.06, K3=21) == ["within noise", "same sign", "reference"]
 
 
+def test_what_is_no_better_than_the_input_has_not_learnt():
+    assert verdicts(blurry=20.5, K1=20, K2=22, K3=21) == ["not learnt", "same sign", "reference"]
+    assert verdicts(blurry=21.5, K1=20, K2=22, K3=21) == ["not learnt", "not learnt", "reference"]
+
+
 def test_seeds_say_what_is_noise():
     assert verdicts(K1=[20.6, 20.6], K2=[21.5, 21.5], K3=[20.5, 21.5]) == ["within noise", "within noise", "reference"]
-    found = compare(SCALES, {"K = 1": [{"psnr": 20.0}, {"psnr": 20.2}], "K = 2": [{"psnr": 21}], "K = 3": [{"psnr": 21}, {"psnr": 21}]})
+    found = compare(
+        SCALES, {"K = 1": [{"psnr": 20.0}, {"psnr": 20.2}], "K = 2": [{"psnr": 21}], "K = 3": [{"psnr": 21}, {"psnr": 21}]}, blurry_psnr=10
+    )
     assert found[0].spread == pytest.approx(0.2)
     assert found[0].measured_difference == pytest.approx(-0.9)
     assert found[0].published_difference == pytest.approx(-0.15)
@@ -89,6 +96,8 @@ def test_every_row_is_trained_with_its_arguments_and_measured(pairs, tmp_path):
     )
     assert asked == [("deepdeblur", row.arguments, 7) for row in study.rows]
     assert [each.row.name for each in found] == ["K = 1", "K = 2", "K = 3"]
+    assert {each.verdict for each in found} == {"reference", "not learnt"}
+    assert found[0].blurry_psnr > 20
     assert all({"psnr", "ssim"} <= set(each.means) for each in found)
     assert [row.model for row in read_rows(tmp_path / "run") if isinstance(row, ModelRow)] == [
         f"deepdeblur-scales: K = {k}, seed 0" for k in (1, 2, 3)

@@ -220,7 +220,7 @@ def _show_study(study: "Study", found: "list[Comparison]", *, budget: str, measu
     same, other = verdicts.count("same sign"), verdicts.count("other sign")
     console.print(
         f"Of {len(verdicts)} published differences, {same} have the same sign at this budget, {other} the other, and {len(verdicts) - same - other} "
-        "are too small to tell. A small budget confirms no published number.",
+        f"say nothing: within noise, or not better than the blurry input ({found[0].blurry_psnr:.2f} dB). A small budget confirms no published number.",
         highlight=False,
         soft_wrap=True,
     )

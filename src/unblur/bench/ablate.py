@@ -5,6 +5,7 @@ trained is handed in, so that a study knows nothing of training. Absolute number
 published ones; what is compared are the differences to the study's reference row.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -31,7 +32,7 @@ TrainRow = Callable[[str, Mapping[str, Any], int], Net]
 """Trains a row: name of the network, arguments of its constructor, steps -> the trained network."""
 
 Loss = Literal["multiscale_content", "multiscale_mse", "mse", "l1"]
-Verdict = Literal["reference", "same sign", "other sign", "within noise"]
+Verdict = Literal["reference", "same sign", "other sign", "within noise", "not learnt"]
 
 _NOISE = 0.05
 """dB by which two trainings of one network differ easily; the least that a single training can show."""
@@ -86,15 +87,18 @@ class Comparison:
     Attributes:
         row: the row.
         means: measured, by the protocol, averaged over seeds.
+        blurry_psnr: of the input, dB.
         spread: largest minus smallest PSNR over the seeds; None for a single seed.
         measured_difference: PSNR minus that of the reference row, dB.
         published_difference: the same of the published numbers.
         verdict: whether both differences have the same sign. `within noise` if the measured one is smaller than the spread of
-            either row over the seeds, or, with a single seed, than 0.05 dB, below which a single training says nothing.
+            either row over the seeds, or, with a single seed, than 0.05 dB, below which a single training says nothing. `not
+            learnt` if the row or the reference is no better than the blurry input: then the difference says nothing about deblurring.
     """
 
     row: StudyRow
     means: dict[str, float]
+    blurry_psnr: float
     spread: float | None
     measured_difference: float
     published_difference: float
@@ -176,6 +180,7 @@ def run_study(
     if not train_rows:
         raise InputError("a study needs at least one way to train its rows")
     measured: dict[str, list[dict[str, float]]] = {}
+    blurry = -math.inf
     for row in study.rows:
         for seed, train_row in enumerate(train_rows):
             called = f"{study.name}: {row.name}, seed {seed}"
@@ -190,11 +195,17 @@ def run_study(
             ]
             average = protocol.average([line.measures for line in own], sequences=[line.sequence for line in own])
             measured.setdefault(row.name, []).append(average.means)
-    return compare(study, measured)
+            blurry = protocol.average([line.before for line in own], sequences=[line.sequence for line in own]).means["psnr"]
+    return compare(study, measured, blurry_psnr=blurry)
 
 
-def compare(study: Study, measured: Mapping[str, Sequence[Mapping[str, float]]]) -> list[Comparison]:
+def compare(study: Study, measured: Mapping[str, Sequence[Mapping[str, float]]], *, blurry_psnr: float) -> list[Comparison]:
     """Set measured means of each row, one a seed, beside the published numbers, difference by difference.
+
+    Args:
+        study: what was measured.
+        measured: for each row of it the means of each seed.
+        blurry_psnr: of the input, by the same protocol.
 
     Raises:
         InputError: if a row of the study was not measured.
@@ -213,10 +224,12 @@ def compare(study: Study, measured: Mapping[str, Sequence[Mapping[str, float]]])
         verdict: Verdict = "same sign" if (ours > 0) == (theirs > 0) else "other sign"
         if row.name == reference.name:
             verdict = "reference"
+        elif min(psnr[row.name], psnr[reference.name]) <= blurry_psnr:
+            verdict = "not learnt"
         elif abs(ours) <= noise:
             verdict = "within noise"
         means = {measure: fmean(each[measure] for each in measured[row.name]) for measure in measured[row.name][0]}
-        found.append(Comparison(row, means, spreads[row.name], ours, theirs, verdict))
+        found.append(Comparison(row, means, blurry_psnr, spreads[row.name], ours, theirs, verdict))
     return found
 
 
