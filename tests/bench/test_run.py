@@ -203,3 +203,48 @@ def test_pictures_are_read_as_colour_in_0_to_1(tmp_path):
     assert np.allclose(grey, 0.2)
     Image.fromarray(np.full((3, 5, 4), 255, np.uint8)).save(tmp_path / "opaque.png")
     assert read_picture(tmp_path / "opaque.png").shape == (3, 5, 3)
+
+
+def test_the_best_of_several_truths_counts(tmp_path):
+    rng = np.random.default_rng(0)
+    sharp = rng.integers(0, 256, (176, 176, 3), np.uint8)
+    (tmp_path / "kohler").mkdir()
+    Image.fromarray(sharp).save(tmp_path / "kohler" / "Blurry1_1.png")
+    for instant, noise in ((1, 40), (2, 5), (3, 40)):
+        truth = np.clip(sharp + rng.normal(0, noise, sharp.shape), 0, 255).astype(np.uint8)
+        Image.fromarray(truth).save(tmp_path / "kohler" / f"GroundTruth1_1_{instant}.png")
+    (row,) = pictures(measure(tmp_path / "run", f"kohler:{tmp_path / 'kohler'}", "blurry", chosen=[protocols.get("kohler")]))
+    assert row.measures["psnr"] > 30  # that of the second; the others have 17 dB
+    with pytest.raises(InputError, match="3 truths"):
+        measure(tmp_path / "other", f"kohler:{tmp_path / 'kohler'}", "blurry")
+
+
+def test_the_protocol_says_which_frames_are_measured(pairs, tmp_path):
+    bsd = protocols.get("bsd")  # without the first and last two
+    with pytest.raises(InputError, match="too short"):
+        measure(tmp_path / "short", pairs, "blurry", chosen=[bsd])
+    for kind in ("blurry", "sharp"):
+        for clip in ("clip0", "clip1"):
+            for frame in range(3, 6):
+                (pairs / kind / clip / f"{frame:03d}.png").write_bytes((pairs / kind / clip / "000.png").read_bytes())
+    assert [row.frame for row in pictures(measure(tmp_path / "run", pairs, "blurry", chosen=[bsd]))] == [2, 3, 2, 3]
+
+
+def test_one_restoration_serves_all_protocols(pairs, tmp_path):
+    class Counting:
+        def __init__(self, inner):
+            self.inner, self.calls = inner, 0
+
+        def __getattr__(self, name):
+            return getattr(self.inner, name)
+
+        def restore(self, frames):
+            self.calls += 1
+            return self.inner.restore(frames)
+
+    contender = Counting(open_contender("blurry"))
+    chosen = [protocols.get("gopro-skimage"), protocols.get("gopro-matlab")]
+    rows = pictures(run_bench([contender], [open_data(str(pairs))], chosen, run=tmp_path / "run"))
+    assert contender.calls == 6
+    assert len(rows) == 12
+    assert {row.protocol for row in rows} == {"gopro-skimage@1", "gopro-matlab@1"}

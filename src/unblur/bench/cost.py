@@ -44,7 +44,7 @@ def cost_of(name: str, arguments: Mapping[str, object], *, width: int = 1280, he
 
     Example:
         >>> cost_of("deepdeblur", {"num_scales": 1, "width": 8, "num_blocks": 1}, width=16, height=8).parameters
-        4419
+        4427
     """
     with FakeTensorMode(), torch.no_grad():
         net = create(name, **arguments).eval()
