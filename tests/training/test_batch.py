@@ -107,6 +107,21 @@ def test_clips_carry_the_truths_that_are_asked_for(shrink, sets):
     assert torch.equal(every.reference, every.blurry[:, 2])
 
 
+def test_a_twin_sees_nothing_but_the_reference(shrink, sets):
+    recipe = shrink(sources.Path(__file__).parents[2] / "recipes/ifirnn/gopro.yaml", frames=5, noise=0.1)
+    windows = read_samples("gopro", [sets["gopro"]], choice=recipe.choice, num_frames=5, edges="drop")
+    clip = Files(windows, recipe=recipe).batch(0, slots=range(2))
+    twin = Files(windows, recipe=recipe.model_copy(update={"reference_only": True})).batch(0, slots=range(2))
+    assert torch.equal(twin.reference, clip.reference)  # the noise is copied, too
+    assert torch.equal(twin.truth, clip.truth)
+    assert twin.blurry.shape == clip.blurry.shape
+    assert twin.sharp.shape == clip.sharp.shape
+    for place in range(5):
+        assert torch.equal(twin.blurry[:, place], clip.reference)
+        assert torch.equal(twin.sharp[:, place], clip.truth)
+    assert not torch.equal(clip.blurry[:, 0], clip.reference)
+
+
 def test_pictures_smaller_than_the_crop_and_of_two_sizes_are_named(shrink, sets, tmp_path):
     recipe: Recipe = shrink(sources.Path(__file__).parents[2] / "recipes/srn/gopro.yaml", crop=512)
     windows = read_samples("gopro", [sets["gopro"]], choice=recipe.choice, num_frames=1, edges="drop")

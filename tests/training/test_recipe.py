@@ -11,8 +11,8 @@ SWIFT, MSCNN, ADVERSARIAL = (RECIPES / name for name in ("swift/stills.yaml", "m
 
 
 def test_recipes_are_complete_and_flat():
-    """What holds is in the file: only what belongs to another source or objective may be left out."""
-    optional = {"pair_size", "window", "window_start", "fresh", "blur", "layout", "choice", "frames", "truths"}
+    """What holds is in the file: only what belongs to another source or objective, or to a twin, may be left out."""
+    optional = {"reference_only", "pair_size", "window", "window_start", "fresh", "blur", "layout", "choice", "frames", "truths"}
     optional |= {"adversary", "adversary_arguments", "adversarial_weight", "adversary_lr", "adversary_steps", "motion_weight", "told_until"}
     for path in RECIPES.rglob("*.yaml"):
         assert Recipe.model_fields.keys() - yaml.safe_load(path.read_text()).keys() <= optional, path
@@ -51,6 +51,7 @@ def test_a_recipe_survives_its_own_record(path):
         (SWIFT, {"protocol": "gopro-scikit"}, "no protocol `gopro-scikit`"),
         (SWIFT, {"protocol": None}, "`validate_every` needs"),
         (MSCNN, {"truths": "all"}, "`truths: all` needs"),
+        (MSCNN, {"reference_only": True}, "`reference_only` needs"),
         (MSCNN, {"objective": "told_motion", "truths": None, "motion_weight": 1.0, "told_until": 1}, "needs `data: stills`"),
         (ADVERSARIAL, {"accumulate": 2}, "must be 1"),
     ],

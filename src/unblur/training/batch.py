@@ -48,6 +48,11 @@ class Batch:
             spread=None if self.spread is None else self.spread.to(device, non_blocking=True),
         )
 
+    def alone(self) -> "Batch":
+        """The same clips with copies of the middle frame, and of its truth, in place of all others."""
+        blurry = self.reference[:, None].expand(self.blurry.shape).contiguous()
+        return replace(self, blurry=blurry, sharp=self.truth[:, None].expand(self.sharp.shape).contiguous())
+
     def parts(self, count: int) -> list["Batch"]:
         """Cut into `count` equal batches."""
         spreads = [None] * count if self.spread is None else self.spread.chunk(count)

@@ -51,7 +51,13 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def train(
-    recipe: Recipe, *, out: Path, photos: Sequence[Path] = (), data: Sequence[Path] = (), cpu: bool = False
+    recipe: Recipe,
+    *,
+    out: Path,
+    photos: Sequence[Path] = (),
+    data: Sequence[Path] = (),
+    window: Path | None = None,
+    cpu: bool = False,
 ) -> Generator[dict[str, Any], None, None]:
     """Train to the recipe's last step, going on from what is in `out`.
 
@@ -64,6 +70,8 @@ def train(
         out: folder of the run, see `unblur.training.checkpoint`.
         photos: sharp pictures, where samples are made of them.
         data: folders of data sets, where samples are read, and for the validation.
+        window: folder of the samples that are made of photos; in `out` if None. Trainings that follow each other with the same
+            seed and data may share one, so that nothing is made twice.
         cpu: train on the processor even if there is a GPU.
 
     Raises:
@@ -92,7 +100,7 @@ def train(
             photos=photos,
             data=data,
             num_frames=training.net.num_frames,
-            out=out,
+            window=window or out / "window",
             part=(accelerator.process_index, processes),
         )
         with accelerator.main_process_first():

@@ -1,7 +1,7 @@
 """Recipes: flat YAML files that say all that a training does; an unknown key is an error that names the nearest.
 
 Every key is written out in every recipe, but for those that belong to another source of data or another objective: these must
-be left out, so that no recipe says what it does not do.
+be left out, so that no recipe says what it does not do; and for `reference_only`, which belongs to comparisons.
 """
 
 from dataclasses import fields
@@ -67,6 +67,8 @@ class Recipe(BaseModel):
     and `clips` are read from a data set, for the same two."""
     frames: int | None = Field(default=None, gt=1)
     """Frames of a clip: as many as the network sees, or with `truths: all` as long as it is to go through."""
+    reference_only: bool = False
+    """Show copies of the middle frame in place of all frames of a clip: the single-frame twin of a network, for comparison."""
     pair_size: int | None = Field(default=None, gt=0)
     """Side of the pictures made, from which crops are cut, pixels."""
     window: int | None = Field(default=None, gt=0)
@@ -198,6 +200,8 @@ class Recipe(BaseModel):
             raise ValueError("`accumulate` must be 1 with `objective: adversarial`, whose two players take turns on a whole batch")
         if self.objective == "told_motion" and self.data != "stills":
             raise ValueError("`objective: told_motion` needs `data: stills`, which know how every pixel was smeared")
+        if self.reference_only and self.data not in ("clips", "sequences"):
+            raise ValueError("`reference_only` needs `data: clips` or `data: sequences`; a photo has no neighbours")
         if self.truths == "all" and self.data not in ("clips", "sequences"):
             raise ValueError("`truths: all` needs `data: clips` or `data: sequences`")
         if self.validate_every and (self.protocol is None or self.validate_layout is None):

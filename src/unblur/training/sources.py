@@ -49,7 +49,8 @@ class Source(ABC):
         for slot in slots:
             generator = np.random.default_rng([self.recipe.seed, 1, step, slot, order])
             samples.append(apply(self.draw(step, generator), self._transforms, generator))
-        return to_batch(samples, slots=slots, photo=self.recipe.data in ("stills", "pairs"))
+        batch = to_batch(samples, slots=slots, photo=self.recipe.data in ("stills", "pairs"))
+        return batch.alone() if self.recipe.reference_only else batch
 
     @abstractmethod
     def draw(self, step: int, generator: np.random.Generator) -> Arrays:
@@ -145,7 +146,7 @@ def read_samples(layout: str, folders: Sequence[Path], *, choice: dict[str, str]
 
 @contextmanager
 def open_source(
-    recipe: Recipe, *, photos: Sequence[Path], data: Sequence[Path], num_frames: int, out: Path, part: tuple[int, int]
+    recipe: Recipe, *, photos: Sequence[Path], data: Sequence[Path], num_frames: int, window: Path, part: tuple[int, int]
 ) -> Iterator[Source]:
     """Open the recipe's source; closes it, and ends the processes that make samples, when the block ends.
 
@@ -154,7 +155,7 @@ def open_source(
         photos: sharp pictures, for `stills` and `sequences`.
         data: folders of data sets, for `pairs` and `clips`.
         num_frames: frames that the network sees.
-        out: folder of the run.
+        window: folder of the samples that are made.
         part: number of this process and of all.
 
     Raises:
@@ -187,7 +188,7 @@ def open_source(
     identity = [[str(path) for path in photos], recipe.seed, recipe.blur, recipe.data]
     with PairWindow(
         maker,
-        folder=out / "window",
+        folder=window,
         identity=identity,
         layout=maker.layout,
         capacity=recipe.window,
@@ -195,5 +196,5 @@ def open_source(
         fresh=recipe.fresh,
         workers=max(recipe.workers, 1),
         part=part,
-    ) as window:
-        yield Made(window, recipe=recipe)
+    ) as pairs:
+        yield Made(pairs, recipe=recipe)
