@@ -43,6 +43,22 @@ def pairs(tmp_path):
 
 
 @pytest.fixture
+def trained(tmp_path):
+    """Makes the folder of a run of no step, as a training leaves it; gives its path."""
+
+    def make(seed, *, system="deepdeblur"):
+        torch.manual_seed(seed)
+        net = create(system, **TINY[system])
+        run = tmp_path / f"{system}-{seed}"
+        run.mkdir(exist_ok=True)
+        (run / "recipe.json").write_text(json.dumps({"model": system, "arguments": TINY[system], "steps": 1}))
+        torch.save({"average": net.state_dict(), "step": 1}, run / "state.pt")
+        return run
+
+    return make
+
+
+@pytest.fixture
 def weights(tmp_path):
     """Makes a file of random weights with its card; gives its path."""
 

@@ -4,10 +4,9 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from unblur.bench.contender import contender_of, open_contender
+from unblur.bench.contender import open_contender
 from unblur.bench.crops import read_crops
 from unblur.bench.datasets import open_data
 from unblur.bench.rows import FILE, ClipRow, ModelRow, PictureRow, read_rows
@@ -15,7 +14,6 @@ from unblur.bench.run import read_picture, run_bench
 from unblur.bench.table import summarise
 from unblur.errors import InputError, OutputError, UnsupportedError
 from unblur.metrics import from_uint8, protocols
-from unblur.models import create
 
 SKIMAGE = protocols.get("gopro-skimage")
 
@@ -185,15 +183,30 @@ def test_perfect_pictures_are_counted_and_survive_the_file(pairs, tmp_path):
         json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
 
 
-def test_a_network_in_memory_is_known_by_its_tensors():
-    arguments = {"num_scales": 1, "width": 4, "num_blocks": 1}
+def test_a_run_of_training_is_known_by_its_averaged_tensors(trained, pairs, tmp_path):
+    one, other = (open_contender(str(trained(seed)), called="row", device="cpu", precision="fp32") for seed in (0, 1))
+    assert len(one.sha256) == 64
+    assert one.sha256 == open_contender(str(trained(0)), device="cpu", precision="bf16").sha256 != other.sha256
+    rows = run_bench([one, other], [open_data(str(pairs))], [SKIMAGE], run=tmp_path / "run")
+    assert len(pictures(rows)) == 12
+    assert {row.model for row in rows} == {"row"}
 
-    def digest(seed):
-        torch.manual_seed(seed)
-        net = create("deepdeblur", **arguments)
-        return contender_of(net, name="row", system="deepdeblur", arguments=arguments, device="cpu", precision="fp32").sha256
 
-    assert digest(0) == digest(0) != digest(1)
+def test_alone_a_video_network_sees_copies(pairs, weights):
+    """What comes out for a frame is what the network makes of a window of copies, whatever the clip's other frames show."""
+    path = weights("ifirnn")
+    contender = open_contender(str(path), device="cpu", precision="fp32", alone=True)
+    assert contender.way == "alone"
+    clip = [read_picture(pairs / f"blurry/clip1/{frame:03d}.png") for frame in range(3)]
+    alone = [each.picture for each in contender.restore(clip)]
+    for frame, picture in zip(clip, alone, strict=True):
+        (single,) = contender.restore([frame])
+        assert np.array_equal(single.picture, picture)
+    with_neighbours = list(open_contender(str(path), device="cpu", precision="fp32").restore(clip))
+    assert np.array_equal(with_neighbours[0].picture, alone[0])  # a recurrent network has no state at the first frame
+    assert not np.array_equal(with_neighbours[1].picture, alone[1])
+    with pytest.raises(UnsupportedError, match="looks at one frame"):
+        open_contender(str(weights("deepdeblur")), alone=True)
 
 
 def test_pictures_are_read_as_colour_in_0_to_1(tmp_path):

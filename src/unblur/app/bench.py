@@ -1,4 +1,4 @@
-"""`unblur bench`, `report`, `ablate` and `published`: measure methods and compare. Thin, as all of the command line."""
+"""`unblur bench`, `report` and `published`: measure methods and compare. Thin, as all of the command line."""
 
 import json
 from dataclasses import asdict
@@ -14,11 +14,10 @@ from rich.table import Table
 from unblur.app.synth import Bar
 
 if TYPE_CHECKING:
-    from unblur.bench.ablate import Comparison, Study
     from unblur.bench.published import Published
     from unblur.bench.table import Summary
 
-__all__ = ["ablate", "bench", "published", "report"]
+__all__ = ["Device", "DeviceOption", "Precision", "bench", "published", "report"]
 
 _FORMATS = {"psnr": ".2f", "ssim": ".4f", "mssim": ".4f", "parameters_m": ".1f", "seconds": ".2f"}
 
@@ -47,7 +46,10 @@ DeviceOption = Annotated[Device, typer.Option(help="Where to run.")]
 def bench(
     *,
     model: Annotated[
-        list[str], typer.Option(help="Built-in weights, a `.safetensors` file, or `blurry` for the input itself. Again for more.")
+        list[str],
+        typer.Option(
+            help="Built-in weights, a `.safetensors` file, the folder of a run, or `blurry` for the input itself. Again for more."
+        ),
     ],
     data: Annotated[
         list[str],
@@ -67,6 +69,9 @@ def bench(
     tool: Annotated[
         bool, typer.Option("--tool", help="Measure photo networks as `unblur restore` uses them, with tiles and fail-safe.")
     ] = False,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Show networks of several frames copies of each frame in place of its neighbours.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the averages as JSON.")] = False,
 ) -> None:
     """Measure models on data sets by named protocols; what was measured before is not measured again."""
@@ -80,7 +85,7 @@ def bench(
     data_sets = [open_data(spec) for spec in data]
     with Bar() as bar:
         rows = run_bench(
-            (open_contender(name, device=device.value, precision=precision.value, as_tool=tool) for name in model),
+            (open_contender(name, device=device.value, precision=precision.value, as_tool=tool, alone=alone) for name in model),
             data_sets,
             chosen,
             run=run,
@@ -115,61 +120,6 @@ def report(
     Console(stderr=True).print(f"[green]done[/] {escape(str(output))}", highlight=False, soft_wrap=True)
 
 
-def ablate(
-    study: Annotated[
-        str,
-        typer.Argument(
-            metavar="STUDY",
-            help="`mscnn-codecs`, `astcn-alignment`, `astcn-filter`, `ppnet-modules` or `deepdeblur-scales`.",
-            show_default=False,
-        ),
-    ],
-    *,
-    train: Annotated[str, typer.Option(metavar="DIR|LAYOUT:DIR", help="Data to train on, as for `unblur bench`.", show_default=False)],
-    data: Annotated[str, typer.Option(metavar="DIR|LAYOUT:DIR", help="Other data, to measure on.", show_default=False)],
-    run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="Folder for the rows.", show_default=False)],
-    steps: Annotated[int, typer.Option(min=1, help="Of each training: the budget.", show_default=False)],
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each row; what differs less than they do is noise.")] = 1,
-    protocol: Annotated[str, typer.Option(help="How to measure.")] = "gopro-skimage",
-    small: Annotated[bool, typer.Option("--small", help="Narrow networks, to try a study on a processor.")] = False,
-    batch: Annotated[int, typer.Option(min=1, help="Crops a step.")] = 2,
-    crop: Annotated[int, typer.Option(min=16, help="Side of a crop, pixels.")] = 64,
-    lr: Annotated[float, typer.Option(min=0, help="Learning rate at the beginning.")] = 2e-4,
-    device: DeviceOption = Device.auto,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
-) -> None:
-    """Train and measure every row of a published ablation, and print it beside the published table."""
-    from unblur.bench.ablate import read_study, run_study
-    from unblur.bench.datasets import open_data
-    from unblur.bench.plain_training import plain_training
-    from unblur.metrics import protocols
-    from unblur.restore.precision import choose_device
-
-    if train == data:
-        raise typer.BadParameter("measure on other data than is trained on", param_hint="--data")
-    chosen, measured_by, trained_on = read_study(study, small=small), protocols.get(protocol), open_data(train)
-    with Bar() as bar:
-        ways = [
-            plain_training(
-                trained_on,
-                loss=chosen.loss,
-                seed=seed,
-                batch=batch,
-                crop=crop,
-                lr=lr,
-                device=choose_device(device.value).type,
-                told=lambda step, _: bar.tell("training", step + 1, steps),
-            )
-            for seed in range(seeds)
-        ]
-        found = run_study(chosen, ways, open_data(data), measured_by, steps=steps, run=run, device=device.value, progress=bar.tell)
-    if as_json:
-        typer.echo(json.dumps([asdict(each) for each in found], indent=2))
-        return
-    budget = f"{steps} steps of {batch} crops of {crop} pixels, {seeds} seed(s){', narrow networks' if small else ''}"
-    _show_study(chosen, found, budget=budget, measured=f"{data} by {measured_by.id}")
-
-
 def published(
     *,
     system: Annotated[str | None, typer.Option(help="Rows of this system only, such as `mscnn`.", show_default="all")] = None,
@@ -193,37 +143,6 @@ def published(
             hardware = f"; seconds on {part[0].hardware}" if part[0].hardware else ""
             console.print(f"  {escape(name)}, {part[0].data}. {escape(part[0].protocol + hardware)}", highlight=False, soft_wrap=True)
             console.print(_published_table(part, sequences=sequences), highlight=False)
-
-
-def _show_study(study: "Study", found: "list[Comparison]", *, budget: str, measured: str) -> None:
-    console = Console()
-    console.print(f"[bold]{study.name}[/]: {study.question}", highlight=False, soft_wrap=True)
-    console.print(f"  measured on {escape(measured)}, trained for {budget}", highlight=False, soft_wrap=True)
-    console.print(
-        f"  published: {study.source}, on {study.data}; differences are to `{study.reference}`, dB", highlight=False, soft_wrap=True
-    )
-    table = Table(box=None, padding=(0, 1))
-    for heading in ("row", "PSNR", "diff.", "published", "diff.", ""):
-        table.add_column(heading, justify="left" if heading in {"row", ""} else "right")
-    for each in found:
-        spread = f" ±{each.spread / 2:.2f}" if each.spread is not None else ""
-        table.add_row(
-            escape(each.row.name),
-            f"{each.means['psnr']:.2f}{spread}",
-            f"{each.measured_difference:+.2f}",
-            f"{each.row.published_psnr:.2f}",
-            f"{each.published_difference:+.2f}",
-            each.verdict,
-        )
-    console.print(table, highlight=False)
-    verdicts = [each.verdict for each in found if each.verdict != "reference"]
-    same, other = verdicts.count("same sign"), verdicts.count("other sign")
-    console.print(
-        f"Of {len(verdicts)} published differences, {same} have the same sign at this budget, {other} the other, and {len(verdicts) - same - other} "
-        f"say nothing: within noise, or not better than the blurry input ({found[0].blurry_psnr:.2f} dB). A small budget confirms no published number.",
-        highlight=False,
-        soft_wrap=True,
-    )
 
 
 def _show(summaries: "list[Summary]") -> None:
@@ -256,7 +175,7 @@ def _show(summaries: "list[Summary]") -> None:
         console.print(table, highlight=False)
         for summary in part:
             perfect = f"; {summary.infinite} perfect picture(s) left out of the mean PSNR" if summary.infinite else ""
-            way = ", as the tool uses it" if summary.way == "tool" else ""
+            way = {"network": "", "tool": ", as the tool uses it", "alone": ", each frame alone"}[summary.way]
             console.print(
                 f"  {escape(summary.model)}: {escape(summary.device)}, {summary.precision}{way}{perfect}", highlight=False, soft_wrap=True
             )

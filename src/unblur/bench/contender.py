@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from unblur.bench.cost import Cost, cost_of
 from unblur.bench.rows import Way
@@ -23,7 +24,7 @@ from unblur.restore.precision import Device, Precision, Setup, set_up
 from unblur.restore.stream import Stream
 from unblur.weights import card_of, load_tensors
 
-__all__ = ["BLURRY", "Contender", "Picture", "Restored", "contender_of", "open_contender"]
+__all__ = ["BLURRY", "Contender", "Picture", "Restored", "open_contender"]
 
 BLURRY = "blurry"
 """Name of the method that leaves everything as it is: the line that all others must beat."""
@@ -52,13 +53,19 @@ class Contender(ABC):
         cost: parameters and multiply-adds.
         device: where it runs.
         precision: of its arithmetic.
-        way: `network` for the network itself, `tool` for the way in which `unblur restore` uses it.
+        way: `network` for the network itself, `tool` for the way in which `unblur restore` uses it, `alone` for a network of several
+            frames that is shown copies of one.
     """
 
     def __init__(self, name: str, *, system: str, sha256: str, cost: Cost, device: str, precision: str, way: Way) -> None:
         self.name, self.system, self.sha256, self.cost = name, system, sha256, cost
         self.device, self.precision, self.way = device, precision, way
         self._peaks: dict[tuple[int, ...], int] = {}
+
+    @property
+    def which(self) -> tuple[str, ...]:
+        """As `which` of the rows."""
+        return (self.sha256, self.device, self.precision, self.way)
 
     @property
     def needs_clips(self) -> bool:
@@ -98,7 +105,10 @@ class _Tool(Contender):
 
 
 class _Network(Contender):
-    """A network itself, on whole pictures; one of several frames is streamed over a clip, each frame's features computed once."""
+    """A network itself, on whole pictures; one of several frames is streamed over a clip, each frame's features computed once.
+
+    Alone, every frame is a shot of its own, whose neighbours are copies of it.
+    """
 
     def __init__(self, net: Net, setup: Setup, name: str, **facts: Any) -> None:  # noqa: ANN401 - those of `Contender`
         super().__init__(name, **facts)
@@ -118,36 +128,51 @@ class _Network(Contender):
 
     def _stream(self, frames: Iterable[Picture]) -> Iterator[Picture]:
         # A network of one frame remembers nothing, so there is no cut to look for; a clip may have some.
-        stream = Stream(self._net, setup=self._setup, is_cut=None if self.needs_clips else lambda _: False)
+        is_cut = (lambda _: self.way == "alone") if self.way == "alone" or not self.needs_clips else None
+        stream = Stream(self._net, setup=self._setup, is_cut=is_cut)
         for restored in stream.restore(torch.from_numpy(frame).permute(2, 0, 1) for frame in frames):
             yield restored.clamp(0, 1).permute(1, 2, 0).contiguous().cpu().numpy()
 
 
-def open_contender(name: str, *, device: Device = "auto", precision: Precision = "auto", as_tool: bool = False) -> Contender:
+def open_contender(
+    name: str,
+    *,
+    called: str | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    as_tool: bool = False,
+    alone: bool = False,
+) -> Contender:
     """Load a method.
 
     Args:
-        name: built-in weights, a `.safetensors` file with its card, or `blurry`.
+        name: built-in weights, a `.safetensors` file with its card, the folder of a run of `unblur train`, or `blurry`.
+        called: what to call it; `name` if None.
         device: where to run.
         precision: of the arithmetic.
         as_tool: measure a network of one frame as `unblur restore` uses it, with tiles and its fail-safe, which keeps the input
             where the result looks wrong; otherwise the network itself, on whole pictures, as papers measure.
+        alone: show a network of several frames copies of each frame in place of its neighbours: what it restores without them.
 
     Raises:
         WeightsError: if there are no such weights, or they are damaged or of another network.
         DeviceError: if the device or precision is not there.
+        UnsupportedError: if a network of several frames is to be measured as the tool uses it, or one of one frame alone.
     """
+    called = called or name
     if name == BLURRY:
-        return _Blurry(BLURRY, system=BLURRY, sha256="", cost=Cost(0, 0, 1), device="none", precision="none", way="network")
+        return _Blurry(called, system=BLURRY, sha256="", cost=Cost(0, 0, 1), device="none", precision="none", way="network")
     card = card_of(name)
     cost = cost_of(card.architecture, card.arguments)
-    facts: dict[str, Any] = {"system": card.architecture, "sha256": card.sha256, "cost": cost}
+    facts: dict[str, Any] = {"system": card.architecture, "sha256": card.sha256 or _digest(load_tensors(name)), "cost": cost}
     if cost.frames == 1:
+        if alone:
+            raise UnsupportedError(f"`{name}` looks at one frame; only networks of several frames can be measured without neighbours")
         deblurrer = load(name, device=device, precision=precision)
         facts |= _where(deblurrer.setup)
         if as_tool:
-            return _Tool(deblurrer, name, **facts, way="tool")
-        return _Network(deblurrer.net, deblurrer.setup, name, **facts, way="network")
+            return _Tool(deblurrer, called, **facts, way="tool")
+        return _Network(deblurrer.net, deblurrer.setup, called, **facts, way="network")
     if as_tool:
         raise UnsupportedError(f"`{name}` looks at {cost.frames} frames; only photo networks are measured as the tool uses them")
     net = create(card.architecture, **card.arguments)
@@ -156,29 +181,16 @@ def open_contender(name: str, *, device: Device = "auto", precision: Precision =
     except RuntimeError as error:
         raise WeightsError(f"the weights `{name}` do not fit the network that their card names ({card.architecture}): {error}") from error
     setup = set_up(net, device=device, precision=precision)
-    return _Network(net, setup, name, **facts, **_where(setup), way="network")
+    return _Network(net, setup, called, **facts, **_where(setup), way="alone" if alone else "network")
 
 
-def contender_of(
-    net: Net, *, name: str, system: str, arguments: Mapping[str, object], device: Device = "auto", precision: Precision = "auto"
-) -> Contender:
-    """Make a method of a network that is in memory.
-
-    Args:
-        net: the network, trained; it is moved to the device.
-        name: what to call it.
-        system: its name for `unblur.models.create`.
-        arguments: those that it was made with.
-        device: where to run.
-        precision: of the arithmetic.
-    """
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 of weights that are in no file of their own."""
     digest = hashlib.sha256()
-    for key, tensor in sorted(net.state_dict().items()):
+    for key, tensor in sorted(tensors.items()):
         digest.update(key.encode())
-        digest.update(tensor.detach().cpu().contiguous().float().numpy().tobytes())
-    setup = set_up(net, device=device, precision=precision)
-    facts: dict[str, Any] = {"system": system, "sha256": digest.hexdigest(), "cost": cost_of(system, arguments)}
-    return _Network(net, setup, name, **facts, **_where(setup), way="network")
+        digest.update(tensor.contiguous().float().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _where(setup: Setup) -> dict[str, str]:

@@ -129,7 +129,7 @@ def _names(summaries: Sequence[Summary]) -> dict[tuple[str, ...], str]:
     found: dict[tuple[str, ...], str] = {}
     for summary in summaries:
         name = Path(summary.model).stem if summary.model.endswith(".safetensors") else summary.model
-        found[summary.which] = name if summary.way == "network" else f"{name}, as the tool"
+        found[summary.which] = name + {"network": "", "tool": ", as the tool", "alone": ", each frame alone"}[summary.way]
     plain = dict(found)
     for which, name in plain.items():
         same = [other for other, called in plain.items() if called == name]

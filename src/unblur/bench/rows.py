@@ -13,7 +13,7 @@ __all__ = ["FILE", "ClipRow", "ModelRow", "PictureRow", "Row", "Way", "append", 
 
 FILE = "rows.jsonl"
 
-Way = Literal["network", "tool"]
+Way = Literal["network", "tool", "alone"]
 
 
 class _Line(BaseModel):
@@ -22,11 +22,12 @@ class _Line(BaseModel):
     model: str
     """What was measured, as it was asked for."""
     model_sha256: str
-    """Of the weights' file, or of the tensors of a network that was not loaded from a file; empty for the blurry input itself."""
+    """Of the weights' file, or of the averaged tensors of a run; empty for the blurry input itself."""
     device: str
     precision: str
     way: Way
-    """The network itself, or as `unblur restore` uses it, with tiles and fail-safe."""
+    """The network itself; or as `unblur restore` uses it, with tiles and fail-safe; or of a network of several frames, each frame
+    alone, with copies of it in place of its neighbours."""
 
     @property
     def which(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from unblur.errors import InputError, OutputError
 from unblur.io.image import read_image
 from unblur.metrics import Protocol, warping_error
 
-__all__ = ["Progress", "read_picture", "run_bench"]
+__all__ = ["Progress", "open_run", "read_picture", "run_bench"]
 
 Progress = Callable[[str, int, int], None]
 """Told after each picture: what is measured, how many of its pictures are done, and how many there are."""
@@ -58,12 +58,7 @@ def run_bench(
         InputError: if a picture cannot be read, does not fit its truth, or a network of several frames meets data without clips.
         OutputError: if `run` is the folder of something else.
     """
-    if run.exists() and not run.is_dir():
-        raise OutputError(f"`{run}` is a file; name a folder for the run")
-    if run.is_dir() and any(run.iterdir()) and not (run / FILE).is_file():
-        raise OutputError(f"`{run}` holds other things than a run; name another folder")
-    run.mkdir(parents=True, exist_ok=True)
-    (run / FILE).touch()
+    open_run(run)
     there: dict[tuple[object, ...], set[str]] = {}
     for row in read_rows(run, mend=True):
         if not isinstance(row, ModelRow):
@@ -80,6 +75,20 @@ def run_bench(
                 )
             _Measuring(contender, data, protocols, measures, there, run, gallery, temporal, progress).all()
     return read_rows(run)
+
+
+def open_run(run: Path) -> None:
+    """Make the folder of a run, or see that it is one.
+
+    Raises:
+        OutputError: if it is a file, or the folder of something else.
+    """
+    if run.exists() and not run.is_dir():
+        raise OutputError(f"`{run}` is a file; name a folder for the run")
+    if run.is_dir() and any(run.iterdir()) and not (run / FILE).is_file():
+        raise OutputError(f"`{run}` holds other things than a run; name another folder")
+    run.mkdir(parents=True, exist_ok=True)
+    (run / FILE).touch()
 
 
 def read_picture(path: Path) -> Picture:

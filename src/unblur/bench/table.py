@@ -31,7 +31,7 @@ class Summary:
         frames: that go in for one that comes out.
         device: where it ran.
         precision: of the arithmetic.
-        way: `network` or `tool`.
+        way: `network`, `tool` or `alone`.
         warping_error: mean over clips, None if it was not measured.
         warping_error_sharp: of the sharp clips.
         model_sha256: of the weights.
