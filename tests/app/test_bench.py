@@ -11,7 +11,26 @@ import pytest
 
 from unblur.app import cli
 
-PAGE = Path(__file__).parents[2] / "docs/how-to/compare-methods.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs/how-to/compare-methods.md"
+QUICK = [
+    "--device",
+    "cpu",
+    "--steps",
+    "2",
+    "--set",
+    "batch=1",
+    "--set",
+    "crop=32",
+    "--set",
+    "pair_size=32",
+    "--set",
+    "window=2",
+    "--set",
+    "window_start=1",
+    "--set",
+    "precision=fp32",
+]
 
 
 @pytest.fixture
@@ -82,26 +101,78 @@ def test_what_is_wrong_is_one_line(run, pairs, change, words):
     assert words in err
 
 
-def test_training_and_measuring_data_must_differ(run, pairs):
-    code, _, err = run("ablate", "deepdeblur-scales", "--train", pairs, "--data", pairs, "--steps", 1, "-o", "run")
-    assert code == 2
-    assert "other data" in err
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ((), "either photos to train on"),
+        (("--photos", "pairs/sharp", "--train", "pairs"), "either photos to train on"),
+        (("--photos", "pairs/sharp", "--steps", "1"), "is both trained on and measured on"),
+        (("--photos", "pairs/blurry", "--steps", "1", "--minutes", "1"), "not both"),
+        (("--photos", "pairs/blurry", "--set", "lr"), "does not say a value"),
+        (("--photos", "pairs/blurry", "--row", "K = 9"), "no row `K = 9`"),
+        (("--photos", "pairs/blurry", "--recipes", "elsewhere"), "recipe `elsewhere/deepdeblur/gopro-k1.yaml` cannot be read"),
+    ],
+)
+@pytest.mark.usefixtures("pairs")
+def test_what_is_wrong_with_a_study_is_one_line(run, change, words):
+    code, _, err = run("ablate", "deepdeblur-scales", "--data", "pairs", "-o", "run", *change)
+    assert code == 1
+    assert words in err.replace("\n", " ")
+
+
+def test_a_study_says_its_budget_and_goes_on(run, pairs, tmp_path):
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    (tmp_path / "photos").mkdir()
+    assert cv2.imwrite(str(tmp_path / "photos" / "a.png"), texture(5))
+    words = [
+        "ablate",
+        "deepdeblur-scales",
+        "--row",
+        "K = 1",
+        "--small",
+        "--photos",
+        "photos",
+        "--data",
+        pairs,
+        "-o",
+        "run",
+        *QUICK,
+        "--json",
+    ]
+    (one, reference) = json.loads(run(*words)[1])
+    assert (one["row"]["name"], reference["row"]["name"], reference["verdict"]) == ("K = 1", "K = 3", "reference")
+    assert (one["steps"], one["published_difference"]) == (2, pytest.approx(-0.15))
+    assert one["seconds"] > 0
+    recipe = json.loads((tmp_path / "run/trainings/k-1-seed-1/recipe.json").read_text())
+    assert (recipe["model"], recipe["arguments"]["num_scales"], recipe["arguments"]["width"], recipe["data"]) == (
+        "deepdeblur",
+        1,
+        32,
+        "stills",
+    )
+    assert (recipe["steps"], recipe["warmup"], recipe["decay"], recipe["batch"]) == (2, 0, 1, 1)
+    assert json.loads(run(*words)[1]) == [one, reference]
+    code, _, err = run(*words, "--steps", "3")
+    assert code == 1
+    assert "begun with a budget of 2 steps" in err
 
 
 def test_commands_of_the_page(run, tmp_path):
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
     (tmp_path / "photos").mkdir()
     assert cv2.imwrite(str(tmp_path / "photos" / "a.png"), texture(0))
     commands = re.findall(r"^    unblur (.*)$", PAGE.read_text(), flags=re.MULTILINE)
-    assert len(commands) == 8
+    assert len(commands) == 10
     said = {}
     for command in commands:
         words = shlex.split(command)
-        code, out, err = run(*words)
+        code, out, err = run(*words, *(QUICK if words[0] == "ablate" else []))
         assert code == 0, (command, err)
-        said[words[0]] = out
-    assert "MSCNN" not in said["ablate"]
-    assert "warping" in said["bench"]
-    assert re.search(r"K = 2\s+\d+\.\d\d\s+[+-]\d\.\d\d\s+29\.23\s+\+0\.15", said["ablate"])
-    assert "A small budget confirms no published number." in said["ablate"]
+        said[" ".join(words[:2])] = out
+    assert "warping" in said["bench --model"]
+    assert re.search(r"K = 2( +[\d.]+){4} +0\.\d+( +[+-]\d+\.\d\d){2} +29\.23 +\+0\.15", said["ablate deepdeblur-scales"])
+    assert "A small budget confirms no published number." in said["ablate deepdeblur-scales"]
+    assert re.search(r"swift( +[\d.]+){4} +0\.\d+ +[+-]\d+\.\d\d +(not )?learnt", said["ablate photo-systems"])
+    assert re.search(r"ifirnn, alone( +[\d.]+){4} +0\.\d+ +[+-]\d+\.\d\d +(not )?learnt", said["ablate video-systems"])
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
     assert '<tr class="measured">' in (tmp_path / "report.html").read_text()

@@ -17,7 +17,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 import unblur
-from unblur.app import bench, data, inspect, synth, train
+from unblur.app import ablate, bench, data, inspect, synth, train
 from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ app.add_typer(data.app, name="data")
 app.command()(train.train)
 app.command()(train.export_weights)
 app.command()(inspect.inspect)
-for command in (bench.bench, bench.report, bench.ablate, bench.published):
+for command in (bench.bench, bench.report, ablate.ablate, bench.published):
     app.command()(command)
 
 

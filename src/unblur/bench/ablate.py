@@ -1,11 +1,11 @@
-"""Published ablations, done again: every row trained at a budget, measured, and set beside the published table.
+"""Studies: rows of recipes, trained alike and measured alike, in one table beside the published numbers.
 
-The studies are data (`studies.yaml`): a row is the arguments of a network and the place of its published numbers. How a row is
-trained is handed in, so that a study knows nothing of training. Absolute numbers of a small budget say nothing about the
-published ones; what is compared are the differences to the study's reference row.
+The studies are data (`studies.yaml`): published ablations, whose rows are compared with a reference row, and systems side by side. How
+a row is trained is handed in, so that a study knows nothing of training. Absolute numbers of a small budget say nothing about the
+published ones; what is compared are differences.
 """
 
-import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,23 +16,31 @@ from typing import Any, Literal
 
 import yaml
 
-from unblur.bench.contender import contender_of
+from unblur.bench.contender import open_contender
 from unblur.bench.datasets import DataSet
-from unblur.bench.published import find
+from unblur.bench.published import Published, find
 from unblur.bench.rows import PictureRow
-from unblur.bench.run import Progress, run_bench
+from unblur.bench.run import Progress, open_run, run_bench
 from unblur.errors import InputError
 from unblur.metrics import Protocol
-from unblur.models.base import Net
 from unblur.restore.precision import Device, Precision
 
-__all__ = ["Comparison", "Loss", "Study", "StudyRow", "TrainRow", "Verdict", "compare", "read_study", "run_study", "studies"]
+__all__ = [
+    "Comparison",
+    "Measured",
+    "Study",
+    "StudyRow",
+    "TrainRow",
+    "Trained",
+    "Verdict",
+    "compare",
+    "read_study",
+    "run_study",
+    "short_changes",
+    "studies",
+]
 
-TrainRow = Callable[[str, Mapping[str, Any], int], Net]
-"""Trains a row: name of the network, arguments of its constructor, steps -> the trained network."""
-
-Loss = Literal["multiscale_content", "multiscale_mse", "mse", "l1"]
-Verdict = Literal["reference", "same sign", "other sign", "within noise", "not learnt"]
+Verdict = Literal["reference", "same sign", "other sign", "within noise", "learnt", "not learnt"]
 
 _NOISE = 0.05
 """dB by which two trainings of one network differ easily; the least that a single training can show."""
@@ -43,41 +51,82 @@ class StudyRow:
     """A row of a study.
 
     Attributes:
-        name: as the published table has it.
-        arguments: of the network's constructor.
-        published_psnr: dB.
-        published_ssim: its form is not stated.
+        name: as the published table has it; of a twin that of its row, with `, alone`.
+        recipe: folder and name of its recipe, such as `mscnn/gopro-codecs-1`.
+        arguments: of its network, in place of the recipe's.
+        twin_of: the row that this one is the twin of, empty if it is none: the same network without neighbouring frames.
+        published: what is published of it, None if nothing is.
     """
 
     name: str
+    recipe: str
     arguments: dict[str, Any]
-    published_psnr: float
-    published_ssim: float
+    twin_of: str
+    published: Published | None
+
+    @property
+    def system(self) -> str:
+        """Name of the network."""
+        return self.recipe.split("/")[0]
 
 
 @dataclass(frozen=True)
 class Study:
-    """A published ablation.
+    """Rows to train and measure.
 
     Attributes:
         name: such as `mscnn-codecs`.
-        system: name of the network.
         question: what it asks.
-        source: paper and table.
-        data: that the published numbers were measured on.
-        reference: the row that the others are compared with.
-        loss: by which the source trains.
-        rows: in the order of the table.
+        reference: the row that the others are compared with; empty where systems stand side by side.
+        rows: in the order of the table, each before its twin.
     """
 
     name: str
-    system: str
     question: str
-    source: str
-    data: str
     reference: str
-    loss: Loss
     rows: tuple[StudyRow, ...]
+
+    @property
+    def sources(self) -> list[str]:
+        """Papers and tables that the published numbers are from, and the data that they were measured on."""
+        published = [row.published for row in self.rows if row.published is not None]
+        return list(dict.fromkeys(f"{row.source}, {row.table}, on {row.data}" for row in published))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A row after its training.
+
+    Attributes:
+        run: folder that `unblur.weights` takes.
+        steps: taken.
+        seconds: that the steps took.
+    """
+
+    run: Path
+    steps: int
+    seconds: float
+
+
+TrainRow = Callable[[StudyRow, int, str], Trained]
+"""Trains a row, or finds that it has been: the row, a seed, and a name for the folder."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A row, trained by one seed and measured.
+
+    Attributes:
+        trained: the training.
+        means: by the protocol.
+        parameters: of the network.
+        multiply_adds: for one frame of 1280x720.
+    """
+
+    trained: Trained
+    means: dict[str, float]
+    parameters: int
+    multiply_adds: int
 
 
 @dataclass(frozen=True)
@@ -87,125 +136,152 @@ class Comparison:
     Attributes:
         row: the row.
         means: measured, by the protocol, averaged over seeds.
-        blurry_psnr: of the input, dB.
+        gain: PSNR minus that of the blurry input, dB.
         spread: largest minus smallest PSNR over the seeds; None for a single seed.
-        measured_difference: PSNR minus that of the reference row, dB.
-        published_difference: the same of the published numbers.
+        difference: PSNR minus that of the reference row, or of a twin's row that of the twin, dB; None where there is neither.
+        published_difference: the same of the published numbers; None where there are none.
+        steps: of the training, mean over the seeds.
+        seconds: of the training, mean over the seeds.
+        parameters: of the network.
+        multiply_adds: for one frame of 1280x720.
         verdict: whether both differences have the same sign. `within noise` if the measured one is smaller than the spread of
             either row over the seeds, or, with a single seed, than 0.05 dB, below which a single training says nothing. `not
             learnt` if the row or the reference is no better than the blurry input: then the difference says nothing about deblurring.
+            Where no difference is published, `learnt` or `not learnt`.
     """
 
     row: StudyRow
     means: dict[str, float]
-    blurry_psnr: float
+    gain: float
     spread: float | None
-    measured_difference: float
-    published_difference: float
+    difference: float | None
+    published_difference: float | None
+    steps: float
+    seconds: float
+    parameters: int
+    multiply_adds: int
     verdict: Verdict
 
 
 def studies() -> list[str]:
     """Names that `read_study` takes, in the order of the file."""
-    return list(_document())
+    return list(_document()["studies"])
 
 
-def read_study(name: str, *, small: bool = False) -> Study:
+def read_study(name: str, *, small: bool = False, only: Sequence[str] = ()) -> Study:
     """A study by its name.
 
     Args:
         name: one of `studies()`.
         small: with narrow networks, for a processor; what they show is about narrow networks.
+        only: rows to keep, besides the reference and twins; all if empty.
 
     Raises:
-        InputError: if there is no such study.
+        InputError: if there is no such study, or no such row.
 
     Example:
-        >>> [row.published_psnr for row in read_study("deepdeblur-scales").rows]
+        >>> [row.published.values["psnr"] for row in read_study("deepdeblur-scales").rows]
         [28.93, 29.23, 29.08]
     """
-    if name not in _document():
+    if name not in _document()["studies"]:
         raise InputError(f"there is no study `{name}`; choose from {', '.join(studies())}")
-    study = _document()[name]
-    where = study["published"]
-    published = {
-        row.row: row
-        for row in find(system=study["system"])
-        if (row.source, row.table) == (where["source"], where["table"]) and row.row in study["rows"]
-    }
-    narrow: dict[str, Any] = study["small"] if small else {}
-    return Study(
-        name=name,
-        system=study["system"],
-        question=study["question"],
-        source=f"{where['source']}, {where['table']}",
-        data=next(iter(published.values())).data,
-        reference=study["reference"],
-        loss=study["loss"],
-        rows=tuple(
-            StudyRow(row, {**narrow, **arguments}, published[row].values["psnr"], published[row].values["ssim"])
-            for row, arguments in study["rows"].items()
-        ),
-    )
+    study = _document()["studies"][name]
+    if unknown := [row for row in only if row not in study["rows"]]:
+        raise InputError(f"study `{name}` has no row `{unknown[0]}`; choose from {', '.join(study['rows'])}")
+    by_system = study.get("compares") == "systems"
+    rows: list[StudyRow] = []
+    for called, recipe in study["rows"].items():
+        if only and called not in (*only, study.get("reference")):
+            continue
+        system = recipe.split("/")[0]
+        narrow = _document()["small"][system] if small else {}
+        rows.append(StudyRow(called, recipe, narrow, "", _published(study["published"], system, None if by_system else called)))
+        if study.get("twins"):
+            rows.append(StudyRow(f"{called}, alone", recipe, narrow, called, None))
+    return Study(name, study["question"], study.get("reference", ""), tuple(rows))
+
+
+def short_changes(*, truths: str | None, several: bool, parts: Sequence[str]) -> dict[str, Any]:
+    """Changes to a recipe for a training of minutes on samples that are made of photos; see `studies.yaml`.
+
+    Args:
+        truths: that of the recipe.
+        several: whether the network sees several frames.
+        parts: of the network, for which the recipe has learning rates of their own.
+
+    Example:
+        >>> short_changes(truths="middle", several=True, parts=["flow"])["lr_of"]
+        {'flow': 0.0001}
+    """
+    short = _document()["short"]
+    data = "sequences" if several else "stills"
+    unrolled = {"frames": short["unrolled"]} if truths == "all" else {}
+    return {"data": data, **short["all"], **short[data], **unrolled, "lr_of": dict.fromkeys(parts, short["parts"])}
 
 
 def run_study(
     study: Study,
-    train_rows: Sequence[TrainRow],
+    train_row: TrainRow,
     data: DataSet,
     protocol: Protocol,
     *,
-    steps: int,
+    seeds: Sequence[int] = (1,),
     run: Path,
     device: Device = "auto",
-    precision: Precision = "fp32",
+    precision: Precision = "auto",
     progress: Progress | None = None,
 ) -> list[Comparison]:
     """Train and measure every row, and compare.
 
     Args:
         study: what to train.
-        train_rows: how, once for each seed.
+        train_row: how.
         data: what to measure on; it must not be what is trained on.
         protocol: by which.
-        steps: of each training.
+        seeds: of the trainings of each row.
         run: folder for the rows, see `unblur.bench.run`; a model is called `STUDY: ROW, seed N`.
         device: where to measure.
         precision: of measuring.
         progress: told after each picture.
 
     Raises:
-        InputError: if there is nothing to train by.
+        InputError: if there is no seed, or the data do not suit the networks.
+        OutputError: if `run` is the folder of something else.
     """
-    if not train_rows:
-        raise InputError("a study needs at least one way to train its rows")
-    measured: dict[str, list[dict[str, float]]] = {}
-    blurry = -math.inf
+    if not seeds:
+        raise InputError("a study needs at least one seed to train its rows by")
+    open_run(run)
+    measured: dict[str, list[Measured]] = {}
+    blurry = 0.0
     for row in study.rows:
-        for seed, train_row in enumerate(train_rows):
-            called = f"{study.name}: {row.name}, seed {seed}"
-            net = train_row(study.system, row.arguments, steps)
-            contender = contender_of(net, name=called, system=study.system, arguments=row.arguments, device=device, precision=precision)
+        for seed in seeds:
+            trained = train_row(row, seed, f"{_plain(row.name)}-seed-{seed}")
+            contender = open_contender(
+                str(trained.run),
+                called=f"{study.name}: {row.name}, seed {seed}",
+                device=device,
+                precision=precision,
+                alone=bool(row.twin_of),
+            )
             lines = run_bench([contender], [data], [protocol], run=run, progress=progress)
-            own = [
-                line
-                for line in lines
-                if isinstance(line, PictureRow)
-                and (line.model_sha256, line.data, line.protocol) == (contender.sha256, data.name, protocol.id)
-            ]
-            average = protocol.average([line.measures for line in own], sequences=[line.sequence for line in own])
-            measured.setdefault(row.name, []).append(average.means)
-            blurry = protocol.average([line.before for line in own], sequences=[line.sequence for line in own]).means["psnr"]
+            own = [line for line in lines if isinstance(line, PictureRow) and line.which == contender.which]
+            own = [line for line in own if (line.data, line.protocol) == (data.name, protocol.id)]
+            means, before = (
+                protocol.average(measures, sequences=[line.sequence for line in own]).means
+                for measures in ([line.measures for line in own], [line.before for line in own])
+            )
+            measured.setdefault(row.name, []).append(Measured(trained, means, contender.cost.parameters, contender.cost.multiply_adds))
+            blurry = before["psnr"]
     return compare(study, measured, blurry_psnr=blurry)
 
 
-def compare(study: Study, measured: Mapping[str, Sequence[Mapping[str, float]]], *, blurry_psnr: float) -> list[Comparison]:
-    """Set measured means of each row, one a seed, beside the published numbers, difference by difference.
+def compare(study: Study, measured: Mapping[str, Sequence[Measured]], *, blurry_psnr: float) -> list[Comparison]:
+    """Set what was measured of each row, once a seed, beside the published numbers, difference by difference.
 
     Args:
         study: what was measured.
-        measured: for each row of it the means of each seed.
-        blurry_psnr: of the input, by the same protocol.
+        measured: for each row of it the trainings of each seed.
+        blurry_psnr: of the input, by the same protocol, dB.
 
     Raises:
         InputError: if a row of the study was not measured.
@@ -213,28 +289,74 @@ def compare(study: Study, measured: Mapping[str, Sequence[Mapping[str, float]]],
     missing = [row.name for row in study.rows if not measured.get(row.name)]
     if missing:
         raise InputError(f"study `{study.name}`: not measured are {', '.join(missing)}")
-    psnr = {name: fmean(means["psnr"] for means in seeds) for name, seeds in measured.items()}
-    spreads = {name: _spread([means["psnr"] for means in seeds]) for name, seeds in measured.items()}
-    reference = next(row for row in study.rows if row.name == study.reference)
+    psnr = {name: fmean(each.means["psnr"] for each in seeds) for name, seeds in measured.items()}
+    rows = {row.name: row for row in study.rows}
+    twins = {row.twin_of: row.name for row in study.rows if row.twin_of}
     found: list[Comparison] = []
-    for row in study.rows:
-        ours = psnr[row.name] - psnr[reference.name]
-        theirs = row.published_psnr - reference.published_psnr
-        noise = max((each for each in (spreads[row.name], spreads[reference.name]) if each is not None), default=_NOISE)
-        verdict: Verdict = "same sign" if (ours > 0) == (theirs > 0) else "other sign"
-        if row.name == reference.name:
-            verdict = "reference"
-        elif min(psnr[row.name], psnr[reference.name]) <= blurry_psnr:
-            verdict = "not learnt"
-        elif abs(ours) <= noise:
-            verdict = "within noise"
-        means = {measure: fmean(each[measure] for each in measured[row.name]) for measure in measured[row.name][0]}
-        found.append(Comparison(row, means, blurry_psnr, spreads[row.name], ours, theirs, verdict))
+    for name, row in rows.items():
+        trainings = measured[name]
+        other = study.reference or twins.get(name, "")
+        difference = psnr[name] - psnr[other] if other else None
+        published = _difference(row.published, rows[other].published) if other else None
+        found.append(
+            Comparison(
+                row=row,
+                means={measure: fmean(each.means[measure] for each in trainings) for measure in trainings[0].means},
+                gain=psnr[name] - blurry_psnr,
+                spread=_spread(trainings),
+                difference=difference,
+                published_difference=published,
+                steps=fmean(each.trained.steps for each in trainings),
+                seconds=fmean(each.trained.seconds for each in trainings),
+                parameters=trainings[0].parameters,
+                multiply_adds=trainings[0].multiply_adds,
+                verdict=_verdict(
+                    is_reference=name == study.reference,
+                    learnt=min(psnr[name], psnr[study.reference or name]) > blurry_psnr,
+                    ours=difference,
+                    theirs=published,
+                    noise=max(
+                        (each for each in (_spread(trainings), _spread(measured.get(other, ()))) if each is not None), default=_NOISE
+                    ),
+                ),
+            )
+        )
     return found
 
 
-def _spread(values: Sequence[float]) -> float | None:
+def _plain(name: str) -> str:
+    """The name as a folder's: `w/o Align` is `w-o-align`."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def _verdict(*, is_reference: bool, learnt: bool, ours: float | None, theirs: float | None, noise: float) -> Verdict:
+    if is_reference:
+        return "reference"
+    if not learnt:
+        return "not learnt"
+    if ours is None or theirs is None:
+        return "learnt"
+    if abs(ours) <= noise:
+        return "within noise"
+    return "same sign" if (ours > 0) == (theirs > 0) else "other sign"
+
+
+def _difference(row: Published | None, other: Published | None) -> float | None:
+    return row.values["psnr"] - other.values["psnr"] if row is not None and other is not None else None
+
+
+def _spread(seeds: Sequence[Measured]) -> float | None:
+    values = [each.means["psnr"] for each in seeds]
     return max(values) - min(values) if len(values) > 1 else None
+
+
+def _published(tables: Sequence[Mapping[str, str]], system: str, name: str | None) -> Published | None:
+    """The published row of a system, in the first of the tables that has it; of that name, if one is given."""
+    for table in tables:
+        for row in find(data=None):
+            if (row.source, row.table, row.system) == (table["source"], table["table"], system) and name in (None, row.row):
+                return row
+    return None
 
 
 @cache

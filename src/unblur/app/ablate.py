@@ -1,0 +1,244 @@
+"""`unblur ablate`: train the rows of a study alike, and set them side by side. Thin, as all of the command line."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from unblur.app.bench import Device, DeviceOption, Precision
+from unblur.app.synth import Bar
+from unblur.errors import InputError
+
+if TYPE_CHECKING:
+    from unblur.bench.ablate import Comparison, Study, StudyRow, Trained
+    from unblur.training.recipe import Recipe
+
+__all__ = ["ablate"]
+
+Folders = list[Path] | None
+
+
+def ablate(
+    study: Annotated[
+        str,
+        typer.Argument(
+            metavar="STUDY",
+            help="`mscnn-codecs`, `astcn-alignment`, `astcn-filter`, `ppnet-modules` or `deepdeblur-scales`, which are published; "
+            "`photo-systems` or `video-systems` side by side.",
+            show_default=False,
+        ),
+    ],
+    *,
+    data: Annotated[str, typer.Option(metavar="DIR|LAYOUT:DIR", help="What to measure on, as for `unblur bench`.", show_default=False)],
+    run: Annotated[
+        Path, typer.Option("--output", "-o", metavar="RUN", help="Folder of the study; goes on with what is there.", show_default=False)
+    ],
+    photos: Annotated[
+        Folders,
+        typer.Option("--photos", metavar="DIR", help="Sharp photos to train on, by short schedules; may be repeated.", show_default=False),
+    ] = None,
+    train: Annotated[
+        Folders,
+        typer.Option(
+            "--train", metavar="DIR", help="Data set to train on, exactly as the recipes say; may be repeated.", show_default=False
+        ),
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.01, help="Time for each training.", show_default=False)] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of each training.", show_default="those of the recipes")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each row; what differs less than they do is noise.")] = 1,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of all recipes; may be repeated.", show_default=False),
+    ] = None,
+    rows: Annotated[
+        list[str] | None,
+        typer.Option("--row", help="Only this row, with its twin and the reference; may be repeated.", show_default="all"),
+    ] = None,
+    small: Annotated[bool, typer.Option("--small", help="Narrow networks, to try a study on a processor.")] = False,
+    protocol: Annotated[str, typer.Option(help="How to measure.")] = "gopro-skimage",
+    recipes: Annotated[Path, typer.Option(help="Folder of the recipes.")] = Path("recipes"),
+    device: DeviceOption = Device.auto,
+    precision: Annotated[Precision, typer.Option(help="Of measuring.")] = Precision.auto,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+) -> None:
+    """Train and measure every row of a study, and print it beside what is published."""
+    from unblur.bench.ablate import Trained, read_study, run_study
+    from unblur.bench.datasets import open_data
+    from unblur.metrics import protocols
+    from unblur.synth.sources import find_photos
+
+    if bool(photos) == bool(train):
+        raise InputError("name either photos to train on, with `--photos`, or a data set, with `--train`")
+    if steps is not None and minutes is not None:
+        raise InputError("give `--steps` or `--minutes`, not both")
+    chosen, measured_by, measured_on = read_study(study, small=small, only=rows or []), protocols.get(protocol), open_data(data)
+    pictures = find_photos(photos) if photos else []
+    own = {path.resolve() for path in pictures} & {path.resolve() for sample in measured_on.samples for path in sample.sharp}
+    if own:
+        raise InputError(f"`{min(own)}` is both trained on and measured on; measure on other data")
+    values = _values(changes or [])
+
+    with Bar() as bar:
+
+        def train_row(row: "StudyRow", seed: int, folder: str) -> "Trained":
+            try:
+                from unblur.training.budget import train_within
+            except ImportError as error:
+                raise InputError(f"training needs more packages ({error}); `pip install 'unblur[train]'`") from error
+            recipe = _recipe(row, recipes=recipes, short=bool(photos), changes=values | {"seed": seed})
+            out = run / "trainings" / folder
+            budget = train_within(
+                recipe,
+                out=out,
+                steps=steps,
+                minutes=minutes,
+                photos=pictures,
+                data=train or [],
+                window=run / "samples" / f"{recipe.data}-{recipe.frames or 1}-{recipe.truths}-{seed}" if photos else None,
+                cpu=device is Device.cpu,
+                told=lambda step, last: bar.tell(f"training {row.name}", step, last),
+            )
+            return Trained(out, budget.steps, budget.seconds)
+
+        found = run_study(
+            chosen,
+            train_row,
+            measured_on,
+            measured_by,
+            seeds=range(1, seeds + 1),
+            run=run,
+            device=device.value,
+            precision=precision.value,
+            progress=bar.tell,
+        )
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in found], indent=2, default=str))
+        return
+    given = (
+        f"{minutes:g} minutes each" if minutes is not None else f"{steps} steps each" if steps is not None else "the steps of its recipe"
+    )
+    changed = "".join(f", {change}" for change in changes or [])
+    budget = f"{given}, {seeds} seed(s){', narrow networks' if small else ''}{', short schedules' if photos else ''}{changed}"
+    _show(chosen, found, budget=budget, measured=f"{data} by {measured_by.id}")
+
+
+def _values(changes: list[str]) -> dict[str, Any]:
+    import yaml
+
+    values: dict[str, Any] = {}
+    for change in changes:
+        key, given, value = change.partition("=")
+        if not given:
+            raise InputError(f"`--set {change}` does not say a value; write `--set KEY=VALUE`")
+        values[key] = yaml.safe_load(value)
+    return values
+
+
+def _recipe(row: "StudyRow", *, recipes: Path, short: bool, changes: dict[str, Any]) -> "Recipe":
+    """The recipe of a row: its own, made short and narrow where that is asked for, then changed."""
+    from unblur.bench.ablate import short_changes
+    from unblur.training.recipe import read_recipe
+
+    path = recipes / f"{row.recipe}.yaml"
+    own = read_recipe(path)
+    several = own.data in ("clips", "sequences")
+    made = short_changes(truths=own.truths, several=several, parts=list(own.lr_of)) if short else {}
+    narrow = {key: value for key, value in row.arguments.items() if own.arguments.get(key, value) is not None}
+    alone = {"reference_only": True} if row.twin_of else {}
+    return read_recipe(path, changes=made | {"arguments": own.arguments | narrow} | alone | changes)
+
+
+def _show(study: "Study", found: "list[Comparison]", *, budget: str, measured: str) -> None:
+    console = Console()
+    lines = [
+        f"[bold]{study.name}[/]: {study.question}",
+        f"  measured on {escape(measured)}, trained for {escape(budget)}",
+        f"  published: {'; '.join(study.sources)}",
+    ]
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
+    console.print(_ablation(found) if study.reference else _systems(found), highlight=False)
+    for line in _words(study, found):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _ablation(found: "list[Comparison]") -> Table:
+    table = _table("row", "M par.", "steps", "min", "PSNR", "SSIM", "gain", "diff.", "published", "diff.", "")
+    for each in found:
+        table.add_row(
+            *_measured(each),
+            f"{each.difference:+.2f}",
+            _published(each),
+            f"{each.published_difference:+.2f}" if each.published_difference is not None else "",
+            each.verdict,
+        )
+    return table
+
+
+def _systems(found: "list[Comparison]") -> Table:
+    """Systems, the best first, each before its twin."""
+    twins = {each.row.twin_of: each for each in found if each.row.twin_of}
+    over = ["over alone"] if twins else []
+    table = _table("system", "M par.", "steps", "min", "PSNR", "SSIM", "gain", *over, "published", "")
+    for each in sorted((each for each in found if not each.row.twin_of), key=lambda each: -each.means["psnr"]):
+        own = [f"{each.difference:+.2f}" if each.difference is not None else ""] if twins else []
+        table.add_row(*_measured(each), *own, _published(each), each.verdict)
+        if each.row.name in twins:
+            twin = twins[each.row.name]
+            table.add_row(*_measured(twin), "", "", twin.verdict)
+    return table
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, padding=(0, 1))
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in {"row", "system", ""} else "right")
+    return table
+
+
+def _measured(each: "Comparison") -> list[str]:
+    spread = f" ±{each.spread / 2:.2f}" if each.spread is not None else ""
+    return [
+        escape(each.row.name),
+        f"{each.parameters / 1e6:.2f}",
+        f"{each.steps:.0f}",
+        f"{each.seconds / 60:.1f}",
+        f"{each.means['psnr']:.2f}{spread}",
+        f"{each.means['ssim']:.4f}" if "ssim" in each.means else "",
+        f"{each.gain:+.2f}",
+    ]
+
+
+def _published(each: "Comparison") -> str:
+    return f"{each.row.published.values['psnr']:.2f}" if each.row.published is not None else ""
+
+
+def _words(study: "Study", found: "list[Comparison]") -> list[str]:
+    """What the table says, and what it does not."""
+    blurry = found[0].means["psnr"] - found[0].gain
+    lines = [f"gain: dB over the blurry input, {blurry:.2f} dB. min: minutes of the training, on a processor those for which it worked."]
+    if study.reference:
+        verdicts = [each.verdict for each in found if each.verdict != "reference"]
+        same, other = verdicts.count("same sign"), verdicts.count("other sign")
+        return [
+            *lines,
+            (
+                f"diff.: to `{study.reference}`, dB. Of {len(verdicts)} published differences, {same} have the same sign at this budget, {other} "
+                f"the other, and {len(verdicts) - same - other} say nothing: within noise, or not better than the blurry input. "
+                "A small budget confirms no published number."
+            ),
+        ]
+    learnt = [each for each in found if each.verdict == "learnt"]
+    lines.append(f"{len(learnt)} of {len(found)} trainings are above the blurry input.")
+    pairs = [each.difference for each in found if each.difference is not None]
+    if pairs:
+        lines.append(
+            f"alone: trained and measured with copies of the frame in place of its neighbours. {sum(difference > 0 for difference in pairs)} of "
+            f"{len(pairs)} systems are above their own twin."
+        )
+    return [*lines, "published: on other data, after days of training; not to be compared with what was measured here."]
