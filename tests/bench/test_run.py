@@ -186,6 +186,7 @@ def test_perfect_pictures_are_counted_and_survive_the_file(pairs, tmp_path):
 def test_a_run_of_training_is_known_by_its_averaged_tensors(trained, pairs, tmp_path):
     one, other = (open_contender(str(trained(seed)), called="row", device="cpu", precision="fp32") for seed in (0, 1))
     assert len(one.sha256) == 64
+    assert open_contender(str(trained(0)), device="cpu", precision="fp32").name == "deepdeblur-0"  # of the folder, not the way to it
     assert one.sha256 == open_contender(str(trained(0)), device="cpu", precision="bf16").sha256 != other.sha256
     rows = run_bench([one, other], [open_data(str(pairs))], [SKIMAGE], run=tmp_path / "run")
     assert len(pictures(rows)) == 12

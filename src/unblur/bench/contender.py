@@ -23,6 +23,7 @@ from unblur.restore.memory import peak_bytes
 from unblur.restore.precision import Device, Precision, Setup, set_up
 from unblur.restore.stream import Stream
 from unblur.weights import card_of, load_tensors
+from unblur.weights.run import is_run
 
 __all__ = ["BLURRY", "Contender", "Picture", "Restored", "open_contender"]
 
@@ -147,7 +148,7 @@ def open_contender(
 
     Args:
         name: built-in weights, a `.safetensors` file with its card, the folder of a run of `unblur train`, or `blurry`.
-        called: what to call it; `name` if None.
+        called: what to call it; if None, `name`, or the name of the run's folder.
         device: where to run.
         precision: of the arithmetic.
         as_tool: measure a network of one frame as `unblur restore` uses it, with tiles and its fail-safe, which keeps the input
@@ -159,10 +160,10 @@ def open_contender(
         DeviceError: if the device or precision is not there.
         UnsupportedError: if a network of several frames is to be measured as the tool uses it, or one of one frame alone.
     """
-    called = called or name
     if name == BLURRY:
-        return _Blurry(called, system=BLURRY, sha256="", cost=Cost(0, 0, 1), device="none", precision="none", way="network")
+        return _Blurry(called or name, system=BLURRY, sha256="", cost=Cost(0, 0, 1), device="none", precision="none", way="network")
     card = card_of(name)
+    called = called or (card.name if is_run(name) else name)
     cost = cost_of(card.architecture, card.arguments)
     facts: dict[str, Any] = {"system": card.architecture, "sha256": card.sha256 or _digest(load_tensors(name)), "cost": cost}
     if cost.frames == 1:
