@@ -188,3 +188,41 @@ def test_gradient_penalty_trains_the_critic_only():
     assert restored.grad is None
     with pytest.raises(ShapeError):
         penalty(lambda x: x, restored=torch.zeros(1, 3, 2, 2))
+
+
+# Flow
+
+
+def test_end_point_error_by_hand():
+    """Level 2 of 4x4 is half a unit off everywhere; of its two positions, level 3's one is off by the mean motion."""
+    truth = torch.zeros(1, 2, 4, 8)
+    truth[:, 0, :, 4:] = 6.0  # the right half moves by 6, so 3 on average
+    levels = [torch.zeros(1, 2, 1, 2), torch.zeros(1, 2, 1, 2)[..., :1]]
+    levels[0][0, 0] = 6.0 / 4  # in pixels of its own resolution: right on the right, 6 off on the left
+    with pytest.raises(ShapeError, match="does not belong"):
+        losses.multiscale_epe(levels, truth, weights=[1.0, 0.5], unit=2.0)
+    square = torch.cat((truth, truth), dim=2)
+    levels = [levels[0].expand(1, 2, 2, 2), torch.zeros(1, 2, 1, 1)]
+    finest, coarsest = (6 + 0) / 2 / 2, 3 / 2
+    expected = 1.0 * finest + 0.5 * coarsest / 4  # one position to four
+    assert losses.multiscale_epe(levels, square, weights=[1.0, 0.5], unit=2.0).item() == pytest.approx(expected)
+
+
+def test_end_point_error_of_the_truth_is_nothing_and_does_not_grow_with_batch_or_crop():
+    truth = torch.randn(2, 2, 16, 16, generator=torch.Generator().manual_seed(3))
+    exact = [torch.nn.functional.avg_pool2d(truth, scale) / scale for scale in (4, 8)]
+    assert losses.multiscale_epe(exact, truth, weights=[1.0, 2.0]).item() == pytest.approx(0, abs=1e-7)
+    wrong = [(level + 1).requires_grad_() for level in exact]
+    one = losses.multiscale_epe(wrong, truth, weights=[1.0, 2.0])
+    more = losses.multiscale_epe([level.repeat(2, 1, 3, 3) for level in wrong], truth.repeat(2, 1, 3, 3), weights=[1.0, 2.0])
+    torch.testing.assert_close(one, more)
+    assert not torch.isclose(one, losses.multiscale_epe(wrong, truth, weights=[1.0, 1.0]))
+    assert not torch.isclose(one, losses.multiscale_epe(wrong, truth, weights=[1.0, 2.0], unit=10.0))
+    with pytest.raises(ShapeError, match="one weight for each level"):
+        losses.multiscale_epe(wrong, truth, weights=[1.0])
+
+
+def test_end_point_error_has_a_gradient_at_the_truth():
+    still = torch.zeros(1, 2, 4, 4, requires_grad=True)
+    losses.multiscale_epe([still], torch.zeros(1, 2, 8, 8), weights=[1.0]).backward()
+    assert still.grad.isfinite().all()

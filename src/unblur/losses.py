@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import avg_pool2d, softplus
 
 from unblur.errors import ShapeError
 from unblur.layers.pyramid import area_halve, gaussian_halve
@@ -27,6 +27,7 @@ __all__ = [
     "log_mse",
     "mse",
     "multiscale_content",
+    "multiscale_epe",
     "multiscale_mse",
     "wasserstein_critic",
     "wasserstein_generator",
@@ -146,6 +147,47 @@ def multiscale_mse(restored: Sequence[Tensor], sharp: Tensor, *, halve: Callable
         ShapeError: if an output is neither of the truth's size nor of one of its halvings.
     """
     return _over_scales(restored, sharp, halve)
+
+
+def multiscale_epe(flows: Sequence[Tensor], flow: Tensor, *, weights: Sequence[float], unit: float = 20.0) -> Tensor:
+    """Multi-scale end-point error: the sum over levels l of alpha_l * sum over positions x of |w_l(x) - w_GT,l(x)|.
+
+    Source: Sun et al. (CVPR 2018), section 3, "Training loss" (as Dosovitskiy et al., ICCV 2015): the true flow divided by 20
+    and brought to each level's size, whose values are not scaled further.
+    Decided: the true flow is brought there by the mean over areas; the sum over positions is divided by the number of positions
+    of the finest level and of pictures, so that the levels weigh against each other as published, on any crop and batch; all
+    positions count, also those that are covered or outside in the other frame. The published penalty on the weights is left to
+    the optimiser.
+
+    Args:
+        flows: estimates of the levels, finest first, (dx, dy) in pixels of their own resolution.
+        flow: the truth at full resolution, in its pixels.
+        weights: alpha of each level, finest first.
+        unit: pixels at full resolution that count as 1.
+
+    Shape:
+        flows (B, 2, H/2^i, W/2^i) each; flow (B, 2, H, W) -> ()
+
+    Raises:
+        ShapeError: if an estimate's size does not divide the truth's, or there are not as many weights as estimates.
+
+    Example:
+        >>> still, truth = torch.zeros(1, 2, 2, 2), torch.tensor([3.0, 4.0]).view(1, 2, 1, 1).expand(1, 2, 4, 4)
+        >>> multiscale_epe([still], truth, weights=[2.0], unit=10.0)  # 5 pixels are half a unit
+        tensor(1.)
+    """
+    if not flows or len(flows) != len(weights):
+        raise ShapeError(f"there must be one weight for each level of the flow, got {len(weights)} weights for {len(flows)} level(s)")
+    flow = _at_least_float32(flow)
+    positions = flows[0].shape[-2] * flows[0].shape[-1]
+    total = flow.new_zeros(())
+    for weight, estimate in zip(weights, flows, strict=True):
+        scale = flow.shape[-1] // max(estimate.shape[-1], 1)
+        if (flow.shape[0], 2, estimate.shape[-2] * scale, estimate.shape[-1] * scale) != tuple(flow.shape) or estimate.shape[1] != 2:
+            raise ShapeError(f"an estimate of {tuple(estimate.shape)} does not belong to a flow of {tuple(flow.shape)}")
+        error = (_at_least_float32(estimate) * scale - avg_pool2d(flow, scale)) / unit
+        total = total + weight * error.norm(dim=1).mean() * (estimate.shape[-2] * estimate.shape[-1] / positions)
+    return total
 
 
 def adversarial_discriminator(sharp_logits: Tensor, restored_logits: Tensor) -> Tensor:

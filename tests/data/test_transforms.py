@@ -1,5 +1,6 @@
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -90,6 +91,36 @@ def test_flow_and_spread_turn_along_with_the_pictures(turns, horizontal, vertica
     assert turned.flow_to_previous[0, second[1], second[0]] == pytest.approx(first - second)
     dx, dy = second - first
     assert turned.spread[0] == pytest.approx(rendered(int(dx), int(dy)).spread[0], abs=1e-4)
+
+
+def warped(frame: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    rows, columns = np.indices(flow.shape[:2], np.float32)
+    return cv2.remap(np.ascontiguousarray(frame), columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR)
+
+
+@given(
+    seed=st.integers(0, 99),
+    turns=st.integers(0, 3),
+    horizontal=st.booleans(),
+    vertical=st.booleans(),
+    backwards=st.booleans(),
+    top=st.integers(0, 3),
+    left=st.integers(0, 3),
+)
+def test_a_transformed_flow_warps_the_transformed_frames(seed, turns, horizontal, vertical, backwards, top, left):
+    """The truths are each frame's neighbour, warped onto it by its flow: so they must be again after everything was turned."""
+    random = np.random.default_rng(seed)
+    frames = random.random((2, 32, 32, 3), np.float32)
+    flows = random.integers(-12, 13, (2, 1, 32, 32, 2)).astype(np.float32) / 4  # remap rounds places to 1/32
+    aims = np.stack([warped(frames[1], flows[0][0]), warped(frames[0], flows[1][0])])
+    turned = crop(Arrays(frames, aims, flow_to_next=flows[0], flow_to_previous=flows[1]), top=4 * top, left=4 * left, size=(20, 16))
+    turned = flip(quarter_turn(reverse(turned) if backwards else turned, turns=turns), horizontal=horizontal, vertical=vertical)
+    for aim, frame, flow in (
+        (turned.sharp[0], turned.blurry[1], turned.flow_to_next[0]),
+        (turned.sharp[1], turned.blurry[0], turned.flow_to_previous[0]),
+    ):
+        inner = (slice(3, -3), slice(3, -3))  # from where no flow leads outside
+        np.testing.assert_allclose(warped(frame, flow)[inner], aim[inner], atol=1e-5)
 
 
 def test_crop_cuts_motion_at_its_own_scale():

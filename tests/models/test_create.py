@@ -4,8 +4,9 @@ import sys
 import pytest
 
 from unblur.errors import InputError
-from unblur.models import create, names
+from unblur.models import create, create_flow, flow_names, names
 from unblur.models.mscnn import MSCNN
+from unblur.models.pwcnet import PWCNet
 
 
 def test_names_are_sorted_and_hold_the_networks():
@@ -18,6 +19,20 @@ def test_create_hands_the_arguments_on():
     net = create("mscnn", num_codecs=1, widths=(4, 4, 4), num_blocks=1)
     assert isinstance(net, MSCNN)
     assert len(net.encoders) == 1
+
+
+def test_networks_that_estimate_flow_have_their_own_factory():
+    assert flow_names() == ["pwcnet"]
+    assert not set(flow_names()) & set(names())
+    net = create_flow("pwcnet", widths=(4, 6, 8), decoder_widths=(8, 6), context_widths=(6, 6, 6, 6, 6, 4))
+    assert isinstance(net, PWCNet)
+    assert net.num_frames == 2
+    with pytest.raises(InputError, match="'pwcnet' estimates flow"):
+        create("pwcnet")
+    with pytest.raises(InputError, match=r"no network 'mscnn'; choose one of pwcnet"):
+        create_flow("mscnn")
+    with pytest.raises(InputError, match=r"did you mean 'widths'\?"):
+        create_flow("pwcnet", width=4)
 
 
 def test_unknown_network_names_the_nearest():

@@ -24,6 +24,7 @@ NETWORKS = {
     "mdcn": {"widths": [4, 6, 8], "num_blocks": 1},
     "mscnn": {"widths": [4, 6, 8], "num_blocks": 1},
     "ovd": {"width": 8, "num_blocks": 1},
+    "pwcnet": {"widths": [4, 6, 8], "decoder_widths": [8, 6], "context_widths": [6, 6, 6, 6, 6, 4]},
     "ppnet": {"widths": [4, 6, 8], "num_blocks": 1, "kernel_size": 3, "reduction": 4},
     "pssnsc": {"widths": [4, 6, 8], "num_blocks": 1},
     "srn": {"widths": [4, 6, 8], "num_blocks": 1, "kernel_size": 3},
@@ -55,6 +56,8 @@ def small(path: Path, **changes: object) -> Recipe:
         values |= {"crop": 256, "adversary_arguments": {"width": 2}}
     if recipe.adversary == "deblurgan":
         values["adversary_arguments"] = {"width": 4}
+    if recipe.objective == "flow":
+        values["level_weights"] = [0.005, 0.01]  # of two levels
     if recipe.frames and recipe.truths == "all":
         values["frames"] = 6
     return read_recipe(path, changes=values | changes)

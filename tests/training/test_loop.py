@@ -386,6 +386,13 @@ def test_overflowing_offsets_go_back_and_the_training_recovers(shrink, sets, tmp
         ("mdcn/dvd", {"truths": "all"}, "restores the middle frame"),
         ("mscnn/gopro", {"lr_of": {"flow": 1e-6}}, "`lr_of` names `flow`"),
         ("mscnn/gopro", {"flow_weights": "a.pth"}, "networks that estimate flow"),
+        ("pwcnet/sequences-cpu-hour", {"flow_weights": "a.pth"}, "begins from `start`"),
+        ("pwcnet/sequences-cpu-hour", {"model": "ppnet", "arguments": {}, "frames": 3}, "is for networks that estimate flow"),
+        (
+            "pwcnet/sequences-cpu-hour",
+            {"objective": "content", "level_weights": None, "loss": {"mse": 1.0}, "truths": "middle"},
+            "restores nothing",
+        ),
         ("swift/stills", {"model": "srn", "arguments": {}}, "networks that estimate how pixels are smeared"),
     ],
 )

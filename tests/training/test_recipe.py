@@ -8,12 +8,14 @@ from unblur.training.recipe import Recipe, read_recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SWIFT, MSCNN, ADVERSARIAL = (RECIPES / name for name in ("swift/stills.yaml", "mscnn/gopro.yaml", "deepdeblur/gopro.yaml"))
+FLOW = RECIPES / "pwcnet" / "sequences-cpu-hour.yaml"
 
 
 def test_recipes_are_complete_and_flat():
     """What holds is in the file: only what belongs to another source or objective, or to a twin, may be left out."""
     optional = {"reference_only", "pair_size", "window", "window_start", "fresh", "blur", "layout", "choice", "frames", "truths"}
     optional |= {"adversary", "adversary_arguments", "adversarial_weight", "adversary_lr", "adversary_steps", "motion_weight", "told_until"}
+    optional |= {"level_weights"}
     for path in RECIPES.rglob("*.yaml"):
         assert Recipe.model_fields.keys() - yaml.safe_load(path.read_text()).keys() <= optional, path
 
@@ -27,7 +29,7 @@ def test_changes_change_single_keys():
         read_recipe(SWIFT, changes={"steps.a": 1})
 
 
-@pytest.mark.parametrize("path", [SWIFT, MSCNN, ADVERSARIAL], ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", [SWIFT, MSCNN, ADVERSARIAL, FLOW], ids=lambda path: path.parent.name)
 def test_a_recipe_survives_its_own_record(path):
     recipe = read_recipe(path)
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
@@ -54,6 +56,10 @@ def test_a_recipe_survives_its_own_record(path):
         (MSCNN, {"reference_only": True}, "`reference_only` needs"),
         (MSCNN, {"objective": "told_motion", "truths": None, "motion_weight": 1.0, "told_until": 1}, "needs `data: stills`"),
         (ADVERSARIAL, {"accumulate": 2}, "must be 1"),
+        (FLOW, {"level_weights": None}, "`level_weights` is missing; `objective: flow` needs it"),
+        (FLOW, {"loss": {"mse": 1.0}}, "`loss` must be {}"),
+        (FLOW, {"data": "stills", "frames": None}, "`objective: flow` needs `data: sequences`"),
+        (FLOW, {"validate_every": 5}, "`validate_every` must be 0"),
     ],
 )
 def test_what_does_not_fit_is_named(path, changes, words):

@@ -6,12 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from unblur.models import create, names
+from unblur.models import create, create_flow, flow_names, names
 from unblur.training.loop import train
 from unblur.training.recipe import read_recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 ALL = sorted(RECIPES.rglob("*.yaml"))
+
+
+def build(recipe):
+    return (create_flow if recipe.model in flow_names() else create)(recipe.model, **recipe.arguments)
 
 
 def label(path):
@@ -27,7 +31,7 @@ def test_recipe_trains(path, shrink, photos, sets, tmp_path):
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     assert state["step"] == 2
     torch.manual_seed(recipe.seed)
-    fresh = create(recipe.model, **recipe.arguments).state_dict()
+    fresh = build(recipe).state_dict()
     assert all(tensor.isfinite().all() for tensor in state["net"].values())
     assert not all(torch.equal(tensor, fresh[name]) for name, tensor in state["net"].items())
     assert json.loads((tmp_path / "recipe.json").read_text())["model"] == recipe.model
@@ -38,7 +42,7 @@ def test_recipe_belongs_to_its_network_and_its_crops_fit(path):
     recipe = read_recipe(path)
     assert recipe.model == path.parent.name
     with torch.device("meta"):
-        net = create(recipe.model, **recipe.arguments)
+        net = build(recipe)
     assert recipe.crop % net.size_multiple == 0
     assert recipe.truths == "all" or net.num_frames == (recipe.frames or 1)
     assert {part for part in recipe.lr_of if not any(name.startswith(f"{part}.") for name, _ in net.named_parameters())} == set()
@@ -46,8 +50,8 @@ def test_recipe_belongs_to_its_network_and_its_crops_fit(path):
         assert recipe.crop == 256
 
 
-def test_every_network_has_a_recipe_and_the_six_have_short_ones():
-    assert {path.parent.name for path in ALL} == set(names())
-    for name in ("deepdeblur", "mscnn", "mdcn", "astcn", "ppnet", "swift"):
+def test_every_network_has_a_recipe_and_the_seven_have_short_ones():
+    assert {path.parent.name for path in ALL} == {*names(), *flow_names()}
+    for name in ("deepdeblur", "mscnn", "mdcn", "astcn", "ppnet", "pwcnet", "swift"):
         for length in ("cpu-hour", "gpu-25min"):
             assert list((RECIPES / name).glob(f"*-{length}.yaml"))

@@ -1,4 +1,4 @@
-"""Networks by name. `create` is the one factory; nothing is registered by import.
+"""Networks by name. `create` is the one factory, and `create_flow` that of networks which estimate flow; nothing is registered by import.
 
 Importing this package loads no torch: a network's module is loaded when it is created.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unblur.errors import InputError
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from unblur.models.base import Net
+    from unblur.models.flow import FlowNet
 
-__all__ = ["create", "names"]
+__all__ = ["create", "create_flow", "flow_names", "names"]
 
 NETWORKS = {
     "astcn": "unblur.models.astcn:astcn",
@@ -39,10 +40,18 @@ NETWORKS = {
 }
 """Where each network's class is, or the function that builds it from plain values; the name is that of its recipe and of `--model`."""
 
+FLOW_NETWORKS = {"pwcnet": "unblur.models.pwcnet:PWCNet"}
+"""The same of networks that estimate flow, and restore nothing by themselves."""
+
 
 def names() -> list[str]:
     """Names that `create` takes, sorted."""
     return sorted(NETWORKS)
+
+
+def flow_names() -> list[str]:
+    """Names that `create_flow` takes, sorted."""
+    return sorted(FLOW_NETWORKS)
 
 
 def create(name: str, **constructor_arguments: object) -> Net:
@@ -62,16 +71,36 @@ def create(name: str, **constructor_arguments: object) -> Net:
         >>> create("deepdeblur", num_scales=1, width=8, num_blocks=1).size_multiple
         1
     """
-    if name not in NETWORKS:
-        raise InputError(f"there is no network {name!r}; {_nearest(name, names())}")
-    module, _, attribute = NETWORKS[name].partition(":")
-    constructor = getattr(importlib.import_module(module), attribute)
-    known = inspect.signature(constructor).parameters
-    for argument in constructor_arguments:
-        if argument not in known:
-            raise InputError(f"network {name!r} has no argument {argument!r}; {_nearest(argument, known)}")
-    net: Net = constructor(**constructor_arguments)
+    if name in FLOW_NETWORKS:
+        raise InputError(f"network {name!r} estimates flow, which a network that restores can use; it restores nothing by itself")
+    net: Net = _build(name, constructor_arguments, known=NETWORKS)
     return net
+
+
+def create_flow(name: str, **constructor_arguments: object) -> FlowNet:
+    """Build a network that estimates flow, with random weights; otherwise as `create`.
+
+    Args:
+        name: one of `flow_names()`.
+        **constructor_arguments: handed to the network's constructor; what is left out keeps the network's default.
+
+    Raises:
+        InputError: if there is no such network, or it has no such argument.
+    """
+    net: FlowNet = _build(name, constructor_arguments, known=FLOW_NETWORKS)
+    return net
+
+
+def _build(name: str, arguments: dict[str, object], *, known: dict[str, str]) -> Any:  # noqa: ANN401 - a Net or a FlowNet
+    if name not in known:
+        raise InputError(f"there is no network {name!r}; {_nearest(name, known)}")
+    module, _, attribute = known[name].partition(":")
+    constructor = getattr(importlib.import_module(module), attribute)
+    accepted = inspect.signature(constructor).parameters
+    for argument in arguments:
+        if argument not in accepted:
+            raise InputError(f"network {name!r} has no argument {argument!r}; {_nearest(argument, accepted)}")
+    return constructor(**arguments)
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ class FlowNet(nn.Module, ABC):
 
     Attributes:
         size_multiple: height and width that `forward` takes are multiples of this.
+        num_frames: 2.
         receptive_radius: pixels on each side that the convolutions let reach one flow vector; warping reaches further.
 
     Shape:
@@ -24,6 +25,7 @@ class FlowNet(nn.Module, ABC):
     """
 
     size_multiple: int
+    num_frames: int = 2
     receptive_radius: int
 
     @overload

@@ -39,6 +39,10 @@ def load(
     """
     keep_freed_memory()
     card = card_of(name_or_path)
+    if card.kind == "flow":
+        raise WeightsError(
+            f"the weights `{name_or_path}` estimate flow between frames, which video networks use; they restore nothing by themselves"
+        )
     try:
         net = create(card.architecture, **card.arguments)
     except (InputError, TypeError, ValueError) as error:

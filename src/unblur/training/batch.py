@@ -20,18 +20,26 @@ class Batch:
         blurry: (B, 3, H, W), or (B, N, 3, H, W) of clips.
         sharp: (B, M, 3, H, W): the truth of the middle frame (M = 1), or of every frame (M = N).
         spread: (B, 3, H/4, W/4) how the middle frame is smeared, pixels; None where that is not known.
+        flow: (B, 2, H, W) exact flow from the middle frame's truth to that of the frame before it, (dx, dy) in pixels; None where that
+            is not known or not wanted.
         slots: (B,) place of each crop in the step's whole batch, over all processes.
     """
 
     blurry: Tensor
     sharp: Tensor
     spread: Tensor | None
+    flow: Tensor | None
     slots: Tensor
 
     @property
     def reference(self) -> Tensor:
         """The blurry middle frame, (B, 3, H, W)."""
         return self.blurry if self.blurry.ndim == 4 else self.blurry[:, self.blurry.shape[1] // 2]
+
+    @property
+    def previous(self) -> Tensor:
+        """The blurry frame before the middle one, (B, 3, H, W)."""
+        return self.blurry[:, self.blurry.shape[1] // 2 - 1]
 
     @property
     def truth(self) -> Tensor:
@@ -46,6 +54,7 @@ class Batch:
             blurry=self.blurry.to(device, non_blocking=True, memory_format=order),
             sharp=self.sharp.to(device, non_blocking=True),
             spread=None if self.spread is None else self.spread.to(device, non_blocking=True),
+            flow=None if self.flow is None else self.flow.to(device, non_blocking=True),
         )
 
     def alone(self) -> "Batch":
@@ -55,8 +64,8 @@ class Batch:
 
     def parts(self, count: int) -> list["Batch"]:
         """Cut into `count` equal batches."""
-        spreads = [None] * count if self.spread is None else self.spread.chunk(count)
-        fields = zip(self.blurry.chunk(count), self.sharp.chunk(count), spreads, self.slots.chunk(count), strict=True)
+        spreads, flows = ([None] * count if field is None else field.chunk(count) for field in (self.spread, self.flow))
+        fields = zip(self.blurry.chunk(count), self.sharp.chunk(count), spreads, flows, self.slots.chunk(count), strict=True)
         return [Batch(*each) for each in fields]
 
 
@@ -87,9 +96,14 @@ def to_batch(samples: list[Arrays], *, slots: range, photo: bool) -> Batch:
         photo: whether the one frame of each is a photo, not a clip of one.
     """
     blurry, sharp = (_pictures([getattr(sample, name) for sample in samples]) for name in ("blurry", "sharp"))
-    spreads = [sample.spread[len(sample.spread) // 2] for sample in samples if sample.spread is not None]
-    spread = torch.from_numpy(np.stack(spreads).astype(np.float32)).permute(0, 3, 1, 2) if spreads else None
-    return Batch(blurry[:, 0] if photo else blurry, sharp, spread, torch.arange(slots.start, slots.stop))
+    spread = _motion([sample.spread[len(sample.spread) // 2] for sample in samples if sample.spread is not None])
+    # Entry i of the flow is that of frame i + 1.
+    flow = _motion([each.flow_to_previous[len(each.blurry) // 2 - 1] for each in samples if each.flow_to_previous is not None])
+    return Batch(blurry[:, 0] if photo else blurry, sharp, spread, flow, torch.arange(slots.start, slots.stop))
+
+
+def _motion(fields: list[np.ndarray]) -> Tensor | None:
+    return torch.from_numpy(np.stack(fields).astype(np.float32)).permute(0, 3, 1, 2).contiguous() if fields else None
 
 
 def _pictures(fields: list[np.ndarray]) -> Tensor:

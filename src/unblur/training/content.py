@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from unblur import losses
 from unblur.errors import InputError
 from unblur.models.base import Net
+from unblur.models.flow import FlowNet
 from unblur.models.recurrent import RecurrentNet
 from unblur.training.batch import Batch
 from unblur.training.recipe import Recipe
@@ -34,11 +35,15 @@ class Judged:
         loss: what is minimised, with its gradient.
         restored: the middle frames, with their gradient.
         shown: further numbers for the log, without gradients.
+        before: what `restored` was made of, if that is not the blurry middle frames.
+        aim: what it should be, if that is not their truth.
     """
 
     loss: Tensor
     restored: Tensor
     shown: dict[str, Tensor] = field(default_factory=dict)
+    before: Tensor | None = None
+    aim: Tensor | None = None
 
 
 class Objective(nn.Module, ABC):
@@ -49,7 +54,7 @@ class Objective(nn.Module, ABC):
         recipe: of the training.
     """
 
-    def __init__(self, net: Net, *, recipe: Recipe) -> None:
+    def __init__(self, net: Net | FlowNet, *, recipe: Recipe) -> None:
         super().__init__()
         self.net = net
         self.recipe = recipe
@@ -69,11 +74,13 @@ class ContentObjective(Objective):
     all of them are compared.
 
     Raises:
-        InputError: if `truths: all` is asked of a network that is not recurrent.
+        InputError: if `truths: all` is asked of a network that is not recurrent, or the network restores nothing.
     """
 
-    def __init__(self, net: Net, *, recipe: Recipe) -> None:
+    def __init__(self, net: Net | FlowNet, *, recipe: Recipe) -> None:
         super().__init__(net, recipe=recipe)
+        if isinstance(net, FlowNet):
+            raise InputError(f"`{recipe.model}` estimates flow and restores nothing; train it with `objective: flow`")
         if recipe.truths == "all" and not isinstance(net, RecurrentNet):
             raise InputError(
                 f"`truths: all` is for networks that go through a clip with a state; `{recipe.model}` restores the middle frame"

@@ -21,7 +21,7 @@ def export_weights(
     summary: str,
     training_data: str,
     licence: str,
-    kind: Literal["photo", "video"] | None = None,
+    kind: Literal["photo", "video", "flow"] | None = None,
     overwrite: bool = False,
 ) -> Card:
     """Write the moving average of a run's weights, in fp16, and the card beside them; gives the card.
@@ -32,7 +32,7 @@ def export_weights(
         summary: one line for `unblur models`.
         training_data: what it was trained on, in words.
         licence: of the weights.
-        kind: what the weights are for; None for what the network sees, one frame or several.
+        kind: what the weights are for; None for what the network does with one frame or several.
         overwrite: replace files that exist.
 
     Raises:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from unblur.errors import InputError, UnblurError, WeightsError
-from unblur.models import create
+from unblur.models import create, create_flow, flow_names
 from unblur.models.base import Net
 from unblur.models.flow import FlowNet
 from unblur.models.pwcnet import rename_published_keys
@@ -28,6 +28,7 @@ from unblur.training.adversarial import Adversary
 from unblur.training.batch import Batch
 from unblur.training.checkpoint import keep_recipe, read_state, write_state
 from unblur.training.content import ContentObjective, Judged, Objective
+from unblur.training.flow import FlowObjective
 from unblur.training.guard import LOOK_EVERY, MOST_ROLLBACKS, Guard, OutsideWatch
 from unblur.training.optimisers import make_optimisers, rate, set_rates
 from unblur.training.prefetch import Prefetch
@@ -46,6 +47,7 @@ _OBJECTIVES: dict[str, type[Objective]] = {
     "content": ContentObjective,
     "adversarial": ContentObjective,
     "told_motion": ToldMotionObjective,
+    "flow": FlowObjective,
 }
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -133,7 +135,7 @@ class Training:
         torch.manual_seed(recipe.seed)
         order = torch.channels_last if recipe.channels_last else torch.contiguous_format
         self.net = _make_net(recipe).to(self._device).to(memory_format=order)  # type: ignore[call-overload]
-        self.average: Net = copy.deepcopy(self.net).eval().requires_grad_(requires_grad=False)
+        self.average: Net | FlowNet = copy.deepcopy(self.net).eval().requires_grad_(requires_grad=False)
         self._watch = OutsideWatch(self.net)
         self._optimisers = make_optimisers(self.net, recipe=recipe)
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=recipe.precision == "fp16")
@@ -205,7 +207,7 @@ class Training:
                 yield from self._write({"step": self.step} | line)
                 logged, began, waited = [], time.monotonic(), batches.waited
             if self._record is not None and recipe.sample_every and (self.step % recipe.sample_every == 0 or ending):
-                self._record.show(self.step, sample_sheet(batch.reference, judged.restored, batch.truth))
+                self._record.show(self.step, sample_sheet(*_compared(batch, judged)))
             if self._to_validate and (self.step % recipe.validate_every == 0 or ending):
                 yield from self._write({"step": self.step, "protocol": recipe.protocol} | self._validate())
             if saves:
@@ -242,7 +244,7 @@ class Training:
                     )
                     loss = loss + self._adversary.fool(judged.restored)
                 self._scaler.scale(loss / len(parts)).backward()  # type: ignore[no-untyped-call]
-            for key, value in ({"loss": loss} | shown | _quality(part, judged.restored)).items():
+            for key, value in ({"loss": loss} | shown | _quality(part, judged)).items():
                 sums[key] = sums.get(key, torch.zeros((), device=self._device)) + value.detach() / len(parts)
         sums["norm"] = self._update()
         sums["outside"] = self._watch.take().to(self._device)
@@ -289,6 +291,7 @@ class Training:
 
     def _validate(self) -> dict[str, float]:
         assert self.recipe.protocol is not None
+        assert isinstance(self.average, Net)
         part, parts = self._accelerator.process_index, self._accelerator.num_processes
         windows = self._to_validate[part::parts]
         rows: list[Row] = measure(self.average, windows, protocol=self.recipe.protocol, device=self._device, autocast=self._autocast())
@@ -344,9 +347,10 @@ class Training:
         return torch.autocast(self._device.type, _DTYPES[precision] if precision != "fp32" else None, enabled=precision != "fp32")
 
 
-def _make_net(recipe: Recipe) -> Net:
+def _make_net(recipe: Recipe) -> Net | FlowNet:
     """The network as the training begins with it."""
-    net = create(recipe.model, **recipe.arguments)
+    make = create_flow if recipe.model in flow_names() else create
+    net: Net | FlowNet = make(recipe.model, **recipe.arguments)
     if recipe.initialisation == "xavier":
         for module in net.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.weight.any():
@@ -363,25 +367,48 @@ def _make_net(recipe: Recipe) -> Net:
                 f"not of the recipe's `{recipe.model}` with {recipe.arguments}"
             ) from error
     if recipe.flow_weights is not None:
+        if isinstance(net, FlowNet):
+            raise InputError(f"`flow_weights` is for networks that restore with flow; `{recipe.model}` itself begins from `start`")
         flows = [module for module in net.modules() if isinstance(module, FlowNet)]
         if not flows:
             raise InputError(f"`flow_weights` is for networks that estimate flow; `{recipe.model}` with {recipe.arguments} does not")
-        path = Path(recipe.flow_weights)
-        if not path.is_file():
-            raise WeightsError(
-                f"`flow_weights`: there is no file `{path}`; give a published PWC-Net, or null to train the flow from scratch"
-            )
-        published = torch.load(path, map_location="cpu", weights_only=True)
         try:
-            flows[0].load_state_dict(rename_published_keys(published.get("state_dict", published)))
+            flows[0].load_state_dict(_flow_tensors(recipe.flow_weights))
         except RuntimeError as error:
-            raise WeightsError(f"`flow_weights`: `{path}` does not fit the recipe's flow network: {error}") from error
+            raise WeightsError(f"`flow_weights`: `{recipe.flow_weights}` does not fit the recipe's flow network: {error}") from error
     return net
 
 
-def _quality(batch: Batch, restored: Tensor) -> dict[str, Tensor]:
+def _flow_tensors(name_or_path: str) -> dict[str, Tensor]:
+    """Tensors of trained weights of a PWC-Net: of the project, or of a published file."""
+    from unblur.weights import card_of, load_tensors, names
+    from unblur.weights.run import is_run
+
+    path = Path(name_or_path)
+    if name_or_path in names() or path.suffix == ".safetensors" or is_run(path):
+        card = card_of(name_or_path)
+        if card.architecture not in flow_names():
+            raise WeightsError(f"`flow_weights`: the weights `{name_or_path}` are of `{card.architecture}`, which estimates no flow")
+        return load_tensors(name_or_path)
+    if not path.is_file():
+        raise WeightsError(
+            f"`flow_weights`: there is no file `{path}`; give `pwcnet` for the built-in weights, a published PWC-Net, "
+            "or null to train the flow from scratch"
+        )
+    published = torch.load(path, map_location="cpu", weights_only=True)
+    return rename_published_keys(published.get("state_dict", published))
+
+
+def _compared(batch: Batch, judged: Judged) -> tuple[Tensor, Tensor, Tensor]:
+    """What was to be restored, what was made of it, and the truth."""
+    before = batch.reference if judged.before is None else judged.before
+    aim = batch.truth if judged.aim is None else judged.aim
+    return before, judged.restored.detach(), aim
+
+
+def _quality(batch: Batch, judged: Judged) -> dict[str, Tensor]:
     """Mean squared error of the middle frames, and the mean gain in PSNR, dB."""
-    restored = restored.detach().float()
-    before = (batch.reference - batch.truth).square().mean(dim=(1, 2, 3))
-    after = (restored - batch.truth).square().mean(dim=(1, 2, 3))
+    blurry, restored, truth = _compared(batch, judged)
+    before = (blurry - truth).square().mean(dim=(1, 2, 3))
+    after = (restored.float() - truth).square().mean(dim=(1, 2, 3))
     return {"error": after.mean(), "gain": (10 * torch.log10(before.clamp_min(1e-7) / after.clamp_min(1e-7))).mean()}

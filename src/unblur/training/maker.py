@@ -28,6 +28,7 @@ class PhotoMaker:
         size: side of the pictures made.
         num_frames: frames of a sequence; 1 makes pairs by `draw_pair`.
         all_truths: keep the truths of all frames, not only of the middle one.
+        flow: keep the exact flow of a sequence.
         blur: ranges to draw from.
     """
 
@@ -36,6 +37,7 @@ class PhotoMaker:
     size: int
     num_frames: int
     all_truths: bool
+    flow: bool
     blur: StillsBlur
 
     @cached_property
@@ -48,11 +50,15 @@ class PhotoMaker:
         """Shapes and types of the arrays."""
         quarter = self.size // 4
         truths = self.num_frames if self.all_truths else 1
-        return {
+        layout: dict[str, tuple[tuple[int, ...], str]] = {
             "blurry": ((self.num_frames, self.size, self.size, 3), "uint8"),
             "sharp": ((truths, self.size, self.size, 3), "uint8"),
             "spread": ((self.num_frames, quarter, quarter, 3), "float16"),
         }
+        if self.flow:  # 64 pixels to 1/32 of one
+            pair = ((self.num_frames - 1, self.size, self.size, 2), "float16")
+            layout |= {"flow_to_next": pair, "flow_to_previous": pair}
+        return layout
 
     def __call__(self, index: int) -> dict[str, Field]:
         generator = np.random.default_rng([self.seed, index])
@@ -61,4 +67,11 @@ class PhotoMaker:
             return {"blurry": pair.blurry[None], "sharp": pair.sharp[None], "spread": pair.spread[None]}
         clip = draw_sequence(generator, self._pictures, size=(self.size, self.size), num_frames=self.num_frames, blur=self.blur)
         middle = self.num_frames // 2
-        return {"blurry": clip.blurry, "sharp": clip.sharp if self.all_truths else clip.sharp[middle : middle + 1], "spread": clip.spread}
+        made: dict[str, Field] = {
+            "blurry": clip.blurry,
+            "sharp": clip.sharp if self.all_truths else clip.sharp[middle : middle + 1],
+            "spread": clip.spread,
+        }
+        if self.flow:
+            made |= {"flow_to_next": clip.flow_to_next, "flow_to_previous": clip.flow_to_previous}
+        return made

@@ -30,6 +30,7 @@ _BELONGS = {
         "content": ("truths",),
         "adversarial": ("truths", "adversary", "adversary_arguments", "adversarial_weight", "adversary_lr", "adversary_steps"),
         "told_motion": ("motion_weight", "told_until"),
+        "flow": ("level_weights",),
     },
 }
 """Which keys are needed for which source of data and which objective, and are wrong for any other."""
@@ -51,7 +52,8 @@ class Recipe(BaseModel):
     start: str | None = None
     """Weights to begin from, as for `unblur restore --model`; they must be of the same network."""
     flow_weights: str | None = None
-    """File of a trained PWC-Net, in its published layout, for the network's flow; None trains it from scratch."""
+    """Weights for the network's flow: built-in ones such as `pwcnet`, a `.safetensors` file with its card, or a published PWC-Net;
+    None trains it from scratch."""
     seed: int = Field(ge=0)
     steps: int = Field(gt=0)
     """Training steps in all."""
@@ -102,7 +104,7 @@ class Recipe(BaseModel):
     noise_drawn: bool
     """Draw each sample's standard deviation from N(0, noise^2)."""
 
-    objective: Literal["content", "adversarial", "told_motion"]
+    objective: Literal["content", "adversarial", "told_motion", "flow"]
     """What is minimised; each has a module of its own."""
     loss: dict[str, float]
     """Weights of the losses that compare what was restored with the truth."""
@@ -119,6 +121,8 @@ class Recipe(BaseModel):
     """Weight of the error of the estimated spread."""
     told_until: int | None = Field(default=None, ge=0)
     """Step from which the restoration no longer sees the true spread; before it, ever fewer crops do."""
+    level_weights: tuple[float, ...] | None = None
+    """Weights of the end-point errors of the flow's levels, finest first."""
 
     optimiser: Literal["adam", "adamw", "muon"]
     """`muon` is for the weights of convolutions, with `adamw` for all else."""
@@ -182,7 +186,14 @@ class Recipe(BaseModel):
         for name in self.loss:
             if name not in CONTENT:
                 raise ValueError(f"there is no loss `{name}`{_hint(name, CONTENT)}")
-        if not self.loss:
+        if self.objective == "flow":
+            if self.loss:
+                raise ValueError("`loss` must be {} with `objective: flow`, which compares flow and not pictures")
+            if self.data != "sequences":
+                raise ValueError("`objective: flow` needs `data: sequences`, whose flow is known exactly")
+            if self.validate_every:
+                raise ValueError("`validate_every` must be 0 with `objective: flow`: protocols measure pictures")
+        elif not self.loss:
             raise ValueError("`loss` is empty; name at least one of " + ", ".join(CONTENT))
         if self.blur is not None:
             assert self.pair_size is not None

@@ -6,7 +6,7 @@ the samples that it would have had, and several processes together see what one 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -56,12 +56,12 @@ class Source(ABC):
     def draw(self, step: int, generator: np.random.Generator) -> Arrays:
         """A whole sample."""
 
-    def _arrays(self, blurry: Field, sharp: Field, *, spread: Field | None = None) -> Arrays:
+    def _arrays(self, blurry: Field, sharp: Field, *, motion: Mapping[str, Field]) -> Arrays:
         """Floats where the augmentation calculates with light, bytes, which are quicker, elsewhere."""
         recipe = self.recipe
         if recipe.noise or any(tuple(bounds) != (1.0, 1.0) for bounds in (recipe.brightness, recipe.contrast, recipe.saturation)):
             blurry, sharp = (field.astype(np.float32) / 255 for field in (blurry, sharp))
-        return Arrays(blurry, sharp, spread=None if spread is None else spread.astype(np.float32))
+        return Arrays(blurry, sharp, **{name: field.astype(np.float32) for name, field in motion.items()})
 
 
 class Made(Source):
@@ -76,7 +76,8 @@ class Made(Source):
         waited = self._window.waited
         pair = self._window.pair(int(generator.integers(first, last)))
         self.waited += self._window.waited - waited
-        return self._arrays(pair["blurry"], pair["sharp"], spread=pair["spread"])
+        motion = {name: field for name, field in pair.items() if name not in ("blurry", "sharp")}
+        return self._arrays(pair["blurry"], pair["sharp"], motion=motion)
 
 
 class Files(Source):
@@ -101,7 +102,7 @@ class Files(Source):
             raise InputError(
                 f"`{window[0].reference}` has {width}x{height} pixels, fewer than the crop; add `--set crop={min(height, width)}` or less"
             )
-        return self._arrays(np.stack(blurry), np.stack(sharp))
+        return self._arrays(np.stack(blurry), np.stack(sharp), motion={})
 
     def _picture(self, path: Path) -> Field:
         kept = self._kept.get(path)
@@ -184,7 +185,7 @@ def open_source(
     assert recipe.window_start is not None
     assert recipe.fresh is not None
     blur = (SequenceBlur if several else StillsBlur)(**(recipe.blur or {}))
-    maker = PhotoMaker(tuple(photos), recipe.seed, recipe.pair_size, num_frames, recipe.truths == "all", blur)
+    maker = PhotoMaker(tuple(photos), recipe.seed, recipe.pair_size, num_frames, recipe.truths == "all", recipe.objective == "flow", blur)
     identity = [[str(path) for path in photos], recipe.seed, recipe.blur, recipe.data]
     with PairWindow(
         maker,

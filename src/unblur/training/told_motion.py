@@ -11,6 +11,7 @@ from torch import Tensor
 
 from unblur.errors import InputError
 from unblur.models.base import Net
+from unblur.models.flow import FlowNet
 from unblur.training.batch import Batch
 from unblur.training.content import Judged, Objective, compare
 from unblur.training.recipe import Recipe
@@ -34,7 +35,7 @@ class ToldMotionObjective(Objective):
         InputError: if the network does not estimate a spread.
     """
 
-    def __init__(self, net: Net, *, recipe: Recipe) -> None:
+    def __init__(self, net: Net | FlowNet, *, recipe: Recipe) -> None:
         super().__init__(net, recipe=recipe)
         if not isinstance(net, _SeesMotion):
             raise InputError(f"`objective: told_motion` is for networks that estimate how pixels are smeared; `{recipe.model}` does not")

@@ -30,7 +30,7 @@ class Card(BaseModel):
     summary: str
     """One line for `unblur models`."""
     architecture: str
-    """Name of the network, as for `unblur.models.create`."""
+    """Name of the network, as for `unblur.models.create`, or `create_flow` if `kind` is flow."""
     arguments: dict[str, Any]
     """Arguments of its constructor."""
     size_multiple: int

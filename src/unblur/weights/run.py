@@ -41,13 +41,14 @@ def average_of_run(run: Path) -> dict[str, Any]:
 
 def card_of_run(run: Path) -> Card:
     """A card for weights that have not been exported: it has no results, and no licence."""
-    from unblur.models import create
+    from unblur.models import create, create_flow, flow_names
 
     recipe, state = state_of_run(run)
-    net = create(recipe["model"], **recipe["arguments"])
+    flow = recipe["model"] in flow_names()
+    net = (create_flow if flow else create)(recipe["model"], **recipe["arguments"])
     return Card(
         name=run.resolve().name,
-        kind="photo" if net.num_frames == 1 else "video",
+        kind="flow" if flow else "photo" if net.num_frames == 1 else "video",
         summary=f"{recipe['model']}, a run of {state['step']} of {recipe['steps']} steps",
         architecture=recipe["model"],
         arguments=recipe["arguments"],
