@@ -1,11 +1,16 @@
 """Parameter counts against the papers, on the meta device: nothing is allocated."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 
 from unblur.models import create
 from unblur.models.deblurgan import DeblurGANCritic
 from unblur.models.deepdeblur import DeepDeblurDiscriminator
+
+PAGES = Path(__file__).parents[2] / "docs" / "explanation"
 
 
 def millions(net):
@@ -38,6 +43,41 @@ def test_as_published(name, arguments, expected):
     with torch.device("meta"):
         net = create(name, **arguments)
     assert millions(net) == pytest.approx(expected, abs=0.06 if expected > 8.6 else 0.045)
+
+
+@pytest.mark.parametrize(
+    ("page", "arguments", "said"),
+    [
+        ("deepdeblur", {}, "11.72 M parameters at K = 3"),
+        ("deepdeblur", {"num_scales": 2}, "7.81 M at K = 2"),
+        ("deepdeblur", {"num_scales": 1}, "3.90 M at K = 1"),
+        ("mscnn", {"num_codecs": 1}, "| 1 | 2.94 |"),
+        ("mscnn", {"num_codecs": 2}, "| 2 | 5.75 |"),
+        ("mscnn", {}, "| **3** | **8.50** |"),
+        ("mscnn", {"num_codecs": 4}, "| 4 | 11.25 |"),
+        ("mscnn", {"num_codecs": 5}, "| 5 | 13.99 |"),
+        ("mscnn", {"attention": False}, "| 3, no attention | 7.75 |"),
+        ("srn", {"recurrent": False}, "has 6.88 M parameters"),
+        ("srn", {}, "together **8.06 M**"),
+        ("srn", {"lstm_kernel_size": 5}, "together **10.16 M**"),
+        ("srn", {"shared_scales": False}, "make 24.2 M"),
+        ("dmphn", {}, "7.23 M parameters with four levels"),
+        ("dmphn", {"num_levels": 3}, "5.42 M with three"),
+        ("dmphn", {"num_levels": 3, "num_stacks": 4}, "21.70 M as Stack(4)"),
+        ("deblurgan", {}, "11.37 M parameters in the generator"),
+        ("pssnsc", {}, "| selective | **3.88 M** |"),
+        ("pssnsc", {"sharing": "all"}, "| all | 3.36 M |"),
+        ("pssnsc", {"sharing": "none"}, "| none | 10.08 M |"),
+        ("pssnsc", {"reuse_modules": False}, "| 6.98 M |"),
+        ("pssnsc", {"sharing": "all", "reuse_modules": False}, "| 6.46 M |"),
+        ("pssnsc", {"sharing": "none", "reuse_modules": False}, "| 19.38 M |"),
+    ],
+)
+def test_pages_say_what_is_built(page, arguments, said):
+    assert said in (PAGES / f"{page}.md").read_text(encoding="utf-8")
+    figure = max(re.findall(r"\d+\.\d+", said), key=len)
+    with torch.device("meta"):
+        assert f"{millions(create(page, **arguments)):.{len(figure.partition('.')[2])}f}" == figure
 
 
 def test_cdvdtsp_differs_from_the_published_count_by_its_deconvolutions():

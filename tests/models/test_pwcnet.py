@@ -27,8 +27,27 @@ def test_parameter_counts_are_the_published_ones():
         assert count(PWCNet()) == 9_374_274
         assert count(PWCNet(convs_per_level=2)) == 8_749_214
         small = PWCNet(widths=(16, 24, 32, 48, 64, 96), decoder_widths=(48, 48, 32, 24, 16), context_widths=(48, 48, 48, 32, 24, 16))
+        assert count(PWCNet(convs_per_level=2, dense=False)) == 4_080_004  # the paper's PWC-Net-small: 4.08 M
+        built_in = PWCNet(
+            widths=(16, 24, 32, 48, 64, 96), decoder_widths=(48, 48, 32, 24, 16), context_widths=(48, 48, 48, 32, 24, 16), dense=False
+        )
+    assert count(built_in) == 979_684
     assert count(small) == 2_052_614
     assert small.size_multiple == 64
+
+
+def test_without_dense_connections_every_convolution_sees_the_one_before():
+    dense, plain = tiny(), tiny(dense=False)
+    costs = 5 * 5
+    assert [conv.in_channels for conv in dense.decoders[1].dense] == [costs, costs + 8]
+    assert [conv.in_channels for conv in plain.decoders[1].dense] == [costs, 8]
+    assert plain.decoders[0].up_feat.in_channels == 6
+    assert plain.context[0].in_channels == 6
+    assert dense.receptive_radius == plain.receptive_radius
+    flow = plain(*pair(24, 40))
+    assert flow.shape == (1, 2, 24, 40)
+    flow.square().mean().backward()
+    assert all(parameter.grad.abs().max() > 0 for parameter in plain.parameters())
 
 
 def test_scales_are_finest_first_and_in_pixels_of_their_own_resolution():

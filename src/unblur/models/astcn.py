@@ -219,6 +219,7 @@ def astcn(
     flow_widths: tuple[int, ...] | None = PYRAMID_WIDTHS,
     flow_decoder_widths: tuple[int, ...] = DECODER_WIDTHS,
     flow_context_widths: tuple[int, ...] = CONTEXT_WIDTHS,
+    flow_dense: bool = True,
 ) -> ASTCN:
     """Build `ASTCN` from plain values.
 
@@ -236,6 +237,7 @@ def astcn(
         flow_widths: pyramid of PWC-Net; None for the ablation without flow.
         flow_decoder_widths: its decoders.
         flow_context_widths: its context network.
+        flow_dense: whether its decoders are densely connected.
     """
     width, stride = widths[-1], 2 ** (len(widths) - 1)
     taps = deform_size**2
@@ -243,7 +245,7 @@ def astcn(
     return ASTCN(
         encoder=_encoder(widths, num_blocks=num_blocks),
         sharpness=nn.Sequential(nn.Conv2d(width, width // 2, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(width // 2, 1, 3, padding=1)),
-        flow=flow_network(widths=flow_widths if align else None, decoder_widths=flow_decoder_widths, context_widths=flow_context_widths),
+        flow=flow_network(widths=flow_widths if align else None, decoder_widths=flow_decoder_widths, context_widths=flow_context_widths, dense=flow_dense),
         alignment=DcnAlign(width=width, residual=residual, kernel_size=deform_size) if align else NoAlign(),
         fusion=LocalFusion(width=width, kernel_size=filter_size),
         reconstruction=Reconstruction(widths=widths, num_blocks=num_blocks),

@@ -113,6 +113,7 @@ def cdvdtsp(
     flow_widths: tuple[int, ...] | None = PYRAMID_WIDTHS,
     flow_decoder_widths: tuple[int, ...] = DECODER_WIDTHS,
     flow_context_widths: tuple[int, ...] = CONTEXT_WIDTHS,
+    flow_dense: bool = True,
 ) -> CascadeNet:
     """Build the cascade from plain values; what it is made of is `SharpnessNet`.
 
@@ -125,7 +126,8 @@ def cdvdtsp(
         flow_widths: pyramid of PWC-Net; None for frames that are not aligned.
         flow_decoder_widths: its decoders.
         flow_context_widths: its context network.
+        flow_dense: whether its decoders are densely connected.
     """
-    flow = flow_network(widths=flow_widths, decoder_widths=flow_decoder_widths, context_widths=flow_context_widths)
+    flow = flow_network(widths=flow_widths, decoder_widths=flow_decoder_widths, context_widths=flow_context_widths, dense=flow_dense)
     net = SharpnessNet(flow=flow, widths=widths, num_blocks=num_blocks, kernel_size=kernel_size, prior=prior)
     return CascadeNet(net=net, num_stages=num_stages)

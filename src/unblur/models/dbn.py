@@ -94,6 +94,7 @@ def dbn(
     flow_widths: tuple[int, ...] | None = PYRAMID_WIDTHS,
     flow_decoder_widths: tuple[int, ...] = DECODER_WIDTHS,
     flow_context_widths: tuple[int, ...] = CONTEXT_WIDTHS,
+    flow_dense: bool = True,
 ) -> DBN:
     """Build `DBN` from plain values.
 
@@ -103,8 +104,9 @@ def dbn(
         flow_widths: pyramid of PWC-Net; None for the variant without alignment.
         flow_decoder_widths: its decoders.
         flow_context_widths: its context network.
+        flow_dense: whether its decoders are densely connected.
     """
-    flow = flow_network(widths=flow_widths, decoder_widths=flow_decoder_widths, context_widths=flow_context_widths)
+    flow = flow_network(widths=flow_widths, decoder_widths=flow_decoder_widths, context_widths=flow_context_widths, dense=flow_dense)
     return DBN(flow=flow, width=width, bounded=bounded)
 
 

@@ -102,6 +102,7 @@ def ppnet(
     flow_widths: tuple[int, ...] | None = PYRAMID_WIDTHS,
     flow_decoder_widths: tuple[int, ...] = DECODER_WIDTHS,
     flow_context_widths: tuple[int, ...] = CONTEXT_WIDTHS,
+    flow_dense: bool = True,
 ) -> PPNet:
     """Build `PPNet` from plain values.
 
@@ -121,6 +122,7 @@ def ppnet(
         flow_widths: pyramid of PWC-Net; None for frames that are not aligned.
         flow_decoder_widths: its decoders.
         flow_context_widths: its context network.
+        flow_dense: whether its decoders are densely connected.
     """
     encoder = Encoder(
         in_channels=3 * PPNet.num_frames, widths=widths, num_blocks=num_blocks, kernel_size=kernel_size, relu=True, negative_slope=SLOPE
@@ -131,7 +133,7 @@ def ppnet(
         out_channels=3, widths=(*widths[:-1], attended), num_blocks=num_blocks, kernel_size=kernel_size, relu=True, negative_slope=SLOPE
     )
     return PPNet(
-        flow=flow_network(widths=flow_widths, decoder_widths=flow_decoder_widths, context_widths=flow_context_widths),
+        flow=flow_network(widths=flow_widths, decoder_widths=flow_decoder_widths, context_widths=flow_context_widths, dense=flow_dense),
         encoder=encoder.stages,
         context=context,
         attention=CBAM(width=attended, reduction=reduction) if attention else nn.Identity(),

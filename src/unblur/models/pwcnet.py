@@ -25,7 +25,7 @@ from typing import Literal, overload
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu
+from torch.nn.functional import layer_norm, leaky_relu
 
 from unblur.errors import WeightsError
 from unblur.layers.coordinates import CoordinateConv, CoordinateDeconv
@@ -54,15 +54,20 @@ class PWCNet(FlowNet):
     Decided: the three convolutions a pyramid level of the released network; the features' mean product as cost, followed by a
     leaky ReLU; RGB in [0, 1], not centred; He initialisation.
 
-    A small variant that trains on a processor: `PWCNet(widths=(16, 24, 32, 48, 64, 96), decoder_widths=(48, 48, 32, 24, 16),
-    context_widths=(48, 48, 48, 32, 24, 16))`, 2.05 M parameters.
+    The built-in weights are of a small one: `PWCNet(widths=(16, 24, 32, 48, 64, 96), decoder_widths=(48, 48, 32, 24, 16),
+    context_widths=(48, 48, 48, 32, 24, 16), dense=False)`, 0.98 M parameters.
 
     Args:
         widths: features of each pyramid level, finest first; as many as there are levels, at least 2.
-        decoder_widths: features that each dense convolution of a decoder adds.
+        decoder_widths: features that each convolution of a decoder finds.
         context_widths: features of the six dilated convolutions of the context network.
         radius: of the cost volume.
         convs_per_level: convolutions of each pyramid level, the first with stride 2.
+        dense: whether each convolution of a decoder sees what all before it found; without, it is the paper's PWC-Net-small
+            (4.08 M parameters with two convolutions a level), which needs about half the arithmetic.
+        normalise: whether features are brought to mean 0 and variance 1 at each position before costs are taken of them.
+            Jonschkowski et al. (ECCV 2020), section 4.3, normalise them over the picture, and report that it makes training
+            quicker; decided here at each position, so that a tile is treated as the picture is.
 
     Raises:
         ValueError: if there are fewer than two levels, or not six context widths.
@@ -76,6 +81,8 @@ class PWCNet(FlowNet):
         context_widths: tuple[int, ...] = CONTEXT_WIDTHS,
         radius: int = 4,
         convs_per_level: int = 3,
+        dense: bool = True,
+        normalise: bool = False,
     ) -> None:
         super().__init__()
         if len(widths) < FINEST:
@@ -89,8 +96,10 @@ class PWCNet(FlowNet):
         costs = (2 * radius + 1) ** 2
         feature_widths = [costs + width + 4 for width in widths[FINEST - 1 : -1]] + [costs]  # of levels 2, 3, ...
         grown = [width + sum(decoder_widths) for width in feature_widths]
+        if not dense:
+            grown = [decoder_widths[-1]] * len(feature_widths)
         self.decoders = nn.ModuleList(
-            _Decoder(in_width=width, widths=decoder_widths, above=above)
+            _Decoder(in_width=width, widths=decoder_widths, above=above, dense=dense, normalise=normalise)
             for width, above in zip(feature_widths, [*grown[1:], None], strict=True)
         )
         self.context = _context(grown[0], context_widths)
@@ -147,17 +156,18 @@ class PWCNet(FlowNet):
 
 
 class _Decoder(nn.Module):
-    """Flow of one level: cost volume, then convolutions each of which sees all that came before it."""
+    """Flow of one level: cost volume, then convolutions each of which sees all that came before it, or only the one before."""
 
-    def __init__(self, *, in_width: int, widths: tuple[int, ...], above: int | None) -> None:
+    def __init__(self, *, in_width: int, widths: tuple[int, ...], above: int | None, dense: bool, normalise: bool) -> None:
         super().__init__()
+        self.sees_all, self.normalises = dense, normalise
         if above is not None:
             self.up_flow = CoordinateDeconv(channels=2)
             self.up_feat = nn.ConvTranspose2d(above, 2, 4, stride=2, padding=1)
         self.dense = nn.ModuleList()
         for width in widths:
             self.dense.append(nn.Conv2d(in_width, width, 3, padding=1))
-            in_width += width
+            in_width = in_width + width if dense else width
         self.predict = CoordinateConv(in_channels=in_width, out_channels=2)
 
     def forward(
@@ -169,9 +179,12 @@ class _Decoder(nn.Module):
             known = [reference, flow.to(reference.dtype), self.up_feat(feat)]
             in_pixels = flow * pixels
             neighbour = flow_warp(neighbour, in_pixels) * flow_inside(in_pixels)
+        if self.normalises:
+            reference, neighbour = _normalised(reference), _normalised(neighbour)
         x = torch.cat((leaky_relu(cost_volume(reference, neighbour, radius=radius), SLOPE), *known), dim=1)
         for conv in self.dense:
-            x = torch.cat((leaky_relu(conv(x), SLOPE), x), dim=1)
+            found = leaky_relu(conv(x), SLOPE)
+            x = torch.cat((found, x), dim=1) if self.sees_all else found
         return self.predict(x), x
 
 
@@ -180,11 +193,12 @@ def flow_network(
     widths: tuple[int, ...] | None = PYRAMID_WIDTHS,
     decoder_widths: tuple[int, ...] = DECODER_WIDTHS,
     context_widths: tuple[int, ...] = CONTEXT_WIDTHS,
+    dense: bool = True,
 ) -> FlowNet:
     """Build the flow network of a deblurring network: `PWCNet`, or with `widths=None` the one that sees no motion."""
     if widths is None:
         return ZeroFlow()
-    return PWCNet(widths=widths, decoder_widths=decoder_widths, context_widths=context_widths)
+    return PWCNet(widths=widths, decoder_widths=decoder_widths, context_widths=context_widths, dense=dense)
 
 
 def rename_published_keys(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -256,6 +270,11 @@ def _pyramid_level(in_width: int, width: int, *, convs: int) -> nn.Sequential:
         layers.append(nn.Conv2d(width if i else in_width, width, 3, stride=1 if i else 2, padding=1))
         layers.append(nn.LeakyReLU(SLOPE, inplace=True))
     return nn.Sequential(*layers)
+
+
+def _normalised(feat: Tensor) -> Tensor:
+    """Mean 0 and variance 1 over the features of each position: the cost is then a correlation, at most 1."""
+    return layer_norm(feat.movedim(1, -1), feat.shape[1:2]).movedim(-1, 1)
 
 
 def _context(in_width: int, widths: tuple[int, ...]) -> nn.Sequential:

@@ -1,0 +1,87 @@
+"""`unblur restore --model RUN` with every photo system, whole and in tiles."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from unblur.app import cli
+from unblur.models import create, names
+from unblur.restore import deblurrer
+from unblur.restore.safety import Guarded
+
+SMALL = {
+    "deblurgan": {"width": 8, "num_blocks": 1},
+    "deepdeblur": {"width": 4, "num_blocks": 1},
+    "dmphn": {"widths": [4, 6, 8], "num_blocks": 1},
+    "mscnn": {"widths": [4, 6, 8], "num_blocks": 1},
+    "pssnsc": {"widths": [4, 6, 8], "num_blocks": 1},
+    "srn": {"widths": [4, 6, 8], "num_blocks": 1, "kernel_size": 3},
+    "swift": {"widths": [8, 12], "blocks": [1, 1], "motion_widths": [8, 12], "motion_blocks": [1, 1]},
+}
+SPREAD = 30
+"""Standard deviation, in levels of 255, to which the output of the untrained networks is brought: their own is arbitrary."""
+
+MOST = dict.fromkeys(SMALL, (1, 0.01)) | {"dmphn": (16, 1.0), "deblurgan": (64, 14.0)}
+"""Largest and mean difference between tiles and the whole, in levels. The others give the same but for rounding; `dmphn` cuts a
+tile into patches elsewhere than the picture, and `deblurgan` normalises each tile by its own statistics."""
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """A blurred texture, long enough that a tile and its halo are only part of it."""
+    random = np.random.default_rng(0)
+    coarse = cv2.resize(random.random((6, 60, 3)), (960, 96), interpolation=cv2.INTER_CUBIC)
+    picture = cv2.blur(0.7 * coarse + 0.3 * random.random((96, 960, 3)), (9, 1)).clip(0, 1)
+    Image.fromarray((255 * picture).round().astype(np.uint8)).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def save_run(folder, name, picture, monkeypatch):
+    """A run folder of an untrained network; the fail-safe, which would keep the input, brings its output to a picture's range."""
+    torch.manual_seed(1)
+    net = create(name, **SMALL[name]).eval()
+    with torch.no_grad():
+        restored = net(torch.from_numpy(picture[:, :256].copy()).permute(2, 0, 1)[None].float() / 255)
+    middle, spread = float(restored.mean()), float(restored.std())
+    assert spread > 1e-4
+    monkeypatch.setattr(deblurrer, "guard", lambda _, out: Guarded(0.5 + SPREAD / 255 * (out - middle) / spread, 0.0))
+    folder.mkdir()
+    (folder / "recipe.json").write_text(json.dumps({"model": name, "arguments": SMALL[name], "steps": 1}))
+    torch.save({"average": net.state_dict(), "step": 1}, folder / "state.pt")
+    return folder
+
+
+def restore(photo, run, target, monkeypatch, *, tile):
+    arguments = ["unblur", "restore", photo, "--model", run, "-o", target, "--device", "cpu", "--precision", "fp32", "--tile", tile]
+    monkeypatch.setattr("sys.argv", [str(argument) for argument in arguments])
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+        raise SystemExit(0)
+    assert not end.value.code
+    with Image.open(target) as picture:
+        return np.asarray(picture).astype(float)
+
+
+def test_every_photo_system_is_here():
+    with torch.device("meta"):
+        assert set(SMALL) == {name for name in names() if create(name).num_frames == 1}
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_tiles_and_the_whole_differ_by_no_more_than_said(name, photo, tmp_path, monkeypatch):
+    with Image.open(photo) as picture:
+        blurry = np.asarray(picture)
+    run = save_run(tmp_path / "run", name, blurry, monkeypatch)
+    whole, cut = (restore(photo, run, tmp_path / f"{tile}.png", monkeypatch, tile=tile) for tile in (1024, 64))
+    assert np.abs(whole - blurry).mean() > 3  # it did something
+    difference = np.abs(whole - cut)
+    largest, mean = MOST[name]
+    assert difference.max() <= largest
+    assert difference.mean() <= mean
+    if largest > 1:
+        assert difference.max() > 1  # else the bound says too much
