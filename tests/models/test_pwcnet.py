@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from unblur.errors import ShapeError, WeightsError
+from unblur.models import pwcnet
 from unblur.models.flow import ZeroFlow
 from unblur.models.pwcnet import NUMERALS, PWCNet, flow_network, rename_published_keys
 
@@ -48,6 +49,22 @@ def test_without_dense_connections_every_convolution_sees_the_one_before():
     assert flow.shape == (1, 2, 24, 40)
     flow.square().mean().backward()
     assert all(parameter.grad.abs().max() > 0 for parameter in plain.parameters())
+
+
+def test_normalised_features_give_costs_that_are_correlations(monkeypatch):
+    seen = []
+    real = pwcnet.cost_volume
+    monkeypatch.setattr(pwcnet, "cost_volume", lambda *args, radius: seen.append(real(*args, radius=radius)) or seen[-1])
+    net = tiny(normalise=True)
+    other = tiny()
+    other.load_state_dict(net.state_dict())
+    reference, neighbour = pair(24, 40)
+    flow = net(reference, reference)
+    coarsest = seen[0]
+    assert coarsest.abs().max() < 1.01
+    torch.testing.assert_close(coarsest[:, 12], torch.ones_like(coarsest[:, 12]), rtol=0, atol=0.02)  # each position with itself
+    assert not torch.allclose(flow, other(reference, reference))
+    assert not torch.allclose(net(reference, neighbour), other(reference, neighbour))
 
 
 def test_scales_are_finest_first_and_in_pixels_of_their_own_resolution():

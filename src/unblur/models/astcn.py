@@ -245,7 +245,9 @@ def astcn(
     return ASTCN(
         encoder=_encoder(widths, num_blocks=num_blocks),
         sharpness=nn.Sequential(nn.Conv2d(width, width // 2, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(width // 2, 1, 3, padding=1)),
-        flow=flow_network(widths=flow_widths if align else None, decoder_widths=flow_decoder_widths, context_widths=flow_context_widths, dense=flow_dense),
+        flow=flow_network(
+            widths=flow_widths if align else None, decoder_widths=flow_decoder_widths, context_widths=flow_context_widths, dense=flow_dense
+        ),
         alignment=DcnAlign(width=width, residual=residual, kernel_size=deform_size) if align else NoAlign(),
         fusion=LocalFusion(width=width, kernel_size=filter_size),
         reconstruction=Reconstruction(widths=widths, num_blocks=num_blocks),

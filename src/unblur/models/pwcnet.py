@@ -66,8 +66,8 @@ class PWCNet(FlowNet):
         dense: whether each convolution of a decoder sees what all before it found; without, it is the paper's PWC-Net-small
             (4.08 M parameters with two convolutions a level), which needs about half the arithmetic.
         normalise: whether features are brought to mean 0 and variance 1 at each position before costs are taken of them.
-            Jonschkowski et al. (ECCV 2020), section 4.3, normalise them over the picture, and report that it makes training
-            quicker; decided here at each position, so that a tile is treated as the picture is.
+            Jonschkowski et al. (ECCV 2020) normalise them over the picture and found that it matters much; decided here at each
+            position, so that a tile is treated as the picture is.
 
     Raises:
         ValueError: if there are fewer than two levels, or not six context widths.
