@@ -153,6 +153,7 @@ def test_every_other_argument_counts():
         {"flow_widths": (4, 6, 10)},
         {"flow_decoder_widths": (8, 8)},
         {"flow_context_widths": (6,) * 6},
+        {"flow_convs_per_level": 2},
         {"flow_dense": False},
     ]
     assert all(count(tiny(**change)) != base for change in changes)

@@ -30,9 +30,13 @@ def test_parameter_counts_are_the_published_ones():
         small = PWCNet(widths=(16, 24, 32, 48, 64, 96), decoder_widths=(48, 48, 32, 24, 16), context_widths=(48, 48, 48, 32, 24, 16))
         assert count(PWCNet(convs_per_level=2, dense=False)) == 4_080_004  # the paper's PWC-Net-small: 4.08 M
         built_in = PWCNet(
-            widths=(16, 24, 32, 48, 64, 96), decoder_widths=(48, 48, 32, 24, 16), context_widths=(48, 48, 48, 32, 24, 16), dense=False
+            widths=(16, 32, 48, 64, 96),
+            decoder_widths=(64, 64, 48, 32, 32),
+            context_widths=(64, 64, 64, 48, 32, 32),
+            convs_per_level=2,
+            dense=False,
         )
-    assert count(built_in) == 979_684
+    assert count(built_in) == 1_031_350
     assert count(small) == 2_052_614
     assert small.size_multiple == 64
 
@@ -239,6 +243,12 @@ def test_flow_network_builder():
     net = flow_network(widths=(4, 6, 8), decoder_widths=(8, 6), context_widths=(6, 6, 6, 6, 6, 4))
     assert isinstance(net, PWCNet)
     assert net.size_multiple == 8
+    small = flow_network(
+        widths=(4, 6, 8), decoder_widths=(8, 6), context_widths=(6, 6, 6, 6, 6, 4), convs_per_level=2, dense=False, normalise=True
+    )
+    assert len(small.pyramid[0]) == 4
+    assert not small.decoders[0].sees_all
+    assert small.decoders[0].normalises
 
 
 def test_zero_flow():

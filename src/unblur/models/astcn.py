@@ -219,7 +219,9 @@ def astcn(
     flow_widths: tuple[int, ...] | None = PYRAMID_WIDTHS,
     flow_decoder_widths: tuple[int, ...] = DECODER_WIDTHS,
     flow_context_widths: tuple[int, ...] = CONTEXT_WIDTHS,
+    flow_convs_per_level: int = 3,
     flow_dense: bool = True,
+    flow_normalise: bool = False,
 ) -> ASTCN:
     """Build `ASTCN` from plain values.
 
@@ -237,7 +239,9 @@ def astcn(
         flow_widths: pyramid of PWC-Net; None for the ablation without flow.
         flow_decoder_widths: its decoders.
         flow_context_widths: its context network.
+        flow_convs_per_level: convolutions of each level of its pyramid.
         flow_dense: whether its decoders are densely connected.
+        flow_normalise: whether its features are normalised before costs are taken of them.
     """
     width, stride = widths[-1], 2 ** (len(widths) - 1)
     taps = deform_size**2
@@ -246,7 +250,12 @@ def astcn(
         encoder=_encoder(widths, num_blocks=num_blocks),
         sharpness=nn.Sequential(nn.Conv2d(width, width // 2, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(width // 2, 1, 3, padding=1)),
         flow=flow_network(
-            widths=flow_widths if align else None, decoder_widths=flow_decoder_widths, context_widths=flow_context_widths, dense=flow_dense
+            widths=flow_widths if align else None,
+            decoder_widths=flow_decoder_widths,
+            context_widths=flow_context_widths,
+            convs_per_level=flow_convs_per_level,
+            dense=flow_dense,
+            normalise=flow_normalise,
         ),
         alignment=DcnAlign(width=width, residual=residual, kernel_size=deform_size) if align else NoAlign(),
         fusion=LocalFusion(width=width, kernel_size=filter_size),

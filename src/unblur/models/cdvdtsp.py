@@ -113,7 +113,9 @@ def cdvdtsp(
     flow_widths: tuple[int, ...] | None = PYRAMID_WIDTHS,
     flow_decoder_widths: tuple[int, ...] = DECODER_WIDTHS,
     flow_context_widths: tuple[int, ...] = CONTEXT_WIDTHS,
+    flow_convs_per_level: int = 3,
     flow_dense: bool = True,
+    flow_normalise: bool = False,
 ) -> CascadeNet:
     """Build the cascade from plain values; what it is made of is `SharpnessNet`.
 
@@ -126,8 +128,17 @@ def cdvdtsp(
         flow_widths: pyramid of PWC-Net; None for frames that are not aligned.
         flow_decoder_widths: its decoders.
         flow_context_widths: its context network.
+        flow_convs_per_level: convolutions of each level of its pyramid.
         flow_dense: whether its decoders are densely connected.
+        flow_normalise: whether its features are normalised before costs are taken of them.
     """
-    flow = flow_network(widths=flow_widths, decoder_widths=flow_decoder_widths, context_widths=flow_context_widths, dense=flow_dense)
+    flow = flow_network(
+        widths=flow_widths,
+        decoder_widths=flow_decoder_widths,
+        context_widths=flow_context_widths,
+        convs_per_level=flow_convs_per_level,
+        dense=flow_dense,
+        normalise=flow_normalise,
+    )
     net = SharpnessNet(flow=flow, widths=widths, num_blocks=num_blocks, kernel_size=kernel_size, prior=prior)
     return CascadeNet(net=net, num_stages=num_stages)

@@ -94,7 +94,9 @@ def dbn(
     flow_widths: tuple[int, ...] | None = PYRAMID_WIDTHS,
     flow_decoder_widths: tuple[int, ...] = DECODER_WIDTHS,
     flow_context_widths: tuple[int, ...] = CONTEXT_WIDTHS,
+    flow_convs_per_level: int = 3,
     flow_dense: bool = True,
+    flow_normalise: bool = False,
 ) -> DBN:
     """Build `DBN` from plain values.
 
@@ -104,9 +106,18 @@ def dbn(
         flow_widths: pyramid of PWC-Net; None for the variant without alignment.
         flow_decoder_widths: its decoders.
         flow_context_widths: its context network.
+        flow_convs_per_level: convolutions of each level of its pyramid.
         flow_dense: whether its decoders are densely connected.
+        flow_normalise: whether its features are normalised before costs are taken of them.
     """
-    flow = flow_network(widths=flow_widths, decoder_widths=flow_decoder_widths, context_widths=flow_context_widths, dense=flow_dense)
+    flow = flow_network(
+        widths=flow_widths,
+        decoder_widths=flow_decoder_widths,
+        context_widths=flow_context_widths,
+        convs_per_level=flow_convs_per_level,
+        dense=flow_dense,
+        normalise=flow_normalise,
+    )
     return DBN(flow=flow, width=width, bounded=bounded)
 
 

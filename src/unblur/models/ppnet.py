@@ -102,7 +102,9 @@ def ppnet(
     flow_widths: tuple[int, ...] | None = PYRAMID_WIDTHS,
     flow_decoder_widths: tuple[int, ...] = DECODER_WIDTHS,
     flow_context_widths: tuple[int, ...] = CONTEXT_WIDTHS,
+    flow_convs_per_level: int = 3,
     flow_dense: bool = True,
+    flow_normalise: bool = False,
 ) -> PPNet:
     """Build `PPNet` from plain values.
 
@@ -122,7 +124,9 @@ def ppnet(
         flow_widths: pyramid of PWC-Net; None for frames that are not aligned.
         flow_decoder_widths: its decoders.
         flow_context_widths: its context network.
+        flow_convs_per_level: convolutions of each level of its pyramid.
         flow_dense: whether its decoders are densely connected.
+        flow_normalise: whether its features are normalised before costs are taken of them.
     """
     encoder = Encoder(
         in_channels=3 * PPNet.num_frames, widths=widths, num_blocks=num_blocks, kernel_size=kernel_size, relu=True, negative_slope=SLOPE
@@ -133,7 +137,14 @@ def ppnet(
         out_channels=3, widths=(*widths[:-1], attended), num_blocks=num_blocks, kernel_size=kernel_size, relu=True, negative_slope=SLOPE
     )
     return PPNet(
-        flow=flow_network(widths=flow_widths, decoder_widths=flow_decoder_widths, context_widths=flow_context_widths, dense=flow_dense),
+        flow=flow_network(
+            widths=flow_widths,
+            decoder_widths=flow_decoder_widths,
+            context_widths=flow_context_widths,
+            convs_per_level=flow_convs_per_level,
+            dense=flow_dense,
+            normalise=flow_normalise,
+        ),
         encoder=encoder.stages,
         context=context,
         attention=CBAM(width=attended, reduction=reduction) if attention else nn.Identity(),

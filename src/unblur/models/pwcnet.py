@@ -54,8 +54,8 @@ class PWCNet(FlowNet):
     Decided: the three convolutions a pyramid level of the released network; the features' mean product as cost, followed by a
     leaky ReLU; RGB in [0, 1], not centred; He initialisation.
 
-    The built-in weights are of a small one: `PWCNet(widths=(16, 24, 32, 48, 64, 96), decoder_widths=(48, 48, 32, 24, 16),
-    context_widths=(48, 48, 48, 32, 24, 16), dense=False)`, 0.98 M parameters.
+    The built-in weights are of a small one, of 1.03 M parameters: `PWCNet(widths=(16, 32, 48, 64, 96), decoder_widths=(64, 64, 48,
+    32, 32), context_widths=(64, 64, 64, 48, 32, 32), convs_per_level=2, dense=False, normalise=True)`.
 
     Args:
         widths: features of each pyramid level, finest first; as many as there are levels, at least 2.
@@ -193,12 +193,21 @@ def flow_network(
     widths: tuple[int, ...] | None = PYRAMID_WIDTHS,
     decoder_widths: tuple[int, ...] = DECODER_WIDTHS,
     context_widths: tuple[int, ...] = CONTEXT_WIDTHS,
+    convs_per_level: int = 3,
     dense: bool = True,
+    normalise: bool = False,
 ) -> FlowNet:
     """Build the flow network of a deblurring network: `PWCNet`, or with `widths=None` the one that sees no motion."""
     if widths is None:
         return ZeroFlow()
-    return PWCNet(widths=widths, decoder_widths=decoder_widths, context_widths=context_widths, dense=dense)
+    return PWCNet(
+        widths=widths,
+        decoder_widths=decoder_widths,
+        context_widths=context_widths,
+        convs_per_level=convs_per_level,
+        dense=dense,
+        normalise=normalise,
+    )
 
 
 def rename_published_keys(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
