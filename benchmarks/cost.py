@@ -140,9 +140,9 @@ def _run(*, name: str, precision: str, stream: bool, height: int, width: int) ->
     frames = [scene[:, :, 4 * i : 4 * i + sides[1]] for i in range(net.num_frames + 1)]
     if stream:
         restorer = Stream(net, setup=setup, is_cut=lambda _: False, halo=0)
+        base = _resident()
         for frame in frames[: net.num_frames]:
             restorer.push(frame)
-        base = _resident()
         began = time.process_time()
         restored = restorer.push(frames[net.num_frames])
         assert len(restored) == 1

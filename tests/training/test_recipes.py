@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from unblur.models import create, create_flow, flow_names, names
+from unblur.models.flow import FlowNet
 from unblur.training.loop import train
 from unblur.training.recipe import read_recipe
+from unblur.weights import load_tensors
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 ALL = sorted(RECIPES.rglob("*.yaml"))
@@ -48,6 +50,9 @@ def test_recipe_belongs_to_its_network_and_its_crops_fit(path):
     assert {part for part in recipe.lr_of if not any(name.startswith(f"{part}.") for name, _ in net.named_parameters())} == set()
     if recipe.adversary == "deepdeblur":
         assert recipe.crop == 256
+    if recipe.flow_weights is not None:
+        flow = next(module for module in build(recipe).modules() if isinstance(module, FlowNet))
+        assert flow.load_state_dict(load_tensors(recipe.flow_weights))
 
 
 def test_every_network_has_a_recipe_and_the_seven_have_short_ones():
