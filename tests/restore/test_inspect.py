@@ -269,20 +269,28 @@ def test_offsets_are_those_of_each_layer():
         bias[1:16:4] += 0.5  # taps 0, 2, 4, 6
         bias[3::4] -= 0.5  # taps 1, 3, 5, 7
         aligner.offset.bias.data = bias
-    row = []
     mean, scatter = np.full((16, 24, 2), (1.0, -2.0)), np.full((16, 24), 4 / 9)
     longest = math.sqrt(5)
     rows = []
     for time in ("t-2", "t-1", "t+1", "t+2"):
+        rows.append([])
         for number, divisor in enumerate((1, 2, 4)):
             size = f"{24 // divisor}x{16 // divisor}"
             cell = slice(None, None, divisor)
-            row = [
+            rows[-1] += [
                 (f"{time}, layer {number + 1}, {size}: mean, full {longest:.2f}", flow_colours(mean[cell, cell], longest=longest)),
                 (f"scatter of the taps, yellow {4 / 9:.2f}", heat(scatter[cell, cell], most=4 / 9)),
             ]
-            rows.append(row)
     assert_drawn(drawn(moving(5), net)["offsets"], sheet(rows))
+
+
+def test_next_to_no_offset_looks_like_none():
+    net = create("mdcn", **SMALL)
+    for aligner in net.alignment.aligners:
+        aligner.offset.bias.data = torch.linspace(-1e-3, 1e-3, 18)
+    pixels = drawn(moving(5), net)["offsets"].pixels[30:200].astype(int)
+    assert np.abs(pixels[:, 20:300] - 255).max() <= 4  # the mean, white
+    assert np.abs(pixels[:, 346:626] - (68, 1, 84)).max() <= 4  # the scatter, violet
 
 
 def test_modulation_is_drawn_where_there_is_one():
@@ -291,14 +299,15 @@ def test_modulation_is_drawn_where_there_is_one():
     for module in sampling:
         module.offset.bias.data[36:] = math.log(0.25 / 0.75)  # after the offsets of 2 groups of 9 taps
     plain = drawn(moving(3), net)["offsets"].pixels
-    lines = len(sampling) * 2
-    assert plain.shape[1] == 3 * 326
-    heights = plain.shape[0] // lines
-    assert plain.shape[0] == lines * heights
-    for line in range(lines):
-        cells = plain[line * heights + 20 : (line + 1) * heights - 6]
-        np.testing.assert_array_equal(cells[:, :320], 255)  # no offset
-        np.testing.assert_array_equal(cells[:, 652:972], np.broadcast_to(heat(np.full((1, 1), 0.25), most=1)[0, 0], (len(cells), 320, 3)))
+    assert plain.shape[1] == len(sampling) * 3 * 326
+    height = plain.shape[0] // 2
+    assert plain.shape[0] == 2 * height  # one row a neighbour
+    quarter = heat(np.full((1, 1), 0.25), most=1)[0, 0]
+    for line in range(2):
+        for layer in range(len(sampling)):
+            cells = plain[line * height + 20 : (line + 1) * height - 6, layer * 978 : layer * 978 + 972]
+            np.testing.assert_array_equal(cells[:, :320], 255)  # no offset
+            np.testing.assert_array_equal(cells[:, 652:], np.broadcast_to(quarter, (len(cells), 320, 3)))
 
 
 # What single networks have
@@ -328,8 +337,11 @@ def test_masks_are_those_of_astcn_and_follow_the_flow():
         aligned.append(moved)
     rows = [
         list(zip(times, frames, strict=True)),
-        [(f"mask of {time}", heat(mask, most=1)) for time in times],
-        [(f"aligned of {time}", heat(moved, most=1)) for time, moved in zip(times, aligned, strict=True)],
+        [(f"mask of {time}: 0.12 to 0.88", heat(mask, most=1)) for time in times],
+        [
+            (f"warped mask of {time}: {moved.min():.2f} to {moved.max():.2f}", heat(moved, most=1))
+            for time, moved in zip(times, aligned, strict=True)
+        ],
     ]
     assert_drawn(drawn(frames, net)["masks"], sheet(rows))
 
@@ -384,11 +396,13 @@ def test_filters_are_those_of_the_last_step():
 
 
 def test_a_lower_precision_draws_nearly_the_same():
+    torch.manual_seed(0)
     net = create("astcn", **SMALL, flow_widths=None, cost_radius=1)
     frames = moving(5)
     exact, fast = (drawn(frames, net, setup=Setup(torch.device("cpu"), dtype)) for dtype in (torch.float32, torch.bfloat16))
     assert list(exact) == list(fast) == ["window", "flow", "alignment", "offsets", "masks", "before-after"]
-    assert np.abs(exact["masks"].pixels.astype(int) - fast["masks"].pixels).max() <= 20
+    maps = slice(239 + 20, 239 + 20 + 213)  # the second row without its text
+    assert np.abs(exact["masks"].pixels.astype(int) - fast["masks"].pixels)[maps].max() <= 20
 
 
 def test_nothing_stays_attached_to_the_network():

@@ -43,6 +43,7 @@ __all__ = ["Drawing", "inspect_clip", "inspect_window", "read_window"]
 
 _AMPLIFY = 4  # times that differences are shown
 _STEP = 16  # pixels between two strokes
+_LEAST = 0.1  # pixels that are shown in full colour, so that next to nothing does not look like much
 
 
 @dataclass(frozen=True)
@@ -218,9 +219,11 @@ def _video(net: VideoNet, window: Tensor) -> list[Drawing]:
     flows = [None if motion is None else flow_resize(motion.float(), size=_size(window)) for motion in motions]
     drawn = [*_flow(times, flows), *_alignment(net, times, frames, flows, feats, aligned), *_offsets(times, offsets, middle)]
     if isinstance(net, ASTCN):
-        masks = [_map(mask[0, 0].float(), most=1) for _, mask in feats]
-        warped = [_map(mask[0, 0].float(), most=1) for _, mask in aligned]
-        rows = [list(zip(times, _pictures(frames), strict=True)), _row("mask", times, masks), _row("aligned", times, warped)]
+        rows = [
+            list(zip(times, _pictures(frames), strict=True)),
+            [_mask(f"mask of {time}", mask) for time, (_, mask) in zip(times, feats, strict=True)],
+            [_mask(f"warped mask of {time}", mask) for time, (_, mask) in zip(times, aligned, strict=True)],
+        ]
         drawn.append(Drawing("masks", "sharpness mask of each position: yellow (1) is trusted, violet (0) is not", sheet(rows)))
     if isinstance(net, SharpnessNet) and net.prior:
         pictures, inside = (list(parts) for parts in zip(*aligned, strict=True))
@@ -278,28 +281,32 @@ def _alignment(
             most = most or max(float(np.percentile(shares[0][1].cpu().numpy(), 98)), 1e-6)  # one scale for all
             row += [(f"{name}: {float(share.mean()):.3f}", _map(share, most=most)) for name, share in shares]
         rows.append(row)
-    caption = "each neighbour against t, as pictures and as features; the numbers are mean differences, of features by their mean length"
+    caption = (
+        "each neighbour against t, as pictures (yellow: 64 of 255 and more) and as features (one scale); the numbers are means, "
+        "for features by their mean length"
+    )
     return [Drawing("alignment", caption, sheet(rows))] if rows else []
 
 
 def _offsets(times: list[str], offsets: list[list[tuple[Tensor, Tensor | None]]], middle: int) -> list[Drawing]:
     rows: list[list[Cell]] = []
     for i, time in enumerate(times):
-        if i == middle:
+        if i == middle or not offsets[i]:
             continue
+        row: list[Cell] = []
         for number, (offset, modulation) in enumerate(offsets[i]):
             taps = offset[0].view(-1, 2, *offset.shape[-2:]).flip(1)  # (K, 2, h, w), (dx, dy)
             mean = taps.mean(dim=0).permute(1, 2, 0).cpu().numpy()
             scatter = (taps - taps.mean(dim=0)).norm(dim=1).mean(dim=0)
-            longest, widest = _longest([mean]), max(float(scatter.max()), 1e-6)
+            longest, widest = _longest([mean]), max(float(scatter.max()), _LEAST)
             size = f"{offset.shape[-1]}x{offset.shape[-2]}"
-            row = [
+            row += [
                 (f"{time}, layer {number + 1}, {size}: mean, full {longest:.2f}", flow_colours(mean, longest=longest)),
                 (f"scatter of the taps, yellow {widest:.2f}", _map(scatter, most=widest)),
             ]
             if modulation is not None:
                 row.append(("mean modulation, 0 to 1", _map(modulation[0].mean(dim=0), most=1)))
-            rows.append(row)
+        rows.append(row)
     caption = "where deformable convolutions read, in pixels of their own resolution, beside the regular places"
     return [Drawing("offsets", caption, sheet(rows))] if rows else []
 
@@ -344,8 +351,9 @@ def _middle_part(window: list[NDArray[Any]], longest_side: int, multiple: int) -
     return [cut(frame, top=(height - high) // 2, left=(width - wide) // 2, height=high, width=wide) for frame in window]
 
 
-def _row(name: str, times: list[str], pictures: list[Bytes]) -> list[Cell]:
-    return [(f"{name} of {time}", picture) for time, picture in zip(times, pictures, strict=True)]
+def _mask(name: str, mask: Tensor) -> Cell:
+    values = mask[0, 0].float()
+    return f"{name}: {float(values.min()):.2f} to {float(values.max()):.2f}", _map(values, most=1)
 
 
 def _key(longest: float, colours: Callable[..., Bytes]) -> Cell:
@@ -355,7 +363,7 @@ def _key(longest: float, colours: Callable[..., Bytes]) -> Cell:
 
 def _longest(fields: list[NDArray[Any]]) -> float:
     """Length that nearly all vectors keep below, so that a few wild ones do not make the rest pale."""
-    return max(0.1, *(float(np.percentile(np.hypot(field[..., 0], field[..., 1]), 99)) for field in fields))
+    return max(_LEAST, *(float(np.percentile(np.hypot(field[..., 0], field[..., 1]), 99)) for field in fields))
 
 
 def _map(values: Tensor, *, least: float = 0.0, most: float) -> Bytes:
