@@ -23,7 +23,7 @@ lint: $(VENV)/.ready
 	$(BIN)/lint-imports
 
 test-slow: $(VENV)/.ready
-	$(ONE_THREAD) $(BIN)/python -m pytest -n auto -m slow
+	$(ONE_THREAD) TRITON_INTERPRET=1 $(BIN)/python -m pytest -n auto -m slow
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

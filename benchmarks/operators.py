@@ -1,4 +1,4 @@
-"""Time of the deformable operator, in ratios to a plain convolution of the same shape.
+"""Time of the operators of the video networks, in ratios to a plain convolution of the same shape.
 
 Both sides of a ratio are timed in turn in one run, and the median over the rounds is taken, so that a busy machine slows
 both. torchvision's operator is timed too where it can be imported; the package itself never does.
@@ -19,6 +19,7 @@ from torch.nn.functional import conv2d, grid_sample
 
 from unblur.layers.correlation import cost_volume
 from unblur.layers.deform import deform_sample
+from unblur.layers.filtering import dynamic_local_filter
 from unblur.layers.warp import flow_warp
 
 SHAPES = ((1, 128, 90, 160), (1, 64, 180, 320), (1, 16, 180, 320))
@@ -31,23 +32,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     print(f"torch {torch.__version__}, {arguments.threads} threads, median of {arguments.rounds} rounds; x: times the convolution")
     for shape in SHAPES:
         for dtype in (torch.float32, torch.bfloat16):
             for backward in (False, True):
-                _compare(shape, dtype, backward=backward, rounds=arguments.rounds)
-    _costs(rounds=arguments.rounds)
+                _compare(shape, dtype, backward=backward, rounds=arguments.rounds, device=arguments.device)
+    _costs(rounds=arguments.rounds, device=arguments.device)
 
 
-def _compare(shape: tuple[int, int, int, int], dtype: torch.dtype, *, backward: bool, rounds: int) -> None:
+def _compare(shape: tuple[int, int, int, int], dtype: torch.dtype, *, backward: bool, rounds: int, device: torch.device) -> None:
     generator = torch.Generator().manual_seed(0)
     batch, channels, height, width = shape
-    feat = torch.randn(shape, generator=generator).to(dtype).contiguous(memory_format=torch.channels_last).requires_grad_(backward)
-    weight = (torch.randn(channels, channels, 3, 3, generator=generator) / 30).to(dtype).requires_grad_(backward)
-    offset = (torch.randn(batch, 18, height, width, generator=generator) * SPREAD).requires_grad_(backward)
-    mask = torch.rand(batch, 1, height, width, generator=generator).requires_grad_(backward)
+    feat = torch.randn(shape, generator=generator).to(device, dtype, memory_format=torch.channels_last).requires_grad_(backward)
+    weight = (torch.randn(channels, channels, 3, 3, generator=generator) / 30).to(device, dtype).requires_grad_(backward)
+    offset = (torch.randn(batch, 18, height, width, generator=generator) * SPREAD).to(device).requires_grad_(backward)
+    mask = torch.rand(batch, 1, height, width, generator=generator).to(device).requires_grad_(backward)
     candidates: dict[str, Callable[[], Tensor]] = {
         "convolution": lambda: conv2d(feat, weight, padding=1),
         "deform_sample": lambda: deform_sample(feat, offset, weight),
@@ -58,28 +60,33 @@ def _compare(shape: tuple[int, int, int, int], dtype: torch.dtype, *, backward: 
         candidates["grid_sample a tap"] = lambda: _by_grid_sample(feat, offset, weight)
         if torchvision is not None:
             candidates["torchvision"] = lambda: torchvision.ops.deform_conv2d(feat, offset, weight, padding=1)
-    seconds = _medians({name: _run(call, backward=backward) for name, call in candidates.items()}, rounds=rounds)
+    seconds = _medians({name: _run(call, backward=backward, device=device) for name, call in candidates.items()}, rounds=rounds)
     _print(f"B{batch} C{channels} {width}x{height} {str(dtype)[6:]} {'fwd+bwd' if backward else 'fwd'}", seconds)
 
 
-def _costs(*, rounds: int) -> None:
+def _costs(*, rounds: int, device: torch.device) -> None:
     generator = torch.Generator().manual_seed(0)
-    pair = torch.randn(2, 1, 32, 90, 160, generator=generator)
-    flow = torch.randn(1, 2, 90, 160, generator=generator) * SPREAD
-    weight = torch.randn(32, 32, 3, 3, generator=generator)
+    pair = torch.randn(2, 1, 32, 90, 160, generator=generator).to(device)
+    flow = (torch.randn(1, 2, 90, 160, generator=generator) * SPREAD).to(device)
+    weight = torch.randn(32, 32, 3, 3, generator=generator).to(device)
+    frames = torch.randn(1, 5, 32, 90, 160, generator=generator).to(device)
+    masks = torch.rand(1, 5, 1, 90, 160, generator=generator).to(device)
     candidates: dict[str, Callable[[], Tensor]] = {
         "convolution": lambda: conv2d(pair[0], weight, padding=1),
         "cost_volume r4": lambda: cost_volume(pair[0], pair[1], radius=4),
         "flow_warp": lambda: flow_warp(pair[1], flow),
+        "DLFL of 5 frames, k 3": lambda: dynamic_local_filter(frames, masks, kernel_size=3),
+        "k 7": lambda: dynamic_local_filter(frames, masks, kernel_size=7),
     }
-    _print("B1 C32 160x90 float32 fwd", _medians({name: _run(call, backward=False) for name, call in candidates.items()}, rounds=rounds))
+    runs = {name: _run(call, backward=False, device=device) for name, call in candidates.items()}
+    _print("B1 C32 160x90 float32 fwd", _medians(runs, rounds=rounds))
 
 
 def _by_grid_sample(feat: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
     """What is usually written: one `grid_sample` a tap, and a matrix product."""
     batch, channels, height, width = feat.shape
-    rows, columns = torch.arange(height)[:, None], torch.arange(width)
-    total = torch.zeros(())
+    rows, columns = torch.arange(height, device=feat.device)[:, None], torch.arange(width, device=feat.device)
+    total = torch.zeros((), device=feat.device)
     for k in range(9):
         y, x = offset[:, 2 * k] + rows + k // 3 - 1, offset[:, 2 * k + 1] + columns + k % 3 - 1
         grid = torch.stack(((2 * x + 1) / width - 1, (2 * y + 1) / height - 1), dim=-1)
@@ -95,12 +102,14 @@ def _torchvision() -> ModuleType | None:
         return None
 
 
-def _run(call: Callable[[], Tensor], *, backward: bool) -> Callable[[], None]:
+def _run(call: Callable[[], Tensor], *, backward: bool, device: torch.device) -> Callable[[], None]:
     def run() -> None:
         with torch.set_grad_enabled(backward):
             result = call()
         if backward:
             result.float().square().sum().backward()  # type: ignore[no-untyped-call]
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
 
     return run
 

@@ -3,6 +3,7 @@
 The kernel weighs the features first, by one matrix product a kernel row, and the taps then only read and add: what an
 output pixel gets from a kernel row is one weighted bag of 4 kw rows of a table. That reads no feature twice into memory,
 which is what bounds the usual order (read all taps, then multiply) on a processor. With few channels that order is the faster one.
+On CUDA, `deform_sample` reads the taps by a kernel of its own where that works (`unblur.layers.fused`).
 """
 
 import torch
@@ -12,6 +13,7 @@ from torch.nn.functional import embedding_bag
 from unblur.errors import ShapeError
 from unblur.layers.check import check_shape
 from unblur.layers.coordinates import CoordinateConv
+from unblur.layers.fused import is_chosen, read_taps
 from unblur.layers.sampling import CORNERS, FEW_CHANNELS, bilinear_read, bilinear_rows, padded_rows, pixel_grid, reading_dtype
 
 __all__ = ["DeformConv", "ModulatedDeformConv", "deform_sample", "modulated_deform_sample"]
@@ -48,11 +50,15 @@ def deform_sample(feat: Tensor, offset: Tensor, weight: Tensor, *, mask: Tensor 
         >>> deform_sample(feat, move.expand(1, 2, 1, 3), torch.ones(1, 1, 1, 1))
         tensor([[[[0.5000, 1.5000, 1.0000]]]])
     """
+    _check_taps(feat, offset, weight)
+    batch, _, height, width = feat.shape
+    if mask is not None:
+        check_shape(mask, (batch, 1, height, width), name="mask")
+    if is_chosen(feat, offset, weight, mask):
+        return _weigh_columns(read_taps(feat, offset, kernel=(weight.shape[2], weight.shape[3]), mask=mask), weight, feat)
     y, x = _tap_positions(feat, offset, weight)  # (B, K, H, W)
     if mask is None:
         return _combine_taps(feat, y, x, weight, modulation=None)
-    batch, _, height, width = feat.shape
-    check_shape(mask, (batch, 1, height, width), name="mask")
     at_samples = bilinear_read(mask.to(y.dtype), y.flatten(1, 2), x.flatten(1, 2))  # (B, 1, K * H, W)
     return _combine_taps(feat, y, x, weight, modulation=at_samples.view(y.shape))
 
@@ -77,6 +83,7 @@ def modulated_deform_sample(feat: Tensor, offset: Tensor, weight: Tensor, *, mod
     """
     if groups > 1:
         return _modulated_by_group(feat, offset, weight, modulation=modulation, groups=groups)
+    _check_taps(feat, offset, weight)
     y, x = _tap_positions(feat, offset, weight)
     check_shape(modulation, tuple(y.shape), name="modulation")
     return _combine_taps(feat, y, x, weight, modulation=modulation.to(y.dtype))
@@ -155,8 +162,7 @@ class ModulatedDeformConv(nn.Module):
         return sampled + self.bias.to(feat.dtype)[:, None, None]
 
 
-def _tap_positions(feat: Tensor, offset: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Row and column that each tap reads, (B, K, H, W) each."""
+def _check_taps(feat: Tensor, offset: Tensor, weight: Tensor) -> None:
     check_shape(feat, ("B", "C", "H", "W"), name="feat")
     batch, channels, height, width = feat.shape
     check_shape(weight, ("O", channels, "kh", "kw"), name="weight")
@@ -164,6 +170,12 @@ def _tap_positions(feat: Tensor, offset: Tensor, weight: Tensor) -> tuple[Tensor
     if kernel_height % 2 == 0 or kernel_width % 2 == 0:
         raise ShapeError(f"weight must have a kernel of odd height and width, got {kernel_height}x{kernel_width}")
     check_shape(offset, (batch, 2 * kernel_height * kernel_width, height, width), name="offset")
+
+
+def _tap_positions(feat: Tensor, offset: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Row and column that each tap reads, (B, K, H, W) each."""
+    batch, _, height, width = feat.shape
+    kernel_height, kernel_width = weight.shape[-2:]
     dtype = reading_dtype(feat, offset, weight)
     offset = offset.to(dtype).view(batch, kernel_height, kernel_width, 2, height, width)
     rows, columns = pixel_grid(feat, dtype=dtype)
@@ -196,6 +208,13 @@ def _weigh(read: Tensor, weight: Tensor, feat: Tensor, *, height: int) -> Tensor
     """(O, C * K) times (B, C * K, H * W), in the precision of `feat`."""
     weighed = weight.to(feat.dtype).flatten(1) @ read.to(feat.dtype).flatten(1, 2)
     return weighed.view(read.shape[0], weight.shape[0], height, -1).to(feat.dtype)
+
+
+def _weigh_columns(columns: Tensor, weight: Tensor, feat: Tensor) -> Tensor:
+    """(B * H * W, K * C) times the taps, in the precision of `feat` or of autocast."""
+    batch, _, height, width = feat.shape
+    weighed = columns @ weight.to(feat.dtype).permute(2, 3, 1, 0).flatten(0, 2)
+    return weighed.view(batch, height, width, -1).permute(0, 3, 1, 2).to(feat.dtype)
 
 
 def _weigh_then_read(feat: Tensor, y: Tensor, x: Tensor, weight: Tensor, modulation: Tensor | None) -> Tensor:
