@@ -374,6 +374,17 @@ def test_part_starts_at_zero_with_sound_in_step(tmp_path, suffix):
 # Failures
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("sounds", [[Sound(seconds=0.2)], [Sound(seconds=0.2), Sound("fra")]], ids=len)
+def test_part_after_the_end_of_a_sound(tmp_path, suffix, sounds):
+    source, target = Clip(sounds=sounds).make(tmp_path / f"source{suffix}"), tmp_path / f"out{suffix}"
+    copy(source, target, start=0.36)
+    assert [number for _, number in shown(target)] == list(range(9, 15))
+    late = [[data for time, data in track if time >= Fraction(36, 100)] for track in packets(source, "audio")]
+    assert [[data for _, data in track] for track in packets(target, "audio") if track] == late[1:]
+    assert late[0] == []
+
+
 def test_existing_file_is_refused(tmp_path):
     source, target = Clip(pts=[0]).make(tmp_path / "a.mp4"), tmp_path / "b.mp4"
     target.write_bytes(b"mine")

@@ -43,6 +43,9 @@ WORST_CRF = {"libx264": 51, "libx265": 51, "libvpx-vp9": 63, "libsvtav1": 63, "p
 EVEN_ONLY = {"libx264", "libx265"}
 """Encoders that refuse an odd size where the chroma is halved."""
 
+KEY_EVERY = "120"
+"""Frames from one key frame to the next, at most: what is done again when a clip that was stopped is gone on with."""
+
 MAX_RATE = 240
 """Frames per second above which encoders refuse a rate. It only steers the rate control; frame times are written as they are."""
 
@@ -186,17 +189,27 @@ def _options(info: ClipInfo, encoder: str, *, pixel_format: str, quality: float 
     crf = f"{CRF.get(encoder, CRF['libx264']) if quality is None else worst * (100 - quality) / 100:g}"
     lossless = quality == 100
     if encoder in ("libx264", "libx264rgb"):
-        options = {"preset": "medium", **({"qp": "0"} if lossless else {"crf": crf})}
+        options = {"preset": "medium", "g": KEY_EVERY, **({"qp": "0"} if lossless else {"crf": crf})}
         parameters = _hdr_of_x264(info)
         return options | ({"x264-params": parameters} if parameters else {})
     if encoder == "libx265":
-        parameters = ":".join(["log-level=error", *(["lossless=1"] if lossless else []), *_hdr_of_x265(info)])
-        return {"preset": "fast", "crf": crf, "a53cc": "1", "x265-params": parameters}
+        parameters = ":".join(["log-level=error", "open-gop=0", *(["lossless=1"] if lossless else []), *_hdr_of_x265(info)])
+        return {"preset": "fast", "g": KEY_EVERY, "crf": crf, "a53cc": "1", "x265-params": parameters}
     if encoder == "libvpx-vp9":
-        return {"crf": crf, "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1", **({"lossless": "1"} if lossless else {})}
+        return {
+            "g": KEY_EVERY,
+            "crf": crf,
+            "b": "0",
+            "deadline": "good",
+            "cpu-used": "4",
+            "row-mt": "1",
+            **({"lossless": "1"} if lossless else {}),
+        }
     if encoder == "libsvtav1":
         parameters = ":".join(_hdr_of_svtav1(info))
-        return {"preset": "8", "crf": f"{max(1, round(float(crf)))}"} | ({"svtav1-params": parameters} if parameters else {})
+        return {"preset": "8", "g": KEY_EVERY, "crf": f"{max(1, round(float(crf)))}"} | (
+            {"svtav1-params": parameters} if parameters else {}
+        )
     if encoder == "prores_ks":
         profile = {"profile": "4444" if "444" in pixel_format else "hq", "vendor": "apl0"}
         return profile if quality is None else profile | {"flags": "+qscale", "global_quality": f"{max(1, round(float(crf))) * 118}"}

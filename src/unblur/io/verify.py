@@ -1,6 +1,7 @@
 """Checking a written clip against what was to be written, by reading it again."""
 
 from array import array
+from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -98,12 +99,18 @@ def _decode_one(container: InputContainer, expected: Expected, shown: Path) -> N
 
 
 def _matched(container: InputContainer, video: VideoStream, copied: list[CopiedStream], shown: Path) -> list[tuple[Stream, CopiedStream]]:
-    """Pair the n-th copied stream of a kind with the n-th of that kind in the file; streams that the muxer adds come after them."""
+    """Pair the n-th copied stream of a kind with the n-th of that kind in the file; streams that the muxer adds come after them.
+
+    MP4 has no track without a packet, such as a sound that is over before the part of the clip that is written.
+    """
     by_kind: dict[str, list[Stream]] = {}
     for stream in container.streams:
         if stream.index != video.index:
             kind = "cover" if stream.type == "video" and is_attached_picture(stream) else stream.type
             by_kind.setdefault(kind, []).append(stream)
+    wanted = Counter(each.kind for each in copied)
+    lacking = {kind for kind, count in wanted.items() if len(by_kind.get(kind, [])) < count}
+    copied = [each for each in copied if each.packets or each.kind not in lacking]
     pairs = []
     for each in copied:
         candidates = by_kind.get(each.kind, [])

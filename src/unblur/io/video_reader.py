@@ -134,18 +134,22 @@ class VideoReader:
             self._running = None
 
     def __iter__(self) -> Iterator[Frame]:
+        return self.frames_from(self.info.start_pts)
+
+    def frames_from(self, pts: int) -> Iterator[Frame]:
+        """Iterate over the frames at a time and after it, in ticks, instead of from the start."""
         self.close()
         self.decode_failures = 0
         self.repaired_times = 0
         self.truncated = False
-        return self._frames()
+        return self._frames(pts)
 
-    def _frames(self) -> Iterator[Frame]:
+    def _frames(self, since: int) -> Iterator[Frame]:
         info = self.info
         converter: PixelConverter | None = None
         converted_format = ""
         shrinker = VideoReformatter()
-        first = info.start_pts + _ticks(self.start, info.time_base)
+        first = max(since, info.start_pts + _ticks(self.start, info.time_base))
         end = None if self.end is None else info.start_pts + _ticks(self.end, info.time_base)
         last: int | None = None
         with contextlib.ExitStack() as stack:

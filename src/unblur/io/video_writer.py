@@ -20,10 +20,11 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from unblur.errors import OutputError, ShapeError
+from unblur.errors import OutputError, ShapeError, VerifyError
 from unblur.io.clip_info import ClipInfo, side_data
 from unblur.io.colour import PixelConverter, Pixels
 from unblur.io.encoders import CONTAINERS, Encoding, choose_encoding
+from unblur.io.journal import Journal, journal_of
 from unblur.io.streams import StreamCopier
 from unblur.io.verify import Expected, verify_video
 from unblur.io.video_reader import Frame, VideoReader
@@ -55,7 +56,7 @@ class VideoWriter:
                 out.write(restore(frame.pixels), frame)
 
     The file appears under its name when the block ends well and what was written has been read again and found equal
-    (`verify_video`); after any exception nothing is left. One thread may write; the reader may run in another.
+    (`verify_video`); after any exception nothing of it is left. One thread may write; the reader may run in another.
 
     Kept are the size, the time of every frame, bit depth and chroma where the codec allows, colour tags, HDR mastering metadata,
     captions, rotation, aspect of the pixels, titles, languages, chapters, timecode, and every other stream byte for byte.
@@ -72,6 +73,12 @@ class VideoWriter:
         quality: 1 (small) to 100 (lossless, where the codec can); None is visually lossless. See `choose_encoding`.
         overwrite: replace `target` if it exists.
         verify: read the file again and compare it.
+        work: what is done to which clip, as JSON has it. Then a journal is kept (`unblur.io.journal`): if the block ends before the
+            clip is whole, the journal stays, and the next writer for the same target and work begins with what it holds. None
+            keeps none.
+
+    Attributes:
+        begin_at: time of the first frame to be written, in ticks of the source; None if it is the first of the reader's.
 
     Raises:
         OutputError: if the target exists, its suffix is not known, its folder refuses it, the codec does not fit, or the disk is
@@ -89,6 +96,7 @@ class VideoWriter:
         quality: float | None = None,
         overwrite: bool = False,
         verify: bool = True,
+        work: dict[str, Any] | None = None,
     ) -> None:
         self.target = Path(target)
         container = CONTAINERS.get(self.target.suffix.lower())
@@ -107,11 +115,16 @@ class VideoWriter:
         self._held: VideoFrame | None = None
         self._durations: dict[int, int] = {}
         self._losses: dict[str, None] = {}  # in order, each once
+        self._started = False
         self._shift = 0
         self._copier: StreamCopier | None = None
         self._output: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._session: AbstractContextManager[None] | None = None
+        self._work = work
+        self._journal: Journal | None = None
+        self._encoded = 0  # packets
+        self.begin_at: int | None = None
 
     @property
     def dropped_streams(self) -> tuple[str, ...]:
@@ -153,9 +166,12 @@ class VideoWriter:
             raise ShapeError(f"a frame of this clip is {shape} of {np.dtype(dtype)}, got {pixels.shape} of {pixels.dtype}")
         if self.expected.pts and frame.pts - self._shift <= self.expected.pts[-1]:
             raise ValueError(f"frames must be written in their order, got time {frame.pts} after {self.expected.pts[-1] + self._shift}")
+        if self.begin_at is not None and self._encoded == len(self.expected.pts) and self._held is None and frame.pts != self.begin_at:
+            self._forget()
+            raise OutputError(f"`{self.target}` cannot be gone on with where it was stopped; give the same command again to begin anew")
         with self._said_plainly():
-            if not self.expected.pts:
-                self._start(frame)
+            if not self._started:
+                self._start(frame.pts)
             encoded = self._converter.to_frame(self._at_depth(pixels), carried=frame.carried)
             encoded.pts = frame.pts - self._shift
             encoded.time_base = self.info.time_base
@@ -167,15 +183,36 @@ class VideoWriter:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        with written_whole(self.target, overwrite=self._overwrite) as partial:
-            with contextlib.ExitStack() as stack:
-                with self._said_plainly():
-                    self._open(partial, stack)
-                yield
-                with self._said_plainly():
-                    self._finish()
-            if self._verify:
-                verify_video(partial, self.expected, name=self.target)
+        with contextlib.ExitStack() as kept:
+            with written_whole(self.target, overwrite=self._overwrite) as partial:
+                if self._work is not None:
+                    self._journal = Journal(journal_of(self.target), work=self._work | self._own_work())
+                    kept.callback(self._journal.close)
+                with contextlib.ExitStack() as stack:
+                    with self._said_plainly():
+                        self._open(partial, stack)
+                    yield
+                    with self._said_plainly():
+                        self._finish()
+                if self._verify:
+                    try:
+                        verify_video(partial, self.expected, name=self.target)
+                    except VerifyError:
+                        self._forget()
+                        raise
+            self._forget()
+
+    def _own_work(self) -> dict[str, Any]:
+        """What of the encoding must be the same for packets of two encoders to make one stream."""
+        info, encoding = self.info, self.encoding
+        return {
+            "encoder": [encoding.encoder, encoding.pixel_format, encoding.options, repr(encoding.colour), str(encoding.rate)],
+            "clip": [info.width, info.height, str(info.time_base)],
+        }
+
+    def _forget(self) -> None:
+        if self._journal is not None:
+            self._journal.start_anew()
 
     def _open(self, partial: Path, stack: contextlib.ExitStack) -> None:
         if self.encoding.encoder == "libsvtav1":
@@ -188,6 +225,30 @@ class VideoWriter:
         self._copier.add_streams()
         self.expected.streams = self._copier.copied
         self._output.metadata.update(self._copier.metadata())
+        if self._journal is not None and self._journal.next_pts is not None:
+            self._replay(self._journal)
+
+    def _replay(self, journal: Journal) -> None:
+        """Write what an earlier writer has encoded, if this one's packets can follow it."""
+        assert self._output is not None
+        assert self._stream is not None
+        assert journal.next_pts is not None
+        self._start(journal.start["first"])
+        self._output.start_encoding()
+        if journal.start["extradata"] != self._extradata():
+            journal.start_anew()
+            return
+        for packet in journal.replay(self._stream):
+            packet.time_base = self.info.time_base
+            self._send(packet)
+        self.expected.pts.extend(sorted(journal.pts))
+        self._encoded = len(journal.pts)
+        self.begin_at = journal.next_pts + self._shift
+        journal.go_on()
+
+    def _extradata(self) -> str:
+        assert self._stream is not None
+        return (self._stream.codec_context.extradata or b"").hex()
 
     def _add_video(self, output: OutputContainer, copier: StreamCopier) -> VideoStream:
         encoding, info = self.encoding, self.info
@@ -228,20 +289,22 @@ class VideoWriter:
         has_cover = any(stream.attached_picture for stream in self.info.streams)
         return options if has_cover or not self.info.has_free_tags else options | {"movflags": "+use_metadata_tags"}
 
-    def _start(self, frame: Frame) -> None:
+    def _start(self, first: int) -> None:
+        """Begin with the frame at a time of the source."""
         assert self._copier is not None
         unit, reader = self.info.time_base, self._reader
         begin = end = None
         if reader.is_part:
-            self._shift = frame.pts
-            begin = frame.pts * unit
+            self._shift = first
+            begin = first * unit
             end = None if reader.end is None else self.info.start_pts * unit + reader.end
         elif not self.info.container.startswith(KEEPS_TIMES):
             starts = [stream.start for stream in self.info.streams if stream.start is not None]
-            self._shift = math.floor(min([*starts, frame.pts * unit]) / unit)
+            self._shift = math.floor(min([*starts, first * unit]) / unit)
         shift = self._shift * unit
         self._copier.start(shift=shift, begin=begin, end=end)
         self._copier.copy_chapters(shift=shift, begin=begin, end=end)
+        self._started = True
 
     def _note_losses(self, frame: Frame) -> None:
         if frame.carried is None:
@@ -263,17 +326,27 @@ class VideoWriter:
         self._held = None
 
     def _mux(self, packets: "list[Packet[VideoStream]]") -> None:
-        assert self._output is not None
-        assert self._copier is not None
         for packet in packets:
             if packet.pts is not None and (duration := self._durations.pop(packet.pts, 0)):
                 packet.duration = duration
             if len(self.expected.pts) <= 2 and self.encoding.encoder == "libx265":
                 packet.dts = packet.pts  # x265 leaves the decoding times of one or two frames to chance; two cannot change order
-            stamp = packet.dts if packet.dts is not None else packet.pts
-            self._output.mux_one(packet)
-            if stamp is not None:
-                self._copier.copy_until((stamp + self._shift) * self.info.time_base)
+            if self._journal is not None:
+                if not self._journal.start:  # now the encoder is open
+                    self._journal.start = {"first": self.expected.pts[0] + self._shift, "extradata": self._extradata()}
+                if self.begin_at is not None:  # an encoder that began anew counts as if nothing had been decoded before
+                    packet.dts = self.expected.pts[self._encoded - self._journal.delay]
+                self._journal.add(packet)
+            self._encoded += 1
+            self._send(packet)
+
+    def _send(self, packet: "Packet[VideoStream]") -> None:
+        assert self._output is not None
+        assert self._copier is not None
+        stamp = packet.dts if packet.dts is not None else packet.pts
+        self._output.mux_one(packet)
+        if stamp is not None:
+            self._copier.copy_until((stamp + self._shift) * self.info.time_base)
 
     def _finish(self) -> None:
         assert self._stream is not None

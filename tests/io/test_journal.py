@@ -1,0 +1,203 @@
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from clips import Clip, Sound, number_of
+
+from unblur.errors import OutputError
+from unblur.io import journal as journals
+from unblur.io.journal import journal_of
+from unblur.io.video import VideoReader, VideoWriter, verify_video
+
+WORK = {"strength": 1.0, "model": "swift"}
+RNG_STEPS = np.random.default_rng(0).integers(20, 120, 300)
+
+
+class Stopped(Exception):  # noqa: N818
+    """The user's Ctrl-C, or a power cut."""
+
+
+@pytest.fixture(autouse=True)
+def short_gops(monkeypatch):
+    """So that some frames are enough to see several key frames."""
+    monkeypatch.setattr("unblur.io.encoders.KEY_EVERY", "12")
+    monkeypatch.setattr(journals, "_LEAST", 4)
+
+
+def copy(source: Path, target: Path, *, stop: int | None = None, work=WORK, **options) -> list[int]:
+    """Copy a clip; gives the numbers of the frames that had to be written. With `stop`, break off after so many."""
+    written = []
+    with VideoReader(source) as clip, VideoWriter(target, clip, work=work, **options) as out:
+        frames = clip if out.begin_at is None else clip.frames_from(out.begin_at)
+        for frame in frames:
+            if len(written) == stop:
+                raise Stopped
+            out.write(frame.pixels, frame)
+            written.append(number_of(frame.pixels))
+    return written
+
+
+def packets(path: Path) -> dict[int, list[tuple[int, int, bytes]]]:
+    with av.open(str(path)) as container:
+        found = {}
+        for packet in container.demux():
+            if packet.size:
+                found.setdefault(packet.stream.index, []).append((packet.pts, packet.duration, bytes(packet)))
+    return found
+
+
+def frames(path: Path) -> list[tuple[Fraction, int]]:
+    with VideoReader(path) as clip:
+        return [(frame.pts * clip.info.time_base, number_of(frame.pixels)) for frame in clip]
+
+
+CLIPS = {
+    "constant": (Clip(pts=range(0, 60 * 40, 40), sounds=[Sound(seconds=2.4)]), ".mp4"),
+    "variable": (Clip(pts=[int(t) for t in np.cumsum(RNG_STEPS[:60])], sounds=[Sound(seconds=2.0), Sound("fra")]), ".mp4"),
+    "first frame late, Matroska": (Clip(pts=range(400, 2800, 40), sounds=[Sound()]), ".mkv"),
+    "h265": (Clip(pts=range(0, 60 * 40, 40), encoder="libx265", options={"x265-params": "log-level=error"}), ".mp4"),
+    "vp9": (Clip(pts=range(0, 60 * 40, 40), encoder="libvpx-vp9", options={"deadline": "realtime", "cpu-used": "8"}), ".webm"),
+    "av1": (Clip(pts=range(0, 60 * 40, 40), encoder="libsvtav1", options={"preset": "12"}), ".mp4"),
+    "prores": (Clip(pts=range(0, 60 * 40, 40), encoder="prores_ks", pixel_format="yuv422p10le", options={}), ".mov"),
+    "ffv1": (Clip(pts=range(0, 60 * 40, 40), encoder="ffv1", options={}), ".mkv"),
+}
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_a_clip_that_was_stopped_is_gone_on_with(tmp_path, name):
+    clip, suffix = CLIPS[name]
+    source, target = clip.make(tmp_path / f"source{suffix}"), tmp_path / f"out{suffix}"
+    whole = tmp_path / f"whole{suffix}"
+    everything = copy(source, whole, work=None)
+    with pytest.raises(Stopped):
+        copy(source, target, stop=58)
+    assert journal_of(target).exists()
+    assert not target.exists()
+    rest = copy(source, target)
+    assert 0 < len(rest) < 58
+    assert rest == everything[-len(rest) :]
+    assert not journal_of(target).exists()
+    assert frames(target) == frames(whole) == frames(source)
+    ours, wanted = packets(target), packets(whole)
+    assert ours.keys() == wanted.keys()
+    for index, of_stream in wanted.items():
+        assert sorted(pts for pts, _, _ in ours[index]) == sorted(pts for pts, _, _ in of_stream)
+        assert {pts: duration for pts, duration, _ in ours[index]} == {pts: duration for pts, duration, _ in of_stream}
+        if index:
+            assert ours[index] == of_stream
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([source.name, target.name, whole.name])
+
+
+def test_it_may_be_stopped_again_and_again(tmp_path):
+    source = Clip(pts=[int(t) for t in np.cumsum(RNG_STEPS[:200])], sounds=[Sound(seconds=2.0)]).make(tmp_path / "source.mp4")
+    target = tmp_path / "out.mp4"
+    begun = []
+    for stop in (80, 80, 30):
+        with pytest.raises(Stopped):
+            copy(source, target, stop=stop)
+        writer = VideoWriter(target, VideoReader(source), work=WORK)
+        with pytest.raises(Stopped), writer:
+            begun.append(writer.begin_at)
+            raise Stopped
+    copy(source, target)
+    assert 0 < begun[0] < begun[1] == begun[2]  # 30 frames were too few to bring a key frame
+    assert frames(target) == frames(source)
+
+
+def test_a_short_clip_has_no_journal(tmp_path):
+    source, target = Clip(pts=range(0, 400, 40)).make(tmp_path / "source.mp4"), tmp_path / "out.mp4"
+    with pytest.raises(Stopped):
+        copy(source, target, stop=9)
+    assert [path.name for path in tmp_path.iterdir()] == ["source.mp4"]
+
+
+@pytest.mark.parametrize("change", ["work", "quality", "codec", "source"])
+def test_other_work_begins_anew(tmp_path, change):
+    source, target = CLIPS["constant"][0].make(tmp_path / "source.mp4"), tmp_path / "out.mp4"
+    with pytest.raises(Stopped):
+        copy(source, target, stop=58)
+    if change == "source":
+        source = Clip(pts=range(0, 60 * 40, 40), size=(48, 64)).make(tmp_path / "other.mp4")
+    changes = {"work": {"work": WORK | {"strength": 0.5}}, "quality": {"quality": 50}, "codec": {"codec": "hevc"}}
+    assert len(copy(source, target, **changes.get(change, {}))) == 60
+    assert frames(target) == frames(source)
+    assert not journal_of(target).exists()
+
+
+@pytest.mark.parametrize("keep", [0, 3, 17, 40, 400, 0.5, 0.9, 0.999])
+def test_what_was_cut_off_or_damaged_is_done_again(tmp_path, keep):
+    source, target = CLIPS["constant"][0].make(tmp_path / "source.mp4"), tmp_path / "out.mp4"
+    with pytest.raises(Stopped):
+        copy(source, target, stop=58)
+    data = journal_of(target).read_bytes()
+    at = keep if isinstance(keep, int) else int(keep * len(data))
+    journal_of(target).write_bytes(data[:at])
+    assert len(copy(source, target)) >= 2
+    assert frames(target) == frames(source)
+    with pytest.raises(Stopped):
+        copy(source, target, stop=58, overwrite=True)
+    journal_of(target).write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    copy(source, target, overwrite=True)
+    assert frames(target) == frames(source)
+
+
+def test_an_encoder_that_begins_otherwise_is_not_joined(tmp_path, monkeypatch):
+    source, target = CLIPS["constant"][0].make(tmp_path / "source.mp4"), tmp_path / "out.mp4"
+    with monkeypatch.context() as patch:
+        patch.setattr(VideoWriter, "_extradata", lambda _writer: "00")
+        with pytest.raises(Stopped):
+            copy(source, target, stop=58)
+    assert len(copy(source, target)) == 60
+    assert frames(target) == frames(source)
+
+
+def test_frames_from_elsewhere_are_refused(tmp_path):
+    source, target = CLIPS["constant"][0].make(tmp_path / "source.mp4"), tmp_path / "out.mp4"
+    with pytest.raises(Stopped):
+        copy(source, target, stop=58)
+    with (
+        VideoReader(source) as clip,
+        pytest.raises(OutputError, match="give the same command again"),
+        VideoWriter(target, clip, work=WORK) as out,
+    ):
+        frame = list(clip)[-1]
+        assert frame.pts > out.begin_at
+        out.write(frame.pixels, frame)
+    assert len(copy(source, target)) == 60
+
+
+def test_a_part_of_a_clip(tmp_path):
+    """Times of a preview begin at 0."""
+    source, target = CLIPS["variable"][0].make(tmp_path / "source.mp4"), tmp_path / "out.mp4"
+
+    def part(stop=None):
+        with VideoReader(source, start=0.5, duration=3.0) as clip, VideoWriter(target, clip, work=WORK) as out:
+            for number, frame in enumerate(clip if out.begin_at is None else clip.frames_from(out.begin_at)):
+                if number == stop:
+                    raise Stopped
+                out.write(frame.pixels, frame)
+        return number + 1, out.expected
+
+    with pytest.raises(Stopped):
+        part(36)
+    done, expected = part()
+    assert done < 36
+    with VideoReader(source, start=0.5, duration=3.0) as clip:
+        wanted = [(frame.pts * clip.info.time_base, number_of(frame.pixels)) for frame in clip]
+    assert [(time + wanted[0][0], number) for time, number in frames(target)] == wanted
+    verify_video(target, expected)
+
+
+def test_a_failed_verification_leaves_no_journal(tmp_path, monkeypatch):
+    source, target = CLIPS["constant"][0].make(tmp_path / "source.mp4"), tmp_path / "out.mp4"
+
+    def forgetful(path, expected, *, name):
+        expected.pts.append(expected.pts[-1] + 40)
+        verify_video(path, expected, name=name)
+
+    monkeypatch.setattr("unblur.io.video_writer.verify_video", forgetful)
+    with pytest.raises(OutputError):
+        copy(source, target)
+    assert [path.name for path in tmp_path.iterdir()] == ["source.mp4"]
