@@ -30,6 +30,15 @@ SMALL = {
     "srn": {"widths": (4, 6, 8), "num_blocks": 1, "kernel_size": 3},
     "stfan": {"widths": (4, 6, 8), "num_blocks": 1, "filter_size": 3},
     "swift": {"widths": (8, 12), "blocks": (1, 1), "motion_widths": (4, 8), "motion_blocks": (1, 1), "longest": 2.0},
+    "swift_video": {
+        "widths": (8, 12),
+        "blocks": (1, 1),
+        "motion_widths": (4, 8),
+        "motion_blocks": (1, 1),
+        "flow_widths": (4, 8),
+        "flow_radii": (1, 2),
+        "longest": 2.0,
+    },
 }
 """Arguments that make a network small; one that is not listed is tested at its default size."""
 

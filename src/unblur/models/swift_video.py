@@ -1,0 +1,203 @@
+"""`swift_video`: `swift` with the frames before and after, whose flow says how the picture was smeared.
+
+A blurry photo says little about the motion that made it. In a video the motion goes on: where a thing stands in the frames
+around tells how fast it moves, and the share of the time in which the shutter was open, which the network estimates, makes a
+smear of that. The neighbours also show what the reference has lost, since a hand that shakes is still at times.
+
+    frames ── fold 4 ── pyramid ──┐
+                 │                ├── flow to each neighbour at 1/16, 1/8, 1/4
+                 │                │       │
+                 ├── warp ◄───────┼───────┤
+                 │                        │
+                 └── reference, warped neighbours, flows ──┬── motion: U-Net at 1/4 ── spread
+                                          │                │                             │
+                                          │         read along the smear ◄───────────────┤
+                                          │                │                             │
+                                          └─────────── concatenate ── restoration: U-Net at 1/4
+                                                                            │
+    reference ───────────────────────────────────────────────── + ◄────── unfold 4
+                                                                │
+                                                             restored
+
+As in `swift`, all convolutions are dense, 3x3, at a quarter of the resolution and below. Flow comes from features of which each
+frame has its own, so that a stream computes them once.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pixel_shuffle
+
+from unblur.layers.blocks import ResBlock
+from unblur.layers.correlation import cost_volume
+from unblur.layers.fold import fold
+from unblur.layers.smear import sample_along
+from unblur.layers.unet import UNet
+from unblur.layers.warp import flow_resize, flow_warp
+from unblur.models.base import CENTRE
+from unblur.models.swift import FOLD, LENGTH_UNIT
+from unblur.models.video import VideoNet
+
+__all__ = ["FlowPyramid", "SwiftVideo"]
+
+
+class FlowPyramid(nn.Module):
+    """Features of single frames at 1/4, 1/8 and 1/16, and the flow between two of them from coarse to fine.
+
+    The scheme is that of PWC-Net (Sun et al., CVPR 2018): warp the neighbour by the flow so far, compare, correct. Decided otherwise:
+    residual blocks, which suit matrix units; three resolutions from 1/4 on; costs are cosines.
+
+    Args:
+        in_channels: of the folded frame.
+        widths: features at 1/4, 1/8, 1/16.
+        radii: of the cost volumes there; 0 lays the features side by side instead.
+
+    Attributes:
+        size_multiple: sides of the folded frames are multiples of this.
+        receptive_radius: of the convolutions, in positions of the folded frame.
+    """
+
+    def __init__(self, *, in_channels: int, widths: tuple[int, ...], radii: tuple[int, ...]) -> None:
+        super().__init__()
+        if len(widths) != len(radii) or not widths:
+            raise ValueError(f"widths and radii must have one entry a resolution, got {len(widths)} and {len(radii)}")
+        self.radii = tuple(radii)
+        self.entry = nn.Conv2d(in_channels, widths[0], 3, padding=1)
+        self.downs = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
+        self.encoders = nn.ModuleList(ResBlock(width=width, kernel_size=3) for width in widths)
+        self.decoders = nn.ModuleList(_FlowDecoder(width=width, radius=radius) for width, radius in zip(widths, radii, strict=True))
+        self.size_multiple = 2 ** (len(widths) - 1)
+        self.receptive_radius = sum(2**i * (12 + radius) for i, radius in enumerate(radii))
+
+    def features(self, folded: Tensor) -> tuple[Tensor, ...]:
+        """(B, in_channels, H, W) to (B, widths[i], H/2^i, W/2^i)."""
+        feats = [self.encoders[0](self.entry(folded))]
+        for down, encoder in zip(self.downs, list(self.encoders)[1:], strict=True):
+            feats.append(encoder(down(feats[-1])))
+        return tuple(feats)
+
+    def forward(self, reference: Sequence[Tensor], neighbour: Sequence[Tensor]) -> list[Tensor]:
+        """The flow from the features of one frame to those of another, at every resolution, finest first.
+
+        Shape:
+            two of (B, widths[i], H/2^i, W/2^i) -> (B, 2, H/2^i, W/2^i) each, (dx, dy) in pixels of its resolution
+        """
+        flow = reference[-1].new_zeros(reference[-1].shape[0], 2, *reference[-1].shape[-2:], dtype=torch.float32)
+        flows: list[Tensor] = []
+        for level in reversed(range(len(reference))):
+            size = (reference[level].shape[-2], reference[level].shape[-1])
+            flow = flow_resize(flow, size=size)
+            flow = self.decoders[level](reference[level], neighbour[level], flow)
+            flows.insert(0, flow)
+        return flows
+
+
+class _FlowDecoder(nn.Module):
+    """One correction of the flow."""
+
+    def __init__(self, *, width: int, radius: int) -> None:
+        super().__init__()
+        self.radius = radius
+        compared = (2 * radius + 1) ** 2 if radius else width
+        self.entry = nn.Conv2d(width + compared + 2, width, 3, padding=1)
+        self.block1 = ResBlock(width=width, kernel_size=3)
+        self.block2 = ResBlock(width=width, kernel_size=3)
+        self.exit = nn.Conv2d(width, 2, 3, padding=1)
+        for parameter in self.exit.parameters():
+            nn.init.zeros_(parameter)  # untrained, nothing has moved
+
+    def forward(self, reference: Tensor, neighbour: Tensor, flow: Tensor) -> Tensor:
+        warped = flow_warp(neighbour, flow.detach())  # which learns by what is added to it, not by what it brings here
+        compared = cost_volume(_unit(reference), _unit(warped), radius=self.radius) if self.radius else warped
+        seen = torch.cat([reference, compared, flow.to(reference.dtype)], dim=1)
+        return flow + self.exit(self.block2(self.block1(self.entry(seen)))).float()
+
+
+def _unit(feat: Tensor) -> Tensor:
+    """Features of length 1 (times the root of their number) at each position, so that costs are cosines.
+
+    Without it an untrained pyramid learns nothing for a long time: its costs are too small to be noticed.
+    """
+    return feat * torch.rsqrt(feat.float().square().mean(dim=1, keepdim=True) + 1e-4).to(feat.dtype)
+
+
+class SwiftVideo(VideoNet):
+    """Restores the middle one of three frames.
+
+    Stages: `features` is the centred frame, the folded frame and its pyramid; `motion` a flow of zero, from which `align` begins;
+    `align` the folded neighbour warped to the reference and the flow; `fuse` and `reconstruct` the rest.
+
+    Args:
+        widths: features of the restoration at 1/4, 1/8, 1/16, ... resolution.
+        blocks: its residual blocks there, see `UNet`.
+        motion_widths: features of the network that estimates the spread, likewise.
+        motion_blocks: its residual blocks there.
+        flow_widths: features of the flow at 1/4, 1/8, 1/16.
+        flow_radii: of its cost volumes there, see `FlowPyramid`.
+        shares: where the reference is read along the smear, in shares of its length from its middle.
+        longest: longest smear that is read along, pixels.
+    """
+
+    num_frames = 3
+
+    def __init__(
+        self,
+        *,
+        widths: tuple[int, ...] = (64, 96, 128),
+        blocks: tuple[int, ...] = (2, 2, 4),
+        motion_widths: tuple[int, ...] = (32, 64, 96),
+        motion_blocks: tuple[int, ...] = (1, 1, 2),
+        flow_widths: tuple[int, ...] = (32, 64, 96),
+        flow_radii: tuple[int, ...] = (0, 3, 4),
+        shares: tuple[float, ...] = (-0.5, -0.25, 0.25, 0.5),
+        longest: float = 48.0,
+    ) -> None:
+        super().__init__()
+        pixels = 3 * FOLD**2
+        window = self.num_frames * pixels + 2 * (self.num_frames - 1)  # all frames and the flows
+        self.shares, self.longest = tuple(shares), longest
+        self.flow = FlowPyramid(in_channels=pixels, widths=tuple(flow_widths), radii=tuple(flow_radii))
+        self.spread = UNet(in_channels=window, out_channels=3, widths=tuple(motion_widths), blocks=tuple(motion_blocks))
+        self.restoration = UNet(
+            in_channels=window + pixels * len(shares) + 3, out_channels=pixels, widths=tuple(widths), blocks=tuple(blocks)
+        )
+        self.size_multiple = FOLD * max(part.size_multiple for part in (self.flow, self.spread, self.restoration))
+        reach = self.flow.receptive_radius + self.spread.receptive_radius + 1 + self.restoration.receptive_radius
+        self.receptive_radius = FOLD * reach + FOLD - 1 + int(longest * max((abs(share) for share in shares), default=0)) + 1
+
+    def features(self, frame: Tensor) -> tuple[Tensor, ...]:
+        folded = fold(frame - CENTRE, side=FOLD)  # (B, 48, H/4, W/4)
+        return (frame - CENTRE, folded, *self.flow.features(folded))
+
+    def motion(self, reference: Tensor, neighbour: Tensor) -> Tensor:  # noqa: ARG002 (found in `align`, from features)
+        return reference.new_zeros(reference.shape[0], 2, 1, 1)
+
+    def align(self, reference: tuple[Tensor, ...], neighbour: tuple[Tensor, ...], motion: Tensor | None) -> tuple[Tensor, ...]:
+        folded = neighbour[1]
+        if motion is None:
+            return (folded, folded.new_zeros(folded.shape[0], 0, *folded.shape[-2:]))
+        return self.warped(neighbour[0], self.flow(reference[2:], neighbour[2:])[0])
+
+    def fuse(self, aligned: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        window = torch.cat([field.to(aligned[0][0].dtype) for frame in aligned for field in frame], dim=1)  # (B, 3·48 + 4, H/4, W/4)
+        return (window, LENGTH_UNIT * self.spread(window).float())
+
+    def reconstruct(self, fused: tuple[Tensor, ...], reference: Tensor) -> Tensor:
+        window, spread = fused
+        spread = spread.clamp(-self.longest, self.longest)
+        views = [fold(sample_along(reference - CENTRE, spread, shares=self.shares), side=FOLD)] if self.shares else []
+        residual = self.restoration(torch.cat([window, *views, spread / LENGTH_UNIT], dim=1))  # (B, 48, H/4, W/4)
+        return reference + pixel_shuffle(residual, FOLD).float()  # (B, 3, H, W)
+
+    def warped(self, centred: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+        """A neighbour where the reference has it, and the flow that brought it there, for `fuse`.
+
+        No gradient reaches the flow through the picture that was warped.
+
+        Shape:
+            centred (B, 3, H, W), flow (B, 2, H/4, W/4) in pixels of that resolution -> (B, 48, H/4, W/4), (B, 2, H/4, W/4)
+        """
+        moved = flow_warp(centred, flow_resize(flow.detach(), size=(centred.shape[-2], centred.shape[-1])))
+        return fold(moved, side=FOLD), flow * (FOLD / LENGTH_UNIT)
