@@ -1,5 +1,6 @@
 """The command line as a user meets it: what is printed, what is written, and the exit code."""
 
+import itertools
 import json
 import re
 import shlex
@@ -16,7 +17,8 @@ from PIL import Image
 
 import unblur
 from unblur.app import cli, doctor
-from unblur.errors import DeviceError
+from unblur.errors import DeviceError, OutputError
+from unblur.io.video import VideoWriter
 
 ROOT = Path(__file__).parents[2]
 
@@ -215,6 +217,29 @@ def test_request_to_end_leaves_nothing_half_written(tmp_path, request_to_end):
     child.send_signal(request_to_end)
     assert child.wait() != 0
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OutputError("the disk is full")])
+def test_a_long_clip_that_was_stopped_says_how_to_go_on(run, tmp_path, monkeypatch, error):
+    monkeypatch.setattr("unblur.io.encoders.KEY_EVERY", "12")
+    monkeypatch.setattr("unblur.io.journal._LEAST", 4)
+    clip(tmp_path / "clip.mp4", frames=70)
+    write, count = VideoWriter.write, itertools.count()
+
+    def failing(writer, pixels, frame):
+        if next(count) == 68:
+            raise error
+        write(writer, pixels, frame)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VideoWriter, "write", failing)
+        code, _, err = run("clip.mp4")
+    assert code != 0
+    assert "the same command goes on from where it was stopped" in err
+    code, _, err = run("clip.mp4")
+    assert code == 0
+    assert re.search(r"gone on after \d+ frames", err)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "clip_unblurred.mp4"]
 
 
 def test_nothing_at_all_prints_help(run):

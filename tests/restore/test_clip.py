@@ -31,10 +31,23 @@ SMALL = {
     "mdcn": {"widths": [4, 6, 8], "num_blocks": 1},
     "ifirnn": {"width": 12, "hidden": 4, "num_blocks": 1, "iterations": 2, "adds_input": True},
     "ovd": {"width": 8, "num_blocks": 1, "adds_input": True},
+    "swift_video": {
+        "widths": [8, 12],
+        "blocks": [1, 1],
+        "motion_widths": [4, 8],
+        "motion_blocks": [1, 1],
+        "flow_widths": [4, 8],
+        "flow_radii": [0, 2],
+    },
 }
-GAIN = {"astcn": 1.2, "ifirnn": 1.4, "mdcn": 1.7, "ovd": 2.1}
+GAIN = {"astcn": 1.2, "ifirnn": 1.4, "mdcn": 1.7, "ovd": 2.1, "swift_video": 1.0}
 """By which their random weights are raised, so that they change a picture visibly."""
 PTS = (0, 40, 90, 120, 165, 200, 240)
+
+
+def drawn(tensor):
+    """What training starts from zero is drawn at random."""
+    return tensor if tensor.any() else 0.05 * torch.randn(tensor.shape)
 
 
 def weights_of(name, folder):
@@ -43,7 +56,7 @@ def weights_of(name, folder):
     net = create(name, **SMALL[name])
     path = folder / f"tiny-{name}.safetensors"
     without_biases = {
-        key: GAIN.get(name, 1) * tensor if tensor.ndim > 1 else torch.zeros_like(tensor) for key, tensor in net.state_dict().items()
+        key: GAIN.get(name, 1) * drawn(tensor) if tensor.ndim > 1 else torch.zeros_like(tensor) for key, tensor in net.state_dict().items()
     }
     save_file(without_biases, path)  # they would shift colours, which the fail-safe undoes
     card = {
@@ -75,16 +88,16 @@ def frames_of(count, **size):
     return [Frame(picture(number, **size), pts=40 * number) for number in range(count)]
 
 
-def make_clip(path, *, cut_at=4):
+def make_clip(path, *, cut_at=4, pts=PTS):
     with av.open(str(path), "w") as file:
         video = file.add_stream("libx264", rate=25, options={"preset": "ultrafast", "crf": "5", "x264-params": "log-level=error"})
         video.width, video.height, video.pix_fmt = 56, 40, "yuv444p"
         video.time_base = video.codec_context.time_base = Fraction(1, 1000)
         sound = file.add_stream("aac", rate=48000)
         sound.layout = "mono"
-        for number, pts in enumerate(PTS):
+        for number, shown_at in enumerate(pts):
             frame = av.VideoFrame.from_ndarray(picture(number, scene=2 if number >= cut_at else 0), "rgb24")
-            frame.pts, frame.time_base = pts, Fraction(1, 1000)
+            frame.pts, frame.time_base = shown_at, Fraction(1, 1000)
             file.mux(video.encode(frame))
         file.mux(video.encode(None))
         tone = np.sin(np.arange(48000 // 4) / 20).astype(np.float32)[None]
@@ -139,6 +152,26 @@ def test_a_clip_is_restored_as_its_frames_are_by_a_stream(name, tmp_path):
     written = np.stack([frame.pixels for frame in restored]).astype(int)
     assert np.abs(written - np.stack(expected)).max() <= 3  # what turning colours to those of the file and back takes
     assert np.abs(written - np.stack([frame.pixels for frame in blurry])).max() > 8
+
+
+@pytest.mark.parametrize("name", ["astcn", "swift_video"])
+def test_a_clip_that_was_stopped_is_gone_on_with_its_neighbours(name, tmp_path, monkeypatch):
+    """What comes first after the place where it stopped sees the frames before it, as if it had not been stopped."""
+    monkeypatch.setattr("unblur.io.journal._LEAST", 4)
+    clip = make_clip(tmp_path / "clip.mkv", cut_at=14, pts=range(0, 24 * 40, 40))
+    deblurrer = unblur.load(weights_of(name, tmp_path), device="cpu", precision="fp32")
+
+    def progress(done, _total):
+        if done == 18:
+            raise KeyboardInterrupt
+
+    deblurrer.video(clip, tmp_path / "whole.mov", codec="prores")
+    with pytest.raises(KeyboardInterrupt):
+        deblurrer.video(clip, tmp_path / "out.mov", codec="prores", progress=progress)
+    report = deblurrer.video(clip, tmp_path / "out.mov", codec="prores")
+    assert 0 < report.gone_on_after < 18
+    with VideoReader(tmp_path / "whole.mov") as whole, VideoReader(tmp_path / "out.mov") as out:
+        assert_same([frame.pixels for frame in out], [frame.pixels for frame in whole])
 
 
 def test_the_command_line_takes_such_weights(tmp_path, monkeypatch, capsys):

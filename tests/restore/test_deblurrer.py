@@ -556,6 +556,58 @@ def test_an_error_of_progress_ends_the_work(tmp_path, error):
     assert names(tmp_path) == ["a.mp4"]
 
 
+# Going on
+
+
+@pytest.fixture
+def short_gops(monkeypatch):
+    """So that some frames are enough to see several key frames."""
+    monkeypatch.setattr("unblur.io.encoders.KEY_EVERY", "12")
+    monkeypatch.setattr("unblur.io.journal._LEAST", 4)
+
+
+def stopped_at(number: int):
+    def progress(done, _total):
+        if done == number:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+@pytest.mark.usefixtures("short_gops")
+def test_a_clip_that_was_stopped_is_gone_on_with(tmp_path):
+    source = Clip(pts=range(0, 60 * 40, 40), sounds=[Sound()]).make(tmp_path / "a.mp4")
+    whole = restore(source, tmp_path / "whole.mp4", net=tiny_swift(), quality=100)
+    assert whole.gone_on_after == 0
+    with pytest.raises(KeyboardInterrupt):
+        restore(source, tmp_path / "b.mp4", net=tiny_swift(), quality=100, progress=stopped_at(58))
+    assert names(tmp_path) == [".b.mp4.journal", "a.mp4", "whole.mp4"]
+    told = []
+    report = restore(source, tmp_path / "b.mp4", net=tiny_swift(), quality=100, progress=lambda *counts: told.append(counts))
+    assert report.frames == 60
+    assert told == [(number, 60) for number in range(report.gone_on_after + 1, 61)]
+    assert 0 < report.gone_on_after < 58
+    with VideoReader(tmp_path / "b.mp4") as ours, VideoReader(tmp_path / "whole.mp4") as theirs:
+        for mine, other in zip(ours, theirs, strict=True):
+            assert mine.pts == other.pts
+            np.testing.assert_array_equal(mine.pixels, other.pixels)
+    assert names(tmp_path) == ["a.mp4", "b.mp4", "whole.mp4"]
+
+
+@pytest.mark.usefixtures("short_gops")
+@pytest.mark.parametrize("change", ["strength", "network", "source", "part"])
+def test_what_is_done_otherwise_begins_anew(tmp_path, change):
+    source = Clip(pts=range(0, 60 * 40, 40)).make(tmp_path / "a.mp4")
+    with pytest.raises(KeyboardInterrupt):
+        restore(source, tmp_path / "b.mp4", net=tiny_swift(), progress=stopped_at(58))
+    if change == "source":
+        source.touch()
+    changes = {"strength": {"strength": 0.5}, "network": {"net": tiny_swift(seed=1)}, "part": {"duration": 2.0}}
+    report = restore(source, tmp_path / "b.mp4", **({"net": tiny_swift()} | changes.get(change, {})))
+    assert (report.frames, report.gone_on_after) == (50 if change == "part" else 60, 0)
+    assert names(tmp_path) == ["a.mp4", "b.mp4"]
+
+
 def test_interlaced_clips_need_a_word(tmp_path):
     options = {"x264-params": "log-level=error:tff=1", "flags": "+ildct+ilme", "crf": "10"}
     source = Clip(options=options).make(tmp_path / "a.mp4")

@@ -141,7 +141,7 @@ def restore(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file instead of text.")] = False,
 ) -> None:
     """Restore photos, videos and all that is in folders. Inputs are never changed."""
-    from unblur.restore.batch import Job, Options, Outcome, plan, restore_file
+    from unblur.restore.batch import Job, Options, Outcome, plan, restore_file, what_remains
 
     tile_size = _tile(tile)
     jobs = list(plan(inputs, output))
@@ -167,12 +167,16 @@ def restore(
                 outcome = job
             else:
                 task = progress.add_task(job.source.name, total=None)
-                outcome = restore_file(
-                    deblurrer,
-                    job,
-                    options=options,
-                    progress=lambda done, total, task=task: progress.update(task, completed=done, total=total),  # type: ignore[misc]
-                )
+                try:
+                    outcome = restore_file(
+                        deblurrer,
+                        job,
+                        options=options,
+                        progress=lambda done, total, task=task: progress.update(task, completed=done, total=total),  # type: ignore[misc]
+                    )
+                except (KeyboardInterrupt, SystemExit):
+                    console.print(f"stopped at {_plain(str(job.source))}{_plain(what_remains(job))}", highlight=False, soft_wrap=True)
+                    raise
                 progress.remove_task(task)
             outcomes.append(outcome)
             _report(outcome, console=progress.console, as_json=as_json)
@@ -293,7 +297,9 @@ def _report(outcome: "Outcome", *, console: Console, as_json: bool) -> None:
         return
     source = _plain(str(outcome.source))
     if outcome.status == "done":
-        rate = f", {outcome.frames / outcome.seconds:.2f} frames/s" if outcome.kind == "video" and outcome.seconds else ""
+        frames = outcome.frames - outcome.gone_on_after
+        rate = f", {frames / outcome.seconds:.2f} frames/s" if outcome.kind == "video" and outcome.seconds else ""
+        rate += f", gone on after {outcome.gone_on_after} frames" if outcome.gone_on_after else ""
         console.print(
             f"[green]done[/] {source} → {_plain(str(outcome.target))} ({outcome.seconds:.1f} s{rate})", highlight=False, soft_wrap=True
         )

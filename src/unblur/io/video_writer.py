@@ -136,6 +136,16 @@ class VideoWriter:
         """Sentences about what the codec cannot keep; complete when the block has ended."""
         return (*self.encoding.notes, *self._losses)
 
+    @property
+    def frames_before(self) -> int:
+        """Frames that were there when the writing began, from an earlier writer."""
+        return len(self._journal.pts) if self._journal is not None else 0
+
+    def time_before(self, count: int) -> int:
+        """Time of the frame that comes `count` frames before `begin_at`, or of the first, in ticks of the source."""
+        assert self.begin_at is not None
+        return self.expected.pts[max(self.frames_before - count, 0)] + self._shift if count else self.begin_at
+
     def __enter__(self) -> Self:
         self._session = self._writing()
         self._session.__enter__()

@@ -8,11 +8,12 @@ from pathlib import Path
 from unblur.errors import InputError, OutputError, UnblurError, UnreadableError
 from unblur.io.image import output_suffix as photo_suffix
 from unblur.io.image import read_image, write_image
+from unblur.io.journal import journal_of
 from unblur.io.kind import Kind, kind_of
 from unblur.io.video import output_suffix as video_suffix
 from unblur.restore.deblurrer import Deblurrer
 
-__all__ = ["Job", "Options", "Outcome", "plan", "restore_file"]
+__all__ = ["Job", "Options", "Outcome", "plan", "restore_file", "what_remains"]
 
 ENDING = "_unblurred"
 
@@ -49,6 +50,7 @@ class Outcome:
     target: Path | None = None
     kind: str = ""
     frames: int = 0
+    gone_on_after: int = 0
     seconds: float = 0.0
     message: str = ""
     warnings: tuple[str, ...] = ()
@@ -114,18 +116,25 @@ def restore_file(
                 overwrite=options.overwrite,
                 progress=progress,
             )
-            frames, warnings = report.frames, report.warnings
+            frames, before, warnings = report.frames, report.gone_on_after, report.warnings
         else:
             warnings = _restore_photo(deblurrer, job, options)
-            frames = 1
+            frames, before = 1, 0
             if progress is not None:
                 progress(1, 1)
     except UnblurError as error:
-        return Outcome(job.source, "failed", None, job.kind, seconds=time.monotonic() - began, message=str(error))
+        message = f"{error}{what_remains(job)}"
+        return Outcome(job.source, "failed", None, job.kind, seconds=time.monotonic() - began, message=message)
     except MemoryError:
         message = f"there is not enough memory to open `{job.source}`; close other programs, or scale it down"
         return Outcome(job.source, "failed", None, job.kind, seconds=time.monotonic() - began, message=message)
-    return Outcome(job.source, "done", job.target, job.kind, frames, time.monotonic() - began, warnings=warnings)
+    return Outcome(job.source, "done", job.target, job.kind, frames, before, time.monotonic() - began, warnings=warnings)
+
+
+def what_remains(job: Job) -> str:
+    """Says so if a clip that was stopped can be gone on with."""
+    journal = journal_of(job.target)
+    return f"; the same command goes on from where it was stopped (`{journal}` holds what is done)" if journal.exists() else ""
 
 
 def _restore_photo(deblurrer: Deblurrer, job: Job, options: Options) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """A network made ready for pictures of any size and clips of any length."""
 
+import hashlib
 import math
 import time
 from collections.abc import Callable
@@ -42,10 +43,11 @@ class VideoReport:
     """What was done with a clip.
 
     Attributes:
-        frames: restored frames.
+        frames: frames of the restored clip.
         seconds: wall time.
         network_seconds: part of it that the network was at work.
-        kept_input: share of the area, over all frames, where the fail-safe kept the input.
+        kept_input: share of the area, over the frames restored now, where the fail-safe kept the input.
+        gone_on_after: frames that an earlier call had restored before it was stopped; this one went on after them.
         warnings: what the user should know, each a sentence.
     """
 
@@ -53,6 +55,7 @@ class VideoReport:
     seconds: float
     network_seconds: float
     kept_input: float
+    gone_on_after: int
     warnings: tuple[str, ...]
 
 
@@ -125,6 +128,10 @@ class Deblurrer:
 
         A photo network restores each frame by itself, a video network with those around it, within a shot.
 
+        A long clip that was stopped, in whatever way, is gone on with by the same call: what was restored lies in a journal beside
+        the target (`unblur.io.journal`) until the clip is whole. The result is the same, but that the state of a recurrent network
+        begins some frames before the place.
+
         Args:
             source: the clip.
             target: the restored clip; the suffix says the container.
@@ -164,19 +171,46 @@ class Deblurrer:
             def write(restored: list[tuple[Frame, NDArray[Any]]]) -> None:
                 nonlocal done
                 for frame, pixels in restored:
+                    if writer.begin_at is not None and frame.pts < writer.begin_at:
+                        continue  # only there to be seen beside its neighbours
                     writer.write(pixels, frame)
                     done += 1
                     if progress is not None:
                         progress(done, total)
 
-            with VideoWriter(Path(target), reader, codec=codec, quality=quality, overwrite=overwrite) as writer:
-                overlapped(chain(reader, (None,)), restore, write)
+            work = {
+                "source": _identity(Path(source)),
+                "weights": self._fingerprint(),
+                "precision": str(self.setup.precision),
+                "strength": strength,
+                "part": [start, duration],
+            }
+            with VideoWriter(Path(target), reader, codec=codec, quality=quality, overwrite=overwrite, work=work) as writer:
+                done = before = writer.frames_before
+                frames = (
+                    reader if writer.begin_at is None else reader.frames_from(writer.time_before(0 if streamed is None else self._lead))
+                )
+                overlapped(chain(frames, (None,)), restore, write)
             if streamed is not None:
                 kept, self.network_seconds = streamed.kept_input, streamed.network_seconds
             warnings = _warnings(reader, writer)
+        kept /= max(done - before, 1)
         if kept:
-            warnings.append(f"the network's result looked wrong on {100 * kept / done:.1f} % of the area; the input was kept there")
-        return VideoReport(done, time.monotonic() - began, self.network_seconds, kept / done, tuple(warnings))
+            warnings.append(f"the network's result looked wrong on {100 * kept:.1f} % of the area; the input was kept there")
+        return VideoReport(done, time.monotonic() - began, self.network_seconds, kept, before, tuple(warnings))
+
+    @property
+    def _lead(self) -> int:
+        """Frames to look at before the one from which a clip is gone on with."""
+        return self.net.num_frames + 10  # the detector of cuts remembers nine differences
+
+    def _fingerprint(self) -> str:
+        """SHA-256 of what the network is."""
+        digest = hashlib.sha256(type(self.net).__name__.encode())
+        for name, tensor in self.net.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().float().numpy().tobytes())
+        return digest.hexdigest()
 
     def _clip(self, strength: float) -> ClipRestorer:
         return ClipRestorer(
@@ -300,6 +334,13 @@ class Deblurrer:
 def _check_strength(strength: float) -> None:
     if not 0 <= strength <= 1:
         raise InputError(f"strength must be between 0 and 1, got {strength}")
+
+
+def _identity(source: Path) -> list[str | int]:
+    """What tells a file from one that has been changed."""
+    about = source.stat()
+    with source.open("rb") as file:
+        return [str(source.resolve()), about.st_size, about.st_mtime_ns, hashlib.sha256(file.read(1 << 20)).hexdigest()]
 
 
 def _check_range(picture: NDArray[Any]) -> None:
