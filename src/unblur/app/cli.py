@@ -137,6 +137,9 @@ def restore(
     allow_interlaced: Annotated[
         bool, typer.Option("--allow-interlaced", help="Restore interlaced video as it is, instead of refusing it.")
     ] = False,
+    only_blurred: Annotated[
+        bool, typer.Option("--only-blurred", help="Leave photos and frames alone, bit for bit, that are sharp.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file instead of text.")] = False,
 ) -> None:
@@ -149,7 +152,7 @@ def restore(
     outcomes: list[Outcome] = []
     if any(isinstance(job, Job) for job in jobs):
         with console.status("loading the network"):
-            deblurrer = unblur.load(model, device=device.value, precision=precision.value, tile=tile_size)
+            deblurrer = unblur.load(model, device=device.value, precision=precision.value, tile=tile_size, only_blurred=only_blurred)
         if deblurrer.setup.note:
             console.print(f"[yellow]note:[/] {_plain(deblurrer.setup.note)}", highlight=False)
     options = Options(

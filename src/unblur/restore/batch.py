@@ -1,5 +1,6 @@
 """Many files and folders: where each result goes, and going on past files that cannot be restored."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from unblur.io.image import read_image, write_image
 from unblur.io.journal import journal_of
 from unblur.io.kind import Kind, kind_of
 from unblur.io.video import output_suffix as video_suffix
+from unblur.io.whole import written_whole
 from unblur.restore.deblurrer import Deblurrer
 
 __all__ = ["Job", "Options", "Outcome", "plan", "restore_file", "what_remains"]
@@ -142,6 +144,10 @@ def _restore_photo(deblurrer: Deblurrer, job: Job, options: Options) -> tuple[st
         raise OutputError(f"`{job.target}` exists; add `--overwrite` to replace it, or choose another place with `--output`")
     image = read_image(job.source)
     restored = deblurrer.photo(image.pixels, strength=options.strength)
+    if deblurrer.left_alone and options.quality is None and job.target.suffix.lower() == job.source.suffix.lower():
+        with written_whole(job.target, overwrite=options.overwrite) as partial:
+            shutil.copyfile(job.source, partial)
+        return ("it is sharp, and was copied as it is",)
     write_image(job.target, image.with_pixels(restored), quality=options.quality, overwrite=options.overwrite)
     if deblurrer.kept_input:
         return (

@@ -18,6 +18,7 @@ from torch import Tensor
 from unblur.errors import DeviceError, InputError, UnsupportedError
 from unblur.io.video import Frame, VideoReader, VideoWriter
 from unblur.models.base import Net
+from unblur.restore.blurred import BlurMeter
 from unblur.restore.clip import ClipRestorer
 from unblur.restore.memory import free_bytes, out_of_memory, peak_bytes
 from unblur.restore.pipeline import overlapped
@@ -67,14 +68,19 @@ class Deblurrer:
         setup: device and precision.
         card: the card of its weights, if they came from a file.
         tile: largest side of a tile's core in pixels, or None to choose by free memory.
+        meter: tells which pictures and frames are sharp and to be left alone; None restores all.
     """
 
-    def __init__(self, net: Net, *, setup: Setup, card: Card | None = None, tile: int | None = None) -> None:
+    def __init__(
+        self, net: Net, *, setup: Setup, card: Card | None = None, tile: int | None = None, meter: BlurMeter | None = None
+    ) -> None:
         if tile is not None and tile < _SMALLEST_CORE:
             raise InputError(f"a tile has at least {_SMALLEST_CORE} pixels on a side, got {tile}; larger ones are faster")
-        self.net, self.setup, self.card = net, setup, card
+        self.net, self.setup, self.card, self.meter = net, setup, card, meter
         self.kept_input = 0.0
         """Share of the area of the last picture where the fail-safe kept the input."""
+        self.left_alone = 0
+        """Pictures of the last call, or frames of the last clip, that were sharp and were left as they were."""
         self.network_seconds = 0.0
         """Seconds that the network has worked on the last picture or clip."""
         self._tile, self._halo = tile, min(net.receptive_radius, _WIDEST_HALO) + BAND
@@ -102,6 +108,7 @@ class Deblurrer:
                 "use weights for photos, such as `swift`"
             )
         self.network_seconds = self.kept_input = 0.0
+        self.left_alone = 0
         if isinstance(image, Tensor):
             return self._tensor(image, strength)
         if isinstance(image, PillowImage.Image):
@@ -154,6 +161,7 @@ class Deblurrer:
         began = time.monotonic()
         kept, done = 0.0, 0
         self.network_seconds = self.kept_input = 0.0
+        self.left_alone = 0
         with VideoReader(Path(source), start=start, duration=duration, allow_interlaced=allow_interlaced) as reader:
             total = reader.frame_count
             streamed = self._clip(strength) if self.net.num_frames > 1 and strength > 0 else None
@@ -161,7 +169,8 @@ class Deblurrer:
             def restore(frame: Frame | None) -> list[tuple[Frame, NDArray[Any]]]:
                 nonlocal kept
                 if streamed is not None:
-                    return streamed.finish() if frame is None else streamed.push(frame)
+                    pairs = streamed.finish() if frame is None else streamed.push(frame)
+                    return [(each, each.pixels if self._is_sharp(each.pixels) else pixels) for each, pixels in pairs]
                 if frame is None:
                     return []
                 pixels = self._array(frame.pixels, strength)
@@ -182,6 +191,7 @@ class Deblurrer:
                 "source": _identity(Path(source)),
                 "weights": self._fingerprint(),
                 "precision": str(self.setup.precision),
+                "only_blurred": self.meter is not None,
                 "strength": strength,
                 "part": [start, duration],
             }
@@ -197,6 +207,8 @@ class Deblurrer:
         kept /= max(done - before, 1)
         if kept:
             warnings.append(f"the network's result looked wrong on {100 * kept:.1f} % of the area; the input was kept there")
+        if self.left_alone:
+            warnings.append(f"{self.left_alone} of {done - before} frames are sharp and were left as they are")
         return VideoReport(done, time.monotonic() - began, self.network_seconds, kept, before, tuple(warnings))
 
     @property
@@ -265,8 +277,16 @@ class Deblurrer:
             else restored.reshape(image.shape)
         )
 
+    def _is_sharp(self, picture: Pixels) -> bool:
+        sharp = self.meter is not None and self.meter.is_sharp(picture)
+        self.left_alone += sharp
+        return sharp
+
     def _restore(self, picture: Pixels, strength: float) -> Pixels:
         """Restore (H, W, 1 or 3), with tiles that are halved as long as memory runs out."""
+        if self._is_sharp(picture):
+            self.kept_input = 0.0
+            return picture
         while True:
             core = _SMALLEST_CORE, _SMALLEST_CORE
             try:

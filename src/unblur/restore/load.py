@@ -4,6 +4,8 @@ from pathlib import Path
 
 from unblur.errors import InputError, WeightsError
 from unblur.models import create
+from unblur.models.swift import Swift
+from unblur.restore.blurred import BlurMeter
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.memory import keep_freed_memory
 from unblur.restore.precision import Device, Precision, set_up
@@ -13,7 +15,12 @@ __all__ = ["load"]
 
 
 def load(
-    name_or_path: str | Path = "swift", *, device: Device = "auto", precision: Precision = "auto", tile: int | None = None
+    name_or_path: str | Path = "swift",
+    *,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    tile: int | None = None,
+    only_blurred: bool = False,
 ) -> Deblurrer:
     """Load weights and make them ready to restore pictures and clips.
 
@@ -26,6 +33,7 @@ def load(
         device: where to run; `auto` takes a GPU if there is one.
         precision: of the network's arithmetic; `auto` takes bf16 where the hardware multiplies it, else fp32.
         tile: largest side of a tile's core in pixels; chosen by free memory if None.
+        only_blurred: leave pictures and frames alone, bit for bit, that are sharp (`unblur.restore.blurred`).
 
     Raises:
         WeightsError: if there are no such weights, or they are damaged, unsafe or of another network.
@@ -53,4 +61,9 @@ def load(
         raise WeightsError(
             f"the weights `{name_or_path}` do not fit the network that their card names ({card.architecture}): {error}"
         ) from error
-    return Deblurrer(net, setup=set_up(net, device=device, precision=precision), card=card, tile=tile)
+    meter = None
+    if only_blurred:
+        sees = net if isinstance(net, Swift) else load("swift", device=device, precision=precision).net
+        assert isinstance(sees, Swift)
+        meter = BlurMeter(sees, setup=set_up(sees, device=device, precision=precision))
+    return Deblurrer(net, setup=set_up(net, device=device, precision=precision), card=card, tile=tile, meter=meter)
