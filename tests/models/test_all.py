@@ -62,7 +62,7 @@ def build(name, **arguments):
     net = create(name, **{**SMALL.get(name, {}), **arguments})
     for parameter in net.parameters():
         if parameter.ndim > 1 and not parameter.any():  # training starts some from zero, where nothing shows
-            torch.nn.init.normal_(parameter, std=1.0)
+            torch.nn.init.normal_(parameter, std=0.3)
     return net
 
 

@@ -17,6 +17,14 @@ SMALL = {
     "edvr": {"width": 8, "groups": 2, "num_extract_blocks": 1, "num_blocks": 1, "head_width": 4},
     "mdcn": {"widths": (4, 6, 8), "num_blocks": 1},
     "ppnet": {"widths": (4, 6, 8), "num_blocks": 1, "kernel_size": 3, "reduction": 4, **FLOW},
+    "swift_video": {
+        "widths": (8, 12),
+        "blocks": (1, 1),
+        "motion_widths": (4, 8),
+        "motion_blocks": (1, 1),
+        "flow_widths": (4, 8),
+        "flow_radii": (0, 2),
+    },
 }
 RECURRENT = {
     "ifirnn": {"width": 12, "hidden": 4, "num_blocks": 1, "iterations": 2},
