@@ -1,10 +1,12 @@
 import pytest
 import torch
 
+from unblur.errors import ShapeError
 from unblur.layers.fold import fold
 from unblur.layers.warp import flow_warp
 from unblur.models.base import CENTRE
-from unblur.models.swift_video import FlowPyramid, SwiftVideo
+from unblur.models.swift import Swift
+from unblur.models.swift_video import FlowPyramid, SwiftVideo, from_photo
 
 SMALL = {
     "widths": (8, 12),
@@ -136,5 +138,28 @@ def test_sizes_and_radii_must_belong_together():
         FlowPyramid(in_channels=3, widths=(4, 8), radii=(1,))
 
 
+def test_it_may_begin_as_a_photo_network():
+    torch.manual_seed(3)
+    names = ("widths", "blocks", "motion_widths", "motion_blocks")
+    photo, net = Swift(**{name: SMALL[name] for name in names}), trained()
+    for part in (photo.motion, photo.restoration):
+        torch.nn.init.normal_(part.exit.weight, std=0.05)
+    flow = {name: tensor.clone() for name, tensor in net.flow.state_dict().items()}
+    net.load_state_dict(from_photo(photo.state_dict(), net=net))
+    blurry = clip()
+    with torch.no_grad():
+        torch.testing.assert_close(net(blurry), photo(blurry[:, 1]), atol=1e-5, rtol=0)
+        assert not torch.allclose(photo(blurry[:, 1]), blurry[:, 1], atol=1e-2)
+    assert all(torch.equal(tensor, flow[name]) for name, tensor in net.flow.state_dict().items())
+
+
+@pytest.mark.parametrize("changes", [{"widths": (12, 12)}, {"blocks": (2, 1)}, {"motion_widths": (4, 12)}])
+def test_another_photo_network_does_not_fit(changes):
+    names = ("widths", "blocks", "motion_widths", "motion_blocks")
+    photo = Swift(**({name: SMALL[name] for name in names} | changes))
+    with pytest.raises(ShapeError, match="photo network"):
+        from_photo(photo.state_dict(), net=SwiftVideo(**SMALL))
+
+
 def test_size_of_the_built_in_network():
-    assert sum(parameter.numel() for parameter in SwiftVideo().parameters()) == pytest.approx(4.21e6, rel=0.01)
+    assert sum(parameter.numel() for parameter in SwiftVideo().parameters()) == pytest.approx(4.92e6, rel=0.01)

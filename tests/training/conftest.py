@@ -30,6 +30,14 @@ NETWORKS = {
     "srn": {"widths": [4, 6, 8], "num_blocks": 1, "kernel_size": 3},
     "stfan": {"widths": [4, 6, 8], "num_blocks": 1, "filter_size": 3},
     "swift": {"widths": [8, 12], "blocks": [1, 1], "motion_widths": [8, 12], "motion_blocks": [1, 1]},
+    "swift_video": {
+        "widths": [8, 12],
+        "blocks": [1, 1],
+        "motion_widths": [8, 12],
+        "motion_blocks": [1, 1],
+        "flow_widths": [4, 8],
+        "flow_radii": [0, 2],
+    },
 }
 """Arguments that make a network small; the recipe's others stay."""
 
@@ -39,6 +47,7 @@ def small(path: Path, **changes: object) -> Recipe:
     recipe = read_recipe(path)
     with_flow = recipe.model in ("astcn", "cdvdtsp", "dbn", "ppnet") and recipe.arguments.get("flow_widths", 0) is not None
     values: dict[str, object] = {
+        "start": None,
         "arguments": recipe.arguments | NETWORKS[recipe.model] | (TINY_FLOW if with_flow else {}),
         "steps": 2,
         "batch": 2,
@@ -57,7 +66,7 @@ def small(path: Path, **changes: object) -> Recipe:
         values |= {"crop": 256, "adversary_arguments": {"width": 2}}
     if recipe.adversary == "deblurgan":
         values["adversary_arguments"] = {"width": 4}
-    if recipe.objective == "flow":
+    if recipe.level_weights is not None:
         values["level_weights"] = [0.005, 0.01]  # of two levels
     if recipe.frames and recipe.truths == "all":
         values["frames"] = 6

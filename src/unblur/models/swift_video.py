@@ -23,13 +23,14 @@ As in `swift`, all convolutions are dense, 3x3, at a quarter of the resolution a
 frame has its own, so that a stream computes them once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle
 
+from unblur.errors import ShapeError
 from unblur.layers.blocks import ResBlock
 from unblur.layers.correlation import cost_volume
 from unblur.layers.fold import fold
@@ -40,7 +41,7 @@ from unblur.models.base import CENTRE
 from unblur.models.swift import FOLD, LENGTH_UNIT
 from unblur.models.video import VideoNet
 
-__all__ = ["FlowPyramid", "SwiftVideo"]
+__all__ = ["FlowPyramid", "SwiftVideo", "from_photo"]
 
 
 class FlowPyramid(nn.Module):
@@ -147,8 +148,8 @@ class SwiftVideo(VideoNet):
         *,
         widths: tuple[int, ...] = (64, 96, 128),
         blocks: tuple[int, ...] = (2, 2, 4),
-        motion_widths: tuple[int, ...] = (32, 64, 96),
-        motion_blocks: tuple[int, ...] = (1, 1, 2),
+        motion_widths: tuple[int, ...] = (32, 64, 128),
+        motion_blocks: tuple[int, ...] = (1, 2, 3),
         flow_widths: tuple[int, ...] = (32, 64, 96),
         flow_radii: tuple[int, ...] = (0, 3, 4),
         shares: tuple[float, ...] = (-0.5, -0.25, 0.25, 0.5),
@@ -201,3 +202,33 @@ class SwiftVideo(VideoNet):
         """
         moved = flow_warp(centred, flow_resize(flow.detach(), size=(centred.shape[-2], centred.shape[-1])))
         return fold(moved, side=FOLD), flow * (FOLD / LENGTH_UNIT)
+
+
+def from_photo(photo: Mapping[str, Tensor], *, net: SwiftVideo) -> dict[str, Tensor]:
+    """Tensors with which `net` restores each frame as a `swift` of the same widths would: the neighbours count for nothing yet.
+
+    Args:
+        photo: tensors of the `swift`.
+        net: to be given them; what it has beside, its flow, stays as it is.
+
+    Raises:
+        ShapeError: if the two have other widths.
+    """
+    pixels = 3 * FOLD**2  # channels of the reference, which come first in a `swift`
+    neighbour = pixels + 2  # channels of the frame before, and again of the one after
+    tensors = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    for name, tensor in photo.items():
+        part, _, rest = name.partition(".")
+        target = tensors.get(f"{'spread' if part == 'motion' else part}.{rest}")
+        widens = rest == "entry.weight"
+        if target is None or (target.shape[2:] if widens else target.shape) != (tensor.shape[2:] if widens else tensor.shape):
+            raise ShapeError(f"`{name}` of the photo network, {tuple(tensor.shape)}, has no place in the video network")
+        if not widens:
+            target.copy_(tensor)
+            continue
+        if target.shape[0] != tensor.shape[0] or target.shape[1] != tensor.shape[1] + 2 * neighbour:
+            raise ShapeError(f"`{name}` of the photo network, {tuple(tensor.shape)}, does not fit {tuple(target.shape)}")
+        target.zero_()
+        target[:, neighbour : neighbour + pixels] = tensor[:, :pixels]
+        target[:, neighbour + pixels + neighbour :] = tensor[:, pixels:]
+    return tensors

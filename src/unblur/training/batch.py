@@ -22,6 +22,7 @@ class Batch:
         spread: (B, 3, H/4, W/4) how the middle frame is smeared, pixels; None where that is not known.
         flow: (B, 2, H, W) exact flow from the middle frame's truth to that of the frame before it, (dx, dy) in pixels; None where that
             is not known or not wanted.
+        flow_next: the same to the frame after it; None also where there is no frame after it.
         slots: (B,) place of each crop in the step's whole batch, over all processes.
     """
 
@@ -29,6 +30,7 @@ class Batch:
     sharp: Tensor
     spread: Tensor | None
     flow: Tensor | None
+    flow_next: Tensor | None
     slots: Tensor
 
     @property
@@ -55,6 +57,7 @@ class Batch:
             sharp=self.sharp.to(device, non_blocking=True),
             spread=None if self.spread is None else self.spread.to(device, non_blocking=True),
             flow=None if self.flow is None else self.flow.to(device, non_blocking=True),
+            flow_next=None if self.flow_next is None else self.flow_next.to(device, non_blocking=True),
         )
 
     def alone(self) -> "Batch":
@@ -64,8 +67,8 @@ class Batch:
 
     def parts(self, count: int) -> list["Batch"]:
         """Cut into `count` equal batches."""
-        spreads, flows = ([None] * count if field is None else field.chunk(count) for field in (self.spread, self.flow))
-        fields = zip(self.blurry.chunk(count), self.sharp.chunk(count), spreads, flows, self.slots.chunk(count), strict=True)
+        motion = ([None] * count if field is None else field.chunk(count) for field in (self.spread, self.flow, self.flow_next))
+        fields = zip(self.blurry.chunk(count), self.sharp.chunk(count), *motion, self.slots.chunk(count), strict=True)
         return [Batch(*each) for each in fields]
 
 
@@ -99,7 +102,14 @@ def to_batch(samples: list[Arrays], *, slots: range, photo: bool) -> Batch:
     spread = _motion([sample.spread[len(sample.spread) // 2] for sample in samples if sample.spread is not None])
     # Entry i of the flow is that of frame i + 1.
     flow = _motion([each.flow_to_previous[len(each.blurry) // 2 - 1] for each in samples if each.flow_to_previous is not None])
-    return Batch(blurry[:, 0] if photo else blurry, sharp, spread, flow, torch.arange(slots.start, slots.stop))
+    following = _motion(
+        [
+            each.flow_to_next[len(each.blurry) // 2]
+            for each in samples
+            if each.flow_to_next is not None and len(each.blurry) // 2 < len(each.flow_to_next)
+        ]
+    )
+    return Batch(blurry[:, 0] if photo else blurry, sharp, spread, flow, following, torch.arange(slots.start, slots.stop))
 
 
 def _motion(fields: list[np.ndarray]) -> Tensor | None:

@@ -19,11 +19,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from unblur.errors import InputError, UnblurError, WeightsError
+from unblur.errors import InputError, ShapeError, UnblurError, WeightsError
 from unblur.models import create, create_flow, flow_names
 from unblur.models.base import Net
 from unblur.models.flow import FlowNet
 from unblur.models.pwcnet import rename_published_keys
+from unblur.models.swift_video import SwiftVideo, from_photo
 from unblur.training.adversarial import Adversary
 from unblur.training.batch import Batch
 from unblur.training.checkpoint import keep_recipe, read_state, write_state
@@ -35,6 +36,7 @@ from unblur.training.prefetch import Prefetch
 from unblur.training.recipe import Recipe
 from unblur.training.record import Record, sample_sheet
 from unblur.training.sources import open_source
+from unblur.training.told_flow import ToldFlowObjective
 from unblur.training.told_motion import ToldMotionObjective
 from unblur.training.validation import Row, choose, measure, summarise
 
@@ -47,6 +49,7 @@ _OBJECTIVES: dict[str, type[Objective]] = {
     "content": ContentObjective,
     "adversarial": ContentObjective,
     "told_motion": ToldMotionObjective,
+    "told_flow": ToldFlowObjective,
     "flow": FlowObjective,
 }
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -359,9 +362,12 @@ def _make_net(recipe: Recipe) -> Net | FlowNet:
         from unblur.weights import card_of, load_tensors
 
         card = card_of(recipe.start)
+        tensors = load_tensors(recipe.start)
         try:
-            net.load_state_dict(load_tensors(recipe.start))
-        except RuntimeError as error:
+            if isinstance(net, SwiftVideo) and card.architecture == "swift":
+                tensors = from_photo(tensors, net=net)
+            net.load_state_dict(tensors)
+        except (RuntimeError, ShapeError) as error:
             raise WeightsError(
                 f"`start`: the weights `{recipe.start}` are of `{card.architecture}` with {card.arguments}, "
                 f"not of the recipe's `{recipe.model}` with {recipe.arguments}"

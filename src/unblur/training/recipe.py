@@ -30,6 +30,7 @@ _BELONGS = {
         "content": ("truths",),
         "adversarial": ("truths", "adversary", "adversary_arguments", "adversarial_weight", "adversary_lr", "adversary_steps"),
         "told_motion": ("motion_weight", "told_until"),
+        "told_flow": ("motion_weight", "told_until", "level_weights"),
         "flow": ("level_weights",),
     },
 }
@@ -50,7 +51,8 @@ class Recipe(BaseModel):
     initialisation: Literal["default", "xavier"]
     """`xavier` draws the weights of all plain convolutions anew; what starts at zero stays so."""
     start: str | None = None
-    """Weights to begin from, as for `unblur restore --model`; they must be of the same network."""
+    """Weights to begin from, as for `unblur restore --model`; they must be of the same network, but that
+    `swift_video` may begin from a `swift`, whose result it then gives at first."""
     flow_weights: str | None = None
     """Weights for the network's flow: built-in ones such as `pwcnet`, a `.safetensors` file with its card, or a published PWC-Net;
     None trains it from scratch."""
@@ -104,7 +106,7 @@ class Recipe(BaseModel):
     noise_drawn: bool
     """Draw each sample's standard deviation from N(0, noise^2)."""
 
-    objective: Literal["content", "adversarial", "told_motion", "flow"]
+    objective: Literal["content", "adversarial", "told_motion", "told_flow", "flow"]
     """What is minimised; each has a module of its own."""
     loss: dict[str, float]
     """Weights of the losses that compare what was restored with the truth."""
@@ -213,6 +215,8 @@ class Recipe(BaseModel):
             raise ValueError("`objective: told_motion` needs `data: stills`, which know how every pixel was smeared")
         if self.reference_only and self.data not in ("clips", "sequences"):
             raise ValueError("`reference_only` needs `data: clips` or `data: sequences`; a photo has no neighbours")
+        if self.objective == "told_flow" and self.data != "sequences":
+            raise ValueError("`objective: told_flow` needs `data: sequences`, whose motion is known exactly")
         if self.truths == "all" and self.data not in ("clips", "sequences"):
             raise ValueError("`truths: all` needs `data: clips` or `data: sequences`")
         if self.validate_every and (self.protocol is None or self.validate_layout is None):

@@ -185,7 +185,9 @@ def open_source(
     assert recipe.window_start is not None
     assert recipe.fresh is not None
     blur = (SequenceBlur if several else StillsBlur)(**(recipe.blur or {}))
-    maker = PhotoMaker(tuple(photos), recipe.seed, recipe.pair_size, num_frames, recipe.truths == "all", recipe.objective == "flow", blur)
+    maker = PhotoMaker(
+        tuple(photos), recipe.seed, recipe.pair_size, num_frames, recipe.truths == "all", recipe.objective in ("flow", "told_flow"), blur
+    )
     identity = [[str(path) for path in photos], recipe.seed, recipe.blur, recipe.data]
     with PairWindow(
         maker,

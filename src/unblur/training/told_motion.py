@@ -16,9 +16,17 @@ from unblur.training.batch import Batch
 from unblur.training.content import Judged, Objective, compare
 from unblur.training.recipe import Recipe
 
-__all__ = ["ToldMotionObjective"]
+__all__ = ["UNIT", "ToldMotionObjective", "told"]
 
-_UNIT = 8.0  # pixels of smear that count as one in the loss
+UNIT = 8.0
+"""Pixels of smear that count as one in the loss."""
+
+
+def told(step: int, *, recipe: Recipe) -> Tensor:
+    """Which crops of a step's whole batch get the true motion: all at first, none from `told_until` on."""
+    share = max(0.0, 1 - step / max(recipe.told_until or 0, 1))
+    generator = torch.Generator().manual_seed(recipe.seed + step)
+    return torch.rand(recipe.batch, generator=generator) < share
 
 
 @runtime_checkable
@@ -45,20 +53,14 @@ class ToldMotionObjective(Objective):
         assert batch.spread is not None
         assert recipe.motion_weight is not None
         seen = net.spread(batch.blurry)
-        told = self._told(step)[batch.slots].to(seen.device)
-        given = torch.where(told[:, None, None, None], batch.spread, seen.detach())
+        knows = told(step, recipe=recipe)[batch.slots].to(seen.device)[:, None, None, None]
+        given = torch.where(knows, batch.spread, seen.detach())
         restored = net.restore(batch.blurry, given)
         error = (seen - batch.spread).abs().mean()
         content = compare([restored], batch.truth, weights=recipe.loss)
-        return Judged(content + recipe.motion_weight * error / _UNIT, restored, {"motion": error.detach(), "content": content.detach()})
+        return Judged(content + recipe.motion_weight * error / UNIT, restored, {"motion": error.detach(), "content": content.detach()})
 
     def compile_net(self) -> None:
         """The network itself is not called, its parts are."""
         for part in self.net.children():
             part.compile()
-
-    def _told(self, step: int) -> Tensor:
-        """Which crops of a step's whole batch get the true spread: all at first, none from `told_until` on."""
-        share = max(0.0, 1 - step / max(self.recipe.told_until or 0, 1))
-        generator = torch.Generator().manual_seed(self.recipe.seed + step)
-        return torch.rand(self.recipe.batch, generator=generator) < share
