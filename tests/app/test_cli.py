@@ -242,6 +242,18 @@ def test_a_long_clip_that_was_stopped_says_how_to_go_on(run, tmp_path, monkeypat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "clip_unblurred.mp4"]
 
 
+def test_auto_takes_the_weights_for_each_kind(run, tmp_path, monkeypatch):
+    photo(tmp_path / "photo.png")
+    clip(tmp_path / "clip.mp4")
+    loaded, load = [], unblur.load
+    monkeypatch.setattr("unblur.weights.best_for", {"photo": "photos", "video": "videos"}.get)
+    monkeypatch.setattr(unblur, "load", lambda name, **options: loaded.append(name) or load("swift", **options))
+    assert run("clip.mp4", "photo.png", "clip.mp4", "-o", "out")[0] == 1  # the clip twice is an error of its own
+    assert loaded == ["videos", "photos"]
+    assert run("photo.png", "--model", "swift")[0] == 0
+    assert loaded == ["videos", "photos", "swift"]
+
+
 def test_nothing_at_all_prints_help(run):
     _, out, err = run()
     assert "Usage" in out + err

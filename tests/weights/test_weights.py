@@ -10,7 +10,7 @@ from nets import save_weights, tiny_swift
 
 from unblur import weights
 from unblur.errors import WeightsError
-from unblur.weights import card_of, load_tensors, names, sha256_of, weights_path
+from unblur.weights import best_for, card_of, load_tensors, names, sha256_of, weights_path
 
 
 class Hostile:
@@ -49,6 +49,12 @@ def test_built_in_weights_go_by_name(built_in):
     assert weights_path("fine") == built_in / "fine.safetensors"
     assert card_of("fine").name == "fine"
     assert load_tensors("fine").keys() == tiny_swift().state_dict().keys()
+
+
+def test_each_kind_gets_its_own_weights_if_there_are_any(built_in):
+    assert (best_for("photo"), best_for("video")) == ("swift", "swift")
+    save_weights(built_in / "swift_video.safetensors", tiny_swift())
+    assert (best_for("photo"), best_for("video")) == ("swift", "swift_video")
 
 
 def test_every_card_that_is_built_in_is_that_of_its_weights():

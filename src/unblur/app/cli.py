@@ -117,8 +117,12 @@ def restore(
         ),
     ] = None,
     model: Annotated[
-        str, typer.Option(help="Built-in weights (see `unblur models`), a `.safetensors` file, or the folder of a run.")
-    ] = "swift",
+        str,
+        typer.Option(
+            help="Built-in weights (see `unblur models`), a `.safetensors` file, or the folder of a run; `auto` takes the best built-in "
+            "ones for a photo or a video."
+        ),
+    ] = "auto",
     strength: Annotated[float, typer.Option(min=0, max=1, help="0 leaves everything as it is, 1 restores fully.")] = 1.0,
     device: Annotated[Device, typer.Option(help="Where to run.")] = Device.auto,
     precision: Annotated[Precision, typer.Option(help="Of the arithmetic; `auto` takes what is fast here and tests it.")] = Precision.auto,
@@ -145,16 +149,26 @@ def restore(
 ) -> None:
     """Restore photos, videos and all that is in folders. Inputs are never changed."""
     from unblur.restore.batch import Job, Options, Outcome, plan, restore_file, what_remains
+    from unblur.weights import best_for
 
     tile_size = _tile(tile)
     jobs = list(plan(inputs, output))
     console = Console(stderr=True)
     outcomes: list[Outcome] = []
-    if any(isinstance(job, Job) for job in jobs):
-        with console.status("loading the network"):
-            deblurrer = unblur.load(model, device=device.value, precision=precision.value, tile=tile_size, only_blurred=only_blurred)
-        if deblurrer.setup.note:
-            console.print(f"[yellow]note:[/] {_plain(deblurrer.setup.note)}", highlight=False)
+    deblurrers: dict[str, unblur.Deblurrer] = {}
+
+    def deblurrer_for(job: Job) -> unblur.Deblurrer:
+        name = best_for("video" if job.kind == "video" else "photo") if model == "auto" else model
+        if name not in deblurrers:
+            with console.status("loading the network"):
+                made = unblur.load(name, device=device.value, precision=precision.value, tile=tile_size, only_blurred=only_blurred)
+            if made.setup.note:
+                console.print(f"[yellow]note:[/] {_plain(made.setup.note)}", highlight=False)
+            deblurrers[name] = made
+        return deblurrers[name]
+
+    if first := next((job for job in jobs if isinstance(job, Job)), None):
+        deblurrer_for(first)  # what is wrong with it is said before the work begins
     options = Options(
         strength=strength,
         start=start,
@@ -172,7 +186,7 @@ def restore(
                 task = progress.add_task(job.source.name, total=None)
                 try:
                     outcome = restore_file(
-                        deblurrer,
+                        deblurrer_for(job),
                         job,
                         options=options,
                         progress=lambda done, total, task=task: progress.update(task, completed=done, total=total),  # type: ignore[misc]

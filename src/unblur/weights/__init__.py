@@ -7,7 +7,7 @@ network is, how it was trained and measured, and the file's sha256. The folder o
 import hashlib
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -15,7 +15,7 @@ from unblur.errors import WeightsError
 from unblur.weights.card import Card, Result
 from unblur.weights.run import average_of_run, card_of_run, is_run
 
-__all__ = ["Card", "Result", "card_of", "load_tensors", "names", "sha256_of", "weights_path"]
+__all__ = ["Card", "Result", "best_for", "card_of", "load_tensors", "names", "sha256_of", "weights_path"]
 
 BUILT_IN = Path(str(files("unblur.weights")))
 
@@ -23,6 +23,11 @@ BUILT_IN = Path(str(files("unblur.weights")))
 def names() -> list[str]:
     """Names of the built-in weights."""
     return sorted(path.stem for path in BUILT_IN.glob("*.safetensors"))
+
+
+def best_for(kind: Literal["photo", "video"]) -> str:
+    """The built-in weights to take for photos or for videos: those of the `swift` that was made for them, if there are any."""
+    return "swift_video" if kind == "video" and "swift_video" in names() else "swift"
 
 
 def weights_path(name_or_path: str | Path) -> Path:

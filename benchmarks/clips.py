@@ -1,0 +1,77 @@
+"""How much nearer to the truth, and how steady: photo and video networks on clips.
+
+    python -m benchmarks.clips CLIPS [--model NAME|FILE|RUN]...
+
+CLIPS holds a folder a clip, each with `blurry/` and `sharp/` frames of the same names. Measures are those of the protocol
+`gopro-skimage`, and the warping error by the motion of the sharp clip (`unblur.metrics.temporal`) in 1/255, that of the sharp clip
+itself being the least that can be hoped for. Photo networks restore frame by frame, video networks as a stream.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import unblur
+from benchmarks.quality import compare, mean, rgb
+from unblur.io.image import is_image
+from unblur.metrics import from_uint8
+from unblur.metrics.temporal import warping_error
+from unblur.restore.deblurrer import Deblurrer
+from unblur.restore.stream import Stream
+from unblur.restore.tiles import to_pixels
+
+
+def main() -> None:
+    """Parse the command line, measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clips", type=Path)
+    parser.add_argument("--model", action="append", help="built-in weights, a file or a run; may be given several times")
+    arguments = parser.parse_args()
+    clips = {folder.name: (frames(folder / "blurry"), frames(folder / "sharp")) for folder in sorted(arguments.clips.iterdir())}
+    print(f"{'weights':24} {'clip':10} {'before':>7} {'after':>7} {'gain':>6} {'SSIM':>8} {'warping':>8} {'s/frame':>8}")
+    for name, (blurry, sharp) in clips.items():
+        for label, shown in (("(blurry)", blurry), ("(sharp)", sharp)):
+            print(f"{label:24} {name:10} {'':31} {255 * warping_error(tensors(shown), tensors(sharp)).error:8.3f}")
+    for model in arguments.model or ["swift"]:
+        gains, errors = [], []
+        for name, (blurry, sharp) in clips.items():
+            began = time.perf_counter()
+            restored = restore(unblur.load(model), blurry)
+            seconds = (time.perf_counter() - began) / len(blurry)
+            rows = [compare(*each) for each in zip(blurry, restored, sharp, strict=True)]
+            errors.append(255 * warping_error(tensors(restored), tensors(sharp)).error)
+            gains.append(mean([row.gain for row in rows]))
+            print(
+                f"{Path(model).name:24} {name:10} {mean([row.psnr_before for row in rows]):7.2f} {mean([row.psnr_after for row in rows]):7.2f} "
+                f"{gains[-1]:+6.2f} {mean([row.ssim_after - row.ssim_before for row in rows]):+8.4f} {errors[-1]:8.3f} {seconds:8.2f}",
+                flush=True,
+            )
+        print(f"{Path(model).name:24} {'mean':10} {'':15} {mean(gains):+6.2f} {'':8} {mean(errors):8.3f}", flush=True)
+
+
+def frames(folder: Path) -> list[np.ndarray]:
+    """The frames of a folder in the order of their names, 8 bit."""
+    return [rgb(path) for path in sorted(folder.iterdir()) if is_image(path)]
+
+
+def tensors(pictures: Sequence[np.ndarray]) -> list[Tensor]:
+    """(1, 3, H, W) in [0, 1] each."""
+    return [from_uint8(picture) for picture in pictures]
+
+
+def restore(deblurrer: Deblurrer, blurry: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Restore a clip, frame by frame or as a stream."""
+    if deblurrer.net.num_frames == 1:
+        return [deblurrer.photo(frame) for frame in blurry]
+    stream = Stream(deblurrer.net, setup=deblurrer.setup, tile=max(blurry[0].shape), halo=0)
+    given = [torch.from_numpy(frame).permute(2, 0, 1).float() / 255 for frame in blurry]
+    return [to_pixels(restored, np.dtype(np.uint8)) for restored in stream.restore(given)]
+
+
+if __name__ == "__main__":
+    main()
