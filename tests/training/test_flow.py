@@ -119,7 +119,8 @@ def test_other_samples_carry_no_flow(photos):
     for name, array in with_flow(0).items():
         assert array.shape == with_flow.layout[name][0]
     frames = torch.zeros(1, 3, 3, 8, 8)
-    assert Batch(frames, frames[:, :1], None, None, torch.arange(1)).parts(1)[0].flow is None
+    part = Batch(frames, frames[:, :1], None, None, None, torch.arange(1)).parts(1)[0]
+    assert (part.flow, part.flow_next) == (None, None)
 
 
 def test_exported_flow_says_what_it_is_and_restores_nothing(exported):
