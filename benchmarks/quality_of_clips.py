@@ -1,6 +1,6 @@
 """How much nearer to the truth, and how steady: photo and video networks on clips.
 
-    python -m benchmarks.clips CLIPS [--model NAME|FILE|RUN]...
+    python -m benchmarks.quality_of_clips CLIPS [--model NAME|FILE|RUN]...
 
 CLIPS holds a folder a clip, each with `blurry/` and `sharp/` frames of the same names. Measures are those of the protocol
 `gopro-skimage`, and the warping error by the motion of the sharp clip (`unblur.metrics.temporal`) in 1/255, that of the sharp clip
