@@ -1,6 +1,7 @@
 """Measuring: what is in a row, that nothing is measured twice, and that a run survives being stopped."""
 
 import json
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -262,3 +263,18 @@ def test_one_restoration_serves_all_protocols(pairs, tmp_path):
     assert contender.calls == 6
     assert len(rows) == 12
     assert {row.protocol for row in rows} == {"gopro-skimage@1", "gopro-matlab@1"}
+
+
+def test_blurry_pictures_are_measured_once_for_all_models(pairs, weights, tmp_path):
+    measured = []
+
+    class Counting(type(SKIMAGE)):
+        def measure(self, restored, sharp):
+            measured.append(restored)
+            return super().measure(restored, sharp)
+
+    counting = Counting(**{field.name: getattr(SKIMAGE, field.name) for field in fields(SKIMAGE)})
+    rows = pictures(measure(tmp_path / "run", pairs, weights("deepdeblur"), weights("ifirnn"), chosen=[counting]))
+    assert len(measured) == 6 + 2 * 6
+    alone = pictures(measure(tmp_path / "alone", pairs, weights("ifirnn")))
+    assert [row.before for row in rows[6:]] == [row.before for row in alone]

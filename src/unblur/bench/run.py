@@ -24,6 +24,9 @@ __all__ = ["Progress", "open_run", "read_picture", "run_bench"]
 Progress = Callable[[str, int, int], None]
 """Told after each picture: what is measured, how many of its pictures are done, and how many there are."""
 
+Before = dict[tuple[Path, str], dict[str, float]]
+"""What protocols say of blurry pictures, so that several models do not measure them again."""
+
 
 def run_bench(
     contenders: Iterable[Contender],
@@ -65,6 +68,7 @@ def run_bench(
             there[row.key] = set(row.extras) if isinstance(row, PictureRow) else set()
     gallery = Gallery(run, most=crops)
     measures = dict(open_extra(name) for name in extras)
+    before: Before = {}
     for contender in contenders:
         append(run, _new_model(contender, run))
         for data in data_sets:
@@ -73,7 +77,7 @@ def run_bench(
                     f"`{contender.name}` looks at {contender.cost.frames} frames, but `{data.name}` has no clips: "
                     "put the frames of each clip into a folder of its own"
                 )
-            _Measuring(contender, data, protocols, measures, there, run, gallery, temporal, progress).all()
+            _Measuring(contender, data, protocols, measures, there, before, run, gallery, temporal, progress).all()
     return read_rows(run)
 
 
@@ -110,13 +114,21 @@ class _Measuring:
         protocols: Sequence[Protocol],
         extras: dict[str, Callable[[Tensor, Tensor], float]],
         there: dict[tuple[object, ...], set[str]],
+        before: Before,
         run: Path,
         gallery: Gallery,
         temporal: bool,  # noqa: FBT001 - private, and all are given by place
         progress: Progress | None,
     ) -> None:
         self.contender, self.data, self.protocols, self.extras = contender, data, protocols, extras
-        self.there, self.run, self.gallery, self.temporal, self.progress = there, run, gallery, temporal and data.clips, progress
+        self.there, self.before, self.run, self.gallery, self.temporal, self.progress = (
+            there,
+            before,
+            run,
+            gallery,
+            temporal and data.clips,
+            progress,
+        )
         self.done = 0
 
     def all(self) -> None:
@@ -202,12 +214,10 @@ class _Measuring:
         for protocol, row in wanted:
             if len(sample.sharp) > 1 and not protocol.several_truths:
                 raise InputError(f"`{sample.reference}` has {len(sample.sharp)} truths; measure it by `kohler`, not by `{protocol.name}`")
-            before, after = (
-                protocol.measure(_tensor(picture), (_tensor(read_picture(path)) for path in sample.sharp))
-                if protocol.several_truths
-                else protocol.measure(_tensor(picture), _tensor(read_picture(sample.sharp[0])))
-                for picture in (blurry, restored.picture)
-            )
+            known = (sample.reference, protocol.id)
+            if known not in self.before:  # measured once for all models
+                self.before[known] = _by(protocol, blurry, sample)
+            before, after = self.before[known], _by(protocol, restored.picture, sample)
             middle = _tensor(read_picture(sample.sharp[len(sample.sharp) // 2]))
             made.append(
                 row.model_copy(
@@ -266,6 +276,13 @@ def _digest(paths: Iterable[Path]) -> str:
         except FileNotFoundError as error:
             raise InputError(f"`{path}` is missing") from error
     return found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
+
+
+def _by(protocol: Protocol, picture: Picture, sample: Sample) -> dict[str, float]:
+    """Measure a picture against the truth of a sample, or its truths."""
+    if protocol.several_truths:
+        return protocol.measure(_tensor(picture), (_tensor(read_picture(path)) for path in sample.sharp))
+    return protocol.measure(_tensor(picture), _tensor(read_picture(sample.sharp[0])))
 
 
 def _tensor(picture: Picture) -> Tensor:
