@@ -78,6 +78,7 @@ def test_stills_make_sequences(photos, tmp_path):
     ("option", "value", "name", "stored"),
     [
         ("--length", "3,5", "length", [3, 5]),
+        ("--nearly-sharp", 0.5, "sharp_share", 0.5),
         ("--curves", 0.5, "curve_share", 0.5),
         ("--highlights", 0.25, "highlight_share", 0.25),
         ("--noise", 0, "noise_share", 0),

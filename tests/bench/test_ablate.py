@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -201,6 +202,18 @@ def test_every_row_is_trained_and_measured(pairs, trained, tmp_path):
     assert models == [f"deepdeblur-scales: K = {k}, seed {seed}" for k in (1, 2, 3) for seed in (1, 2)]
     with pytest.raises(InputError, match="at least one seed"):
         run_study(SCALES, train_row, data, SKIMAGE, seeds=(), run=tmp_path / "run")
+
+
+def test_pictures_that_changed_are_not_averaged_with_what_they_were(pairs, trained, tmp_path):
+    study = replace(SCALES, rows=SCALES.rows[2:])
+
+    def psnr(run):
+        (row,) = run_study(study, lambda *_: Trained(trained(0), 7, 3.0), open_data(str(pairs)), SKIMAGE, run=run, device="cpu")
+        return row.means["psnr"]
+
+    before = psnr(tmp_path / "run")
+    cv2.imwrite(str(pairs / "blurry/clip0/001.png"), np.full((40, 48, 3), 90, np.uint8))
+    assert before != psnr(tmp_path / "run") == psnr(tmp_path / "other")
 
 
 def test_a_twin_is_measured_alone(pairs, trained, tmp_path):

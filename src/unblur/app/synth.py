@@ -126,6 +126,7 @@ def stills(
     length: Annotated[
         str | None, typer.Option(help="Shortest and longest path over the exposure in pixels, with a comma.", show_default="2,24; 1,16")
     ] = None,
+    nearly_sharp: Annotated[float, typer.Option(min=0, max=1, help="Share with almost no blur.")] = 0.12,
     exposure: Annotated[
         str, typer.Option(help="Sequences: lowest and highest share of the frame interval that the shutter is open.")
     ] = "0.3,0.95",
@@ -150,6 +151,7 @@ def stills(
     blur = replace(
         blur,
         length=_range(length, "--length") if length is not None else blur.length,
+        sharp_share=nearly_sharp,
         curve_share=curves,
         highlight_share=highlights,
         noise_share=noise,

@@ -264,8 +264,10 @@ def run_study(
                 alone=bool(row.twin_of),
             )
             lines = run_bench([contender], [data], [protocol], run=run, progress=progress)
-            own = [line for line in lines if isinstance(line, PictureRow) and line.which == contender.which]
-            own = [line for line in own if (line.data, line.protocol) == (data.name, protocol.id)]
+            pictures = [line for line in lines if isinstance(line, PictureRow) and line.which == contender.which]
+            newest = {(line.sequence, line.frame): line for line in pictures if (line.data, line.protocol) == (data.name, protocol.id)}
+            chosen = [(sample.sequence, sample.frame) for sample in data.samples]  # pictures may have changed since the run began
+            own = [newest[place] for place in chosen if place in newest]
             means, before = (
                 protocol.average(measures, sequences=[line.sequence for line in own]).means
                 for measures in ([line.measures for line in own], [line.before for line in own])
