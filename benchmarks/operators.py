@@ -1,7 +1,7 @@
 """Time of the operators of the video networks, in ratios to a plain convolution of the same shape.
 
 Both sides of a ratio are timed in turn in one run, and the median over the rounds is taken, so that a busy machine slows
-both. torchvision's operator is timed too where it can be imported; the package itself never does.
+both. With one thread on a processor it is the processor's time that counts, not the clock's. torchvision's operator is timed too where it can be imported; the package itself never does.
 
     PYTHONPATH=src python -m benchmarks.operators --threads 1
 """
@@ -60,7 +60,8 @@ def _compare(shape: tuple[int, int, int, int], dtype: torch.dtype, *, backward: 
         candidates["grid_sample a tap"] = lambda: _by_grid_sample(feat, offset, weight)
         if torchvision is not None:
             candidates["torchvision"] = lambda: torchvision.ops.deform_conv2d(feat, offset, weight, padding=1)
-    seconds = _medians({name: _run(call, backward=backward, device=device) for name, call in candidates.items()}, rounds=rounds)
+    runs = {name: _run(call, backward=backward, device=device) for name, call in candidates.items()}
+    seconds = _medians(runs, rounds=rounds, device=device)
     _print(f"B{batch} C{channels} {width}x{height} {str(dtype)[6:]} {'fwd+bwd' if backward else 'fwd'}", seconds)
 
 
@@ -79,7 +80,7 @@ def _costs(*, rounds: int, device: torch.device) -> None:
         "k 7": lambda: dynamic_local_filter(frames, masks, kernel_size=7),
     }
     runs = {name: _run(call, backward=False, device=device) for name, call in candidates.items()}
-    _print("B1 C32 160x90 float32 fwd", _medians(runs, rounds=rounds))
+    _print("B1 C32 160x90 float32 fwd", _medians(runs, rounds=rounds, device=device))
 
 
 def _by_grid_sample(feat: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
@@ -114,15 +115,16 @@ def _run(call: Callable[[], Tensor], *, backward: bool, device: torch.device) ->
     return run
 
 
-def _medians(runs: dict[str, Callable[[], None]], *, rounds: int) -> dict[str, float]:
+def _medians(runs: dict[str, Callable[[], None]], *, rounds: int, device: torch.device) -> dict[str, float]:
+    clock = time.process_time if device.type == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
     for run in runs.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
-            start = time.perf_counter()
+            start = clock()
             run()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(clock() - start)
     return {name: statistics.median(times) for name, times in seconds.items()}
 
 
