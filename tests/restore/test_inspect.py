@@ -18,6 +18,7 @@ from unblur.models.cascade import CascadeNet
 from unblur.models.cdvdtsp import SharpnessNet
 from unblur.models.flow import FlowNet, ZeroFlow
 from unblur.models.swift import Swift
+from unblur.models.swift_video import SwiftVideo
 from unblur.models.video import VideoNet, WarpingNet
 from unblur.restore.drawing import axis_colours, colour_wheel, flow_colours, heat, kernels, sheet, strokes
 from unblur.restore.inspect import inspect_clip, inspect_window, read_window
@@ -170,6 +171,39 @@ def test_motion_is_what_swift_estimates():
 def test_only_swift_has_a_motion():
     assert "motion" not in drawn([grey(100)], Identity())
     assert "motion" in drawn([grey(100)], tiny_swift())
+
+
+def test_swift_video_draws_the_flow_that_it_finds_and_the_motion_that_it_makes_of_it():
+    class Flow(nn.Module):
+        """Half a position, two pixels, to the right in the brighter one of two frames, and to the left in the darker one."""
+
+        def features(self, folded):
+            return (folded,)
+
+        def forward(self, reference, neighbour):
+            later = 1 if neighbour[0].mean() > reference[0].mean() else -1
+            return [later * torch.tensor([0.5, 0.0]).view(1, 2, 1, 1).expand(1, 2, *reference[0].shape[-2:])]
+
+    class Spread(nn.Module):
+        def forward(self, window):
+            assert window.shape[1] == 3 * 48 + 2 * 2
+            return torch.tensor([0.5, 0, 0.5]).view(1, 3, 1, 1).expand(1, 3, *window.shape[-2:])  # of 8 pixels, level
+
+    net = SwiftVideo(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), flow_widths=(8,), flow_radii=(1,))
+    net.flow, net.spread = Flow(), Spread()
+    frames = brightening(moving(3, height=32, width=64))
+    drawings = drawn(frames, net)
+    assert list(drawings) == ["window", "flow", "alignment", "motion", "before-after"]
+    later = np.full((32, 64, 2), (2.0, 0.0))
+    row = [("t to t-1", flow_colours(-later, longest=2)), ("t to t+1", flow_colours(later, longest=2)), key(2)]
+    assert_drawn(drawings["flow"], sheet([row]))
+    assert_drawn(drawings["alignment"], drawn(frames, Warped(flow=ConstantFlow(2.0, 0.0)))["alignment"].pixels.astype(int))
+    axis = np.full((32, 64, 2), (4.0, 0.0))
+    upper = sheet(
+        [[("each pixel was smeared along its stroke; a dot: by less than a pixel", strokes(frames[1], axis, step=16))]], width=960
+    )
+    lower = sheet([[("the same as colour", axis_colours(axis, longest=4)), key(4, axis_colours)]], width=477)
+    assert_drawn(drawings["motion"], np.concatenate([upper, lower]))
 
 
 # Flow and alignment

@@ -32,7 +32,8 @@ from unblur.models.cascade import CascadeNet
 from unblur.models.cdvdtsp import SharpnessNet, temporal_sharpness
 from unblur.models.ovd import TemporalBlending
 from unblur.models.stfan import STFAN
-from unblur.models.swift import Swift
+from unblur.models.swift import FOLD, LENGTH_UNIT, Swift
+from unblur.models.swift_video import SwiftVideo
 from unblur.models.video import VideoNet, WarpingNet
 from unblur.restore.cuts import CutDetector
 from unblur.restore.drawing import Bytes, Cell, axis_colours, colour_wheel, flow_colours, heat, kernels, sheet, strokes
@@ -135,7 +136,7 @@ def inspect_window(frames: Sequence[NDArray[Any]], *, net: Net, setup: Setup) ->
         with _caught(net) as caught:
             restored = net(window if len(frames) == 1 else window[None])[0].float()
         if isinstance(net, Swift):
-            drawn += _swift(net, window)
+            drawn += _smear(net.spread(window), window[0])
         if isinstance(net, VideoNet):
             drawn += _video(net, window)
         if isinstance(net, CascadeNet):
@@ -192,12 +193,12 @@ def _caught(net: nn.Module) -> Iterator[_Caught]:
             handle.remove()
 
 
-def _swift(net: Swift, window: Tensor) -> list[Drawing]:
-    spread = interpolate(net.spread(window).float(), size=window.shape[-2:], mode="bilinear", align_corners=False)
+def _smear(spread: Tensor, image: Tensor) -> list[Drawing]:
+    spread = interpolate(spread.float(), size=image.shape[-2:], mode="bilinear", align_corners=False)
     axis = spread_axis(spread)[0].permute(1, 2, 0).cpu().numpy()  # (H, W, 2)
     longest = _longest([axis])
     drawn = sheet(
-        [[("each pixel was smeared along its stroke; a dot: by less than a pixel", strokes(_picture(window[0]), axis, step=_STEP))]],
+        [[("each pixel was smeared along its stroke; a dot: by less than a pixel", strokes(_picture(image), axis, step=_STEP))]],
         width=960,
     )
     colours = [("the same as colour", axis_colours(axis, longest=longest)), _key(longest, axis_colours)]
@@ -215,9 +216,13 @@ def _video(net: VideoNet, window: Tensor) -> list[Drawing]:
         with _caught(net) as caught:
             aligned.append(net.align(feats[middle], feat, motion))
         offsets.append(caught.offsets)
+    if isinstance(net, SwiftVideo):  # which finds the flow while it aligns
+        motions = [None if i == middle else aligned[i][1] * (LENGTH_UNIT / FOLD) for i in range(len(frames))]
     times = [_time(i - middle) for i in range(len(frames))]
     flows = [None if motion is None else flow_resize(motion.float(), size=_size(window)) for motion in motions]
     drawn = [*_flow(times, flows), *_alignment(net, times, frames, flows, feats, aligned), *_offsets(times, offsets, middle)]
+    if isinstance(net, SwiftVideo):
+        drawn += _smear(net.fuse(aligned)[1], window[middle])
     if isinstance(net, ASTCN):
         rows = [
             list(zip(times, _pictures(frames), strict=True)),
@@ -269,7 +274,7 @@ def _alignment(
             after = (warped - frames[middle])[0].abs().mean(dim=0)
             row.append(("picture warped to t", _picture(warped[0])))
             row.append((f"its difference to t: {255 * float(after.mean()):.2f} of 255", _map(after, most=1 / _AMPLIFY)))
-        if not isinstance(net, WarpingNet):  # whose features are the pictures
+        if not isinstance(net, WarpingNet | SwiftVideo):  # which align pictures
             pairs = [("features", feats[i][0], feats[middle][0])]
             if flow is not None:
                 feat = feats[i][0]
