@@ -207,7 +207,7 @@ def _measured(each: "Comparison") -> list[str]:
         escape(each.row.name),
         f"{each.parameters / 1e6:.2f}",
         f"{each.steps:.0f}",
-        f"{each.seconds / 60:.1f}",
+        f"{each.seconds / 60:.2g}",
         f"{each.means['psnr']:.2f}{spread}",
         f"{each.means['ssim']:.4f}" if "ssim" in each.means else "",
         f"{each.gain:+.2f}",
