@@ -1,10 +1,13 @@
+import cv2
+import numpy as np
 import pytest
 import torch
 
 from unblur.errors import ShapeError, WeightsError
-from unblur.models import pwcnet
+from unblur.models import create_flow, pwcnet
 from unblur.models.flow import ZeroFlow
 from unblur.models.pwcnet import NUMERALS, PWCNet, flow_network, rename_published_keys
+from unblur.weights import card_of, load_tensors
 
 TINY = {"widths": (4, 6, 8), "decoder_widths": (8, 6), "context_widths": (6, 6, 6, 6, 6, 4), "radius": 2}
 
@@ -257,3 +260,24 @@ def test_zero_flow():
     assert len(ZeroFlow()(reference, neighbour, all_scales=True)) == 1
     with pytest.raises(ShapeError, match="same shape"):
         ZeroFlow()(reference, reference[..., :-1])
+
+
+def test_built_in_flow_knows_which_way_a_picture_moved():
+    """Two views of a drawing, the second shifted: what was at p is at p + flow."""
+    card = card_of("pwcnet")
+    assert card.kind == "flow"
+    net = create_flow(card.architecture, **card.arguments).eval()
+    net.load_state_dict(load_tensors("pwcnet"))
+    random = np.random.default_rng(4)
+    scene = np.full((192, 224, 3), 128, np.uint8)
+    for _ in range(250):
+        corner = random.integers(0, 220, 2)
+        cv2.rectangle(scene, corner.tolist(), (corner + random.integers(4, 30, 2)).tolist(), random.integers(0, 256, 3).tolist(), -1)
+    scene = torch.from_numpy(cv2.GaussianBlur(scene, (0, 0), 1.0)).permute(2, 0, 1)[None].float() / 255
+    for dx, dy in ((6, 0), (-3, 4), (0, -8)):
+        reference, neighbour = scene[..., 16:176, 16:208], scene[..., 16 - dy : 176 - dy, 16 - dx : 208 - dx]
+        with torch.no_grad():
+            flow = net(reference, neighbour)[0, :, 32:-32, 32:-32]
+        true = torch.tensor([dx, dy]).view(2, 1, 1)
+        error = float((flow - true).norm(dim=0).median())
+        assert error < 0.4 * (dx**2 + dy**2) ** 0.5, (dx, dy, error)
