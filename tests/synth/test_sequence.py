@@ -143,6 +143,7 @@ def test_border_of_the_background_stays_out_of_sight(photos):
         ("zoom", 0.2),
         ("curve_share", 1.0),
         ("highlight_share", 1.0),
+        ("defocus_share", 1.0),
         ("h264_share", 1.0),
         ("jpeg_share", 1.0),
         ("noise_share", 1.0),

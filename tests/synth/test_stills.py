@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from unblur.synth.stills import StillsBlur, cut_out, draw_pair, draw_scene, patch, photograph
+from unblur.synth.stills import StillsBlur, _disc, cut_out, draw_pair, draw_scene, out_of_focus, patch, photograph
 
 PLAIN = StillsBlur(sharp_share=0, object_share=0, noise_share=0, jpeg_share=0)
 
@@ -125,3 +125,38 @@ def test_cut_outs_are_clear_around_and_carry_their_light():
     assert shape[..., 3].max() == pytest.approx(1)
     moved = cut_out(light, np.random.default_rng(0), middles=(0.05, 0.1))
     assert moved[:, 60:, 3].sum() < shape[:, 60:, 3].sum() or moved[30:, :, 3].sum() < shape[30:, :, 3].sum()
+
+
+@pytest.mark.parametrize("radius", [1.0, 2.5, 6.0])
+def test_a_point_out_of_focus_is_a_disc(radius):
+    """Sum 1, centred, and the spread of an even disc: a quarter of the squared radius along each axis."""
+    disc = _disc(radius)
+    across = np.arange(len(disc)) - len(disc) // 2
+    assert disc.sum() == pytest.approx(1, abs=1e-6)
+    assert (disc * across).sum() == pytest.approx(0, abs=1e-6)
+    assert (disc * across**2).sum() == pytest.approx(radius**2 / 4, abs=0.2)
+
+
+def test_what_is_out_of_focus_is_so_in_the_truth(photos):
+    """An all but sharp pair stays one, however soft it is."""
+    still = dataclasses.replace(PLAIN, sharp_share=1.0, sharp_length=0.0)
+    soft = dataclasses.replace(still, defocus_share=1.0, defocus_radius=(4.0, 4.1))
+    details = []
+    for seed in range(6):
+        pairs = draw(photos, seed, blur=still), draw(photos, seed, blur=soft)
+        assert max(error(pair) for pair in pairs) < 0.02  # rounding
+        details.append([np.abs(np.diff(pair.sharp.astype(int), axis=0)).mean() for pair in pairs])
+    assert all(after < before for before, after in details)
+    assert np.mean([after / before for before, after in details]) < 0.8
+
+
+def test_focus_falls_off_in_a_part_or_all(photos):
+    light = photos[0][..., :3].astype(np.float32) / 255
+    blur = dataclasses.replace(PLAIN, defocus_share=1.0, defocus_radius=(3.0, 3.1))
+    untouched = [(out_of_focus(light, np.random.default_rng(seed), blur=blur) == light).all(axis=2).mean() for seed in range(24)]
+    assert 0.15 < np.mean(np.array(untouched) < 0.05) < 0.6
+    assert max(untouched) > 0.3
+    assert out_of_focus(light, np.random.default_rng(0), blur=PLAIN) is light
+    for seed in range(4):  # a constant keeps its light
+        even = out_of_focus(np.full_like(light, 0.7), np.random.default_rng(seed), blur=blur)
+        np.testing.assert_allclose(even, 0.7, atol=1e-5)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from unblur.errors import InputError
 from unblur.synth.camera import develop, draw_highlights, raise_highlights
 from unblur.synth.scene import Layer, expose, instant, motion, owners, spread, steps_needed
-from unblur.synth.stills import Scene, StillsBlur, cut_out, draw_response, patch
+from unblur.synth.stills import Scene, StillsBlur, cut_out, draw_response, out_of_focus, patch
 from unblur.synth.trajectory import Path, random_path
 
 __all__ = ["SequenceBlur", "StillsSequence", "draw_moving_scene", "draw_sequence", "film", "flow_between"]
@@ -152,6 +152,7 @@ def draw_moving_scene(
         margin = _margin(Layer(np.zeros((1, 1, 3), np.float32), paths, (0, 0)), span=span, size=size)
         canvas = (size[0] + 2 * margin, size[1] + 2 * margin)
         light = response.decode(patch(generator, photos, size=canvas, smallest_scale=blur.smallest_scale))
+        light = out_of_focus(light, generator, blur=blur)
         if layers:
             inner = margin / min(canvas)
             light = cut_out(light, generator, middles=(inner, 1 - inner))

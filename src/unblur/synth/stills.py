@@ -36,6 +36,8 @@ class StillsBlur(CameraRanges):
         zoom: largest standard deviation of the log zoom over the exposure.
         object_share: share of pairs with a second layer that moves by itself.
         smallest_scale: photos are shrunk by a factor between this and 1 before use.
+        defocus_share: share of layers of which a part, or all, is out of focus, in the truth too: it is to stay as it is.
+        defocus_radius: smallest and largest radius of the disc that a point becomes there, pixels (log-uniform).
     """
 
     sharp_share: float = 0.12
@@ -46,6 +48,8 @@ class StillsBlur(CameraRanges):
     zoom: float = 0.008
     object_share: float = 0.4
     smallest_scale: float = 0.6
+    defocus_share: float = 0.0
+    defocus_radius: tuple[float, float] = (1.0, 8.0)
 
 
 @dataclass(frozen=True)
@@ -111,11 +115,11 @@ def draw_scene(generator: np.random.Generator, photos: Sequence[Bytes], *, size:
     )
     margin = 24
     ground = response.decode(patch(generator, photos, size=(size + 2 * margin,) * 2, smallest_scale=blur.smallest_scale))
-    layers = [Layer(ground, (camera,), (margin, margin))]
+    layers = [Layer(out_of_focus(ground, generator, blur=blur), (camera,), (margin, margin))]
     if generator.random() < blur.object_share:
         own = random_path(generator, length=amount * generator.uniform(0, blur.length[1]), wobble=generator.uniform(*blur.wobble))
         light = response.decode(patch(generator, photos, size=(size + 2 * margin,) * 2, smallest_scale=blur.smallest_scale))
-        layers.append(Layer(cut_out(light, generator), (own, camera), (margin, margin)))
+        layers.append(Layer(cut_out(out_of_focus(light, generator, blur=blur), generator), (own, camera), (margin, margin)))
     gain = draw_highlights(generator, camera=blur)
     return Scene(tuple(_raised(layer, gain=gain) for layer in layers), camera, response, length, gain)
 
@@ -155,6 +159,34 @@ def patch(generator: np.random.Generator, photos: Sequence[Bytes], *, size: tupl
         if float(np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean()) > _DETAIL:
             break
     return cut
+
+
+def out_of_focus(light: Floats, generator: np.random.Generator, *, blur: StillsBlur) -> Floats:
+    """Put a random part of a layer, or in one of three cases all of it, out of focus in `defocus_share` of the calls.
+
+    Every point becomes a disc of even light, as behind a round aperture.
+
+    Args:
+        light: (H, W, 3) linear light.
+        generator: source of all randomness; with a share of 0 no number is drawn.
+        blur: says how often and how far.
+    """
+    if not blur.defocus_share or generator.random() >= blur.defocus_share:
+        return light
+    radius = float(np.exp(generator.uniform(*np.log(blur.defocus_radius))))
+    soft = np.asarray(cv2.filter2D(light, -1, _disc(radius), borderType=cv2.BORDER_REFLECT_101), np.float32)
+    if generator.random() < 1 / 3:
+        return soft
+    share = _blob(generator, size=light.shape[:2], middles=(0.2, 0.8))[..., None]
+    return light + share * (soft - light)
+
+
+def _disc(radius: float) -> Floats:
+    """A disc of sum 1, its edge softened over a pixel."""
+    reach = int(np.ceil(radius + 0.5))
+    across = np.arange(-reach, reach + 1)
+    disc = np.clip(radius + 0.5 - np.hypot(*np.meshgrid(across, across)), 0, 1).astype(np.float32)
+    return disc / disc.sum()
 
 
 def cut_out(light: Floats, generator: np.random.Generator, *, middles: tuple[float, float] = (0.2, 0.8)) -> Floats:
