@@ -7,6 +7,9 @@ PAIRS holds `blurry/` and `sharp/` with pictures of the same names. With `--blur
 `unblur.synth.stills` in a named range instead: `moderate`, the blur of the demo; `near-sharp`, less than a pixel, with
 the noise and compression of a camera. Measures are those of the protocol `gopro-skimage`. Gains are over the blurry
 picture; `strong` are pairs below 28 dB, `weak` the others. `--card` writes the figures into the card of a model's file.
+
+`--model unsharp`, `richardson-lucy` and `wiener` are those of `benchmarks.classical`; the last two need `--blur`, as they must be
+told the kernel.
 """
 
 import argparse
@@ -20,12 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import unblur
+from benchmarks.classical import CLASSICAL, line_kernel
 from unblur.io.image import is_image, read_image
 from unblur.metrics import from_uint8, protocols
 from unblur.synth.stills import StillsBlur, draw_pair
 from unblur.weights import Card, Result, weights_path
 
 STRONG = 28.0  # dB
+Known = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64] | None]
+"""Blurry, sharp, and the kernel if it is known."""
 SIDE = 320  # pixels of a synthetic pair
 RANGES = {
     "moderate": StillsBlur(
@@ -66,14 +72,17 @@ def main() -> None:
         f"{'weights':16} {'pairs':>5} {'before':>7} {'after':>7} {'gain':>6} {'median':>6} {'SSIM':>8} {'strong':>12} {'weak':>12} {'worst':>6} {'s':>6}"
     )
     for model in arguments.model or ["swift"]:
-        deblurrer = unblur.load(model)
+        method, needs_kernel = CLASSICAL.get(model, (None, False))
+        if needs_kernel and not arguments.blur:
+            parser.error(f"`--model {model}` must be told the kernel, which is known with `--blur` alone")
+        deblurrer = None if method else unblur.load(model)
         pairs = (
             drawn(arguments.pairs_folder, RANGES[arguments.blur], count=arguments.pairs) if arguments.blur else read(arguments.pairs_folder)
         )
         rows, seconds = [], 0.0
-        for blurry, sharp in pairs:
+        for blurry, sharp, kernel in pairs:
             began = time.perf_counter()
-            restored = deblurrer.photo(blurry)
+            restored = deblurrer.photo(blurry) if deblurrer else method(blurry, kernel)  # type: ignore[misc]
             seconds += time.perf_counter() - began
             rows.append(compare(blurry, restored, sharp))
         show(model, rows, seconds)
@@ -83,18 +92,18 @@ def main() -> None:
             add_to_card(weights_path(model).with_suffix(".json"), mean([row.gain for row in rows]), data=source, command=command)
 
 
-def read(folder: Path) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+def read(folder: Path) -> Iterator[Known]:
     """Pairs of a folder, in the order of their names."""
     for blurry in sorted((folder / "blurry").iterdir()):
-        yield rgb(blurry), rgb(folder / "sharp" / blurry.name)
+        yield rgb(blurry), rgb(folder / "sharp" / blurry.name), None
 
 
-def drawn(folder: Path, blur: StillsBlur, *, count: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+def drawn(folder: Path, blur: StillsBlur, *, count: int) -> Iterator[Known]:
     """Pairs synthesised from a folder's sharp pictures; the same ones every time."""
     photos = [rgb(path) for path in sorted((folder / "sharp").iterdir()) if is_image(path)]
     for number in range(count):
         pair = draw_pair(np.random.default_rng([2026, number]), photos, size=SIDE, blur=blur)
-        yield pair.blurry, pair.sharp
+        yield pair.blurry, pair.sharp, line_kernel(pair.spread)
 
 
 def rgb(path: Path) -> NDArray[np.uint8]:
