@@ -36,11 +36,13 @@ def main() -> None:
     parser.add_argument("--frames", type=int, nargs=2, default=(60, 600), help="lengths of the clips whose memory is compared")
     arguments = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}")
-    network(arguments.model, rounds=arguments.rounds)
+    is_photo = unblur.load(arguments.model).net.num_frames == 1
+    if is_photo:
+        network(arguments.model, rounds=arguments.rounds)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         outside(arguments.model, folder)
-        memory(arguments.model, folder, lengths=arguments.frames)
+        memory(arguments.model, folder, lengths=arguments.frames, photo=is_photo)
 
 
 def network(model: str, *, rounds: int) -> None:
@@ -85,12 +87,13 @@ def outside(model: str, folder: Path) -> None:
     )
 
 
-def memory(model: str, folder: Path, *, lengths: tuple[int, int]) -> None:
+def memory(model: str, folder: Path, *, lengths: tuple[int, int], photo: bool) -> None:
     """Peak resident memory of the command."""
     print("\npeak memory of the command")
-    noise = np.random.default_rng(0).integers(0, 256, (2160, 3840, 3), np.uint8)
-    write_image(folder / "photo.png", Image(noise))
-    print(f"  photo 3840×2160       {peak(model, folder / 'photo.png'):5.2f} GiB")
+    if photo:
+        noise = np.random.default_rng(0).integers(0, 256, (2160, 3840, 3), np.uint8)
+        write_image(folder / "photo.png", Image(noise))
+        print(f"  photo 3840×2160       {peak(model, folder / 'photo.png'):5.2f} GiB")
     for frames in lengths:
         source = write_clip(folder / f"clip{frames}.mp4", frames=frames)
         print(f"  clip {WIDTH}×{HEIGHT}, {frames:4} frames {peak(model, source):5.2f} GiB", flush=True)
