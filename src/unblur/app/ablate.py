@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from unblur.app.bench import Device, DeviceOption, Precision
+from unblur.app.bench import DeviceOption
+from unblur.app.choices import Device, Precision
 from unblur.app.synth import Bar
 from unblur.errors import InputError
 

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,33 +10,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from unblur.app.choices import Device, Precision
 from unblur.app.synth import Bar
 
 if TYPE_CHECKING:
     from unblur.bench.published import Published
     from unblur.bench.table import Summary
 
-__all__ = ["Device", "DeviceOption", "Precision", "bench", "published", "report"]
+__all__ = ["DeviceOption", "bench", "published", "report"]
 
 _FORMATS = {"psnr": ".2f", "ssim": ".4f", "mssim": ".4f", "parameters_m": ".1f", "seconds": ".2f"}
-
-
-class Device(StrEnum):
-    """Where to run."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
-
-
-class Precision(StrEnum):
-    """Of the network's arithmetic."""
-
-    auto = "auto"
-    fp32 = "fp32"
-    bf16 = "bf16"
-    fp16 = "fp16"
 
 
 DeviceOption = Annotated[Device, typer.Option(help="Where to run.")]

@@ -7,7 +7,6 @@ import json
 import signal
 import sys
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +17,7 @@ from typer.core import TyperGroup
 
 import unblur
 from unblur.app import ablate, bench, data, inspect, synth, train
+from unblur.app.choices import Device, Precision
 from unblur.errors import UnblurError
 
 if TYPE_CHECKING:
@@ -36,24 +36,6 @@ class _RestoreByDefault(TyperGroup):
         if args and args[0] not in self.commands and args[0].split("=")[0] not in own:
             args = ["restore", *args]
         return super().parse_args(ctx, args)
-
-
-class Device(StrEnum):
-    """Where to run."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
-
-
-class Precision(StrEnum):
-    """Of the network's arithmetic."""
-
-    auto = "auto"
-    fp32 = "fp32"
-    bf16 = "bf16"
-    fp16 = "fp16"
 
 
 app = typer.Typer(
