@@ -2,6 +2,7 @@
 
 import sys
 from types import ModuleType
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -34,6 +35,17 @@ def nothing(monkeypatch):
 @pytest.mark.usefixtures("nothing")
 def test_missing_library_says_what_to_install():
     with pytest.raises(InputError, match=r"pip install lpips.*pip install pyiqa"):
+        open_extra("lpips")
+
+
+def test_weights_that_cannot_be_fetched_are_an_error(monkeypatch):
+    def unreachable(**_):
+        raise URLError("Name or service not known")
+
+    module = ModuleType("lpips")
+    module.LPIPS = unreachable
+    monkeypatch.setitem(sys.modules, "lpips", module)
+    with pytest.raises(InputError, match=r"lpips.* cannot fetch the weights.*Name or service not known.*connection"):
         open_extra("lpips")
 
 

@@ -28,7 +28,7 @@ def open_extra(name: str) -> tuple[str, Extra]:
         Its name with library and version, such as `lpips (lpips 0.1.4)`, and the measure.
 
     Raises:
-        InputError: if there is no such measure, or no library that makes it is installed.
+        InputError: if there is no such measure, no library that makes it is installed, or the library cannot fetch its weights.
     """
     if name not in EXTRAS:
         raise InputError(f"there is no extra measure `{name}`; choose from {', '.join(sorted(EXTRAS))}")
@@ -41,9 +41,13 @@ def open_extra(name: str) -> tuple[str, Extra]:
             label = f"{name} ({library} {version(library)})"
         except PackageNotFoundError:
             label = f"{name} ({library})"
-        return label, _lpips(module) if library == "lpips" else _pyiqa(module, name)
+        try:
+            return label, _lpips(module) if library == "lpips" else _pyiqa(module, name)
+        except OSError as error:  # URLError is one: both libraries fetch weights when they are first used
+            raise InputError(f"{label} cannot fetch the weights that it needs ({error}); try again with a connection") from None
     wanted = " or ".join(f"`pip install {library}`" for library in EXTRAS[name])
-    raise InputError(f"`{name}` needs a library that is not installed or cannot be imported here; {wanted}")
+    text = f"`{name}` needs a library that is not installed or cannot be imported here; {wanted}, or `unblur[perceptual]` for all"
+    raise InputError(text)
 
 
 def _lpips(module: Any) -> Extra:  # noqa: ANN401 - a library without types
