@@ -1,5 +1,6 @@
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,3 +89,11 @@ def test_killed_maker_is_an_error_and_not_a_hang(tmp_path):
         os.kill(int(pairs.pair(0)["maker"][0]), signal.SIGKILL)
         pairs.range(100_000)
         pairs.pair(50_000)
+
+
+def test_stop_ends_the_wait_for_a_pair(tmp_path):
+    with ThreadPoolExecutor(1) as pool, window(tmp_path, workers=0) as pairs:
+        waits = pool.submit(pairs.pair, 0)
+        pairs.stop()
+        with pytest.raises(RuntimeError, match=r"pair 0 .* no longer waited for"):
+            waits.result(timeout=60)

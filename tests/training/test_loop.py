@@ -56,6 +56,9 @@ class Drawn:
         last = start + int(step * fresh)
         return max(0, last - capacity), last
 
+    def stop(self):
+        pass
+
     def pair(self, index):
         return self.maker(index)
 

@@ -117,8 +117,9 @@ class PairWindow:
             )
             for worker in range(workers)
         ]
+        self._stopped = False
         self.waited = 0.0
-        """Seconds that `pairs` has waited for the makers so far."""
+        """Seconds that `pair` has waited for the makers so far."""
 
     def __enter__(self) -> "PairWindow":
         self.range(0)
@@ -137,15 +138,21 @@ class PairWindow:
         self._files.needed[:] = first, last
         return first, last
 
+    def stop(self) -> None:
+        """Wait no longer for pairs that are being made: for threads that would outlive a training that has ended."""
+        self._stopped = True
+
     def pair(self, index: int) -> dict[str, NDArray[Any]]:
         """The arrays of pair `index`; waits until it has been made.
 
         Raises:
-            RuntimeError: if the process that makes it has died.
+            RuntimeError: if the process that makes it has died, or after `stop`.
         """
         slot = index % self._slots
         began = time.monotonic()
         while self._files.held[slot] != index:
+            if self._stopped:
+                raise RuntimeError(f"pair {index} has not been made, and is no longer waited for")
             for worker in self._workers:
                 if worker.exitcode is not None:
                     raise RuntimeError(f"a process that makes pairs has ended with exit code {worker.exitcode}; its error is above")

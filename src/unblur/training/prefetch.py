@@ -32,6 +32,7 @@ class Prefetch:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._source.stop()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 

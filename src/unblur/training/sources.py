@@ -52,6 +52,9 @@ class Source(ABC):
         batch = to_batch(samples, slots=slots, photo=self.recipe.data in ("stills", "pairs"))
         return batch.alone() if self.recipe.reference_only else batch
 
+    def stop(self) -> None:  # noqa: B027 (most sources have nothing to wait for)
+        """Wait no longer for samples, since nobody wants them; a batch that still waits ends in an error."""
+
     @abstractmethod
     def draw(self, step: int, generator: np.random.Generator) -> Arrays:
         """A whole sample."""
@@ -70,6 +73,9 @@ class Made(Source):
     def __init__(self, window: PairWindow, *, recipe: Recipe) -> None:
         super().__init__(recipe=recipe)
         self._window = window
+
+    def stop(self) -> None:
+        self._window.stop()
 
     def draw(self, step: int, generator: np.random.Generator) -> Arrays:
         first, last = self._window.range(step)
