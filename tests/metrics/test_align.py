@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from unblur.errors import ShapeError
-from unblur.metrics import align_homography, align_translation, psnr
+from unblur.metrics import align, align_homography, align_translation, psnr
 
 HOMOGRAPHY = np.array([[1.004, 0.006, 2.3], [-0.005, 0.997, -1.6], [1e-5, -2e-5, 1]])
 
@@ -46,6 +46,18 @@ def test_fewer_iterations_end_elsewhere(picture):
     one, many = (align_homography(restored, sharp, iterations=count) for count in (1, 30))
     quality = [psnr(a.restored, a.sharp, mask=a.mask).item() for a in (one, many)]
     assert quality[1] > quality[0] + 3
+
+
+@pytest.mark.parametrize(("settled", "within"), [(0, 0), (align.SETTLED, 2e-3)])
+def test_rounds_are_one_long_search_and_leave_out_what_moves_nothing(settled, within, picture, monkeypatch):
+    monkeypatch.setattr(align, "SETTLED", settled)
+    sharp, restored = views(picture(104, 104), HOMOGRAPHY)
+    rounds = align_homography(restored, sharp, iterations=100)
+    monkeypatch.setattr(align, "ROUND", 100)
+    whole = align_homography(restored, sharp, iterations=100)
+    corners = np.array([[0, 0, 1], [63, 0, 1], [0, 63, 1], [63, 63, 1]]).T
+    places = [matrix[:2] / matrix[2] for matrix in (aligned.transform.numpy() @ corners for aligned in (rounds, whole))]
+    assert np.abs(places[0] - places[1]).max() <= within
 
 
 def test_a_picture_that_cannot_be_aligned_stays_in_place(picture):

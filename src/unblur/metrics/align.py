@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from unblur.errors import ShapeError
@@ -22,6 +23,10 @@ __all__ = ["Aligned", "align_homography", "align_translation"]
 ITERATIONS = 100
 SMOOTHING = 5
 """Side of the Gaussian filter, pixels, by which ECC smooths its gradients."""
+
+ROUND = 5
+SETTLED = 1e-3
+"""The search has ended when a round of steps moves no corner of the picture by more than this, pixels."""
 
 LEAST_COVERAGE = 0.5
 """Part of the truth that an aligned picture must cover; below it the search has run away."""
@@ -54,6 +59,8 @@ def align_homography(restored: Tensor, sharp: Tensor, *, iterations: int = ITERA
     Source: the public evaluation of RealBlur (Rim et al. 2020): `cv2.findTransformECC` on the grey pictures, 100
     iterations without early stop, gradients smoothed by 5x5; cubic sampling; positions outside the restored picture
     are masked. Descendants of that script stop early and smooth by 3x3; this follows the original.
+    Decided: steps that move nothing any more are left out. The search goes in rounds, whose steps are those of one
+    long search to the bit, and ends with one that moves no corner by 1/1000 pixel, mostly the third to tenth of twenty.
     Decided: where the search does not converge, or ends where less than half of the truth is covered, the picture
     stays in place and `found` is False. The original script ends with an error there.
 
@@ -80,13 +87,7 @@ def align_homography(restored: Tensor, sharp: Tensor, *, iterations: int = ITERA
     fixed = np.ascontiguousarray(sharp[0].permute(1, 2, 0).numpy().astype(np.float32))
     height, width = fixed.shape[:2]
     homography = np.eye(3, dtype=np.float32)
-    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, iterations, 0.0)
-    grey = (cv2.cvtColor(fixed, cv2.COLOR_RGB2GRAY), cv2.cvtColor(moving, cv2.COLOR_RGB2GRAY))
-    try:
-        cv2.findTransformECC(*grey, homography, cv2.MOTION_HOMOGRAPHY, criteria, None, SMOOTHING)  # type: ignore[call-overload]
-        found = bool(np.isfinite(homography).all())
-    except cv2.error:  # no convergence: uncorrelated or constant pictures
-        found = False
+    found = _search(fixed, moving, homography, iterations=iterations)
     if found:
         ones = np.ones((height, width), dtype=np.float32)
         nearest = cv2.INTER_NEAREST + cv2.WARP_INVERSE_MAP
@@ -100,6 +101,24 @@ def align_homography(restored: Tensor, sharp: Tensor, *, iterations: int = ITERA
     on_grid = torch.from_numpy(np.asarray(moved, dtype=np.float64)).permute(2, 0, 1)[None]
     transform = torch.from_numpy(homography.astype(np.float64))
     return Aligned(on_grid * mask, sharp * mask, mask, scale, transform, found=True)
+
+
+def _search(fixed: NDArray[np.float32], moving: NDArray[np.float32], homography: NDArray[np.float32], *, iterations: int) -> bool:
+    """Improve `homography` in place; whether something was found."""
+    height, width = fixed.shape[:2]
+    grey = (cv2.cvtColor(fixed, cv2.COLOR_RGB2GRAY), cv2.cvtColor(moving, cv2.COLOR_RGB2GRAY))
+    outline = np.array([[[0, 0], [width, 0], [0, height], [width, height]]], dtype=np.float64)
+    corners = outline
+    for first in range(0, iterations, ROUND):
+        criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, min(ROUND, iterations - first), 0.0)
+        try:
+            cv2.findTransformECC(*grey, homography, cv2.MOTION_HOMOGRAPHY, criteria, None, SMOOTHING)  # type: ignore[call-overload]
+        except cv2.error:  # no convergence: uncorrelated or constant pictures
+            return False
+        before, corners = corners, np.asarray(cv2.perspectiveTransform(outline, homography.astype(np.float64)), np.float64)
+        if np.abs(corners - before).max() < SETTLED:
+            break
+    return bool(np.isfinite(homography).all())
 
 
 def align_translation(restored: Tensor, sharp: Tensor) -> Aligned:
