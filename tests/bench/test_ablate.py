@@ -16,7 +16,9 @@ from unblur.bench.rows import ModelRow, read_rows
 from unblur.errors import InputError
 from unblur.metrics import protocols
 from unblur.models import create
+from unblur.models.flow import FlowNet
 from unblur.training.recipe import read_recipe
+from unblur.weights import load_tensors
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SCALES = read_study("deepdeblur-scales", small=True)
@@ -97,11 +99,18 @@ def test_short_recipes_fit_their_networks(name):
         path = RECIPES / f"{row.recipe}.yaml"
         own = read_recipe(path)
         several = own.data in ("clips", "sequences")
-        short = read_recipe(path, changes=short_changes(truths=own.truths, several=several, parts=list(own.lr_of)))
+        flow = "flow_widths" in row.arguments and any("flow" in part for part in own.lr_of)
+        changes = short_changes(truths=own.truths, several=several, parts=list(own.lr_of), trained_flow=flow)
+        short = read_recipe(path, changes=changes)
         assert short.data == ("sequences" if several else "stills")
         assert short.crop % net_of(row).size_multiple == 0
         assert (short.objective, short.optimiser, short.steps, short.loss) == ("content", "muon", 1000, own.loss)
-        assert set(short.lr_of.values()) <= {1e-4}
+        assert {part: lr for part, lr in short.lr_of.items() if lr != 1e-4} == {part: 2e-5 for part in own.lr_of if flow and "flow" in part}
+        flows = [module for module in net_of(row).modules() if isinstance(module, FlowNet) and list(module.parameters())]
+        assert len(flows) == flow
+        for module in flows:
+            shapes = {name: tensor.shape for name, tensor in load_tensors(short.flow_weights).items()}
+            assert shapes == {name: tensor.shape for name, tensor in module.state_dict().items()}
         assert short.frames == (7 if short.truths == "all" else own.frames)
 
 

@@ -148,8 +148,10 @@ def _recipe(row: "StudyRow", *, recipes: Path, short: bool, changes: dict[str, A
     path = recipes / f"{row.recipe}.yaml"
     own = read_recipe(path)
     several = own.data in ("clips", "sequences")
-    made = short_changes(truths=own.truths, several=several, parts=list(own.lr_of)) if short else {}
     narrow = {key: value for key, value in row.arguments.items() if own.arguments.get(key, value) is not None}
+    parts = list(own.lr_of)
+    trained_flow = "flow_widths" in narrow and any(part.endswith("flow") for part in parts)
+    made = short_changes(truths=own.truths, several=several, parts=parts, trained_flow=trained_flow) if short else {}
     alone = {"reference_only": True} if row.twin_of else {}
     return read_recipe(path, changes=made | {"arguments": own.arguments | narrow} | alone | changes)
 

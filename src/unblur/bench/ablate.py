@@ -201,13 +201,14 @@ def read_study(name: str, *, small: bool = False, only: Sequence[str] = ()) -> S
     return Study(name, study["question"], study.get("reference", ""), tuple(rows))
 
 
-def short_changes(*, truths: str | None, several: bool, parts: Sequence[str]) -> dict[str, Any]:
+def short_changes(*, truths: str | None, several: bool, parts: Sequence[str], trained_flow: bool = False) -> dict[str, Any]:
     """Changes to a recipe for a training of minutes on samples that are made of photos; see `studies.yaml`.
 
     Args:
         truths: that of the recipe.
         several: whether the network sees several frames.
         parts: of the network, for which the recipe has learning rates of their own.
+        trained_flow: whether the network's flow has the shape of the built-in weights, from which it then begins.
 
     Example:
         >>> short_changes(truths="middle", several=True, parts=["flow"])["lr_of"]
@@ -216,7 +217,9 @@ def short_changes(*, truths: str | None, several: bool, parts: Sequence[str]) ->
     short = _document()["short"]
     data = "sequences" if several else "stills"
     unrolled = {"frames": short["unrolled"]} if truths == "all" else {}
-    return {"data": data, **short["all"], **short[data], **unrolled, "lr_of": dict.fromkeys(parts, short["parts"])}
+    rates = {part: short["trained_flow"] if trained_flow and part.endswith("flow") else short["parts"] for part in parts}
+    flow = {"flow_weights": "pwcnet"} if trained_flow else {}
+    return {"data": data, **short["all"], **short[data], **unrolled, **flow, "lr_of": rates}
 
 
 def run_study(
