@@ -1,7 +1,8 @@
 """Time of the operators of the video networks, in ratios to a plain convolution of the same shape.
 
 Both sides of a ratio are timed in turn in one run, and the median over the rounds is taken, so that a busy machine slows
-both. With one thread on a processor it is the processor's time that counts, not the clock's. torchvision's operator is timed too where it can be imported; the package itself never does.
+both. With one thread on a processor it is the processor's time that counts, not the clock's. torchvision's operator is timed
+too where it can be imported, and must give the same; the package itself never imports it.
 
     PYTHONPATH=src python -m benchmarks.operators --threads 1
 """
@@ -60,6 +61,8 @@ def _compare(shape: tuple[int, int, int, int], dtype: torch.dtype, *, backward: 
         candidates["grid_sample a tap"] = lambda: _by_grid_sample(feat, offset, weight)
         if torchvision is not None:
             candidates["torchvision"] = lambda: torchvision.ops.deform_conv2d(feat, offset, weight, padding=1)
+            with torch.no_grad():
+                torch.testing.assert_close(candidates["torchvision"](), candidates["deform_sample"](), rtol=1e-3, atol=1e-3)
     runs = {name: _run(call, backward=backward, device=device) for name, call in candidates.items()}
     seconds = _medians(runs, rounds=rounds, device=device)
     _print(f"B{batch} C{channels} {width}x{height} {str(dtype)[6:]} {'fwd+bwd' if backward else 'fwd'}", seconds)
