@@ -150,7 +150,7 @@ def test_a_study_says_its_budget_and_goes_on(run, pairs, tmp_path):
         32,
         "stills",
     )
-    assert (recipe["steps"], recipe["warmup"], recipe["decay"], recipe["batch"]) == (2, 0, 1, 1)
+    assert (recipe["steps"], recipe["warmup"], recipe["decay"], recipe["batch"]) == (2, 0, 2, 1)
     assert json.loads(run(*words)[1]) == [one, reference]
     code, _, err = run(*words, "--steps", "3")
     assert code == 1

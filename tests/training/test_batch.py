@@ -20,6 +20,9 @@ class Window:
     def range(self, step: int) -> tuple[int, int]:
         return 1 + step, 9 + step
 
+    def stop(self) -> None:
+        pass
+
     def pair(self, index: int) -> dict[str, np.ndarray]:
         blurry = np.random.default_rng(index).integers(0, 255, (1, 32, 32, 3), np.uint8)
         return {"blurry": blurry, "sharp": blurry + 1, "spread": np.full((1, 8, 8, 3), (index, 0, index), np.float16)}
