@@ -144,6 +144,7 @@ def test_border_of_the_background_stays_out_of_sight(photos):
         ("curve_share", 1.0),
         ("highlight_share", 1.0),
         ("defocus_share", 1.0),
+        ("tripod_share", 1.0),
         ("h264_share", 1.0),
         ("jpeg_share", 1.0),
         ("noise_share", 1.0),
@@ -188,3 +189,18 @@ def test_refuses_odd_sizes_and_no_frames(photos, size, num_frames):
 def test_refuses_ranges_that_make_no_sense(name, value):
     with pytest.raises(InputError, match=name):
         dataclasses.replace(PLAIN, **{name: value})
+
+
+def test_on_a_tripod_things_move_before_a_background_that_stands_still(photos):
+    blur = dataclasses.replace(PLAIN, tripod_share=1.0, length=(6.0, 7.0))
+    for seed in range(4):
+        clip = draw(photos, seed, blur=blur, size=(64, 96))
+        still = (clip.flow_to_next == 0).all(axis=(0, 3))
+        assert 0.1 < still.mean() < 1
+        assert np.abs(clip.flow_to_next).max() > 0.3
+        kept = cv2.erode(still.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+        assert (
+            np.abs(clip.blurry.astype(int) - clip.sharp)[:, kept].mean() < 1.5
+        )  # noise of rounding alone, and thin shadows of what passes
+    everything = draw(photos, 0, blur=dataclasses.replace(blur, sharp_share=1.0, sharp_length=0.0))
+    assert not everything.flow_to_next.any()

@@ -61,6 +61,7 @@ def test_length_of_the_path_is_told(photos):
     ("name", "value"),
     [
         ("object_share", 1.0),
+        ("tripod_share", 1.0),
         ("noise_share", 1.0),
         ("jpeg_share", 1.0),
         ("turn", 0.3),
@@ -160,3 +161,13 @@ def test_focus_falls_off_in_a_part_or_all(photos):
     for seed in range(4):  # a constant keeps its light
         even = out_of_focus(np.full_like(light, 0.7), np.random.default_rng(seed), blur=blur)
         np.testing.assert_allclose(even, 0.7, atol=1e-5)
+
+
+def test_on_a_tripod_the_background_stays_sharp(photos):
+    blur = dataclasses.replace(PLAIN, tripod_share=1.0, length=(8.0, 9.0))
+    for seed in range(6):
+        pair = draw(photos, seed, blur=blur)
+        assert pair.length == 0
+        assert pair.spread.max() > 0.2
+        assert 0.05 < (np.abs(pair.spread).max(axis=2) < 1e-6).mean() < 1
+        assert 0.05 < (pair.blurry == pair.sharp).mean() < 1

@@ -131,6 +131,7 @@ def stills(
         str, typer.Option(help="Sequences: lowest and highest share of the frame interval that the shutter is open.")
     ] = "0.3,0.95",
     shake: Annotated[float, typer.Option(help="Sequences: fastest swing of the hand, cycles in a frame interval.")] = 0.25,
+    tripod: Annotated[float, typer.Option(min=0, max=1, help="Share in which the camera stands still, and things move alone.")] = 0.0,
     defocus: Annotated[float, typer.Option(min=0, max=1, help="Share of things that are out of focus, in the truth too.")] = 0.0,
     curves: Annotated[float, typer.Option(min=0, max=1, help="Share with a drawn camera curve instead of sRGB or gamma.")] = 0.0,
     highlights: Highlights = 0.0,
@@ -153,6 +154,7 @@ def stills(
         blur,
         length=_range(length, "--length") if length is not None else blur.length,
         sharp_share=nearly_sharp,
+        tripod_share=tripod,
         defocus_share=defocus,
         curve_share=curves,
         highlight_share=highlights,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from unblur.errors import InputError
 from unblur.synth.camera import develop, draw_highlights, raise_highlights
 from unblur.synth.scene import Layer, expose, instant, motion, owners, spread, steps_needed
-from unblur.synth.stills import Scene, StillsBlur, cut_out, draw_response, out_of_focus, patch
+from unblur.synth.stills import Scene, StillsBlur, cut_out, draw_length, draw_response, out_of_focus, patch
 from unblur.synth.trajectory import Path, random_path
 
 __all__ = ["SequenceBlur", "StillsSequence", "draw_moving_scene", "draw_sequence", "film", "flow_between"]
@@ -117,8 +117,7 @@ def draw_moving_scene(
 ) -> Scene:
     """Draw what `film` then takes: layers whose paths stay within reach for `num_frames` frames."""
     span = max(1.0, (num_frames - 1) / exposure + 1)
-    still = generator.random() < blur.sharp_share
-    length = generator.uniform(0, blur.sharp_length) if still else float(np.exp(generator.uniform(*np.log(blur.length))))
+    length, tripod = draw_length(generator, blur=blur)
     amount = min(1.0, length / blur.length[0])
     response = draw_response(generator, camera=blur)
     rate = blur.shake * exposure  # in exposures, as paths count
@@ -132,6 +131,7 @@ def draw_moving_scene(
         max_rate=rate,
         span=span,
     )
+    amount = 1.0 if tripod else amount  # of what things move by themselves
     depths = np.sort(generator.uniform(1, blur.parallax, size=int(generator.integers(*blur.objects, endpoint=True))))
     gain = draw_highlights(generator, camera=blur)
     layers: list[Layer] = []

@@ -12,7 +12,7 @@ from unblur.synth.response import GAMMA22, SRGB, Response, draw_curve
 from unblur.synth.scene import Layer, expose, instant, motion, spread, steps_needed
 from unblur.synth.trajectory import Path, random_path
 
-__all__ = ["Pair", "Scene", "StillsBlur", "cut_out", "draw_pair", "draw_response", "draw_scene", "patch", "photograph"]
+__all__ = ["Pair", "Scene", "StillsBlur", "cut_out", "draw_length", "draw_pair", "draw_response", "draw_scene", "patch", "photograph"]
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -36,6 +36,7 @@ class StillsBlur(CameraRanges):
         zoom: largest standard deviation of the log zoom over the exposure.
         object_share: share of pairs with a second layer that moves by itself.
         smallest_scale: photos are shrunk by a factor between this and 1 before use.
+        tripod_share: share of the others in which the camera stands still, and things in front of the background move alone.
         defocus_share: share of layers of which a part, or all, is out of focus, in the truth too: it is to stay as it is.
         defocus_radius: smallest and largest radius of the disc that a point becomes there, pixels (log-uniform).
     """
@@ -48,6 +49,7 @@ class StillsBlur(CameraRanges):
     zoom: float = 0.008
     object_share: float = 0.4
     smallest_scale: float = 0.6
+    tripod_share: float = 0.0
     defocus_share: float = 0.0
     defocus_radius: tuple[float, float] = (1.0, 8.0)
 
@@ -102,8 +104,7 @@ def draw_pair(generator: np.random.Generator, photos: Sequence[Bytes], *, size: 
 
 def draw_scene(generator: np.random.Generator, photos: Sequence[Bytes], *, size: int, blur: StillsBlur) -> Scene:
     """Draw what `photograph` then takes; both together are `draw_pair`."""
-    sharp_pair = generator.random() < blur.sharp_share
-    length = generator.uniform(0, blur.sharp_length) if sharp_pair else float(np.exp(generator.uniform(*np.log(blur.length))))
+    length, tripod = draw_length(generator, blur=blur)
     response = draw_response(generator, camera=blur)
     amount = min(1.0, length / blur.length[0])  # no turn or zoom of its own in a sharp pair
     camera = random_path(
@@ -116,12 +117,22 @@ def draw_scene(generator: np.random.Generator, photos: Sequence[Bytes], *, size:
     margin = 24
     ground = response.decode(patch(generator, photos, size=(size + 2 * margin,) * 2, smallest_scale=blur.smallest_scale))
     layers = [Layer(out_of_focus(ground, generator, blur=blur), (camera,), (margin, margin))]
-    if generator.random() < blur.object_share:
+    if generator.random() < blur.object_share or tripod:
+        amount = 1.0 if tripod else amount
         own = random_path(generator, length=amount * generator.uniform(0, blur.length[1]), wobble=generator.uniform(*blur.wobble))
         light = response.decode(patch(generator, photos, size=(size + 2 * margin,) * 2, smallest_scale=blur.smallest_scale))
         layers.append(Layer(cut_out(out_of_focus(light, generator, blur=blur), generator), (own, camera), (margin, margin)))
     gain = draw_highlights(generator, camera=blur)
     return Scene(tuple(_raised(layer, gain=gain) for layer in layers), camera, response, length, gain)
+
+
+def draw_length(generator: np.random.Generator, *, blur: StillsBlur) -> tuple[float, bool]:
+    """Draw how far the camera moves over an exposure, pixels, and whether things move all the same, since it stands on a tripod."""
+    if generator.random() < blur.sharp_share:
+        return generator.uniform(0, blur.sharp_length), False
+    if blur.tripod_share and generator.random() < blur.tripod_share:
+        return 0.0, True
+    return float(np.exp(generator.uniform(*np.log(blur.length)))), False
 
 
 def photograph(scene: Scene, generator: np.random.Generator, *, size: int, blur: StillsBlur) -> Pair:
