@@ -1,12 +1,13 @@
 """How much nearer to the truth: `swift` and others on a folder of pairs.
 
-    python -m benchmarks.quality PAIRS [--model NAME|FILE]... [--card]
+    python -m benchmarks.quality PAIRS [--model NAME|FILE]... [--views N] [--card]
     python -m benchmarks.quality PAIRS --blur moderate --pairs 128
 
 PAIRS holds `blurry/` and `sharp/` with pictures of the same names. With `--blur`, its sharp pictures are blurred anew by
 `unblur.synth.stills` in a named range instead: `moderate`, the blur of the demo; `near-sharp`, less than a pixel, with
 the noise and compression of a camera. Measures are those of the protocol `gopro-skimage`. Gains are over the blurry
-picture; `strong` are pairs below 28 dB, `weak` the others. `--card` writes the figures into the card of a model's file.
+picture; `strong` are pairs below 28 dB, `weak` the others. `--views` restores so many mirrored and turned views of each picture and
+takes their mean. `--card` writes the figures into the card of a model's file.
 
 `--model unsharp`, `richardson-lucy` and `wiener` are those of `benchmarks.classical`; the last two need `--blur`, as they must be
 told the kernel.
@@ -26,6 +27,7 @@ import unblur
 from benchmarks.classical import CLASSICAL, line_kernel
 from unblur.io.image import is_image, read_image
 from unblur.metrics import from_uint8, protocols
+from unblur.restore.views import COUNTS
 from unblur.synth.stills import StillsBlur, draw_pair
 from unblur.weights import Card, Result, weights_path
 
@@ -65,6 +67,7 @@ def main() -> None:
     parser.add_argument("--model", action="append", help="built-in weights or a file; may be given several times")
     parser.add_argument("--blur", choices=sorted(RANGES))
     parser.add_argument("--pairs", type=int, default=128, help="number of pairs with `--blur`")
+    parser.add_argument("--views", type=int, default=1, choices=COUNTS)
     parser.add_argument("--card", action="store_true", help="write the figures into the card")
     arguments = parser.parse_args()
     source = f"{arguments.pairs_folder.name}, blur `{arguments.blur}`" if arguments.blur else arguments.pairs_folder.name
@@ -75,7 +78,7 @@ def main() -> None:
         method, needs_kernel = CLASSICAL.get(model, (None, False))
         if needs_kernel and not arguments.blur:
             parser.error(f"`--model {model}` must be told the kernel, which is known with `--blur` alone")
-        deblurrer = None if method else unblur.load(model)
+        deblurrer = None if method else unblur.load(model, views=arguments.views)
         pairs = (
             drawn(arguments.pairs_folder, RANGES[arguments.blur], count=arguments.pairs) if arguments.blur else read(arguments.pairs_folder)
         )
@@ -88,8 +91,10 @@ def main() -> None:
         show(model, rows, seconds)
         if arguments.card:
             flags = f" --blur {arguments.blur} --pairs {arguments.pairs}" if arguments.blur else ""
+            flags += f" --views {arguments.views}" if arguments.views > 1 else ""
             command = f"python -m benchmarks.quality {arguments.pairs_folder.name}{flags}"
-            add_to_card(weights_path(model).with_suffix(".json"), mean([row.gain for row in rows]), data=source, command=command)
+            data = source + (f", {arguments.views} views" if arguments.views > 1 else "")
+            add_to_card(weights_path(model).with_suffix(".json"), mean([row.gain for row in rows]), data=data, command=command)
 
 
 def read(folder: Path) -> Iterator[Known]:

@@ -1,10 +1,11 @@
 """How much nearer to the truth, and how steady: photo and video networks on clips.
 
-    python -m benchmarks.quality_of_clips CLIPS [--model NAME|FILE|RUN]...
+    python -m benchmarks.quality_of_clips CLIPS [--model NAME|FILE|RUN]... [--views N]
 
 CLIPS holds a folder a clip, each with `blurry/` and `sharp/` frames of the same names. Measures are those of the protocol
 `gopro-skimage`, and the warping error by the motion of the sharp clip (`unblur.metrics.temporal`) in 1/255, that of the sharp clip
-itself being the least that can be hoped for. Photo networks restore frame by frame, video networks as a stream.
+itself being the least that can be hoped for. Photo networks restore frame by frame, video networks as a stream;
+`--views` restores so many mirrored and turned views and takes their mean.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from unblur.metrics.temporal import warping_error
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.stream import Stream
 from unblur.restore.tiles import to_pixels
+from unblur.restore.views import COUNTS
 
 
 def main() -> None:
@@ -31,6 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path)
     parser.add_argument("--model", action="append", help="built-in weights, a file or a run; may be given several times")
+    parser.add_argument("--views", type=int, default=1, choices=COUNTS)
     arguments = parser.parse_args()
     clips = {folder.name: (frames(folder / "blurry"), frames(folder / "sharp")) for folder in sorted(arguments.clips.iterdir())}
     print(f"{'weights':24} {'clip':10} {'before':>7} {'after':>7} {'gain':>6} {'SSIM':>8} {'warping':>8} {'s/frame':>8}")
@@ -41,7 +44,7 @@ def main() -> None:
         gains, errors = [], []
         for name, (blurry, sharp) in clips.items():
             began = time.perf_counter()
-            restored = restore(unblur.load(model), blurry)
+            restored = restore(unblur.load(model, views=arguments.views), blurry)
             seconds = (time.perf_counter() - began) / len(blurry)
             rows = [compare(*each) for each in zip(blurry, restored, sharp, strict=True)]
             errors.append(255 * warping_error(tensors(restored), tensors(sharp)).error)

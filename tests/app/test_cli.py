@@ -176,6 +176,7 @@ def test_codec_and_quality_reach_the_writer(run, tmp_path):
         (["a.png", "--tile", "8"], "at least 64"),
         (["a.png", "--tile", "many"], "--tile"),
         (["a.png", "--strength", "2"], "--strength"),
+        (["a.png", "--views", "3"], "1, 2, 4, 8"),
         (["a.png", "--device", "tpu"], "--device"),
         (["a.png", "-o", "file.txt/out.png"], "file.txt"),
         (["a.png", "-o", "out.xyz"], "must end in"),

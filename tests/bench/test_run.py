@@ -10,6 +10,7 @@ from PIL import Image
 from unblur.bench.contender import open_contender
 from unblur.bench.crops import read_crops
 from unblur.bench.datasets import open_data
+from unblur.bench.report import write_report
 from unblur.bench.rows import FILE, ClipRow, ModelRow, PictureRow, read_rows
 from unblur.bench.run import read_picture, run_bench
 from unblur.bench.table import summarise
@@ -19,8 +20,8 @@ from unblur.metrics import from_uint8, protocols
 SKIMAGE = protocols.get("gopro-skimage")
 
 
-def measure(run, pairs, *models, chosen=(SKIMAGE,), as_tool=False, **options):
-    contenders = [open_contender(str(model), device="cpu", precision="fp32", as_tool=as_tool) for model in models]
+def measure(run, pairs, *models, chosen=(SKIMAGE,), as_tool=False, views=1, **options):
+    contenders = [open_contender(str(model), device="cpu", precision="fp32", as_tool=as_tool, views=views) for model in models]
     return run_bench(contenders, [open_data(str(pairs))], chosen, run=run, **options)
 
 
@@ -81,6 +82,20 @@ def test_the_tool_has_a_fail_safe_that_the_network_itself_has_not(pairs, weights
     assert len(summarise(read_rows(run))) == 2
     with pytest.raises(UnsupportedError, match="looks at 5 frames"):
         measure(run, pairs, weights("ifirnn"), as_tool=True)
+
+
+@pytest.mark.parametrize("name", ["deepdeblur", "ifirnn"])
+def test_several_views_are_a_line_of_their_own(pairs, weights, tmp_path, name):
+    run = tmp_path / "run"
+    measure(run, pairs, weights(name))
+    measure(run, pairs, weights(name), views=2)
+    one, two = sorted(summarise(read_rows(run)), key=lambda summary: summary.views)
+    assert (one.views, two.views) == (1, 2)
+    assert two.multiply_adds == 2 * one.multiply_adds
+    assert two.parameters == one.parameters
+    assert two.means != one.means
+    write_report([run], tmp_path / "page.html")
+    assert ", 2 views" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_a_stopped_run_goes_on(pairs, weights, tmp_path):

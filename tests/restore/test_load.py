@@ -30,6 +30,9 @@ def test_arguments_reach_their_places(weights):
     assert loaded.setup.dtype == torch.bfloat16
     assert loaded.setup.device.type == "cpu"
     assert loaded._tile == 64
+    assert unblur.load(weights, device="cpu", views=4).setup.views == 4
+    with pytest.raises(InputError, match="1, 2, 4, 8"):
+        unblur.load(weights, device="cpu", views=5)
     with pytest.raises(DeviceError, match="tpu"):
         unblur.load(weights, device="tpu")
     with pytest.raises(InputError, match="at least 64"):

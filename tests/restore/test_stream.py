@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from unblur.models.video import VideoNet
 from unblur.restore.precision import Setup
 from unblur.restore.stream import Stream
 from unblur.restore.tiles import BAND, restore_tiled
+from unblur.restore.views import from_view, to_view
 
 CPU = Setup(torch.device("cpu"), torch.float32)
 FLOW = {"flow_widths": (4, 6, 8), "flow_decoder_widths": (8, 6), "flow_context_widths": (6, 6, 6, 6, 6, 4)}
@@ -106,6 +109,16 @@ def test_so_it_is_by_tiles_and_at_sizes_that_are_no_multiple(name):
     assert restored[0].shape == (3, 77, 90)
     assert_same(restored, list(windowed(net, shot, tile=64, halo=8)))
     assert not torch.equal(restored[0], next(windowed(net, shot)))
+
+
+@pytest.mark.parametrize("name", ["ifirnn", "mdcn", "swift_video"])
+def test_with_views_a_stream_is_the_mean_of_a_stream_a_view(name):
+    net, shot = build(name), clip(4, height=32, width=64)
+    restored = list(Stream(net, setup=dataclasses.replace(CPU, views=4), is_cut=never).restore(shot))
+    views = [list(Stream(net, setup=CPU, is_cut=never).restore([to_view(frame, view) for frame in shot])) for view in range(4)]
+    for number, image in enumerate(restored):
+        torch.testing.assert_close(image, torch.stack([from_view(seen[number], view) for view, seen in enumerate(views)]).mean(dim=0))
+    assert not torch.equal(restored[0], views[0][0])
 
 
 @pytest.mark.parametrize("name", ["mdcn", "cdvdtsp"])
@@ -227,7 +240,7 @@ def test_memory_does_not_grow_with_the_clip():
     held = []
     for frame in clip(12, height=70, width=70):
         stream.push(frame)
-        held.append(sum(len(stage.frames) + len(stage._feats) for shot in stream._shots for stage in shot._stages))
+        held.append(sum(len(stage.frames) + len(stage._feats) for shots in stream._shots for shot in shots for stage in shot._stages))
     assert held[2:] == [4 * 2 * 5] * 10  # four tiles; frames and features of a window
 
 

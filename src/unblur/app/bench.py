@@ -54,6 +54,7 @@ def bench(
     alone: Annotated[
         bool, typer.Option("--alone", help="Show networks of several frames copies of each frame in place of its neighbours.")
     ] = False,
+    views: Annotated[int, typer.Option(help="1, 2, 4 or 8 mirrored and turned views of which the mean is taken.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the averages as JSON.")] = False,
 ) -> None:
     """Measure models on data sets by named protocols; what was measured before is not measured again."""
@@ -67,7 +68,10 @@ def bench(
     data_sets = [open_data(spec) for spec in data]
     with Bar() as bar:
         rows = run_bench(
-            (open_contender(name, device=device.value, precision=precision.value, as_tool=tool, alone=alone) for name in model),
+            (
+                open_contender(name, device=device.value, precision=precision.value, as_tool=tool, alone=alone, views=views)
+                for name in model
+            ),
             data_sets,
             chosen,
             run=run,
@@ -158,6 +162,7 @@ def _show(summaries: "list[Summary]") -> None:
         for summary in part:
             perfect = f"; {summary.infinite} perfect picture(s) left out of the mean PSNR" if summary.infinite else ""
             way = {"network": "", "tool": ", as the tool uses it", "alone": ", each frame alone"}[summary.way]
+            way += f", {summary.views} views" if summary.views > 1 else ""
             console.print(
                 f"  {escape(summary.model)}: {escape(summary.device)}, {summary.precision}{way}{perfect}", highlight=False, soft_wrap=True
             )

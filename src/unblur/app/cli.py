@@ -126,6 +126,9 @@ def restore(
     only_blurred: Annotated[
         bool, typer.Option("--only-blurred", help="Leave photos and frames alone, bit for bit, that are sharp.")
     ] = False,
+    views: Annotated[
+        int, typer.Option(help="1, 2, 4 or 8: restore so many mirrored and turned views and take their mean: better, and as much slower.")
+    ] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file instead of text.")] = False,
 ) -> None:
@@ -143,7 +146,9 @@ def restore(
         name = best_for("video" if job.kind == "video" else "photo") if model == "auto" else model
         if name not in deblurrers:
             with console.status("loading the network"):
-                made = unblur.load(name, device=device.value, precision=precision.value, tile=tile_size, only_blurred=only_blurred)
+                made = unblur.load(
+                    name, device=device.value, precision=precision.value, tile=tile_size, only_blurred=only_blurred, views=views
+                )
             if made.setup.note:
                 console.print(f"[yellow]note:[/] {_plain(made.setup.note)}", highlight=False)
             deblurrers[name] = made

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unblur.bench.cost import Cost, cost_of
-from unblur.bench.rows import Way
+from unblur.bench.rows import Way, which
 from unblur.errors import UnsupportedError, WeightsError
 from unblur.models import create
 from unblur.models.base import Net
@@ -56,17 +56,18 @@ class Contender(ABC):
         precision: of its arithmetic.
         way: `network` for the network itself, `tool` for the way in which `unblur restore` uses it, `alone` for a network of several
             frames that is shown copies of one.
+        views: mirrored and turned ones of which the mean is taken.
     """
 
-    def __init__(self, name: str, *, system: str, sha256: str, cost: Cost, device: str, precision: str, way: Way) -> None:
+    def __init__(self, name: str, *, system: str, sha256: str, cost: Cost, device: str, precision: str, way: Way, views: int = 1) -> None:
         self.name, self.system, self.sha256, self.cost = name, system, sha256, cost
-        self.device, self.precision, self.way = device, precision, way
+        self.device, self.precision, self.way, self.views = device, precision, way, views
         self._peaks: dict[tuple[int, ...], int] = {}
 
     @property
     def which(self) -> tuple[str, ...]:
         """As `which` of the rows."""
-        return (self.sha256, self.device, self.precision, self.way)
+        return which(self.sha256, self.device, self.precision, self.way, self.views)
 
     @property
     def needs_clips(self) -> bool:
@@ -143,6 +144,7 @@ def open_contender(
     precision: Precision = "auto",
     as_tool: bool = False,
     alone: bool = False,
+    views: int = 1,
 ) -> Contender:
     """Load a method.
 
@@ -154,6 +156,7 @@ def open_contender(
         as_tool: measure a network of one frame as `unblur restore` uses it, with tiles and its fail-safe, which keeps the input
             where the result looks wrong; otherwise the network itself, on whole pictures, as papers measure.
         alone: show a network of several frames copies of each frame in place of its neighbours: what it restores without them.
+        views: mirrored and turned ones to restore and average, see `unblur.restore.views`.
 
     Raises:
         WeightsError: if there are no such weights, or they are damaged or of another network.
@@ -169,7 +172,7 @@ def open_contender(
     if cost.frames == 1:
         if alone:
             raise UnsupportedError(f"`{name}` looks at one frame; only networks of several frames can be measured without neighbours")
-        deblurrer = load(name, device=device, precision=precision)
+        deblurrer = load(name, device=device, precision=precision, views=views)
         facts |= _where(deblurrer.setup)
         if as_tool:
             return _Tool(deblurrer, called, **facts, way="tool")
@@ -181,7 +184,7 @@ def open_contender(
         net.load_state_dict(load_tensors(name))
     except RuntimeError as error:
         raise WeightsError(f"the weights `{name}` do not fit the network that their card names ({card.architecture}): {error}") from error
-    setup = set_up(net, device=device, precision=precision)
+    setup = set_up(net, device=device, precision=precision, views=views)
     return _Network(net, setup, called, **facts, **_where(setup), way="alone" if alone else "network")
 
 
@@ -194,7 +197,7 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _where(setup: Setup) -> dict[str, str]:
-    """Device and precision; a GPU by its name, since seconds mean nothing without it."""
+def _where(setup: Setup) -> dict[str, Any]:
+    """Device, precision and views; a GPU by its name, since seconds mean nothing without it."""
     device = torch.cuda.get_device_name(setup.device) if setup.device.type == "cuda" else setup.device.type
-    return {"device": device, "precision": setup.precision}
+    return {"device": device, "precision": setup.precision, "views": setup.views}

@@ -9,11 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from unblur.errors import InputError
 
-__all__ = ["FILE", "ClipRow", "ModelRow", "PictureRow", "Row", "Way", "append", "read_rows"]
+__all__ = ["FILE", "ClipRow", "ModelRow", "PictureRow", "Row", "Way", "append", "read_rows", "which"]
 
 FILE = "rows.jsonl"
 
 Way = Literal["network", "tool", "alone"]
+
+
+def which(model_sha256: str, device: str, precision: str, way: Way, views: int) -> tuple[str, ...]:
+    """What was measured: what differs in it is never averaged together."""
+    return (model_sha256, device, precision, way, *([f"{views} views"] if views > 1 else ()))
 
 
 class _Line(BaseModel):
@@ -28,11 +33,13 @@ class _Line(BaseModel):
     way: Way
     """The network itself; or as `unblur restore` uses it, with tiles and fail-safe; or of a network of several frames, each frame
     alone, with copies of it in place of its neighbours."""
+    views: int = 1
+    """Mirrored and turned views of which the mean is taken."""
 
     @property
     def which(self) -> tuple[str, ...]:
         """What was measured: rows that differ in it are never averaged together."""
-        return (self.model_sha256, self.device, self.precision, self.way)
+        return which(self.model_sha256, self.device, self.precision, self.way, self.views)
 
 
 class ModelRow(_Line):

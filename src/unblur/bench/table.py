@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from unblur.bench.rows import ClipRow, ModelRow, PictureRow, Row, Way
+from unblur.bench.rows import ClipRow, ModelRow, PictureRow, Row, Way, which
 from unblur.errors import InputError
 from unblur.metrics import protocols
 
@@ -32,6 +32,7 @@ class Summary:
         device: where it ran.
         precision: of the arithmetic.
         way: `network`, `tool` or `alone`.
+        views: mirrored and turned ones of which the mean is taken.
         warping_error: mean over clips, None if it was not measured.
         warping_error_sharp: of the sharp clips.
         model_sha256: of the weights.
@@ -53,6 +54,7 @@ class Summary:
     device: str
     precision: str
     way: Way
+    views: int
     warping_error: float | None
     warping_error_sharp: float | None
     model_sha256: str
@@ -60,7 +62,7 @@ class Summary:
     @property
     def which(self) -> tuple[str, ...]:
         """As `which` of the rows: what was measured."""
-        return (self.model_sha256, self.device, self.precision, self.way)
+        return which(self.model_sha256, self.device, self.precision, self.way, self.views)
 
 
 def summarise(rows: Sequence[Row]) -> list[Summary]:
@@ -78,15 +80,15 @@ def summarise(rows: Sequence[Row]) -> list[Summary]:
             key = (row.data, row.protocol, row.which)
             groups.setdefault(key, {})[row.key] = row
     found: list[Summary] = []
-    for (data, called, which), members in groups.items():
-        if which not in models:
+    for (data, called, measured), members in groups.items():
+        if measured not in models:
             raise InputError(f"rows of `{next(iter(members.values())).model}` lack their model; was the run's file cut?")
-        model, pictures = models[which], list(members.values())
+        model, pictures = models[measured], list(members.values())
         protocol = protocols.get(called)
         sequences = [row.sequence for row in pictures]
         average = protocol.average([row.measures for row in pictures], sequences=sequences)
         before = protocol.average([row.before for row in pictures], sequences=sequences)
-        clips = [row for row in rows if isinstance(row, ClipRow) and row.data == data and row.which == which]
+        clips = [row for row in rows if isinstance(row, ClipRow) and row.data == data and row.which == measured]
         extras = {
             name: fmean(row.extras[name] for row in pictures) for name in pictures[0].extras if all(name in row.extras for row in pictures)
         }
@@ -108,6 +110,7 @@ def summarise(rows: Sequence[Row]) -> list[Summary]:
                 device=model.device,
                 precision=model.precision,
                 way=model.way,
+                views=model.views,
                 warping_error=fmean(row.warping_error for row in clips) if clips else None,
                 warping_error_sharp=fmean(row.warping_error_sharp for row in clips) if clips else None,
                 model_sha256=model.model_sha256,

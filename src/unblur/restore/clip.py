@@ -158,5 +158,6 @@ class ClipRestorer:
         lower = dtype != torch.float32
         with torch.inference_mode(), torch.autocast(self._setup.device.type, dtype if lower else None, enabled=lower):
             return float(
-                sum(net.num_frames * sum(feat.nbytes for feat in net.features(frame)) for net in nets if isinstance(net, VideoNet))
+                self._setup.views
+                * sum(net.num_frames * sum(feat.nbytes for feat in net.features(frame)) for net in nets if isinstance(net, VideoNet))
             )

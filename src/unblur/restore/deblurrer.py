@@ -191,6 +191,7 @@ class Deblurrer:
                 "source": _identity(Path(source)),
                 "weights": self._fingerprint(),
                 "precision": str(self.setup.precision),
+                "views": self.setup.views,
                 "only_blurred": self.meter is not None,
                 "strength": strength,
                 "part": [start, duration],

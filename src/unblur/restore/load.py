@@ -21,6 +21,7 @@ def load(
     precision: Precision = "auto",
     tile: int | None = None,
     only_blurred: bool = False,
+    views: int = 1,
 ) -> Deblurrer:
     """Load weights and make them ready to restore pictures and clips.
 
@@ -34,10 +35,13 @@ def load(
         precision: of the network's arithmetic; `auto` takes bf16 where the hardware multiplies it, else fp32.
         tile: largest side of a tile's core in pixels; chosen by free memory if None.
         only_blurred: leave pictures and frames alone, bit for bit, that are sharp (`unblur.restore.blurred`).
+        views: 1, 2, 4 or 8: as many mirrored and turned views are restored and averaged, in as many times the time
+            (`unblur.restore.views`).
 
     Raises:
         WeightsError: if there are no such weights, or they are damaged, unsafe or of another network.
         DeviceError: if the device or precision is not there.
+        InputError: if there are no so many views.
 
     Example:
         >>> import numpy as np, unblur
@@ -66,4 +70,4 @@ def load(
         sees = net if isinstance(net, Swift) else load("swift", device=device, precision=precision).net
         assert isinstance(sees, Swift)
         meter = BlurMeter(sees, setup=set_up(sees, device=device, precision=precision))
-    return Deblurrer(net, setup=set_up(net, device=device, precision=precision), card=card, tile=tile, meter=meter)
+    return Deblurrer(net, setup=set_up(net, device=device, precision=precision, views=views), card=card, tile=tile, meter=meter)

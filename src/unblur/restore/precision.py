@@ -1,4 +1,4 @@
-"""Device and precision: what the machine has, what was asked for, and whether it computes rightly."""
+"""Where and how a network runs: device and precision, whether the machine computes rightly, and how many views it is shown."""
 
 import math
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from torch import Tensor
 from unblur.errors import DeviceError
 from unblur.models.base import Net
 from unblur.restore.memory import out_of_memory
+from unblur.restore.views import check_views, from_view, to_view
 
 __all__ = ["Device", "Precision", "Setup", "choose_device", "fast_precision", "self_test", "set_up"]
 
@@ -28,11 +29,13 @@ class Setup:
         device: the device.
         dtype: of convolutions and matrix products; pictures, positions and sums stay in fp32.
         note: what the user should know, such as why a precision was given up; empty if nothing.
+        views: mirrored and turned views of which the mean is taken, see `unblur.restore.views`.
     """
 
     device: torch.device
     dtype: torch.dtype
     note: str = ""
+    views: int = 1
 
     @property
     def precision(self) -> str:
@@ -40,10 +43,13 @@ class Setup:
         return next(name for name, dtype in _DTYPES.items() if dtype == self.dtype)
 
     def run(self, net: Net, blurry: Tensor) -> Tensor:
-        """Apply `net` in this precision; (B, ..., H, W) fp32 in and out."""
+        """Apply `net` in this precision, to every view; (B, ..., H, W) fp32 in and out."""
         lower = self.dtype != torch.float32
         with torch.inference_mode(), torch.autocast(self.device.type, self.dtype if lower else None, enabled=lower):
-            return net(blurry).float()
+            total = net(blurry).float()
+            for view in range(1, self.views):
+                total = total + from_view(net(to_view(blurry, view)).float(), view)
+            return total / self.views if self.views > 1 else total
 
     def wait(self) -> None:
         """Wait until the device has done what it was given; a processor always has."""
@@ -80,14 +86,16 @@ def fast_precision(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
-def set_up(net: Net, *, device: Device = "auto", precision: Precision = "auto") -> Setup:
+def set_up(net: Net, *, device: Device = "auto", precision: Precision = "auto", views: int = 1) -> Setup:
     """Move `net` to the device and choose the precision, tested on one tile.
 
     A precision that was chosen by itself and fails the test is replaced by fp32, and the note says so.
 
     Raises:
         DeviceError: if the device is not there, or a precision that was asked for fails the test.
+        InputError: if `views` is not one of `unblur.restore.views.COUNTS`.
     """
+    check_views(views)
     place = choose_device(device)
     if precision not in get_args(Precision):
         raise DeviceError(f"there is no precision `{precision}`; choose one of {', '.join(get_args(Precision))}")
@@ -96,8 +104,8 @@ def set_up(net: Net, *, device: Device = "auto", precision: Precision = "auto") 
     net.to(device=place, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     dtype = fast_precision(place) if precision == "auto" else _DTYPES[precision]
     if dtype == torch.float32:
-        return Setup(place, dtype)
-    setup = Setup(place, dtype)
+        return Setup(place, dtype, views=views)
+    setup = Setup(place, dtype, views=views)
     agreement = self_test(net, place, dtype)
     if agreement >= _LEAST_AGREEMENT:
         return setup
@@ -106,7 +114,7 @@ def set_up(net: Net, *, device: Device = "auto", precision: Precision = "auto") 
         finding = f"{setup.precision} gives no usable numbers on this machine"
     if precision != "auto":
         raise DeviceError(f"{finding} (at least {_LEAST_AGREEMENT:.0f} dB are needed); use `--precision fp32`")
-    return Setup(place, torch.float32, note=f"{finding}; using fp32, which is slower")
+    return Setup(place, torch.float32, note=f"{finding}; using fp32, which is slower", views=views)
 
 
 def self_test(net: Net, device: torch.device, dtype: torch.dtype) -> float:

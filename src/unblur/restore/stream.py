@@ -24,6 +24,7 @@ from unblur.models.video import VideoNet
 from unblur.restore.cuts import CutDetector
 from unblur.restore.precision import Setup
 from unblur.restore.tiles import BAND, Pixels, restore_tiled
+from unblur.restore.views import from_view, to_view
 
 __all__ = ["Stream"]
 
@@ -41,7 +42,7 @@ class Stream:
 
     Args:
         net: the network, on its device; one that takes a single frame may be given, too.
-        setup: device and precision.
+        setup: device, precision and views; each view is a stream of its own.
         tile: largest side of a tile's core in pixels, or its largest height and width, or None for the whole picture.
         halo: context around a core in pixels; the network's receptive radius if None, which flow networks make very large.
         is_cut: called with every frame in order, tells whether a new scene begins with it; a `CutDetector` if None.
@@ -64,7 +65,7 @@ class Stream:
         self._halo = (net.receptive_radius if halo is None else halo) + BAND
         self._is_cut = CutDetector().cuts if is_cut is None else is_cut
         self._reuse = reuse
-        self._shots: list[_Shot] = []  # one a tile
+        self._shots: list[list[_Shot]] = []  # of each tile, one a view
         self._picture: Pixels | None = None  # the last frame of the shot
 
     @property
@@ -114,10 +115,10 @@ class Stream:
         def restore(cut: Pixels) -> Tensor:
             nonlocal place, waiting
             if place == len(self._shots):
-                self._shots.append(_Shot(_stages(self.net, reuse=self._reuse)))
-            shot = self._shots[place]
+                self._shots.append([_Shot(_stages(self.net, reuse=self._reuse)) for _ in range(self.setup.views)])
+            shots = self._shots[place]
             place += 1
-            restored = self._run(shot, cut) if push else self._run(shot, None)
+            restored = self._run(shots, cut) if push else self._run(shots, None)
             waiting = restored is None
             return torch.zeros(3, *cut.shape[:2], device=self.setup.device) if restored is None else restored
 
@@ -126,15 +127,14 @@ class Stream:
         rows = [rows for _, rows in restore_tiled(picture, restore, core=core, halo=self._halo, multiple=self.net.size_multiple)]
         return [] if waiting else [torch.cat(rows, dim=1)]
 
-    def _run(self, shot: "_Shot", cut: Pixels | None) -> Tensor | None:
+    def _run(self, shots: "list[_Shot]", cut: Pixels | None) -> Tensor | None:
         device, dtype = self.setup.device, self.setup.dtype
         lower = dtype != torch.float32
+        frame = None if cut is None else torch.from_numpy(np.ascontiguousarray(cut)).permute(2, 0, 1)[None].to(device)
         with torch.inference_mode(), torch.autocast(device.type, dtype if lower else None, enabled=lower):
-            if cut is None:
-                restored = shot.repeat()
-            else:
-                restored = shot.push(torch.from_numpy(np.ascontiguousarray(cut)).permute(2, 0, 1)[None].to(device))
-            return None if restored is None else restored[0].float()
+            restored = [shot.repeat() if frame is None else shot.push(to_view(frame, view)) for view, shot in enumerate(shots)]
+            upright = [from_view(seen[0].float(), view) for view, seen in enumerate(restored) if seen is not None]
+            return sum(upright[1:], upright[0]) / len(upright) if upright else None
 
 
 class _Shot:

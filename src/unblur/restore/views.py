@@ -1,0 +1,53 @@
+"""Mirrored and turned views of a picture, whose restorations are averaged.
+
+A network makes other mistakes when it is shown a picture mirrored, or turned by a quarter; the mean of what it makes of several
+such views has fewer of them, for as many times the work.
+
+Source: the geometric self-ensemble of Lim et al. (EDSR, CVPR workshops 2017), section 3.4, with its eight views. Decided: fewer may be
+taken; two are the picture and its mirror image, four these and both on their side.
+"""
+
+from torch import Tensor
+
+from unblur.errors import InputError
+
+__all__ = ["COUNTS", "check_views", "from_view", "to_view"]
+
+COUNTS = (1, 2, 4, 8)
+"""How many views may be taken."""
+
+_ORDER = (
+    (False, False, False),
+    (False, True, False),
+    (True, False, False),
+    (True, True, False),
+    (False, False, True),
+    (False, True, True),
+    (True, False, True),
+    (True, True, True),
+)
+"""Of each view: whether rows and columns change places, and whether it is then mirrored left to right and top to bottom."""
+
+
+def check_views(views: int) -> None:
+    """Raise an `InputError` unless so many views may be taken."""
+    if views not in COUNTS:
+        raise InputError(f"`views` is one of {', '.join(map(str, COUNTS))}, got {views}")
+
+
+def to_view(picture: Tensor, view: int) -> Tensor:
+    """The picture as a view shows it; view 0 is the picture itself.
+
+    Shape:
+        (..., H, W) -> (..., H, W), or (..., W, H) on its side
+    """
+    on_its_side, across, down = _ORDER[view]
+    turned = picture.transpose(-2, -1) if on_its_side else picture
+    return turned.flip([axis for axis, mirrored in ((-1, across), (-2, down)) if mirrored])
+
+
+def from_view(seen: Tensor, view: int) -> Tensor:
+    """The inverse of `to_view`."""
+    on_its_side, across, down = _ORDER[view]
+    upright = seen.flip([axis for axis, mirrored in ((-1, across), (-2, down)) if mirrored])
+    return upright.transpose(-2, -1) if on_its_side else upright
