@@ -276,6 +276,30 @@ def test_accumulating_parts_is_the_same_step(recipe, photos, tmp_path, plain):
 
 
 @pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("name", ["dmphn/gopro", "swift/stills", "swift_video/sequences-cpu-hour", "pwcnet/sequences-cpu-hour"])
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # torch looks at it while it traces
+def test_compiled_networks_take_the_same_steps(shrink, photos, sets, tmp_path, monkeypatch, name):
+    """torch traces the network, and runs what it traced without a compiler."""
+    traced: list[torch.fx.GraphModule] = []
+
+    def backend(graph: torch.fx.GraphModule, _inputs: list[torch.Tensor]):
+        traced.append(graph)
+        return graph.forward
+
+    compile_by_torch = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda called, **_: compile_by_torch(called, backend=backend))
+    recipe = shrink(ROOT / f"recipes/{name}.yaml", optimiser="adamw")
+    inputs = {"photos": photos} if recipe.data in ("stills", "sequences") else {"data": [sets["gopro"]]}
+    plain = weights_after(recipe, tmp_path / "plain", **inputs)
+    assert not traced
+    compiled = weights_after(changed(recipe, compile=True), tmp_path / "compiled", **inputs)
+    assert traced
+    assert compiled.keys() == plain.keys()
+    for key, tensor in plain.items():
+        torch.testing.assert_close(compiled[key], tensor, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.usefixtures("at_once")
 def test_the_average_follows_by_its_decay(recipe, photos, tmp_path):
     for ema in (0.0, 0.999):
         weights_after(changed(recipe, steps=2, ema=ema), tmp_path / str(ema), photos=photos)
