@@ -177,6 +177,8 @@ def test_codec_and_quality_reach_the_writer(run, tmp_path):
         (["a.png", "--tile", "many"], "--tile"),
         (["a.png", "--strength", "2"], "--strength"),
         (["a.png", "--views", "3"], "1, 2, 4, 8"),
+        (["a.png", "--views", "2", "--within", "3"], "leave out"),
+        (["a.png", "--model", "swift", "--within", "3"], "leave out"),
         (["a.png", "--device", "tpu"], "--device"),
         (["a.png", "-o", "file.txt/out.png"], "file.txt"),
         (["a.png", "-o", "out.xyz"], "must end in"),
@@ -253,6 +255,17 @@ def test_auto_takes_the_weights_for_each_kind(run, tmp_path, monkeypatch):
     assert loaded == ["videos", "photos"]
     assert run("photo.png", "--model", "swift")[0] == 0
     assert loaded == ["videos", "photos", "swift"]
+
+
+def test_within_chooses_by_the_time_there_is(run, tmp_path, monkeypatch):
+    photo(tmp_path / "photo.png")
+    monkeypatch.setattr("unblur.restore.choose.seconds_a_pixel", lambda _: 0.01)  # 5 s for the photo
+    code, _, err = run("photo.png", "--within", 0.5)
+    assert code == 0
+    assert "taking `--model swift` with `--views 4`" in err
+    (tmp_path / "photo_unblurred.png").rename(tmp_path / "four.png")
+    assert run("photo.png", "--views", 4)[0] == 0
+    np.testing.assert_array_equal(pixels(tmp_path / "photo_unblurred.png"), pixels(tmp_path / "four.png"))
 
 
 def test_nothing_at_all_prints_help(run):

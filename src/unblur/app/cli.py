@@ -129,33 +129,45 @@ def restore(
     views: Annotated[
         int, typer.Option(help="1, 2, 4 or 8: restore so many mirrored and turned views and take their mean: better, and as much slower.")
     ] = 1,
+    within: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Minutes that all may take, about: takes the best built-in weights and number of views for that.",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file instead of text.")] = False,
 ) -> None:
     """Restore photos, videos and all that is in folders. Inputs are never changed."""
     from unblur.restore.batch import Job, Options, Outcome, plan, restore_file, what_remains
+    from unblur.restore.choose import Choice, choose, pixels_of, seconds_a_pixel
     from unblur.weights import best_for
 
     tile_size = _tile(tile)
+    if within is not None and (model != "auto" or views != 1):
+        raise typer.BadParameter("it chooses the weights and the views; leave out `--model` and `--views`", param_hint="--within")
     jobs = list(plan(inputs, output))
     console = Console(stderr=True)
     outcomes: list[Outcome] = []
     deblurrers: dict[str, unblur.Deblurrer] = {}
 
+    choice = Choice(best_for("photo"), best_for("video"), views) if model == "auto" else Choice(model, model, views)
+
+    def load(name: str, *, views: int) -> unblur.Deblurrer:
+        return unblur.load(name, device=device.value, precision=precision.value, tile=tile_size, only_blurred=only_blurred, views=views)
+
     def deblurrer_for(job: Job) -> unblur.Deblurrer:
-        name = best_for("video" if job.kind == "video" else "photo") if model == "auto" else model
+        name = choice.weights(job.kind)
         if name not in deblurrers:
             with console.status("loading the network"):
-                made = unblur.load(
-                    name, device=device.value, precision=precision.value, tile=tile_size, only_blurred=only_blurred, views=views
-                )
+                made = load(name, views=choice.views)
             if made.setup.note:
                 console.print(f"[yellow]note:[/] {_plain(made.setup.note)}", highlight=False)
             deblurrers[name] = made
         return deblurrers[name]
 
-    if first := next((job for job in jobs if isinstance(job, Job)), None):
-        deblurrer_for(first)  # what is wrong with it is said before the work begins
     options = Options(
         strength=strength,
         start=start,
@@ -165,6 +177,13 @@ def restore(
         quality=quality,
         overwrite=overwrite,
     )
+    if within is not None:
+        with console.status("seeing how fast it goes here"):
+            work = pixels_of((job for job in jobs if isinstance(job, Job)), options=options)
+            choice = choose(work, within=60 * within, speed=lambda name: seconds_a_pixel(load(name, views=1)))
+        console.print(_plain(choice.told(work, within=60 * within)), highlight=False)
+    if first := next((job for job in jobs if isinstance(job, Job)), None):
+        deblurrer_for(first)  # what is wrong with it is said before the work begins
     with _progress(console, shown=not as_json and console.is_terminal) as progress:
         for job in jobs:
             if isinstance(job, Outcome):

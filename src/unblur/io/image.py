@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from PIL import BmpImagePlugin, GifImagePlugin
+from PIL import Image as PillowImage
 
 from unblur.errors import InputError, OutputError, UnreadableError, UnsupportedError
 from unblur.io.exif import photoshop_without_thumbnail, upright_exif, upright_xmp
@@ -40,6 +41,7 @@ __all__ = [
     "is_image",
     "output_suffix",
     "read_image",
+    "size_of",
     "write_image",
 ]
 
@@ -164,6 +166,20 @@ def read_image(path: Path) -> Image:
     if kind in HOW:
         raise UnsupportedError(f"`{path}` is a {kind} file, which cannot be read; {HOW[kind]}")
     return _upright(_READERS[kind](path))
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Width and height of a picture as it is stored, by its header; where Pillow cannot read that, by all of the picture.
+
+    Raises:
+        UnreadableError, UnsupportedError: as `read_image`.
+    """
+    try:
+        with decoding(path), PillowImage.open(path) as picture:
+            return picture.size
+    except UnreadableError:
+        height, width = read_image(path).pixels.shape[:2]
+        return width, height
 
 
 def write_image(target: Path, image: Image, *, quality: int | None = None, overwrite: bool = False) -> None:

@@ -1,0 +1,112 @@
+"""Which built-in network, and how many views of everything, for the time there is."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+import torch
+
+from unblur.errors import UnblurError
+from unblur.io.clip_info import describe
+from unblur.io.image import size_of
+from unblur.io.kind import Kind
+from unblur.restore.batch import Job, Options
+from unblur.restore.deblurrer import Deblurrer
+from unblur.restore.stream import Stream
+from unblur.restore.views import COUNTS
+from unblur.weights import best_for
+
+__all__ = ["Choice", "choose", "pixels_of", "seconds_a_pixel"]
+
+_SIDE = 512  # pixels of what is restored to see how fast it goes
+_FRAMES = 3
+_AROUND = 1.2  # times the network's seconds: files are read and written, too (`python -m benchmarks.restoring`: 5 to 19 % for clips)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to restore with.
+
+    Attributes:
+        photo: built-in weights for photos.
+        video: built-in weights for videos.
+        views: see `unblur.restore.views`.
+        seconds: that it will take, about.
+    """
+
+    photo: str
+    video: str
+    views: int
+    seconds: float = 0.0
+
+    def weights(self, kind: Kind) -> str:
+        """Those for a kind of file."""
+        return self.video if kind == "video" else self.photo
+
+    def told(self, kinds: Iterable[Kind], *, within: float) -> str:
+        """The choice in a sentence, with the options that make it, for `kinds` of files."""
+        weights = " and ".join(f"`--model {name}`" for name in dict.fromkeys(map(self.weights, kinds)))
+        minutes = f"about {self.seconds / 60:.1f} minutes"
+        late = f", though the fastest there is for {within / 60:g}" if self.seconds > within else ""
+        return f"taking {weights} with `--views {self.views}`: {minutes}{late}"
+
+
+def choose(work: Mapping[Kind, float], *, within: float, speed: Callable[[str], float]) -> Choice:
+    """The best choice that will be done in time, or the fastest if none will.
+
+    More views are better than fewer, and for videos the weights that see several frames better than those for photos, frame by frame.
+
+    Args:
+        work: pixels of all photos, and of all frames of all videos.
+        within: seconds.
+        speed: gives the seconds a pixel of built-in weights, for one view.
+    """
+    known = cache(speed)
+    for choice in (
+        *(Choice(best_for("photo"), best_for("video"), views) for views in reversed(COUNTS)),
+        Choice(best_for("photo"), best_for("photo"), 1),
+    ):
+        seconds = sum(_AROUND * choice.views * pixels * known(choice.weights(kind)) for kind, pixels in work.items() if pixels)
+        if seconds <= within:
+            break
+    return replace(choice, seconds=seconds)
+
+
+def pixels_of(jobs: Iterable[Job], *, options: Options) -> dict[Kind, float]:
+    """The work that is left, pixels by kind; files that cannot be read are none."""
+    pixels: dict[Kind, float] = defaultdict(float)
+    for job in jobs:
+        if job.in_folder and job.target.exists() and not options.overwrite:
+            continue
+        try:
+            pixels[job.kind] += _pixels_of_clip(job, options) if job.kind == "video" else float(np.prod(size_of(job.source)))
+        except UnblurError:
+            continue  # said when its turn comes
+    return pixels
+
+
+def seconds_a_pixel(deblurrer: Deblurrer) -> float:
+    """How long a pixel takes, after a first run that prepares what is only prepared once."""
+    generator = torch.Generator().manual_seed(0)
+    side = -(-_SIDE // deblurrer.net.size_multiple) * deblurrer.net.size_multiple
+    stream = Stream(deblurrer.net, setup=deblurrer.setup, tile=side, halo=0, is_cut=lambda _: False)
+    seconds = []
+    for _ in range(1 + stream.delay + _FRAMES):
+        frame = torch.rand(3, side, side, generator=generator)
+        began = time.monotonic()
+        stream.push(frame)
+        deblurrer.setup.wait()
+        seconds.append(time.monotonic() - began)
+    return min(seconds[-_FRAMES:]) / side**2
+
+
+def _pixels_of_clip(job: Job, options: Options) -> float:
+    info = describe(job.source)
+    frames = float(info.frame_count or 0)
+    if info.duration and (options.start or options.duration is not None):
+        left = max(float(info.duration) - options.start, 0.0)
+        frames *= min(left if options.duration is None else options.duration, left) / float(info.duration)
+    return frames * info.width * info.height

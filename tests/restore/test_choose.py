@@ -1,0 +1,96 @@
+"""The best that is done in time is taken, by what there is to do and how fast it goes."""
+
+import itertools
+
+import av
+import numpy as np
+import pytest
+from nets import deblurrer, tiny_swift
+from PIL import Image
+
+from unblur.models import create
+from unblur.restore.batch import Job, Options
+from unblur.restore.choose import choose, pixels_of, seconds_a_pixel
+
+SPEED = {"swift": 1.0, "swift_video": 2.0}
+
+
+def chosen(work, within):
+    choice = choose(work, within=within, speed=SPEED.__getitem__)
+    return choice.weights("photo"), choice.weights("video"), choice.views
+
+
+@pytest.mark.parametrize(
+    ("within", "expected"),
+    [
+        (9600, ("swift", "swift_video", 8)),
+        (9599, ("swift", "swift_video", 4)),
+        (4800, ("swift", "swift_video", 4)),
+        (2400, ("swift", "swift_video", 2)),
+        (1200, ("swift", "swift_video", 1)),
+        (1199, ("swift", "swift", 1)),
+        (0, ("swift", "swift", 1)),
+    ],
+)
+def test_photos_get_as_many_views_as_there_is_time_for(within, expected):
+    assert chosen({"photo": 1000.0}, within) == expected
+
+
+def test_clips_are_restored_frame_by_frame_before_nothing_is():
+    assert chosen({"video": 1000.0}, 2400) == ("swift", "swift_video", 1)
+    assert chosen({"video": 1000.0}, 1300) == ("swift", "swift", 1)
+    assert chosen({"photo": 1000.0, "video": 1000.0}, 3599) == ("swift", "swift", 1)
+    assert chosen({"photo": 1000.0, "video": 1000.0}, 3600) == ("swift", "swift_video", 1)
+
+
+def test_a_network_is_timed_once_and_only_if_it_has_work():
+    timed = []
+    choose({"video": 1.0}, within=0, speed=lambda name: timed.append(name) or 1.0)
+    assert timed == ["swift_video", "swift"]
+    timed.clear()
+    choose({"photo": 1.0, "video": 0.0}, within=0, speed=lambda name: timed.append(name) or 1.0)
+    assert timed == ["swift"]
+
+
+def test_what_was_chosen_is_told_with_its_options():
+    choice = choose({"photo": 60.0}, within=1000, speed=SPEED.__getitem__)
+    assert choice.told(["photo"], within=1000) == "taking `--model swift` with `--views 8`: about 9.6 minutes"
+    choice = choose({"video": 1000.0}, within=60, speed=SPEED.__getitem__)
+    assert choice.told(["video"], within=60) == (
+        "taking `--model swift` with `--views 1`: about 20.0 minutes, though the fastest there is for 1"
+    )
+
+
+@pytest.fixture
+def jobs(tmp_path):
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "a.png")
+    Image.fromarray(np.zeros((20, 30), np.uint16)).save(tmp_path / "deep.tif")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with av.open(str(tmp_path / "b.mp4"), "w") as file:
+        stream = file.add_stream("libx264", rate=10, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        for _ in range(20):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 48, 3), np.uint8), format="rgb24")))
+        file.mux(stream.encode(None))
+    return [
+        Job(tmp_path / name, tmp_path / f"out_{name}", kind, in_folder=True)
+        for name, kind in (("a.png", "photo"), ("deep.tif", "photo"), ("broken.png", "photo"), ("b.mp4", "video"))
+    ]
+
+
+def test_the_work_is_pixels_of_photos_and_frames(jobs, tmp_path):
+    clip = 20 * 48 * 32
+    assert pixels_of(jobs, options=Options()) == {"photo": 2 * 600, "video": clip}
+    assert pixels_of(jobs, options=Options(start=1.5))["video"] == pytest.approx(clip / 4)
+    assert pixels_of(jobs, options=Options(start=0.5, duration=0.5))["video"] == pytest.approx(clip / 4)
+    assert pixels_of(jobs, options=Options(start=1.5, duration=9))["video"] == pytest.approx(clip / 4)
+    (tmp_path / "out_a.png").touch()
+    assert pixels_of(jobs, options=Options())["photo"] == 600
+    assert pixels_of(jobs, options=Options(overwrite=True))["photo"] == 1200
+
+
+@pytest.mark.parametrize("network", [tiny_swift, lambda: create("ifirnn", width=12, hidden=4, num_blocks=1, iterations=2)])
+def test_seconds_are_those_of_a_frame(network, monkeypatch):
+    clock = itertools.count(step=0.5)
+    monkeypatch.setattr("unblur.restore.choose.time.monotonic", lambda: next(clock))
+    assert seconds_a_pixel(deblurrer(network())) == pytest.approx(0.5 / 512**2)
