@@ -1,0 +1,81 @@
+"""What limits `swift`: its estimate of the smear, what it makes of it, or the pictures it was trained on.
+
+    python -m benchmarks.told --photos DIR [--photos DIR]... [--model NAME|FILE] [--pairs N]
+
+Pairs are synthesised from the sharp pictures of each folder, with blur of three lengths, whose smear is known exactly. Printed are gains in
+PSNR over the blurry picture, in dB: with the network's own estimate of the smear; told the true smear; with its estimate smoothed over the picture,
+as if all of it moved alike; and run a second time on its own result. Then the mean error of the estimate beside the mean of the truth, pixels.
+A folder of pictures that were trained on beside one of others shows what was learnt by heart.
+"""
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+import unblur
+from unblur.metrics import from_uint8, psnr
+from unblur.models.swift import Swift
+from unblur.synth.sources import find_photos, read_photo
+from unblur.synth.stills import StillsBlur, draw_pair
+
+SIDE = 256  # pixels
+RANGES = ((2.0, 6.0), (6.0, 12.0), (12.0, 20.0))  # pixels of arc
+SMOOTHED = 8.0  # standard deviation, positions of 4x4 pixels
+
+
+def main() -> None:
+    """Parse the command line, measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, action="append", required=True, help="folder of sharp pictures")
+    parser.add_argument("--model", default="swift")
+    parser.add_argument("--pairs", type=int, default=32, help="for each length")
+    arguments = parser.parse_args()
+    net = unblur.load(arguments.model, device="cpu", precision="fp32").net
+    if not isinstance(net, Swift):
+        parser.error(f"`{arguments.model}` does not estimate how pixels are smeared; name weights of a `swift`")
+    print(f"{'pictures':16} {'length':>8} {'before':>7} {'estimate':>9} {'told':>6} {'smoothed':>9} {'twice':>6} {'error':>6} {'of':>6}")
+    for folder in arguments.photos:
+        photos = [read_photo(path) for path in find_photos([folder])]
+        for low, high in RANGES:
+            blur = StillsBlur(sharp_share=0, length=(low, high), wobble=(0, 0.8), noise_share=0.7, shot=(2e-5, 8e-4))
+            rows = np.mean([measured(net, photos, blur, number=number) for number in range(arguments.pairs)], axis=0)
+            before, estimate, told, smoothed, twice, error, length = rows
+            print(
+                f"{folder.name:16} {low:3g} - {high:2g} {before:7.2f} {estimate:+9.2f} {told:+6.2f} {smoothed:+9.2f} {twice:+6.2f} "
+                f"{error:6.2f} {length:6.2f}",
+                flush=True,
+            )
+
+
+@torch.no_grad()
+def measured(net: Swift, photos: list[NDArray[np.uint8]], blur: StillsBlur, *, number: int) -> list[float]:
+    """The figures of one pair; the same one every time."""
+    pair = draw_pair(np.random.default_rng([5, number]), photos, size=SIDE, blur=blur)
+    blurry, sharp = from_uint8(pair.blurry).float(), from_uint8(pair.sharp).float()
+    truth = torch.from_numpy(np.ascontiguousarray(pair.spread)).permute(2, 0, 1)[None].float()
+    seen = net.spread(blurry)
+    before = psnr(blurry, sharp)
+    once = net.restore(blurry, seen)
+    results = (once, net.restore(blurry, truth), net.restore(blurry, smoothed(seen)), net(once.clamp(0, 1)))
+    gains = [float(psnr(rounded(result), sharp) - before) for result in results]
+    return [float(before), *gains, float((seen - truth).norm(dim=1).mean()), float(truth.norm(dim=1).mean())]
+
+
+def smoothed(spread: Tensor) -> Tensor:
+    """(1, 3, H, W), blurred by a wide Gaussian."""
+    blurred = cv2.GaussianBlur(spread[0].permute(1, 2, 0).numpy(), (0, 0), SMOOTHED)
+    return torch.from_numpy(blurred).permute(2, 0, 1)[None]
+
+
+def rounded(picture: Tensor) -> Tensor:
+    """In 8 bits, as a file has it."""
+    return (picture.clamp(0, 1) * 255).round() / 255
+
+
+if __name__ == "__main__":
+    main()
