@@ -266,6 +266,9 @@ def test_within_chooses_by_the_time_there_is(run, tmp_path, monkeypatch):
     (tmp_path / "photo_unblurred.png").rename(tmp_path / "four.png")
     assert run("photo.png", "--views", 4)[0] == 0
     np.testing.assert_array_equal(pixels(tmp_path / "photo_unblurred.png"), pixels(tmp_path / "four.png"))
+    code, _, err = run("missing.png", "--within", 1)
+    assert code == 1
+    assert "taking" not in err
 
 
 def test_nothing_at_all_prints_help(run):

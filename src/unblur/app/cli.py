@@ -181,7 +181,8 @@ def restore(
         with console.status("seeing how fast it goes here"):
             work = pixels_of((job for job in jobs if isinstance(job, Job)), options=options)
             choice = choose(work, within=60 * within, speed=lambda name: seconds_a_pixel(load(name, views=1)))
-        console.print(_plain(choice.told(work, within=60 * within)), highlight=False)
+        if work:
+            console.print(_plain(choice.told(work, within=60 * within)), highlight=False, soft_wrap=True)
     if first := next((job for job in jobs if isinstance(job, Job)), None):
         deblurrer_for(first)  # what is wrong with it is said before the work begins
     with _progress(console, shown=not as_json and console.is_terminal) as progress:
