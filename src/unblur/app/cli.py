@@ -133,7 +133,8 @@ def restore(
         float | None,
         typer.Option(
             min=0,
-            help="Minutes that all may take, about: takes the best built-in weights and number of views for that.",
+            help="Minutes that all may take, about: takes the best built-in weights and number of views for that, and says which. "
+            "To go on with a clip that was stopped, give those.",
             show_default=False,
         ),
     ] = None,
