@@ -10,7 +10,7 @@ from torch import Tensor
 from unblur.errors import DeviceError
 from unblur.models.base import Net
 from unblur.restore.memory import out_of_memory
-from unblur.restore.views import check_views, from_view, to_view
+from unblur.restore.views import check_views, mean_of_views, to_view
 
 __all__ = ["Device", "Precision", "Setup", "choose_device", "fast_precision", "self_test", "set_up"]
 
@@ -46,10 +46,7 @@ class Setup:
         """Apply `net` in this precision, to every view; (B, ..., H, W) fp32 in and out."""
         lower = self.dtype != torch.float32
         with torch.inference_mode(), torch.autocast(self.device.type, self.dtype if lower else None, enabled=lower):
-            total = net(blurry).float()
-            for view in range(1, self.views):
-                total = total + from_view(net(to_view(blurry, view)).float(), view)
-            return total / self.views if self.views > 1 else total
+            return mean_of_views(net(to_view(blurry, view)).float() for view in range(self.views))
 
     def wait(self) -> None:
         """Wait until the device has done what it was given; a processor always has."""

@@ -24,7 +24,7 @@ from unblur.models.video import VideoNet
 from unblur.restore.cuts import CutDetector
 from unblur.restore.precision import Setup
 from unblur.restore.tiles import BAND, Pixels, restore_tiled
-from unblur.restore.views import from_view, to_view
+from unblur.restore.views import mean_of_views, to_view
 
 __all__ = ["Stream"]
 
@@ -133,8 +133,8 @@ class Stream:
         frame = None if cut is None else torch.from_numpy(np.ascontiguousarray(cut)).permute(2, 0, 1)[None].to(device)
         with torch.inference_mode(), torch.autocast(device.type, dtype if lower else None, enabled=lower):
             restored = [shot.repeat() if frame is None else shot.push(to_view(frame, view)) for view, shot in enumerate(shots)]
-            upright = [from_view(seen[0].float(), view) for view, seen in enumerate(restored) if seen is not None]
-            return sum(upright[1:], upright[0]) / len(upright) if upright else None
+            ready = [seen[0].float() for seen in restored if seen is not None]  # of all views or of none
+            return mean_of_views(ready) if ready else None
 
 
 class _Shot:

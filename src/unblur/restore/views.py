@@ -7,11 +7,13 @@ Source: the geometric self-ensemble of Lim et al. (EDSR, CVPR workshops 2017), s
 taken; two are the picture and its mirror image, four these and both on their side.
 """
 
+from collections.abc import Iterable
+
 from torch import Tensor
 
 from unblur.errors import InputError
 
-__all__ = ["COUNTS", "check_views", "from_view", "to_view"]
+__all__ = ["COUNTS", "check_views", "from_view", "mean_of_views", "to_view"]
 
 COUNTS = (1, 2, 4, 8)
 """How many views may be taken."""
@@ -41,13 +43,25 @@ def to_view(picture: Tensor, view: int) -> Tensor:
     Shape:
         (..., H, W) -> (..., H, W), or (..., W, H) on its side
     """
-    on_its_side, across, down = _ORDER[view]
-    turned = picture.transpose(-2, -1) if on_its_side else picture
-    return turned.flip([axis for axis, mirrored in ((-1, across), (-2, down)) if mirrored])
+    return _mirrored(picture.transpose(-2, -1) if _ORDER[view][0] else picture, view)
 
 
 def from_view(seen: Tensor, view: int) -> Tensor:
     """The inverse of `to_view`."""
-    on_its_side, across, down = _ORDER[view]
-    upright = seen.flip([axis for axis, mirrored in ((-1, across), (-2, down)) if mirrored])
-    return upright.transpose(-2, -1) if on_its_side else upright
+    upright = _mirrored(seen, view)
+    return upright.transpose(-2, -1) if _ORDER[view][0] else upright
+
+
+def mean_of_views(seen: Iterable[Tensor]) -> Tensor:
+    """The mean of what was made of views 0, 1, 2, ..., each turned back; of one view, that itself."""
+    upright = (from_view(picture, view) for view, picture in enumerate(seen))
+    total, count = next(upright), 1
+    for other in upright:  # one by one, so that no more than two are held
+        total, count = total + other, count + 1
+    return total / count if count > 1 else total
+
+
+def _mirrored(picture: Tensor, view: int) -> Tensor:
+    _, across, down = _ORDER[view]
+    axes = [axis for axis, mirrored in ((-1, across), (-2, down)) if mirrored]
+    return picture.flip(axes) if axes else picture  # torch copies even where it flips nothing
