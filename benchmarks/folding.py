@@ -1,4 +1,4 @@
-"""Time of `layers.fold` against torch's `pixel_unshuffle` on what `swift` folds, with what the next convolution needs.
+"""Time of `layers.fold` against torch's `pixel_unshuffle` on what `swift` folds, with what the next convolution needs, in fp32 and under autocast.
 
 python -m benchmarks.folding
 """
@@ -17,9 +17,16 @@ from unblur.layers.fold import fold
 def main() -> None:
     """Time both in turn and print the ratio of their medians."""
     x = torch.rand(1, 15, 720, 1280, generator=torch.Generator().manual_seed(0))
+
+    def lower() -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return fold(x, side=4)
+
     sides: dict[str, Callable[[], Tensor]] = {
         "pixel_unshuffle": lambda: pixel_unshuffle(x, 4).contiguous(memory_format=torch.channels_last),
+        "its bf16": lambda: pixel_unshuffle(x, 4).contiguous(memory_format=torch.channels_last).bfloat16(),
         "fold": lambda: fold(x, side=4),
+        "fold, bf16": lower,
     }
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(12):
@@ -28,7 +35,7 @@ def main() -> None:
             run()
             if turn > 1:
                 seconds[name].append(time.perf_counter() - began)
-    best = statistics.median(seconds["fold"])
+    best = statistics.median(seconds["fold, bf16"])
     for name, values in seconds.items():
         middle = statistics.median(values)
         print(f"{name:16} {1000 * middle:6.1f} ms  {middle / best:5.2f}×")

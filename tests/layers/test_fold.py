@@ -24,3 +24,18 @@ def test_gradient_goes_back_to_its_pixel():
 def test_hand_worked_square():
     x = torch.arange(16.0).reshape(1, 1, 4, 4)
     assert fold(x, side=2)[0, :, 0, 1].tolist() == [2, 3, 6, 7]
+
+
+@pytest.mark.parametrize("side", [2, 4])
+@pytest.mark.parametrize("grad", [False, True])
+def test_under_autocast_a_convolution_finds_the_same_values(side, grad):
+    x = torch.randn(2, 3, 2 * side, 5 * side, generator=torch.Generator().manual_seed(0), requires_grad=grad)
+    with torch.autocast("cpu", torch.bfloat16):
+        folded = fold(x, side=side)
+    assert folded.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(folded, pixel_unshuffle(x, side).bfloat16(), rtol=0, atol=0)
+
+
+def test_one_picture_of_a_batch_is_folded_where_it_lies():
+    x = torch.randn(3, 1, 4, 12, generator=torch.Generator().manual_seed(0)).bfloat16()
+    torch.testing.assert_close(fold(x[1:2], side=4), fold(x, side=4)[1:2], rtol=0, atol=0)

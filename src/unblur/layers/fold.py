@@ -1,6 +1,9 @@
 """Squares of pixels folded into channels, laid out as convolutions on processors want them."""
 
+import torch
 from torch import Tensor
+
+from unblur.layers.join import compute_dtype
 
 __all__ = ["fold"]
 
@@ -8,17 +11,21 @@ __all__ = ["fold"]
 def fold(x: Tensor, *, side: int) -> Tensor:
     """Bring each square of `side`×`side` positions into the channels of one position.
 
-    The values are those of torch's `pixel_unshuffle`, but they come channels last, in one pass over memory instead of two,
-    which takes less time on a processor (`benchmarks/folding.py`).
+    The values are those of torch's `pixel_unshuffle`, but they come channels last and in the precision of the convolution that
+    will read them, in one pass over memory, which takes less time on a processor (`benchmarks/folding.py`).
 
     Args:
         x: features whose height and width are multiples of `side`.
         side: of the square.
 
     Shape:
-        (B, C, H, W) -> (B, C·side², H/side, W/side), channels last
+        (B, C, H, W) -> (B, C·side², H/side, W/side), channels last, in the precision of autocast where that is on
     """
     batch, channels, height, width = x.shape
-    squares = x.reshape(batch, channels, height // side, side, width // side, side)
-    rows = squares.permute(0, 2, 4, 1, 3, 5).reshape(batch, height // side, width // side, channels * side**2)
-    return rows.permute(0, 3, 1, 2)
+    dtype = compute_dtype(x)
+    x = x.to(dtype)
+    whole = side * x.element_size() == 8 and not x.requires_grad  # then a row of a square is moved as one number
+    x, run = (x.contiguous().view(torch.int64), 1) if whole else (x, side)
+    squares = x.reshape(batch, channels, height // side, side, width // side, run)
+    rows = squares.permute(0, 2, 4, 1, 3, 5).reshape(batch, height // side, width // side, channels * side * run)
+    return (rows.contiguous().view(dtype) if whole else rows).permute(0, 3, 1, 2)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from unblur.layers.join import compute_dtype
 from unblur.layers.sampling import bilinear_read, pixel_grid
 
 __all__ = ["is_chosen", "read_taps"]
@@ -57,9 +58,7 @@ def read_taps(feat: Tensor, offset: Tensor, *, kernel: tuple[int, int], mask: Te
     Shape:
         feat (B, C, H, W); offset (B, 2K, H, W); mask (B, 1, H, W) -> (B * H * W, K * C)
     """
-    device = feat.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else feat.dtype
-    columns: Tensor = _ReadTaps.apply(feat, offset, mask, kernel, dtype)  # type: ignore[no-untyped-call]
+    columns: Tensor = _ReadTaps.apply(feat, offset, mask, kernel, compute_dtype(feat))  # type: ignore[no-untyped-call]
     return columns
 
 

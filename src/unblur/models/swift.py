@@ -21,12 +21,12 @@ is folded into channels (4x4 pixels to one position), so that no full-resolution
 
 from typing import Literal, overload
 
-import torch
 from torch import Tensor
 from torch.nn.functional import pixel_shuffle
 
 from unblur.layers.check import check_multiple, check_shape
 from unblur.layers.fold import fold
+from unblur.layers.join import join
 from unblur.layers.smear import sample_along
 from unblur.layers.unet import UNet
 from unblur.models.base import CENTRE, Net
@@ -101,7 +101,7 @@ class Swift(Net):
             blurry (B, 3, H, W), spread (B, 3, H/4, W/4) -> (B, 3, H, W)
         """
         spread = spread.clamp(-self.longest, self.longest)
-        views = torch.cat([blurry, sample_along(blurry, spread, shares=self.shares)], dim=1) if self.shares else blurry
-        folded = fold(views - CENTRE, side=FOLD)  # (B, 16·3·(1 + shares), H/4, W/4)
-        residual = self.restoration(torch.cat([folded, spread / LENGTH_UNIT], dim=1))  # (B, 48, H/4, W/4)
+        views = [blurry, sample_along(blurry, spread, shares=self.shares)] if self.shares else [blurry]
+        folded = [fold(view - CENTRE, side=FOLD) for view in views]  # (B, 48, H/4, W/4), (B, 48·shares, H/4, W/4)
+        residual = self.restoration(join(*folded, spread / LENGTH_UNIT))  # (B, 48, H/4, W/4)
         return blurry + pixel_shuffle(residual, FOLD).float()  # (B, 3, H, W)

@@ -34,6 +34,7 @@ from unblur.errors import ShapeError
 from unblur.layers.blocks import ResBlock
 from unblur.layers.correlation import cost_volume
 from unblur.layers.fold import fold
+from unblur.layers.join import join
 from unblur.layers.smear import sample_along
 from unblur.layers.unet import UNet
 from unblur.layers.warp import flow_resize, flow_warp
@@ -112,8 +113,8 @@ class _FlowDecoder(nn.Module):
     def forward(self, reference: Tensor, neighbour: Tensor, flow: Tensor) -> Tensor:
         warped = flow_warp(neighbour, flow.detach())  # which learns by what is added to it, not by what it brings here
         compared = cost_volume(_unit(reference), _unit(warped), radius=self.radius) if self.radius else warped
-        seen = torch.cat([reference, compared, flow.to(reference.dtype)], dim=1)
-        return flow + self.exit(self.block2(self.block1(self.entry(seen)))).float()
+        feat = self.entry(join(reference, compared, flow))
+        return flow + self.exit(self.block2(self.block1(feat))).float()
 
 
 def _unit(feat: Tensor) -> Tensor:
@@ -182,14 +183,14 @@ class SwiftVideo(VideoNet):
         return self.warped(neighbour[0], self.flow(reference[2:], neighbour[2:])[0])
 
     def fuse(self, aligned: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-        window = torch.cat([field.to(aligned[0][0].dtype) for frame in aligned for field in frame], dim=1)  # (B, 3·48 + 4, H/4, W/4)
+        window = join(*(field for frame in aligned for field in frame))  # (B, 3·48 + 4, H/4, W/4)
         return (window, LENGTH_UNIT * self.spread(window).float())
 
     def reconstruct(self, fused: tuple[Tensor, ...], reference: Tensor) -> Tensor:
         window, spread = fused
         spread = spread.clamp(-self.longest, self.longest)
         views = [fold(sample_along(reference - CENTRE, spread, shares=self.shares), side=FOLD)] if self.shares else []
-        residual = self.restoration(torch.cat([window, *views, spread / LENGTH_UNIT], dim=1))  # (B, 48, H/4, W/4)
+        residual = self.restoration(join(window, *views, spread / LENGTH_UNIT))  # (B, 48, H/4, W/4)
         return reference + pixel_shuffle(residual, FOLD).float()  # (B, 3, H, W)
 
     def warped(self, centred: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
