@@ -34,8 +34,16 @@ def test_there_is_no_training_of_no_step():
         fit(LONG, steps=0)
 
 
-def test_the_median_step_counts_and_the_first_does_not(recipe, monkeypatch):
-    ticks = iter([10.0, 15.0, 15.5, 16.0, 16.5, 17.0, 99.0])
+@pytest.mark.parametrize(
+    ("seconds", "later", "step"),
+    [
+        (0, [], 0.5),
+        (88, [], 0.5),
+        (90.5, [99.25, 99.5, 99.75, 100.0, 100.25, 100.5], 0.375),
+    ],  # what comes at first may be what else the machine does
+)
+def test_the_median_step_counts_and_the_first_does_not(recipe, monkeypatch, seconds, later, step):
+    ticks = iter([10.0, 15.0, 15.5, 16.0, 16.5, 17.0, 99.0, *later])
     monkeypatch.setattr(budget, "_clock", lambda **_: lambda: next(ticks))
     asked = []
 
@@ -44,8 +52,9 @@ def test_the_median_step_counts_and_the_first_does_not(recipe, monkeypatch):
         yield from [{}] * recipe.steps
 
     monkeypatch.setattr(budget, "train", pretend)
-    assert seconds_a_step(recipe) == 0.5
-    assert (asked[0].steps, asked[0].log_every, asked[0].validate_every) == (7, 1, 0)
+    assert seconds_a_step(recipe, seconds=seconds) == step
+    assert not list(ticks)
+    assert (asked[0].log_every, asked[0].validate_every) == (1, 0)
 
 
 def test_a_step_takes_time_and_leaves_nothing(recipe, photos, tmp_path):

@@ -26,6 +26,13 @@ from unblur.weights.run import is_run, state_of_run
 __all__ = ["Budget", "Told", "fit", "read_budget", "seconds_a_step", "train_within"]
 
 _TRIAL_STEPS = 7
+"""Steps that are timed at least."""
+
+_TRIAL_SHARE = 0.02
+"""Of the time that there is, for which steps are timed: what else a machine does comes and goes, also in the time that a step works."""
+
+_MOST_TRIAL_STEPS = 1000
+
 _FILE = "budget.json"
 
 Told = Callable[[int, int], None]
@@ -69,9 +76,15 @@ def fit(recipe: Recipe, *, steps: int) -> Recipe:
 
 
 def seconds_a_step(
-    recipe: Recipe, *, photos: Sequence[Path] = (), data: Sequence[Path] = (), window: Path | None = None, cpu: bool = False
+    recipe: Recipe,
+    *,
+    photos: Sequence[Path] = (),
+    data: Sequence[Path] = (),
+    window: Path | None = None,
+    cpu: bool = False,
+    seconds: float = 0.0,
 ) -> float:
-    """Time of a step, measured by taking a few, which are thrown away; the median counts.
+    """Time of a step, measured by taking some, which are thrown away; the median counts.
 
     On a processor it is the time for which the processor worked, divided by its threads: what else the machine does at the time, and how
     long samples are waited for, does not change how far a training comes.
@@ -82,12 +95,20 @@ def seconds_a_step(
         data: as for `train`.
         window: as for `train`.
         cpu: as for `train`.
+        seconds: for which to take steps, if they are few.
     """
-    changes = {"log_every": 1, "validate_every": 0, "sample_every": 0, "tensorboard": False, "save_every": _TRIAL_STEPS}
-    trial = fit(recipe, steps=_TRIAL_STEPS).model_copy(update=changes)
+    changes = {"log_every": 1, "validate_every": 0, "sample_every": 0, "tensorboard": False, "save_every": _MOST_TRIAL_STEPS}
+    trial = fit(recipe, steps=_MOST_TRIAL_STEPS).model_copy(update=changes)
     clock = _clock(cpu=cpu)
-    with TemporaryDirectory() as folder:
-        times = [clock() for _ in train(trial, out=Path(folder), photos=photos, data=data, window=window, cpu=cpu)]
+    times: list[float] = []
+    with (
+        TemporaryDirectory() as folder,
+        closing(train(trial, out=Path(folder), photos=photos, data=data, window=window, cpu=cpu)) as records,
+    ):
+        for _ in records:
+            times.append(clock())
+            if len(times) >= _TRIAL_STEPS and times[-1] - times[0] >= seconds:
+                break
     return median(after - before for before, after in pairwise(times))  # the first step prepares what the others use
 
 
@@ -141,7 +162,8 @@ def train_within(
     if budget is None:
         budget = Budget(steps or recipe.steps)
         if minutes is not None:
-            seconds = seconds_a_step(recipe, photos=photos, data=data, window=window, cpu=cpu)
+            trial = 60 * minutes * _TRIAL_SHARE
+            seconds = seconds_a_step(recipe, photos=photos, data=data, window=window, cpu=cpu, seconds=trial)
             budget = Budget(max(1, int(60 * minutes / seconds)), minutes, seconds)
         out.mkdir(parents=True, exist_ok=True)
         _write(budget, out=out)
