@@ -1,6 +1,6 @@
 """How much nearer to the truth: `swift` and others on a folder of pairs.
 
-    python -m benchmarks.quality PAIRS [--model NAME|FILE]... [--views N] [--card]
+    python -m benchmarks.quality PAIRS [--model NAME|FILE]... [--views N] [--precision P] [--card]
     python -m benchmarks.quality PAIRS --blur moderate --pairs 128
 
 PAIRS holds `blurry/` and `sharp/` with pictures of the same names. With `--blur`, its sharp pictures are blurred anew by
@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ import unblur
 from benchmarks.classical import CLASSICAL, line_kernel
 from unblur.io.image import is_image, read_image
 from unblur.metrics import from_uint8, protocols
+from unblur.restore.precision import Precision
 from unblur.restore.views import COUNTS
 from unblur.synth.stills import StillsBlur, draw_pair
 from unblur.weights import Card, Result, weights_path
@@ -68,6 +70,7 @@ def main() -> None:
     parser.add_argument("--blur", choices=sorted(RANGES))
     parser.add_argument("--pairs", type=int, default=128, help="number of pairs with `--blur`")
     parser.add_argument("--views", type=int, default=1, choices=COUNTS)
+    parser.add_argument("--precision", default="auto", choices=get_args(Precision))
     parser.add_argument("--card", action="store_true", help="write the figures into the card")
     arguments = parser.parse_args()
     source = f"{arguments.pairs_folder.name}, blur `{arguments.blur}`" if arguments.blur else arguments.pairs_folder.name
@@ -78,7 +81,7 @@ def main() -> None:
         method, needs_kernel = CLASSICAL.get(model, (None, False))
         if needs_kernel and not arguments.blur:
             parser.error(f"`--model {model}` must be told the kernel, which is known with `--blur` alone")
-        deblurrer = None if method else unblur.load(model, views=arguments.views)
+        deblurrer = None if method else unblur.load(model, views=arguments.views, precision=arguments.precision)
         pairs = (
             drawn(arguments.pairs_folder, RANGES[arguments.blur], count=arguments.pairs) if arguments.blur else read(arguments.pairs_folder)
         )

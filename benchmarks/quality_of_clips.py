@@ -1,6 +1,6 @@
 """How much nearer to the truth, and how steady: photo and video networks on clips.
 
-    python -m benchmarks.quality_of_clips CLIPS [--model NAME|FILE|RUN]... [--views N]
+    python -m benchmarks.quality_of_clips CLIPS [--model NAME|FILE|RUN]... [--views N] [--precision P]
 
 CLIPS holds a folder a clip, each with `blurry/` and `sharp/` frames of the same names. Measures are those of the protocol
 `gopro-skimage`, and the warping error by the motion of the sharp clip (`unblur.metrics.temporal`) in 1/255, that of the sharp clip
@@ -12,6 +12,7 @@ import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from unblur.io.image import is_image
 from unblur.metrics import from_uint8
 from unblur.metrics.temporal import warping_error
 from unblur.restore.deblurrer import Deblurrer
+from unblur.restore.precision import Precision
 from unblur.restore.stream import Stream
 from unblur.restore.tiles import to_pixels
 from unblur.restore.views import COUNTS
@@ -34,6 +36,7 @@ def main() -> None:
     parser.add_argument("clips", type=Path)
     parser.add_argument("--model", action="append", help="built-in weights, a file or a run; may be given several times")
     parser.add_argument("--views", type=int, default=1, choices=COUNTS)
+    parser.add_argument("--precision", default="auto", choices=get_args(Precision))
     arguments = parser.parse_args()
     clips = {folder.name: (frames(folder / "blurry"), frames(folder / "sharp")) for folder in sorted(arguments.clips.iterdir())}
     print(f"{'weights':24} {'clip':10} {'before':>7} {'after':>7} {'gain':>6} {'SSIM':>8} {'warping':>8} {'s/frame':>8}")
@@ -44,7 +47,7 @@ def main() -> None:
         gains, errors = [], []
         for name, (blurry, sharp) in clips.items():
             began = time.perf_counter()
-            restored = restore(unblur.load(model, views=arguments.views), blurry)
+            restored = restore(unblur.load(model, views=arguments.views, precision=arguments.precision), blurry)
             seconds = (time.perf_counter() - began) / len(blurry)
             rows = [compare(*each) for each in zip(blurry, restored, sharp, strict=True)]
             errors.append(255 * warping_error(tensors(restored), tensors(sharp)).error)

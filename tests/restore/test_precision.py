@@ -4,11 +4,14 @@ from nets import CPU, Folded, Hungry, Identity, tiny_swift
 from torch import Tensor, nn
 
 from unblur.errors import DeviceError
+from unblur.layers.blocks import ResBlock
+from unblur.layers.int8 import suits_int8, supports_int8
 from unblur.models import swift
 from unblur.restore import precision
 from unblur.restore.precision import Setup, choose_device, fast_precision, self_test, set_up
 
 BF16 = Setup(CPU, torch.bfloat16)
+needs_int8 = pytest.mark.skipif(not supports_int8(), reason="this processor has no fast arithmetic of 8-bit integers")
 
 
 class Noting(Identity):
@@ -60,7 +63,17 @@ def has_bf16(monkeypatch):
     monkeypatch.setattr(precision, "_cpu_multiplies_bf16", lambda: True)
 
 
-def hardware(monkeypatch, *, amx: bool = False, avx512: bool = False, capability: str = "AVX2", x86: bool = True, arm: bool = False):
+def hardware(
+    monkeypatch,
+    *,
+    amx: bool = False,
+    avx512: bool = False,
+    capability: str = "AVX2",
+    x86: bool = True,
+    arm: bool = False,
+    vnni: bool = False,
+):
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: vnni, raising=False)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512, raising=False)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
@@ -139,8 +152,8 @@ def test_a_healthy_network_passes():
     setup = set_up(net, device="cpu")
     assert (setup.dtype, setup.precision, setup.note) == (torch.bfloat16, "bf16", "")
     assert not net.training
-    assert 40 < self_test(net, CPU, torch.bfloat16) < 120
-    assert self_test(net, CPU, torch.float32) == pytest.approx(120)  # the same twice
+    assert 40 < self_test(net, BF16) < 120
+    assert self_test(net, Setup(CPU, torch.float32)) == pytest.approx(120)  # the same twice
 
 
 @pytest.mark.parametrize(("net", "words"), [(Coarse, "agrees with fp32 to"), (Overflowing, "no usable numbers"), (Unfinished, "no usable")])
@@ -166,10 +179,73 @@ def test_an_explicit_precision_is_taken(monkeypatch):
     assert set_up(Folded(2), device="cpu", precision="bf16").dtype == torch.bfloat16
 
 
+class Blocks(Identity):
+    """Has the residual blocks that are computed in integers."""
+
+    def __init__(self, *, size: float = 0.1) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.entry, self.block, self.exit = (
+            nn.Conv2d(3, 32, 3, padding=1),
+            ResBlock(width=32, kernel_size=3),
+            nn.Conv2d(32, 3, 3, padding=1),
+        )
+        for parameter in self.parameters():
+            parameter.data = size * torch.randn(parameter.shape, generator=generator)
+
+    def change(self, blurry: Tensor) -> Tensor:
+        return blurry + self.exit(self.block(self.entry(blurry - 0.5)))
+
+
+@needs_int8
+@pytest.mark.parametrize(("avx512", "precision"), [(False, "int8"), (True, "bf16")])
+def test_integers_are_the_default_where_bf16_is_not_to_be_had(monkeypatch, avx512, precision):
+    hardware(monkeypatch, avx512=avx512, vnni=True)
+    net = Blocks()
+    picture = torch.rand(1, 3, 48, 32, generator=torch.Generator().manual_seed(1))
+    exact = Setup(CPU, torch.float32).run(net, picture)
+    setup = set_up(net, device="cpu")
+    assert (setup.precision, setup.note) == (precision, "")
+    assert suits_int8(net) == (precision == "bf16")  # else they are integers already
+    assert setup.run(net, picture).dtype == torch.float32
+    assert 40 < -10 * torch.log10((setup.run(net, picture) - exact).square().mean()) < 100
+    exact_again = set_up(net, device="cpu", precision="fp32").run(net, picture)
+    torch.testing.assert_close(exact_again, exact, rtol=0, atol=1e-5)
+
+
+@needs_int8
+def test_integers_beside_bf16_on_request(monkeypatch):
+    hardware(monkeypatch, avx512=True, vnni=True)
+    setup = set_up(Blocks(), device="cpu", precision="int8", views=2)
+    assert (setup.precision, setup.dtype, setup.views) == ("int8", torch.bfloat16, 2)
+
+
+@needs_int8
+def test_integers_that_fail_the_test_are_given_up(monkeypatch):
+    hardware(monkeypatch, vnni=True)
+    net = Blocks(size=1.0)  # makes 255 levels of a thousand
+    setup = set_up(net, device="cpu")
+    assert setup.precision == "fp32"
+    assert "int8 agrees with fp32 to" in setup.note
+    assert suits_int8(net)
+    with pytest.raises(DeviceError, match=r"int8 agrees.*--precision fp32"):
+        set_up(net, device="cpu", precision="int8")
+
+
+@pytest.mark.parametrize(
+    ("net", "vnni", "words"), [(Blocks, False, "x86 with VNNI"), (lambda: Folded(2), True, "no residual blocks of 32 features")]
+)
+def test_integers_that_are_not_to_be_had(monkeypatch, net, vnni, words):
+    hardware(monkeypatch, vnni=vnni)
+    assert set_up(net(), device="cpu").precision == "fp32"
+    with pytest.raises(DeviceError, match=rf"{words}.*--precision auto"):
+        set_up(net(), device="cpu", precision="int8")
+
+
 def test_the_test_tile_fits_the_network():
     net = Identity()
     net.size_multiple = 24
-    self_test(net, CPU, torch.bfloat16)
+    self_test(net, BF16)
     assert all(side % 24 == 0 and side >= 64 for shape in net.seen for side in shape)
 
 

@@ -57,6 +57,7 @@ def _torchvision() -> Iterator[Finding]:
 def _devices() -> Iterator[Finding]:
     import torch
 
+    from unblur.layers.int8 import supports_int8
     from unblur.restore.precision import choose_device, fast_precision
 
     yield Finding("processor", "good", f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}")
@@ -65,12 +66,13 @@ def _devices() -> Iterator[Finding]:
     if torch.backends.mps.is_available():
         yield Finding("mps", "good", "Apple GPU")
     device = choose_device("auto")
-    dtype = fast_precision(device)
-    verdict: Literal["good", "note"] = "good" if dtype != torch.float32 else "note"
-    text = (
-        "bf16 is multiplied in hardware" if verdict == "good" else "no fast bf16 here: fp32 is used, which takes two to ten times as long"
-    )
-    yield Finding("precision", verdict, f"{device}: {text}")
+    if fast_precision(device) != torch.float32:
+        yield Finding("precision", "good", f"{device}: bf16 is multiplied in hardware")
+    elif device.type == "cpu" and supports_int8():
+        yield Finding("precision", "good", f"{device}: no fast bf16 here; residual blocks are computed in 8-bit integers, the rest in fp32")
+    else:
+        text = "no fast bf16 here: fp32 is used, which takes two to ten times as long"
+        yield Finding("precision", "note", f"{device}: {text}")
 
 
 def _memory() -> Iterator[Finding]:

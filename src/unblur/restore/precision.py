@@ -1,13 +1,15 @@
 """Where and how a network runs: device and precision, whether the machine computes rightly, and how many views it is shown."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from unblur.errors import DeviceError
+from unblur.layers.int8 import float_blocks, int8_blocks, suits_int8, supports_int8
 from unblur.models.base import Net
 from unblur.restore.memory import out_of_memory
 from unblur.restore.views import check_views, mean_of_views, to_view
@@ -15,7 +17,7 @@ from unblur.restore.views import check_views, mean_of_views, to_view
 __all__ = ["Device", "Precision", "Setup", "choose_device", "fast_precision", "self_test", "set_up"]
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _LEAST_AGREEMENT = 40.0  # dB between a lower precision and fp32; healthy networks have 50 and more
@@ -28,6 +30,7 @@ class Setup:
     Attributes:
         device: the device.
         dtype: of convolutions and matrix products; pictures, positions and sums stay in fp32.
+        int8: whether the residual blocks were turned to integers, see `unblur.layers.int8`.
         note: what the user should know, such as why a precision was given up; empty if nothing.
         views: mirrored and turned views of which the mean is taken, see `unblur.restore.views`.
     """
@@ -36,11 +39,12 @@ class Setup:
     dtype: torch.dtype
     note: str = ""
     views: int = 1
+    int8: bool = False
 
     @property
     def precision(self) -> str:
-        """`fp32`, `bf16` or `fp16`."""
-        return next(name for name, dtype in _DTYPES.items() if dtype == self.dtype)
+        """`fp32`, `bf16`, `fp16` or `int8`."""
+        return "int8" if self.int8 else next(name for name, dtype in _DTYPES.items() if dtype == self.dtype)
 
     def run(self, net: Net, blurry: Tensor) -> Tensor:
         """Apply `net` in this precision, to every view; (B, ..., H, W) fp32 in and out."""
@@ -86,10 +90,11 @@ def fast_precision(device: torch.device) -> torch.dtype:
 def set_up(net: Net, *, device: Device = "auto", precision: Precision = "auto", views: int = 1) -> Setup:
     """Move `net` to the device and choose the precision, tested on one tile.
 
-    A precision that was chosen by itself and fails the test is replaced by fp32, and the note says so.
+    By itself it takes bf16 where that is fast, else integers where those are, else fp32. What was chosen by itself and fails the test is
+    replaced by fp32, and the note says so.
 
     Raises:
-        DeviceError: if the device is not there, or a precision that was asked for fails the test.
+        DeviceError: if the device is not there, or a precision that was asked for is not to be had there or fails the test.
         InputError: if `views` is not one of `unblur.restore.views.COUNTS`.
     """
     check_views(views)
@@ -99,13 +104,20 @@ def set_up(net: Net, *, device: Device = "auto", precision: Precision = "auto", 
     if place.type == "cpu" and precision == "fp16":
         raise DeviceError("processors have no fast fp16; use `--precision bf16` or `--precision auto`")
     net.to(device=place, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    dtype = fast_precision(place) if precision == "auto" else _DTYPES[precision]
-    if dtype == torch.float32:
-        return Setup(place, dtype, views=views)
-    setup = Setup(place, dtype, views=views)
-    agreement = self_test(net, place, dtype)
+    fast = fast_precision(place)
+    float_blocks(net)
+    whole = place.type == "cpu" and supports_int8() and suits_int8(net)
+    if precision == "int8" and not whole:
+        raise DeviceError(_why_no_int8(place))
+    int8 = precision == "int8" or (precision == "auto" and whole and fast == torch.float32)
+    dtype = fast if precision in {"auto", "int8"} else _DTYPES[precision]
+    setup = Setup(place, dtype, views=views, int8=int8)
+    if setup.precision == "fp32":
+        return setup
+    agreement = self_test(net, setup)
     if agreement >= _LEAST_AGREEMENT:
         return setup
+    float_blocks(net)
     finding = f"{setup.precision} agrees with fp32 to {agreement:.0f} dB only on this machine"
     if agreement == -math.inf:
         finding = f"{setup.precision} gives no usable numbers on this machine"
@@ -114,14 +126,20 @@ def set_up(net: Net, *, device: Device = "auto", precision: Precision = "auto", 
     return Setup(place, torch.float32, note=f"{finding}; using fp32, which is slower", views=views)
 
 
-def self_test(net: Net, device: torch.device, dtype: torch.dtype) -> float:
-    """Agreement of `dtype` with fp32 on one tile, dB of PSNR; minus infinity if it cannot be computed or is not finite."""
+def self_test(net: Net, setup: Setup) -> float:
+    """Agreement with fp32 on one tile, dB of PSNR; minus infinity if nothing finite comes out.
+
+    With `setup.int8` it leaves the residual blocks in integers, whatever they were in before; else in floats.
+    """
     side = -(-64 // net.size_multiple) * net.size_multiple
     shape = (1, 3, side, side) if net.num_frames == 1 else (1, net.num_frames, 3, side, side)
-    tile = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(device)
-    exact = Setup(device, torch.float32).run(net, tile)
+    tile = _like_a_picture(side, count=shape[0] * net.num_frames).view(shape).to(setup.device)
+    float_blocks(net)
+    exact = Setup(setup.device, torch.float32).run(net, tile)
+    if setup.int8:
+        int8_blocks(net)
     try:
-        fast = Setup(device, dtype).run(net, tile)
+        fast = replace(setup, views=1).run(net, tile)
     except RuntimeError as error:
         if out_of_memory(error):
             raise
@@ -129,6 +147,21 @@ def self_test(net: Net, device: torch.device, dtype: torch.dtype) -> float:
     if not bool(torch.isfinite(fast).all()):
         return -math.inf
     return float(-10 * torch.log10((exact - fast).square().mean().clamp_min(1e-12)))
+
+
+def _like_a_picture(side: int, *, count: int) -> Tensor:
+    """Random tiles with as much to see at each scale, in (count, 3, side, side), [0, 1]: what integers lose depends on what there is to see."""
+    generator = torch.Generator().manual_seed(0)
+    scales = [torch.rand(count, 3, -(-side // size), -(-side // size), generator=generator) for size in (1, 2, 4, 8, 16)]
+    return torch.stack([interpolate(scale, size=(side, side), mode="bilinear", align_corners=False) for scale in scales]).mean(dim=0)
+
+
+def _why_no_int8(device: torch.device) -> str:
+    if device.type != "cpu":
+        return "`--precision int8` is for processors; GPUs are faster with `--precision auto`"
+    if not supports_int8():
+        return "this processor has no fast arithmetic of 8-bit integers (x86 with VNNI); use `--precision auto`"
+    return "this network has no residual blocks of 32 features or more, which alone are computed in integers; use `--precision auto`"
 
 
 def _cpu_multiplies_bf16() -> bool:
