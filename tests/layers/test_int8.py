@@ -95,9 +95,9 @@ def test_what_has_no_block_does_not_suit():
     assert not suits_int8(nn.Sequential(nn.Conv2d(64, 64, 3), ResBlock(width=16)))
 
 
-@pytest.mark.parametrize("answer", [True, False])
-def test_torch_is_asked_about_the_processor(monkeypatch, answer):
-    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: answer, raising=False)
+@pytest.mark.parametrize(("has", "answer"), [({"avx512_vnni": True}, True), ({"avx_vnni": True}, True), ({"avx2": True}, False)])
+def test_torch_is_asked_about_the_processor(monkeypatch, has, answer):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has, raising=False)
     assert supports_int8() == answer
-    monkeypatch.delattr(torch.cpu, "_is_vnni_supported")
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
     assert not supports_int8()

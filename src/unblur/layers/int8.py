@@ -1,7 +1,7 @@
 """Residual blocks in 8-bit integers, for processors that multiply those far faster than floats.
 
-Most x86 processors sold since 2020 have an instruction for it (VNNI), few of them one for bf16. Integers suit the residual blocks,
-where nearly all of the arithmetic is and whose slips are small beside what the identity carries. They do not suit the convolutions
+Many x86 processors have an instruction for it (VNNI: Intel's since about 2020, AMD's since Zen 4) and none for bf16. Integers suit the residual
+blocks, where most of the arithmetic is and whose slips are small beside what the identity carries. They do not suit the convolutions
 that see the picture itself, which tell shades apart whose sums cancel, so those stay as they are.
 
 Every call measures its input's range: no calibration is needed, and nothing is ever cut off.
@@ -101,9 +101,10 @@ def suits_int8(net: nn.Module) -> bool:
 
 
 def supports_int8() -> bool:
-    """Whether the processor multiplies 8-bit integers in hardware (x86 with VNNI) and torch makes use of it."""
-    asked = getattr(torch.cpu, "_is_vnni_supported", lambda: False)
-    return bool(asked()) and all(hasattr(torch.ops.onednn, name) for name in ("qconv_prepack", "qconv2d_pointwise"))
+    """Whether the processor multiplies 8-bit integers in hardware (x86 with VNNI, of 512 or 256 bits) and torch makes use of it."""
+    has: dict[str, object] = dict(getattr(torch.cpu, "get_capabilities", dict)())
+    called = all(hasattr(torch.ops.onednn, name) for name in ("qconv_prepack", "qconv2d_pointwise"))
+    return called and any(has.get(name, False) for name in ("avx512_vnni", "avx_vnni"))
 
 
 def _convs(net: nn.Module) -> list[tuple[ResBlock, str, nn.Conv2d]]:
