@@ -57,8 +57,7 @@ def precisions(model: str) -> list[tuple[str, Deblurrer]]:
         except DeviceError as error:
             print(f"{name}: {error}")
     if ready[-1][0] == "int8" and ready[-1][1].setup.dtype != torch.float32:
-        integers = unblur.load(model, device="cpu", precision="int8")
-        ready.append(("int8 beside fp32", Deblurrer(integers.net, setup=Setup(torch.device("cpu"), torch.float32, int8=True))))
+        ready.append(("int8 beside fp32", Deblurrer(ready[-1][1].net, setup=Setup(torch.device("cpu"), torch.float32, int8=True))))
     return ready
 
 
@@ -84,9 +83,9 @@ def agreement(folder: Path, deblurrer: Deblurrer, exact: Deblurrer) -> str:
     for path in sorted(folder.iterdir()):
         if not is_image(path):
             continue
-        picture = from_uint8(rgb(path))[..., : HEIGHT // 16 * 16, : WIDTH // 16 * 16]
-        height, width = (side // 16 * 16 for side in picture.shape[-2:])
-        picture = picture[..., :height, :width].float()
+        picture = from_uint8(rgb(path)).float()
+        height, width = (min(side, most) // 16 * 16 for side, most in zip(picture.shape[-2:], (HEIGHT, WIDTH), strict=True))
+        picture = picture[..., :height, :width]
         error = deblurrer.setup.run(deblurrer.net, picture) - exact.setup.run(exact.net, picture)
         agreements.append(float(-10 * torch.log10(error.square().mean().clamp_min(1e-12))))
         errors.append(error[flat(picture).expand_as(error)].square())

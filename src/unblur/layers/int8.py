@@ -51,19 +51,8 @@ class Int8Conv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         levels, scale, zero = quantised(x)
         weight = (self._packed, self._step, self._zeros, None if self.bias is None else self.bias.float())
-        result: Tensor = torch.ops.onednn.qconv2d_pointwise(
-            levels,
-            scale,
-            zero,
-            *weight,
-            *self._geometry,
-            1.0,
-            0,
-            torch.float32,
-            "none",
-            [],
-            "",  # in single precision, nothing after it
-        )
+        plain: tuple[object, ...] = (1.0, 0, torch.float32, "none", [], "")  # in single precision, with nothing after it
+        result: Tensor = torch.ops.onednn.qconv2d_pointwise(levels, scale, zero, *weight, *self._geometry, *plain)
         return result
 
 

@@ -129,12 +129,11 @@ def set_up(net: Net, *, device: Device = "auto", precision: Precision = "auto", 
 def self_test(net: Net, setup: Setup) -> float:
     """Agreement with fp32 on one tile, dB of PSNR; minus infinity if nothing finite comes out.
 
-    With `setup.int8` it leaves the residual blocks in integers, whatever they were in before; else in floats.
+    The network comes with its residual blocks in floats, and with `setup.int8` it leaves with them in integers.
     """
     side = -(-64 // net.size_multiple) * net.size_multiple
     shape = (1, 3, side, side) if net.num_frames == 1 else (1, net.num_frames, 3, side, side)
-    tile = _like_a_picture(side, count=shape[0] * net.num_frames).view(shape).to(setup.device)
-    float_blocks(net)
+    tile = _like_a_picture(side, count=net.num_frames).view(shape).to(setup.device)
     exact = Setup(setup.device, torch.float32).run(net, tile)
     if setup.int8:
         int8_blocks(net)

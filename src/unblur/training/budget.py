@@ -32,6 +32,7 @@ _TRIAL_SHARE = 0.02
 """Of the time that there is, for which steps are timed: what else a machine does comes and goes, also in the time that a step works."""
 
 _MOST_TRIAL_STEPS = 1000
+"""Steps that are timed at most."""
 
 _FILE = "budget.json"
 
