@@ -1,6 +1,19 @@
+"""Settings for all tests, and the helpers that tests of several folders share."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
 import torch
 from hypothesis import HealthCheck, settings
 
 torch.set_num_threads(1)  # the pictures are tiny: more threads only wait for each other
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of the code
 settings.load_profile("patient")
+
+if "smears" not in sys.modules:
+    spec = importlib.util.spec_from_file_location("smears", Path(__file__).parent / "layers" / "smears.py")
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules["smears"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["smears"])

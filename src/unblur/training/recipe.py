@@ -52,7 +52,7 @@ class Recipe(BaseModel):
     """`xavier` draws the weights of all plain convolutions anew; what starts at zero stays so."""
     start: str | None = None
     """Weights to begin from, as for `unblur restore --model`; they must be of the same network, but that
-    `swift_video` may begin from a `swift`, whose result it then gives at first."""
+    `swift_video` and `swift_best` may begin from a `swift`, whose result they then give at first."""
     flow_weights: str | None = None
     """Weights for the network's flow: built-in ones such as `pwcnet`, a `.safetensors` file with its card, or a published PWC-Net;
     None trains it from scratch."""

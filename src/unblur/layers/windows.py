@@ -1,0 +1,63 @@
+"""A picture as windows that overlap, and windows as a picture, each fading into the next."""
+
+import math
+from collections.abc import Sequence
+from itertools import product
+
+import torch
+from torch import Tensor
+
+__all__ = ["from_windows", "starts", "to_windows"]
+
+
+def starts(length: int, *, side: int, stride: int) -> list[int]:
+    """Where windows of `side` begin so that they cover `length` evenly, at most `stride` apart; one alone if it covers all."""
+    if length <= side:
+        return [0]
+    last = length - side
+    parts = math.ceil(last / stride)
+    return [last * part // parts for part in range(parts + 1)]
+
+
+def to_windows(picture: Tensor, *, side: int, stride: int) -> Tensor:
+    """All windows of a picture, row by row.
+
+    A picture that is narrower than `side` gives windows of its own width.
+
+    Shape:
+        (B, C, H, W) -> (n·B, C, min(side, H), min(side, W))
+    """
+    height, width = picture.shape[-2:]
+    places = product(*(starts(length, side=side, stride=stride) for length in (height, width)))
+    return torch.cat([picture[..., top : top + side, left : left + side] for top, left in places])
+
+
+def from_windows(windows: Tensor, shape: Sequence[int], *, side: int, stride: int) -> Tensor:
+    """The picture of which these are the windows, or what became of them: where they overlap, their mean, weighed by how far from the border.
+
+    Args:
+        windows: as from `to_windows`.
+        shape: height and width of the picture.
+        side: as for `to_windows`.
+        stride: as for `to_windows`.
+
+    Shape:
+        (n·B, C, h, w) -> (B, C, H, W)
+    """
+    height, width = shape
+    places = list(product(*(starts(length, side=side, stride=stride) for length in (height, width))))
+    if len(places) == 1:
+        return windows
+    down, across = (_hill(length, like=windows) for length in windows.shape[-2:])
+    weight = down[:, None] * across
+    total = windows.new_zeros(windows.shape[0] // len(places), windows.shape[1], height, width)
+    weights = windows.new_zeros(height, width)
+    for (top, left), window in zip(places, windows.chunk(len(places)), strict=True):
+        total[..., top : top + side, left : left + side] += window * weight
+        weights[top : top + side, left : left + side] += weight
+    return total / weights
+
+
+def _hill(length: int, *, like: Tensor) -> Tensor:
+    place = (torch.arange(length, device=like.device, dtype=like.dtype) + 0.5) / length
+    return torch.sin(math.pi * place).square() + 1e-4

@@ -1,0 +1,150 @@
+"""`swift_best`: `swift`, which is also shown what blind deconvolution makes of the picture.
+
+`swift` describes the smear of a pixel by a line. A hand draws curves and halts, and a picture that is blurred so can be
+undone only by who knows the path. It can be found without any training (`unblur.layers.kernel`), but not everywhere: in a flat or
+noisy place, or where two things move, the path is wrong and what it makes of the picture useless. To see which it is and to put
+it in order is for the network.
+
+    blurry ──┬── swift's motion network ── spread ── read along the smear ──┐
+             │                                                              ├── concatenate ── restoration: U-Net at 1/4
+             └── windows ── kernel of each ── Richardson-Lucy ── joined ────┘                      │
+             + ◄────────────────────────────────────────────────── unfold 4: residual, and how much of each view
+             │
+          restored
+
+It begins as a `swift`: the weights for the new views are zero, and so is what is taken of them.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad, pixel_shuffle
+
+from unblur.errors import ShapeError
+from unblur.layers.deconvolution import richardson_lucy
+from unblur.layers.fold import fold
+from unblur.layers.join import join
+from unblur.layers.kernel import blur_kernel, centred, path_middle, transfer
+from unblur.layers.smear import sample_along
+from unblur.layers.unet import UNet
+from unblur.layers.windows import from_windows, to_windows
+from unblur.models.base import CENTRE
+from unblur.models.swift import FOLD, LENGTH_UNIT, Swift
+
+__all__ = ["SwiftBest", "from_swift"]
+
+GAMMA = 2.2
+"""Exponent that makes linear light of a picture's values."""
+
+CHANGE_UNIT = 0.1
+"""Change by deconvolution that is 1 inside the network."""
+
+LUMA = (0.299, 0.587, 0.114)
+
+BORDER = 16
+"""Pixels that are mirrored around a picture, so that deconvolution finds something beyond its border."""
+
+
+AT_ONCE = 32
+"""Windows of which the transforms are in memory at a time."""
+
+
+class SwiftBest(Swift):
+    """`Swift` with deconvolved views beside those read along the smear.
+
+    Args:
+        widths: see `Swift`.
+        blocks: see `Swift`.
+        motion_widths: see `Swift`.
+        motion_blocks: see `Swift`.
+        shares: see `Swift`.
+        longest: see `Swift`.
+        kernel_size: side of the kernels that are sought, pixels, odd.
+        window: side of the windows that have a kernel each, pixels.
+        stride: from one window to the next at most, pixels.
+        turns: of Richardson-Lucy after which its result is shown.
+    """
+
+    def __init__(
+        self,
+        *,
+        widths: tuple[int, ...] = (64, 96, 128),
+        blocks: tuple[int, ...] = (2, 2, 4),
+        motion_widths: tuple[int, ...] = (32, 64, 128),
+        motion_blocks: tuple[int, ...] = (1, 2, 3),
+        shares: tuple[float, ...] = (-0.5, -0.25, 0.25, 0.5),
+        longest: float = 48.0,
+        kernel_size: int = 31,
+        window: int = 256,
+        stride: int = 192,
+        turns: tuple[int, ...] = (2, 5),
+    ) -> None:
+        if kernel_size % 2 == 0 or kernel_size < 3:
+            raise ValueError(f"a kernel has a middle: `kernel_size` is odd and at least 3, got {kernel_size}")
+        if window < 3 * BORDER or not 0 < stride <= window:
+            raise ValueError(f"windows are at least {3 * BORDER} pixels wide and overlap, got {window} every {stride}")
+        if not turns or min(turns) < 1:
+            raise ValueError(f"`turns` names one turn or more, from 1 on, got {turns}")
+        super().__init__(
+            widths=widths, blocks=blocks, motion_widths=motion_widths, motion_blocks=motion_blocks, shares=shares, longest=longest
+        )
+        self.kernel_size, self.window, self.stride, self.turns = kernel_size, window, stride, tuple(turns)
+        pixels = 3 * FOLD**2
+        views = 1 + len(shares) + len(turns)
+        given = pixels + len(turns) * FOLD**2
+        self.restoration = UNet(in_channels=pixels * views + 3, out_channels=given, widths=tuple(widths), blocks=tuple(blocks))
+        self.receptive_radius = max(self.receptive_radius, window)
+        self.global_context = True  # where windows lie depends on the size of the picture
+
+    def restore(self, blurry: Tensor, spread: Tensor) -> Tensor:
+        spread = spread.clamp(-self.longest, self.longest)
+        changes = self.deconvolved(blurry) - blurry.repeat(1, len(self.turns), 1, 1)  # (B, 3·turns, H, W)
+        views = [blurry - CENTRE, sample_along(blurry, spread, shares=self.shares) - CENTRE, changes / CHANGE_UNIT]
+        seen, along, undone = (fold(view, side=FOLD) for view in views)  # (B, 48·1, 48·shares, 48·turns, H/4, W/4)
+        given = self.restoration(join(seen, along, spread / LENGTH_UNIT, undone))  # (B, 48 + 16·turns, H/4, W/4)
+        residual, takes = pixel_shuffle(given, FOLD).float().tensor_split([3], dim=1)  # (B, 3, H, W), (B, turns, H, W)
+        taken = (takes[:, :, None] * changes.view(len(blurry), -1, *blurry.shape[1:])).sum(1)
+        return blurry + residual + taken  # (B, 3, H, W)
+
+    @torch.no_grad()
+    def deconvolved(self, blurry: Tensor) -> Tensor:
+        """The picture with the blur of each window undone, after `turns`; no gradient flows.
+
+        Shape:
+            (B, 3, H, W) -> (B, len(turns)·3, H, W), in [0, 1]
+        """
+        with torch.autocast(blurry.device.type, enabled=False):
+            down, across = (min(BORDER, side - 1) for side in blurry.shape[-2:])
+            light = pad(blurry.float().clamp(0, 1), (across, across, down, down), mode="reflect") ** GAMMA
+            windows = to_windows(light, side=self.window, stride=self.stride)  # (n·B, 3, h, w)
+            undone = torch.cat([self._undone(some, down, across) for some in torch.split(windows, AT_ONCE)])  # (n·B, 3·turns, h, w)
+            whole = from_windows(undone, light.shape[-2:], side=self.window, stride=self.stride)
+            inside = whole[..., down : down + blurry.shape[-2], across : across + blurry.shape[-1]]
+            return inside.clamp(0, 1) ** (1 / GAMMA)  # (B, 3·turns, H, W)
+
+    def _undone(self, windows: Tensor, down: int, across: int) -> Tensor:
+        """Windows without their blur; kernels are sought within the border, as a mirrored path is another one."""
+        shape = windows.shape[-2:]
+        grey = (windows * windows.new_tensor(LUMA)[:, None, None]).sum(1)
+        kernel = blur_kernel(grey[:, down : shape[0] - down, across : shape[1] - across], size=self.kernel_size)  # (n, K, K)
+        known = centred(transfer(kernel, shape), path_middle(kernel), shape)
+        return torch.cat(richardson_lucy(windows, known, turns=self.turns), dim=1)  # (n, 3·turns, h, w)
+
+
+def from_swift(photo: Mapping[str, Tensor], *, net: SwiftBest) -> dict[str, Tensor]:
+    """Tensors with which `net` restores as the `swift` that `photo` belongs to: the deconvolved views count for nothing yet.
+
+    Raises:
+        ShapeError: if the two have other widths.
+    """
+    tensors = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    widened = {"restoration.entry.weight", "restoration.exit.weight", "restoration.exit.bias"}
+    for name, tensor in photo.items():
+        target = tensors.get(name)
+        place = tuple(slice(side) for side in tensor.shape)
+        if target is None or target[place].shape != tensor.shape or (name not in widened and target.shape != tensor.shape):
+            raise ShapeError(f"`{name}` of `swift`, {tuple(tensor.shape)}, has no place in `swift_best`")
+        target.zero_()
+        target[place] = tensor
+    return tensors

@@ -1,0 +1,101 @@
+"""Kernels of pictures that were blurred with known ones, and what holds for all."""
+
+import math
+
+import pytest
+import torch
+from smears import CURVE, LINE, blurred, drawn, leaves
+
+from unblur.layers.kernel import blur_kernel, centred, path_middle, transfer
+
+
+def alike(one, other):
+    """Largest correlation of two kernels over all shifts, 1 for the same."""
+    product = torch.fft.irfft2(torch.fft.rfft2(one) * torch.fft.rfft2(other).conj(), s=one.shape[-2:])
+    return float(product.max() / (one.norm() * other.norm()))
+
+
+@pytest.mark.parametrize("kernel", [CURVE, LINE], ids=["curve", "line"])
+def test_finds_the_path_and_not_another(kernel):
+    found = blur_kernel(blurred(leaves(), kernel), size=31)
+    assert alike(found, kernel) > 0.8
+    other = LINE if kernel is CURVE else CURVE
+    assert alike(found, kernel) > alike(found, other.flip(-1)) + 0.1
+
+
+def test_turns_with_the_picture():
+    light = blurred(leaves(), CURVE)
+    found, turned = blur_kernel(light, size=31), blur_kernel(light.rot90(1, (-2, -1)), size=31)
+    assert alike(found.rot90(1, (-2, -1)), turned) > 0.8
+
+
+def test_a_sharp_picture_has_a_kernel_of_one_place():
+    found = blur_kernel(leaves(), size=31)
+    assert float(found.amax()) > 0.8
+    assert float(path_middle(found).norm()) < 0.5
+
+
+@pytest.mark.parametrize("shape", [(64, 96), (7, 50), (8, 8), (3, 3), (33, 90)])
+def test_kernels_are_whole_whatever_the_window(shape):
+    """Also of noise, and of flat windows."""
+    noise = torch.rand(1, *shape, generator=torch.Generator().manual_seed(0))
+    for light in (noise, torch.zeros(1, *shape), torch.ones(1, *shape)):
+        kernel = blur_kernel(light, size=31)
+        assert kernel.shape[-1] == kernel.shape[-2] <= 31
+        assert kernel.shape[-1] % 2 == 1
+        assert float(kernel.min()) >= 0
+        assert float(kernel.sum()) == pytest.approx(1, abs=1e-4)
+        assert path_middle(kernel).isfinite().all()
+
+
+def test_flat_windows_are_not_blurred():
+    kernel = blur_kernel(torch.full((1, 64, 64), 0.3), size=31)
+    assert float(kernel[0, 15, 15]) == pytest.approx(1, abs=1e-4)
+
+
+def test_windows_of_a_batch_do_not_touch_each_other():
+    light = blurred(leaves(count=2), CURVE)
+    light[1] = leaves(seed=1)[0]
+    together = blur_kernel(light, size=31)
+    for number in range(2):
+        torch.testing.assert_close(together[number], blur_kernel(light[number : number + 1], size=31)[0], rtol=1e-3, atol=1e-4)
+
+
+def test_transfer_of_a_moved_point_moves_a_picture():
+    light = leaves()
+    torch.testing.assert_close(blurred(light, drawn([(3, -2)])), light.roll((-2, 3), (-2, -1)), rtol=1e-4, atol=1e-5)
+
+
+def test_centred_kernels_have_their_middle_at_the_origin():
+    light, moved = leaves(), drawn([(3, -2)])
+    shape = light.shape[-2:]
+    still = centred(transfer(moved, shape), path_middle(moved), shape)
+    torch.testing.assert_close(torch.fft.irfft2(torch.fft.rfft2(light) * still, s=shape), light, rtol=1e-4, atol=1e-5)
+
+
+def test_the_middle_halves_the_light_along_the_path():
+    """Of an angle with a long and a short leg: not where the mean is, but along the long one."""
+    long, short = [(x, 0) for x in range(-10, 1)], [(0, y) for y in range(1, 5)]
+    x, y = path_middle(drawn([*long, *short]))[0].tolist()
+    assert math.hypot(x + 3, y) < 0.6
+    rested = path_middle(drawn([*long, *short, *[(0, 4)] * 30]))[0]  # the hand rests at the end
+    assert float((rested - torch.tensor([0.0, 4.0])).norm()) < 0.8
+
+
+def test_the_middle_moves_with_the_kernel():
+    moved = CURVE.roll((2, 5), (-2, -1))
+    torch.testing.assert_close(path_middle(moved), path_middle(CURVE) + torch.tensor([5.0, 2.0]))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10])
+def test_the_middle_lies_among_the_light(count):
+    """Also where the strongest places of a kernel are fewer than those that are looked at."""
+    generator = torch.Generator().manual_seed(count)
+    kernels = torch.zeros(50, 31 * 31)
+    for kernel in kernels:
+        kernel[torch.randperm(31 * 31, generator=generator)[:count]] = torch.rand(count, generator=generator) + 0.01
+    kernels = kernels.view(50, 31, 31) / kernels.sum(1)[:, None, None]
+    for kernel, middle in zip(kernels, path_middle(kernels), strict=True):
+        places = (kernel > 0).nonzero().flip(1) - 15.0
+        assert (places.amin(0) - 1e-3 <= middle).all()
+        assert (middle <= places.amax(0) + 1e-3).all()

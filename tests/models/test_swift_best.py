@@ -1,0 +1,109 @@
+import pytest
+import torch
+from smears import CURVE, blurred, leaves
+
+from unblur.errors import ShapeError
+from unblur.models.swift import Swift
+from unblur.models.swift_best import GAMMA, SwiftBest, from_swift
+
+SMALL = {"widths": (8, 12), "blocks": (1, 1), "motion_widths": (4, 8), "motion_blocks": (1, 1)}
+
+
+def pictures():
+    """A picture of three colours, sharp and blurred in linear light, (1, 3, 128, 128)."""
+    light = leaves()[:, None] * torch.tensor([1.0, 0.8, 0.5])[:, None, None]
+    sharp, blurry = light, blurred(light, CURVE[:, None]).clamp(0, 1)
+    return blurry ** (1 / GAMMA), sharp ** (1 / GAMMA)
+
+
+def psnr(one, other):
+    return float(-10 * torch.log10((one - other).square().mean()))
+
+
+def test_untrained_it_is_the_identity():
+    blurry = torch.rand(1, 3, 16, 24)
+    assert torch.equal(SwiftBest(**SMALL)(blurry), blurry)
+
+
+def test_begins_as_the_swift_that_it_is_given():
+    torch.manual_seed(0)
+    photo, net = Swift(**SMALL).eval(), SwiftBest(**SMALL).eval()
+    for parameter in photo.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    net.load_state_dict(from_swift(photo.state_dict(), net=net))
+    blurry = torch.rand(2, 3, 64, 48)
+    torch.testing.assert_close(net(blurry), photo(blurry), rtol=1e-5, atol=1e-6)
+
+
+def test_refuses_a_swift_of_other_widths():
+    for other in ({"widths": (4, 12)}, {"shares": (-0.5, 0.5), "widths": (12, 16)}, {"motion_widths": (8, 8)}):
+        with pytest.raises(ShapeError, match="no place"):
+            from_swift(Swift(**(SMALL | other)).state_dict(), net=SwiftBest(**SMALL))
+
+
+def test_deconvolved_views_are_nearer_to_the_truth():
+    """And in their place, not moved by a few pixels."""
+    blurry, sharp = pictures()
+    views = SwiftBest(**SMALL, turns=(2, 5)).deconvolved(blurry).chunk(2, dim=1)
+    gains = [psnr(view, sharp) - psnr(blurry, sharp) for view in views]
+    assert gains[0] > 1
+    assert gains[1] > gains[0]
+
+
+def test_every_window_has_a_kernel_of_its_own():
+    """Two pictures side by side, only one of which is blurred: the other one stays."""
+    blurry, sharp = pictures()
+    half = torch.cat([blurry, sharp.flip(-1)], dim=-1)
+    truth = torch.cat([sharp, sharp.flip(-1)], dim=-1)
+    undone = SwiftBest(**SMALL, window=128, stride=96, turns=(4,)).deconvolved(half)
+    assert undone.shape == half.shape
+    assert psnr(undone[..., :96], truth[..., :96]) > psnr(half[..., :96], truth[..., :96]) + 1
+    assert psnr(undone[..., 208:-16], truth[..., 208:-16]) > 30
+
+
+def test_a_kernel_must_hold_the_path():
+    """That is 7 pixels long: half of it is not enough."""
+    blurry, sharp = pictures()
+    small, large = (psnr(SwiftBest(**SMALL, kernel_size=size).deconvolved(blurry)[:, 3:], sharp) for size in (5, 31))
+    assert large > small + 1
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 64), (56, 16)])
+def test_small_pictures_have_views_too(shape):
+    undone = SwiftBest(**SMALL).deconvolved(torch.rand(1, 3, *shape))
+    assert undone.shape == (1, 6, *shape)
+    assert undone.isfinite().all()
+
+
+def test_no_gradient_flows_through_the_views():
+    blurry = torch.rand(1, 3, 32, 32, requires_grad=True)
+    assert not SwiftBest(**SMALL).deconvolved(blurry).requires_grad
+
+
+def test_views_are_the_same_in_any_precision():
+    blurry, _ = pictures()
+    net = SwiftBest(**SMALL)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(net.deconvolved(blurry), net.deconvolved(blurry.clone()))
+        rounded = net.deconvolved(blurry)
+    assert torch.equal(rounded, net.deconvolved(blurry))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"kernel_size": 30}, "odd"),
+        ({"window": 40}, "windows"),
+        ({"stride": 300}, "overlap"),
+        ({"turns": ()}, "turns"),
+        ({"turns": (0,)}, "turns"),
+    ],
+)
+def test_refuses_what_makes_no_sense(wrong, says):
+    with pytest.raises(ValueError, match=says):
+        SwiftBest(**SMALL, **wrong)
+
+
+def test_size_of_the_built_in_network():
+    grown = sum(p.numel() for p in SwiftBest().parameters()) - sum(p.numel() for p in Swift().parameters())
+    assert grown == 2 * 48 * 64 * 9 + 2 * 16 * (64 * 9 + 1)  # two views more to see, and two shares to give
