@@ -12,7 +12,7 @@ from unblur.models import create
 from unblur.restore.batch import Job, Options
 from unblur.restore.choose import choose, pixels_of, seconds_a_pixel
 
-SPEED = {"swift": 1.0, "swift_video": 2.0}
+SPEED = {"swift": 1.0, "swift_best": 3.0, "swift_video": 2.0}
 
 
 def chosen(work, within):
@@ -23,12 +23,13 @@ def chosen(work, within):
 @pytest.mark.parametrize(
     ("within", "expected"),
     [
-        (9600, ("swift", "swift_video", 8)),
-        (9599, ("swift", "swift_video", 4)),
-        (4800, ("swift", "swift_video", 4)),
-        (2400, ("swift", "swift_video", 2)),
+        (28800, ("swift_best", "swift_video", 8)),
+        (28799, ("swift_best", "swift_video", 4)),
+        (14400, ("swift_best", "swift_video", 4)),
+        (7200, ("swift_best", "swift_video", 2)),
+        (3600, ("swift_best", "swift_video", 1)),
+        (3599, ("swift", "swift_video", 1)),
         (1200, ("swift", "swift_video", 1)),
-        (1199, ("swift", "swift", 1)),
         (0, ("swift", "swift", 1)),
     ],
 )
@@ -37,10 +38,11 @@ def test_photos_get_as_many_views_as_there_is_time_for(within, expected):
 
 
 def test_clips_are_restored_frame_by_frame_before_nothing_is():
-    assert chosen({"video": 1000.0}, 2400) == ("swift", "swift_video", 1)
+    assert chosen({"video": 1000.0}, 2400) == ("swift_best", "swift_video", 1)
     assert chosen({"video": 1000.0}, 1300) == ("swift", "swift", 1)
-    assert chosen({"photo": 1000.0, "video": 1000.0}, 3599) == ("swift", "swift", 1)
+    assert chosen({"photo": 1000.0, "video": 1000.0}, 6000) == ("swift_best", "swift_video", 1)
     assert chosen({"photo": 1000.0, "video": 1000.0}, 3600) == ("swift", "swift_video", 1)
+    assert chosen({"photo": 1000.0, "video": 1000.0}, 3599) == ("swift", "swift", 1)
 
 
 def test_a_network_is_timed_once_and_only_if_it_has_work():
@@ -49,12 +51,12 @@ def test_a_network_is_timed_once_and_only_if_it_has_work():
     assert timed == ["swift_video", "swift"]
     timed.clear()
     choose({"photo": 1.0, "video": 0.0}, within=0, speed=lambda name: timed.append(name) or 1.0)
-    assert timed == ["swift"]
+    assert timed == ["swift_best", "swift"]
 
 
 def test_what_was_chosen_is_told_with_its_options():
     choice = choose({"photo": 60.0}, within=1000, speed=SPEED.__getitem__)
-    assert choice.told(["photo"], within=1000) == "taking `--model swift` with `--views 8`: about 9.6 minutes"
+    assert choice.told(["photo"], within=1000) == "taking `--model swift_best` with `--views 4`: about 14.4 minutes"
     choice = choose({"video": 1000.0}, within=60, speed=SPEED.__getitem__)
     assert choice.told(["video"], within=60) == (
         "taking `--model swift` with `--views 1`: about 20.0 minutes, though the fastest there is for 1"

@@ -17,7 +17,7 @@ from unblur.restore.batch import Job, Options
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.stream import Stream
 from unblur.restore.views import COUNTS
-from unblur.weights import best_for
+from unblur.weights import FASTEST, best_for
 
 __all__ = ["Choice", "choose", "pixels_of", "seconds_a_pixel"]
 
@@ -57,7 +57,8 @@ class Choice:
 def choose(work: Mapping[Kind, float], *, within: float, speed: Callable[[str], float]) -> Choice:
     """The best choice that will be done in time, or the fastest if none will.
 
-    More views are better than fewer, and for videos the weights that see several frames better than those for photos, frame by frame.
+    More views are better than fewer, for photos `swift_best` better than `swift`, and for videos the weights that see several frames better
+    than `swift`, frame by frame.
 
     Args:
         work: pixels of all photos, and of all frames of all videos.
@@ -67,7 +68,8 @@ def choose(work: Mapping[Kind, float], *, within: float, speed: Callable[[str], 
     known = cache(speed)
     for choice in (
         *(Choice(best_for("photo"), best_for("video"), views) for views in reversed(COUNTS)),
-        Choice(best_for("photo"), best_for("photo"), 1),
+        Choice(FASTEST, best_for("video"), 1),
+        Choice(FASTEST, FASTEST, 1),
     ):
         seconds = sum(_AROUND * choice.views * pixels * known(choice.weights(kind)) for kind, pixels in work.items() if pixels)
         if seconds <= within:

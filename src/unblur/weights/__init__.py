@@ -15,7 +15,10 @@ from unblur.errors import WeightsError
 from unblur.weights.card import Card, Result
 from unblur.weights.run import average_of_run, card_of_run, is_run
 
-__all__ = ["Card", "Result", "best_for", "card_of", "load_tensors", "names", "sha256_of", "weights_path"]
+__all__ = ["FASTEST", "Card", "Result", "best_for", "card_of", "load_tensors", "names", "sha256_of", "weights_path"]
+
+FASTEST = "swift"
+"""The built-in weights that take the least time, for photos and, frame by frame, for videos."""
 
 BUILT_IN = Path(str(files("unblur.weights")))
 
@@ -27,7 +30,8 @@ def names() -> list[str]:
 
 def best_for(kind: Literal["photo", "video"]) -> str:
     """The built-in weights to take for photos or for videos: those of the `swift` that was made for them, if there are any."""
-    return "swift_video" if kind == "video" and "swift_video" in names() else "swift"
+    made = {"photo": "swift_best", "video": "swift_video"}[kind]
+    return made if made in names() else FASTEST
 
 
 def weights_path(name_or_path: str | Path) -> Path:
