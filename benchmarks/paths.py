@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate
 
 import unblur
-from benchmarks.told import RANGES, SIDE, rounded
+from benchmarks.told import RANGES, SIDE, blur_between, rounded
 from unblur.layers.smear import spread_axis
 from unblur.metrics import from_uint8, psnr
 from unblur.models.swift import Swift
@@ -40,19 +40,20 @@ def main() -> None:
     net = unblur.load("swift", device="cpu", precision="fp32").net
     assert isinstance(net, Swift)
     photos = [read_photo(path) for path in find_photos([arguments.photos])]
-    found = " ".join(f"{f'found, {turns} turns':>14}" for turns in SwiftBest().turns)
+    finds = SwiftBest()
+    found = " ".join(f"{f'found, {turns} turns':>14}" for turns in finds.turns)
     print(f"{'length':>8} {'before':>7} {'path':>6} {'line':>6} {'estimated':>10} {found}")
     for low, high in RANGES:
-        blur = StillsBlur(sharp_share=0, length=(low, high), wobble=(0, 0.8), noise_share=0.7, shot=(2e-5, 8e-4))
+        blur = blur_between(low, high)
         before, path, line, estimated, *kernels = np.mean(
-            [measured(net, photos, blur, number=number) for number in range(arguments.pairs)], axis=0
+            [measured(net, finds, photos, blur, number=number) for number in range(arguments.pairs)], axis=0
         )
         found = " ".join(f"{gain:+14.2f}" for gain in kernels)
         print(f"{low:3g} - {high:2g} {before:7.2f} {path:+6.2f} {line:+6.2f} {estimated:+10.2f} {found}", flush=True)
 
 
 @torch.no_grad()
-def measured(net: Swift, photos: list[NDArray[np.uint8]], blur: StillsBlur, *, number: int) -> list[float]:
+def measured(net: Swift, finds: SwiftBest, photos: list[NDArray[np.uint8]], blur: StillsBlur, *, number: int) -> list[float]:
     """PSNR of one blurry picture, and the gains; the same ones every time."""
     generator = np.random.default_rng([5, number])
     scene = draw_scene(generator, photos, size=SIDE, blur=blur)
@@ -63,7 +64,7 @@ def measured(net: Swift, photos: list[NDArray[np.uint8]], blur: StillsBlur, *, n
     lines = [line(given) for given in (torch.from_numpy(spread(field)).permute(2, 0, 1)[None], net.spread(blurry))]
     light = blurry**GAMMA
     results = [by_richardson_lucy(light, displacements) ** (1 / GAMMA) for displacements in (-path, *lines)]
-    results += SwiftBest().deconvolved(blurry).tensor_split(len(SwiftBest().turns), dim=1)
+    results += finds.deconvolved(blurry).tensor_split(len(finds.turns), dim=1)
     before = float(psnr(blurry, sharp))
     return [before, *(float(psnr(rounded(result), sharp)) - before for result in results)]
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 import unblur
 from unblur.metrics import from_uint8, psnr
-from unblur.models.swift import Swift
+from unblur.models.swift import SmearNet
 from unblur.synth.sources import find_photos, read_photo
 from unblur.synth.stills import StillsBlur, draw_pair
 
@@ -36,13 +36,13 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=32, help="for each length")
     arguments = parser.parse_args()
     net = unblur.load(arguments.model, device="cpu", precision="fp32").net
-    if not isinstance(net, Swift):
+    if not isinstance(net, SmearNet):
         parser.error(f"`{arguments.model}` does not estimate how pixels are smeared; name weights of a `swift`")
     print(f"{'pictures':16} {'length':>8} {'before':>7} {'estimate':>9} {'told':>6} {'smoothed':>9} {'twice':>6} {'error':>6} {'of':>6}")
     for folder in arguments.photos:
         photos = [read_photo(path) for path in find_photos([folder])]
         for low, high in RANGES:
-            blur = StillsBlur(sharp_share=0, length=(low, high), wobble=(0, 0.8), noise_share=0.7, shot=(2e-5, 8e-4))
+            blur = blur_between(low, high)
             rows = np.mean([measured(net, photos, blur, number=number) for number in range(arguments.pairs)], axis=0)
             before, estimate, told, smoothed, twice, error, length = rows
             print(
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 @torch.no_grad()
-def measured(net: Swift, photos: list[NDArray[np.uint8]], blur: StillsBlur, *, number: int) -> list[float]:
+def measured(net: SmearNet, photos: list[NDArray[np.uint8]], blur: StillsBlur, *, number: int) -> list[float]:
     """The figures of one pair; the same one every time."""
     pair = draw_pair(np.random.default_rng([5, number]), photos, size=SIDE, blur=blur)
     blurry, sharp = from_uint8(pair.blurry).float(), from_uint8(pair.sharp).float()
@@ -64,6 +64,11 @@ def measured(net: Swift, photos: list[NDArray[np.uint8]], blur: StillsBlur, *, n
     results = (once, net.restore(blurry, truth), net.restore(blurry, smoothed(seen)), net(once.clamp(0, 1)))
     gains = [float(psnr(rounded(result), sharp) - before) for result in results]
     return [float(before), *gains, float((seen - truth).norm(dim=1).mean()), float(truth.norm(dim=1).mean())]
+
+
+def blur_between(low: float, high: float) -> StillsBlur:
+    """Blur of `low` to `high` pixels of arc, by a hand and of things."""
+    return StillsBlur(sharp_share=0, length=(low, high), wobble=(0, 0.8), noise_share=0.7, shot=(2e-5, 8e-4))
 
 
 def smoothed(spread: Tensor) -> Tensor:

@@ -11,9 +11,11 @@ torch.set_num_threads(1)  # the pictures are tiny: more threads only wait for ea
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of the code
 settings.load_profile("patient")
 
-if "smears" not in sys.modules:
-    spec = importlib.util.spec_from_file_location("smears", Path(__file__).parent / "layers" / "smears.py")
-    assert spec is not None
-    assert spec.loader is not None
-    sys.modules["smears"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules["smears"])
+_HERE = Path(__file__).parent
+for name, path in (("smears", "layers/smears.py"), ("clips", "io/clips.py"), ("nets", "restore/nets.py"), ("trees", "data/trees.py")):
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, _HERE / path)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])

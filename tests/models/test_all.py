@@ -35,7 +35,6 @@ SMALL = {
         "blocks": (1, 1, 1),
         "motion_widths": (4, 8),
         "motion_blocks": (1, 1),
-        "longest": 2.0,
         "kernel_size": 5,
         "window": 48,
         "stride": 14,

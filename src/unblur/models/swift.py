@@ -19,6 +19,7 @@ All convolutions are dense, 3x3, with widths in multiples of 32, at a quarter of
 is folded into channels (4x4 pixels to one position), so that no full-resolution feature map exists.
 """
 
+from abc import abstractmethod
 from typing import Literal, overload
 
 from torch import Tensor
@@ -31,7 +32,7 @@ from unblur.layers.smear import sample_along
 from unblur.layers.unet import UNet
 from unblur.models.base import CENTRE, Net
 
-__all__ = ["Swift"]
+__all__ = ["SmearNet", "Swift"]
 
 FOLD = 4
 """Side of the square of pixels that becomes one position."""
@@ -39,36 +40,29 @@ FOLD = 4
 LENGTH_UNIT = 8.0
 """Pixels of smear that are 1 inside the network."""
 
+SHARES = (-0.5, -0.25, 0.25, 0.5)
+"""Where the picture is read along the smear."""
 
-class Swift(Net):
-    """Two U-Nets: one that sees how the picture was smeared, one that restores it.
+LONGEST = 48.0
+"""Longest smear that is read along, pixels."""
+
+
+class SmearNet(Net):
+    """What the photo networks of the project share: first they ask how the picture was smeared, then they restore it.
 
     Args:
-        widths: features of the restoration at 1/4, 1/8, 1/16, ... resolution.
-        blocks: its residual blocks there, see `UNet`.
-        motion_widths: features of the motion network at 1/4, 1/8, 1/16, ... resolution.
-        motion_blocks: its residual blocks there.
+        motion: sees how the folded picture was smeared.
+        restoration: restores it.
         shares: where the picture is read along the smear, in shares of its length from its middle.
         longest: longest smear that is read along, pixels; bounds what one output pixel can depend on.
     """
 
-    def __init__(
-        self,
-        *,
-        widths: tuple[int, ...] = (64, 96, 128),
-        blocks: tuple[int, ...] = (2, 2, 4),
-        motion_widths: tuple[int, ...] = (32, 64, 128),
-        motion_blocks: tuple[int, ...] = (1, 2, 3),
-        shares: tuple[float, ...] = (-0.5, -0.25, 0.25, 0.5),
-        longest: float = 48.0,
-    ) -> None:
+    def __init__(self, *, motion: UNet, restoration: UNet, shares: tuple[float, ...], longest: float) -> None:
         super().__init__()
-        pixels = 3 * FOLD**2
         self.shares, self.longest = tuple(shares), longest
-        self.motion = UNet(in_channels=pixels, out_channels=3, widths=tuple(motion_widths), blocks=tuple(motion_blocks))
-        self.restoration = UNet(in_channels=pixels * (1 + len(shares)) + 3, out_channels=pixels, widths=tuple(widths), blocks=tuple(blocks))
-        self.size_multiple = FOLD * max(self.motion.size_multiple, self.restoration.size_multiple)
-        reach = self.motion.receptive_radius + 1 + self.restoration.receptive_radius  # 1: bringing the spread up
+        self.motion, self.restoration = motion, restoration
+        self.size_multiple = FOLD * max(motion.size_multiple, restoration.size_multiple)
+        reach = motion.receptive_radius + 1 + restoration.receptive_radius  # 1: bringing the spread up
         self.receptive_radius = FOLD * reach + FOLD - 1 + int(longest * max((abs(share) for share in shares), default=0)) + 1
 
     @overload
@@ -94,12 +88,44 @@ class Swift(Net):
         check_multiple(blurry, self.size_multiple, name="blurry")
         return LENGTH_UNIT * self.motion(fold(blurry - CENTRE, side=FOLD)).float()  # (B, 3, H/4, W/4)
 
+    @abstractmethod
     def restore(self, blurry: Tensor, spread: Tensor) -> Tensor:
         """Restore with a known spread, such as the estimate of `spread` or the truth of a synthetic picture.
 
         Shape:
             blurry (B, 3, H, W), spread (B, 3, H/4, W/4) -> (B, 3, H, W)
         """
+
+
+class Swift(SmearNet):
+    """Two U-Nets: one that sees how the picture was smeared, one that restores it.
+
+    Args:
+        widths: features of the restoration at 1/4, 1/8, 1/16, ... resolution.
+        blocks: its residual blocks there, see `UNet`.
+        motion_widths: features of the motion network at 1/4, 1/8, 1/16, ... resolution.
+        motion_blocks: its residual blocks there.
+        shares: see `SmearNet`.
+        longest: see `SmearNet`.
+    """
+
+    def __init__(
+        self,
+        *,
+        widths: tuple[int, ...] = (64, 96, 128),
+        blocks: tuple[int, ...] = (2, 2, 4),
+        motion_widths: tuple[int, ...] = (32, 64, 128),
+        motion_blocks: tuple[int, ...] = (1, 2, 3),
+        shares: tuple[float, ...] = SHARES,
+        longest: float = LONGEST,
+    ) -> None:
+        pixels = 3 * FOLD**2
+        seen = pixels * (1 + len(shares)) + 3
+        motion = UNet(in_channels=pixels, out_channels=3, widths=tuple(motion_widths), blocks=tuple(motion_blocks))
+        restoration = UNet(in_channels=seen, out_channels=pixels, widths=tuple(widths), blocks=tuple(blocks))
+        super().__init__(motion=motion, restoration=restoration, shares=shares, longest=longest)
+
+    def restore(self, blurry: Tensor, spread: Tensor) -> Tensor:
         spread = spread.clamp(-self.longest, self.longest)
         views = [blurry, sample_along(blurry, spread, shares=self.shares)] if self.shares else [blurry]
         folded = [fold(view - CENTRE, side=FOLD) for view in views]  # (B, 48, H/4, W/4), (B, 48·shares, H/4, W/4)

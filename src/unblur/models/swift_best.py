@@ -30,7 +30,7 @@ from unblur.layers.smear import sample_along
 from unblur.layers.unet import UNet
 from unblur.layers.windows import from_windows, to_windows
 from unblur.models.base import CENTRE
-from unblur.models.swift import FOLD, LENGTH_UNIT, Swift
+from unblur.models.swift import FOLD, LENGTH_UNIT, LONGEST, SHARES, SmearNet
 
 __all__ = ["SwiftBest", "from_swift"]
 
@@ -45,12 +45,11 @@ LUMA = (0.299, 0.587, 0.114)
 BORDER = 16
 """Pixels that are mirrored around a picture, so that deconvolution finds something beyond its border."""
 
-
 AT_ONCE = 32
 """Windows of which the transforms are in memory at a time."""
 
 
-class SwiftBest(Swift):
+class SwiftBest(SmearNet):
     """`Swift` with deconvolved views beside those read along the smear.
 
     Args:
@@ -58,8 +57,6 @@ class SwiftBest(Swift):
         blocks: see `Swift`.
         motion_widths: see `Swift`.
         motion_blocks: see `Swift`.
-        shares: see `Swift`.
-        longest: see `Swift`.
         kernel_size: side of the kernels that are sought, pixels, odd.
         window: side of the windows that have a kernel each, pixels.
         stride: from one window to the next at most, pixels.
@@ -73,8 +70,6 @@ class SwiftBest(Swift):
         blocks: tuple[int, ...] = (2, 2, 4),
         motion_widths: tuple[int, ...] = (32, 64, 128),
         motion_blocks: tuple[int, ...] = (1, 2, 3),
-        shares: tuple[float, ...] = (-0.5, -0.25, 0.25, 0.5),
-        longest: float = 48.0,
         kernel_size: int = 31,
         window: int = 256,
         stride: int = 192,
@@ -86,14 +81,12 @@ class SwiftBest(Swift):
             raise ValueError(f"windows are at least {3 * BORDER} pixels wide and overlap, got {window} every {stride}")
         if not turns or min(turns) < 1:
             raise ValueError(f"`turns` names one turn or more, from 1 on, got {turns}")
-        super().__init__(
-            widths=widths, blocks=blocks, motion_widths=motion_widths, motion_blocks=motion_blocks, shares=shares, longest=longest
-        )
-        self.kernel_size, self.window, self.stride, self.turns = kernel_size, window, stride, tuple(turns)
         pixels = 3 * FOLD**2
-        views = 1 + len(shares) + len(turns)
-        given = pixels + len(turns) * FOLD**2
-        self.restoration = UNet(in_channels=pixels * views + 3, out_channels=given, widths=tuple(widths), blocks=tuple(blocks))
+        seen, given = pixels * (1 + len(SHARES) + len(turns)) + 3, pixels + len(turns) * FOLD**2
+        motion = UNet(in_channels=pixels, out_channels=3, widths=tuple(motion_widths), blocks=tuple(motion_blocks))
+        restoration = UNet(in_channels=seen, out_channels=given, widths=tuple(widths), blocks=tuple(blocks))
+        super().__init__(motion=motion, restoration=restoration, shares=SHARES, longest=LONGEST)
+        self.kernel_size, self.window, self.stride, self.turns = kernel_size, window, stride, tuple(turns)
         self.receptive_radius = max(self.receptive_radius, window)
         self.global_context = True  # where windows lie depends on the size of the picture
 

@@ -32,7 +32,7 @@ from unblur.models.cascade import CascadeNet
 from unblur.models.cdvdtsp import SharpnessNet, temporal_sharpness
 from unblur.models.ovd import TemporalBlending
 from unblur.models.stfan import STFAN
-from unblur.models.swift import FOLD, LENGTH_UNIT, Swift
+from unblur.models.swift import FOLD, LENGTH_UNIT, SmearNet
 from unblur.models.swift_video import SwiftVideo
 from unblur.models.video import VideoNet, WarpingNet
 from unblur.restore.cuts import CutDetector
@@ -135,7 +135,7 @@ def inspect_window(frames: Sequence[NDArray[Any]], *, net: Net, setup: Setup) ->
     with torch.inference_mode(), torch.autocast(setup.device.type, setup.dtype if lower else None, enabled=lower):
         with _caught(net) as caught:
             restored = net(window if len(frames) == 1 else window[None])[0].float()
-        if isinstance(net, Swift):
+        if isinstance(net, SmearNet):
             drawn += _smear(net.spread(window), window[0])
         if isinstance(net, VideoNet):
             drawn += _video(net, window)

@@ -67,7 +67,7 @@ def load(
         ) from error
     meter = None
     if only_blurred:
-        sees = net if type(net) is Swift else load("swift", device=device, precision=precision).net
+        sees = net if isinstance(net, Swift) else load("swift", device=device, precision=precision).net
         assert isinstance(sees, Swift)
         meter = BlurMeter(sees, setup=set_up(sees, device=device, precision=precision))
     return Deblurrer(net, setup=set_up(net, device=device, precision=precision, views=views), card=card, tile=tile, meter=meter)

@@ -365,10 +365,11 @@ def _make_net(recipe: Recipe) -> Net | FlowNet:
         card = card_of(recipe.start)
         tensors = load_tensors(recipe.start)
         try:
-            if isinstance(net, SwiftVideo) and card.architecture == "swift":
-                tensors = from_photo(tensors, net=net)
-            if isinstance(net, SwiftBest) and card.architecture == "swift":
-                tensors = from_swift(tensors, net=net)
+            if card.architecture == "swift":
+                if isinstance(net, SwiftVideo):
+                    tensors = from_photo(tensors, net=net)
+                elif isinstance(net, SwiftBest):
+                    tensors = from_swift(tensors, net=net)
             net.load_state_dict(tensors)
         except (RuntimeError, ShapeError) as error:
             raise WeightsError(
