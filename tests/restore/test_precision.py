@@ -61,6 +61,7 @@ class Unfinished(Identity):
 @pytest.fixture
 def has_bf16(monkeypatch):
     monkeypatch.setattr(precision, "_cpu_multiplies_bf16", lambda: True)
+    monkeypatch.setattr(precision, "_cpu_gains_by_bf16", lambda: True)
 
 
 def hardware(
@@ -72,7 +73,9 @@ def hardware(
     x86: bool = True,
     arm: bool = False,
     vnni: bool = False,
+    gains: bool = True,
 ):
+    monkeypatch.setattr(precision, "_cpu_gains_by_bf16", lambda: gains)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_vnni": vnni}, raising=False)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512, raising=False)
@@ -86,6 +89,7 @@ def hardware(
     [
         ({"amx": True}, torch.bfloat16),
         ({"avx512": True}, torch.bfloat16),
+        ({"avx512": True, "gains": False}, torch.float32),
         ({}, torch.float32),
         ({"arm": True}, torch.float32),  # oneDNN can, but by emulation: an x86 processor without the instructions
         ({"x86": False, "capability": "DEFAULT", "arm": True}, torch.bfloat16),
@@ -97,6 +101,20 @@ def test_bf16_is_the_default_only_where_the_hardware_has_it(monkeypatch, parts, 
     hardware(monkeypatch, **parts)
     assert fast_precision(CPU) == fast
     assert set_up(Folded(2), device="cpu").dtype == fast
+
+
+@pytest.mark.parametrize(("fp32", "bf16", "gains"), [(2.0, 1.0, True), (1.0, 2.0, False), (1.1, 1.0, False)])
+def test_bf16_must_be_faster_and_not_only_there(monkeypatch, fp32, bf16, gains):
+    monkeypatch.setattr(precision, "_seconds_of_convolution", {torch.float32: fp32, torch.bfloat16: bf16}.get)
+    precision._cpu_gains_by_bf16.cache_clear()
+    try:
+        assert precision._cpu_gains_by_bf16() is gains
+    finally:
+        precision._cpu_gains_by_bf16.cache_clear()
+
+
+def test_a_convolution_takes_time_in_either_precision():
+    assert all(precision._seconds_of_convolution(dtype) > 0 for dtype in (torch.float32, torch.bfloat16))
 
 
 def test_a_torch_that_cannot_be_asked_says_no(monkeypatch):

@@ -67,7 +67,7 @@ def _devices() -> Iterator[Finding]:
         yield Finding("mps", "good", "Apple GPU")
     device = choose_device("auto")
     if fast_precision(device) != torch.float32:
-        yield Finding("precision", "good", f"{device}: bf16 is multiplied in hardware")
+        yield Finding("precision", "good", f"{device}: bf16 is multiplied in hardware, faster than fp32")
     elif device.type == "cpu" and supports_int8():
         yield Finding("precision", "good", f"{device}: no fast bf16 here; residual blocks are computed in 8-bit integers, the rest in fp32")
     else:

@@ -1,11 +1,13 @@
 """Where and how a network runs: device and precision, whether the machine computes rightly, and how many views it is shown."""
 
 import math
+import time
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from unblur.errors import DeviceError
@@ -20,6 +22,8 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_RUNS = 6
+_LEAST_GAIN = 1.2  # by how much bf16 must be faster than fp32, to be taken for its speed
 _LEAST_AGREEMENT = 40.0  # dB between a lower precision and fp32; healthy networks have 50 and more
 
 
@@ -79,11 +83,11 @@ def choose_device(wish: Device) -> torch.device:
 
 
 def fast_precision(device: torch.device) -> torch.dtype:
-    """The precision that is fast on `device`: bf16 where its hardware multiplies bf16, else fp32; asked of torch."""
+    """The precision that is fast on `device`: bf16 where its hardware multiplies bf16, else fp32; asked of torch, and measured on a processor."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     if device.type == "cpu":
-        return torch.bfloat16 if _cpu_multiplies_bf16() else torch.float32
+        return torch.bfloat16 if _cpu_multiplies_bf16() and _cpu_gains_by_bf16() else torch.float32
     return torch.float32
 
 
@@ -170,6 +174,25 @@ def _cpu_multiplies_bf16() -> bool:
             return True
     on_arm = torch.backends.cpu.get_cpu_capability() in {"DEFAULT", "SVE256", "SVE"} and not _is_x86()
     return on_arm and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - torch offers no public name
+
+
+@cache
+def _cpu_gains_by_bf16() -> bool:
+    """Whether a convolution takes clearly less time in bf16. Some processors have the instruction, and take twice as long with it."""
+    return _seconds_of_convolution(torch.float32) > _LEAST_GAIN * _seconds_of_convolution(torch.bfloat16)
+
+
+@torch.no_grad()
+def _seconds_of_convolution(dtype: torch.dtype) -> float:
+    """The least of a few runs, so that other programs and the first run's preparations do not count."""
+    convolution = nn.Conv2d(64, 64, 3, padding=1, dtype=dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    feat = torch.zeros(1, 64, 96, 96, dtype=dtype).to(memory_format=torch.channels_last)
+    times = []
+    for _ in range(_RUNS):
+        began = time.perf_counter()
+        convolution(feat)
+        times.append(time.perf_counter() - began)
+    return min(times)
 
 
 def _is_x86() -> bool:
