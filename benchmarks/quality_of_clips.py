@@ -1,11 +1,11 @@
 """How much nearer to the truth, and how steady: photo and video networks on clips.
 
-    python -m benchmarks.quality_of_clips CLIPS [--model NAME|FILE|RUN]... [--views N] [--precision P]
+    python -m benchmarks.quality_of_clips CLIPS [--model NAME|FILE|RUN]... [--views N] [--steady] [--precision P]
 
 CLIPS holds a folder a clip, each with `blurry/` and `sharp/` frames of the same names. Measures are those of the protocol
 `gopro-skimage`, and the warping error by the motion of the sharp clip (`unblur.metrics.temporal`) in 1/255, that of the sharp clip
 itself being the least that can be hoped for. Photo networks restore frame by frame, video networks as a stream;
-`--views` restores so many mirrored and turned views and takes their mean.
+`--views` restores so many mirrored and turned views and takes their mean; `--steady` brings restored frames together with their neighbours.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from unblur.metrics import from_uint8
 from unblur.metrics.temporal import warping_error
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.precision import Precision
+from unblur.restore.steady import Steadier
 from unblur.restore.stream import Stream
 from unblur.restore.tiles import to_pixels
 from unblur.restore.views import COUNTS
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("clips", type=Path)
     parser.add_argument("--model", action="append", help="built-in weights, a file or a run; may be given several times")
     parser.add_argument("--views", type=int, default=1, choices=COUNTS)
+    parser.add_argument("--steady", action="store_true")
     parser.add_argument("--precision", default="auto", choices=get_args(Precision))
     arguments = parser.parse_args()
     clips = {folder.name: (frames(folder / "blurry"), frames(folder / "sharp")) for folder in sorted(arguments.clips.iterdir())}
@@ -47,7 +49,7 @@ def main() -> None:
         gains, errors = [], []
         for name, (blurry, sharp) in clips.items():
             began = time.perf_counter()
-            restored = restore(unblur.load(model, views=arguments.views, precision=arguments.precision), blurry)
+            restored = restore(unblur.load(model, views=arguments.views, precision=arguments.precision), blurry, steady=arguments.steady)
             seconds = (time.perf_counter() - began) / len(blurry)
             rows = [compare(*each) for each in zip(blurry, restored, sharp, strict=True)]
             errors.append(255 * warping_error(tensors(restored), tensors(sharp)).error)
@@ -70,10 +72,18 @@ def tensors(pictures: Sequence[np.ndarray]) -> list[Tensor]:
     return [from_uint8(picture) for picture in pictures]
 
 
-def restore(deblurrer: Deblurrer, blurry: Sequence[np.ndarray]) -> list[np.ndarray]:
+def restore(deblurrer: Deblurrer, blurry: Sequence[np.ndarray], *, steady: bool) -> list[np.ndarray]:
     """Restore a clip, frame by frame or as a stream."""
-    if deblurrer.net.num_frames == 1:
-        return [deblurrer.photo(frame) for frame in blurry]
+    restored = [deblurrer.photo(frame) for frame in blurry] if deblurrer.net.num_frames == 1 else streamed(deblurrer, blurry)
+    if not steady:
+        return restored
+    steadier: Steadier[None] = Steadier()
+    calm = [pair for frame in restored for pair in steadier.push(None, frame)] + steadier.finish()
+    return [frame for _, frame in calm]
+
+
+def streamed(deblurrer: Deblurrer, blurry: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Restore a clip by a network that sees several frames."""
     stream = Stream(deblurrer.net, setup=deblurrer.setup, tile=max(blurry[0].shape), halo=0)
     given = [torch.from_numpy(frame).permute(2, 0, 1).float() / 255 for frame in blurry]
     return [to_pixels(restored, np.dtype(np.uint8)) for restored in stream.restore(given)]

@@ -416,6 +416,26 @@ def test_frames_are_restored_and_mixed(tmp_path):
         assert report.network_seconds <= report.seconds
 
 
+def test_frames_flicker_less_where_it_is_asked_for(tmp_path):
+    """A picture that stands still, with other noise in every frame, by a network that changes nothing."""
+
+    class Flickering(Identity):
+        def change(self, blurry):
+            noise = torch.randn(blurry.shape, generator=torch.Generator().manual_seed(len(self.seen)))
+            return blurry + 0.006 * noise
+
+    still = av.VideoFrame.from_ndarray(picture_of((48, 64, 3)), "rgb24").reformat(format="yuv444p")
+    source = Clip(pts=range(0, 400, 40), picture=still, pixel_format="yuv444p", options={"crf": "0", "x264-params": "log-level=error"})
+    source.make(tmp_path / "a.mp4")
+    flicker = {}
+    for steady in (False, True):
+        report = restore(tmp_path / "a.mp4", tmp_path / f"{steady}.mp4", net=Flickering(), steady=steady, quality=100)
+        assert report.frames == 10
+        frames = np.stack([frame.pixels.astype(float) for frame in VideoReader(tmp_path / f"{steady}.mp4")])
+        flicker[steady] = np.abs(np.diff(frames, axis=0)).mean()
+    assert flicker[True] < 0.7 * flicker[False]
+
+
 def test_codec_and_quality_reach_the_writer(tmp_path):
     noise = av.VideoFrame.from_ndarray(picture_of((48, 64, 3)), "rgb24").reformat(format="yuv420p")
     source = Clip(pts=[0, 40, 80], picture=noise).make(tmp_path / "a.mkv")
@@ -575,15 +595,17 @@ def stopped_at(number: int):
 
 
 @pytest.mark.usefixtures("short_gops")
-def test_a_clip_that_was_stopped_is_gone_on_with(tmp_path):
+@pytest.mark.parametrize("steady", [False, True])
+def test_a_clip_that_was_stopped_is_gone_on_with(tmp_path, steady):
     source = Clip(pts=range(0, 60 * 40, 40), sounds=[Sound()]).make(tmp_path / "a.mp4")
-    whole = restore(source, tmp_path / "whole.mp4", net=tiny_swift(), quality=100)
+    given = {"quality": 100, "steady": steady}
+    whole = restore(source, tmp_path / "whole.mp4", net=tiny_swift(), **given)
     assert whole.gone_on_after == 0
     with pytest.raises(KeyboardInterrupt):
-        restore(source, tmp_path / "b.mp4", net=tiny_swift(), quality=100, progress=stopped_at(58))
+        restore(source, tmp_path / "b.mp4", net=tiny_swift(), **given, progress=stopped_at(58))
     assert names(tmp_path) == [".b.mp4.journal", "a.mp4", "whole.mp4"]
     told = []
-    report = restore(source, tmp_path / "b.mp4", net=tiny_swift(), quality=100, progress=lambda *counts: told.append(counts))
+    report = restore(source, tmp_path / "b.mp4", net=tiny_swift(), **given, progress=lambda *counts: told.append(counts))
     assert report.frames == 60
     assert told == [(number, 60) for number in range(report.gone_on_after + 1, 61)]
     assert 0 < report.gone_on_after < 58
@@ -595,14 +617,14 @@ def test_a_clip_that_was_stopped_is_gone_on_with(tmp_path):
 
 
 @pytest.mark.usefixtures("short_gops")
-@pytest.mark.parametrize("change", ["strength", "network", "source", "part"])
+@pytest.mark.parametrize("change", ["strength", "network", "source", "part", "steady"])
 def test_what_is_done_otherwise_begins_anew(tmp_path, change):
     source = Clip(pts=range(0, 60 * 40, 40)).make(tmp_path / "a.mp4")
     with pytest.raises(KeyboardInterrupt):
         restore(source, tmp_path / "b.mp4", net=tiny_swift(), progress=stopped_at(58))
     if change == "source":
         source.touch()
-    changes = {"strength": {"strength": 0.5}, "network": {"net": tiny_swift(seed=1)}, "part": {"duration": 2.0}}
+    changes = {"strength": {"strength": 0.5}, "network": {"net": tiny_swift(seed=1)}, "part": {"duration": 2.0}, "steady": {"steady": True}}
     report = restore(source, tmp_path / "b.mp4", **({"net": tiny_swift()} | changes.get(change, {})))
     assert (report.frames, report.gone_on_after) == (50 if change == "part" else 60, 0)
     assert names(tmp_path) == ["a.mp4", "b.mp4"]

@@ -126,6 +126,9 @@ def restore(
     only_blurred: Annotated[
         bool, typer.Option("--only-blurred", help="Leave photos and frames alone, bit for bit, that are sharp.")
     ] = False,
+    steady: Annotated[
+        bool, typer.Option("--steady", help="Let videos flicker less: mean over neighbouring frames where they show the same.")
+    ] = False,
     views: Annotated[
         int, typer.Option(help="1, 2, 4 or 8: restore so many mirrored and turned views and take their mean: better, and as much slower.")
     ] = 1,
@@ -171,6 +174,7 @@ def restore(
 
     options = Options(
         strength=strength,
+        steady=steady,
         start=start,
         duration=duration,
         allow_interlaced=allow_interlaced,

@@ -35,6 +35,7 @@ class Options:
     """What holds for every file of a run; see `Deblurrer.video`."""
 
     strength: float = 1.0
+    steady: bool = False
     start: float = 0.0
     duration: float | None = None
     allow_interlaced: bool = False
@@ -110,6 +111,7 @@ def restore_file(
                 job.source,
                 job.target,
                 strength=options.strength,
+                steady=options.steady,
                 start=options.start,
                 duration=options.duration,
                 allow_interlaced=options.allow_interlaced,

@@ -24,6 +24,7 @@ from unblur.restore.memory import free_bytes, out_of_memory, peak_bytes
 from unblur.restore.pipeline import overlapped
 from unblur.restore.precision import Setup
 from unblur.restore.safety import guard
+from unblur.restore.steady import Steadier
 from unblur.restore.tiles import BAND, Pixels, best_core, restore_tiled, to_pixels, to_tensor
 from unblur.weights import Card
 
@@ -123,6 +124,7 @@ class Deblurrer:
         target: str | Path,
         *,
         strength: float = 1.0,
+        steady: bool = False,
         start: float = 0.0,
         duration: float | None = None,
         allow_interlaced: bool = False,
@@ -143,6 +145,7 @@ class Deblurrer:
             source: the clip.
             target: the restored clip; the suffix says the container.
             strength: as for `photo`.
+            steady: let restored frames flicker less, see `unblur.restore.steady`.
             start: first second to restore, for a preview; the rest is left out.
             duration: seconds to restore, for a preview; None for all.
             allow_interlaced: restore interlaced frames as if they were progressive, instead of refusing them.
@@ -165,17 +168,19 @@ class Deblurrer:
         with VideoReader(Path(source), start=start, duration=duration, allow_interlaced=allow_interlaced) as reader:
             total = reader.frame_count
             streamed = self._clip(strength) if self.net.num_frames > 1 and strength > 0 else None
+            steadier: Steadier[Frame] | None = Steadier() if steady and strength > 0 else None
 
             def restore(frame: Frame | None) -> list[tuple[Frame, NDArray[Any]]]:
                 nonlocal kept
                 if streamed is not None:
                     pairs = streamed.finish() if frame is None else streamed.push(frame)
-                    return [(each, each.pixels if self._is_sharp(each.pixels) else pixels) for each, pixels in pairs]
-                if frame is None:
-                    return []
-                pixels = self._array(frame.pixels, strength)
-                kept += self.kept_input
-                return [(frame, pixels)]
+                    pairs = [(each, each.pixels if self._is_sharp(each.pixels) else pixels) for each, pixels in pairs]
+                elif frame is None:
+                    pairs = []
+                else:
+                    pairs = [(frame, self._array(frame.pixels, strength))]
+                    kept += self.kept_input
+                return pairs if steadier is None else _steadied(pairs, steadier, ends=frame is None)
 
             def write(restored: list[tuple[Frame, NDArray[Any]]]) -> None:
                 nonlocal done
@@ -194,12 +199,13 @@ class Deblurrer:
                 "views": self.setup.views,
                 "only_blurred": self.meter is not None,
                 "strength": strength,
+                "steady": steady,
                 "part": [start, duration],
             }
             with VideoWriter(Path(target), reader, codec=codec, quality=quality, overwrite=overwrite, work=work) as writer:
                 done = before = writer.frames_before
                 frames = (
-                    reader if writer.begin_at is None else reader.frames_from(writer.time_before(0 if streamed is None else self._lead))
+                    reader if writer.begin_at is None else reader.frames_from(writer.time_before(int(steady) if streamed is None else self._lead))
                 )
                 overlapped(chain(frames, (None,)), restore, write)
             if streamed is not None:
@@ -350,6 +356,12 @@ class Deblurrer:
         network = peak_bytes(lambda: self.setup.run(self.net, blurry)) / side**2
         around = 5 * 12  # input, result, their difference for the fail-safe, and the sums of overlapping tiles, 3 fp32 each
         return 1.2 * network + around  # a fifth for what the convolutions take inside
+
+
+def _steadied(pairs: list[tuple[Frame, NDArray[Any]]], steadier: Steadier[Frame], *, ends: bool) -> list[tuple[Frame, NDArray[Any]]]:
+    """Restored frames, steadier; frames that were left alone stay so."""
+    calm = [each for frame, pixels in pairs for each in steadier.push(frame, pixels, alone=pixels is frame.pixels)]
+    return calm + steadier.finish() if ends else calm
 
 
 def _check_strength(strength: float) -> None:

@@ -1,0 +1,92 @@
+"""Restored frames beside their neighbours: steadier where these show the same, untouched where they do not."""
+
+import cv2
+import numpy as np
+import pytest
+
+from unblur.restore.steady import Steadier, steadied
+
+
+def texture(seed=0, height=72, width=96):
+    generator = np.random.default_rng(seed)
+    return cv2.GaussianBlur(generator.integers(0, 256, (height, width, 3)).astype(np.float32), (0, 0), 2.0) / 255 * 3 - 1
+
+
+def shown(light):
+    return np.clip(np.round(light * 255), 0, 255).astype(np.uint8)
+
+
+def error(one, other):
+    return float(np.abs(one.astype(float) - other.astype(float))[8:-8, 8:-8].mean())
+
+
+def flickering(light, *, seed, strength=2.0):
+    noise = np.random.default_rng(seed).normal(0, strength, light.shape)
+    return np.clip(np.round(light * 255 + noise), 0, 255).astype(np.uint8)
+
+
+def test_a_clip_that_does_not_flicker_stays_as_it_is():
+    picture = shown(texture())
+    assert np.array_equal(steadied(picture, [picture, picture]), picture)
+
+
+@pytest.mark.parametrize("step", [(0, 0), (3, 0), (-2, 4)])
+def test_flicker_is_averaged_along_the_motion(step):
+    light = texture()
+    truths = [np.roll(light, (time * step[1], time * step[0]), (0, 1)) for time in (-1, 0, 1)]
+    before, frame, after = (flickering(each, seed=seed) for seed, each in enumerate(truths))
+    calm = steadied(frame, [before, after])
+    assert error(calm, shown(truths[1])) < 0.8 * error(frame, shown(truths[1]))
+    assert error(steadied(frame, [after]), shown(truths[1])) > error(calm, shown(truths[1]))
+
+
+def test_another_scene_counts_for_nothing():
+    picture, other = shown(texture()), shown(texture(seed=7))
+    assert error(steadied(picture, [other]), picture) < 0.2
+
+
+def test_what_a_neighbour_does_not_show_is_kept():
+    """A thing that is there in one frame alone, as a flash or a bird."""
+    frame, other = shown(texture()), shown(texture())
+    frame[30:40, 40:50] = 255
+    assert np.abs(steadied(frame, [other, other])[31:39, 41:49].astype(int) - 255).max() <= 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_types_and_shapes_stay(dtype, channels):
+    scale = 1 if dtype is np.float32 else np.iinfo(dtype).max
+    one, other = ((np.clip(texture(seed)[..., :channels], 0, 1) * scale).astype(dtype) for seed in (0, 1))
+    calm = steadied(one, [other])
+    assert calm.dtype == dtype
+    assert calm.shape == one.shape
+    assert float(np.abs(calm.astype(float) - one).mean()) < 0.002 * scale
+
+
+def test_other_sizes_and_tiny_pictures_are_passed_over():
+    picture = shown(texture())
+    assert steadied(picture, [picture[:-2], picture.astype(np.uint16)]) is picture
+    tiny = picture[:8, :8]
+    assert steadied(tiny, [tiny]) is tiny
+
+
+def test_frames_come_back_in_order_one_later():
+    steadier = Steadier()
+    pictures = [flickering(texture(), seed=seed) for seed in range(4)]
+    given = [steadier.push(number, picture) for number, picture in enumerate(pictures)]
+    assert [len(each) for each in given] == [0, 1, 1, 1]
+    rest = steadier.finish()
+    results = [pair for each in (*given, rest) for pair in each]
+    assert [number for number, _ in results] == [0, 1, 2, 3]
+    for number, calm in results:
+        around = [pictures[other] for other in (number - 1, number + 1) if 0 <= other < 4]
+        assert np.array_equal(calm, steadied(pictures[number], around))
+    assert steadier.finish() == []
+
+
+def test_frames_to_be_left_alone_are():
+    steadier = Steadier()
+    pictures = [flickering(texture(), seed=seed) for seed in range(3)]
+    given = [pair for number, picture in enumerate(pictures) for pair in steadier.push(number, picture, alone=number == 1)]
+    assert given[1][1] is pictures[1]
+    assert not np.array_equal(given[0][1], pictures[0])
