@@ -88,19 +88,21 @@ def test_sharp_pictures_are_left_alone_bit_for_bit(dtype, shape):
     assert made.left_alone == 0
 
 
-def test_sharp_frames_are_left_alone(tmp_path):
+@pytest.mark.parametrize("steady", [False, True])
+def test_sharp_frames_are_left_alone(tmp_path, steady):
     """Frames of the clip get brighter: the first ten are dark."""
     source = Clip(options={"crf": "0", "x264-params": "log-level=error"}).make(tmp_path / "a.mp4")
     with VideoReader(source) as clip:
         frames = [frame.pixels for frame in clip]
     dark = sum(frame.mean() < 255 / 2 for frame in frames)
     assert 0 < dark < len(frames)
-    report = with_ruler(Darker()).video(source, tmp_path / "b.mp4", quality=100)
+    report = with_ruler(Darker()).video(source, tmp_path / "b.mp4", quality=100, steady=steady)
     assert f"{dark} of {len(frames)} frames are sharp" in report.warnings[-1]
     with VideoReader(tmp_path / "b.mp4") as clip:
         for before, after in zip(frames, clip, strict=True):
             close = np.abs(before.astype(int) - after.pixels).max() <= 2  # to the colours of the file and back
-            assert close == (before.mean() < 255 / 2)
+            assert close >= (before.mean() < 255 / 2)
+            assert steady or close == (before.mean() < 255 / 2)  # beside sharp neighbours, a restored one may be what it was
 
 
 def test_a_sharp_photo_is_copied_byte_for_byte(tmp_path):

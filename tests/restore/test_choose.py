@@ -10,7 +10,7 @@ from PIL import Image
 
 from unblur.models import create
 from unblur.restore.batch import Job, Options
-from unblur.restore.choose import choose, pixels_of, seconds_a_pixel
+from unblur.restore.choose import choose, pixels_of, seconds_a_pixel, seconds_to_steady
 
 SPEED = {"swift": 1.0, "swift_best": 3.0, "swift_video": 2.0}
 
@@ -43,6 +43,18 @@ def test_clips_are_restored_frame_by_frame_before_nothing_is():
     assert chosen({"photo": 1000.0, "video": 1000.0}, 6000) == ("swift_best", "swift_video", 1)
     assert chosen({"photo": 1000.0, "video": 1000.0}, 3600) == ("swift", "swift_video", 1)
     assert chosen({"photo": 1000.0, "video": 1000.0}, 3599) == ("swift", "swift", 1)
+
+
+def test_steadying_takes_its_part_of_the_time_of_videos():
+    given = {"within": 3600, "speed": SPEED.__getitem__}
+    assert choose({"video": 1000.0}, **given).seconds + 500 == choose({"video": 1000.0}, **given, steadying=0.5).seconds
+    assert choose({"video": 1000.0}, **given, steadying=2).video == "swift"
+    assert choose({"video": 1000.0}, **given).video == "swift_video"
+    assert choose({"photo": 1000.0}, **given, steadying=2) == choose({"photo": 1000.0}, **given)
+
+
+def test_steadying_takes_time():
+    assert 0 < seconds_to_steady() < 1
 
 
 def test_a_network_is_timed_once_and_only_if_it_has_work():

@@ -409,7 +409,7 @@ def test_frames_are_restored_and_mixed(tmp_path):
     before = np.array([frame.pixels.mean() for frame in VideoReader(source)])
     for strength in (0.0, 0.5, 1.0):
         target = tmp_path / f"{strength}.mp4"
-        report = restore(source, target, net=Darker(), strength=strength, quality=100)
+        report = restore(source, target, net=Darker(), strength=strength, steady=False, quality=100)
         after = np.array([frame.pixels.mean() for frame in VideoReader(target)])
         np.testing.assert_allclose(after, (1 - 0.1 * strength) * before, atol=1)
         assert (report.network_seconds > 0) == (strength > 0)
@@ -624,7 +624,12 @@ def test_what_is_done_otherwise_begins_anew(tmp_path, change):
         restore(source, tmp_path / "b.mp4", net=tiny_swift(), progress=stopped_at(58))
     if change == "source":
         source.touch()
-    changes = {"strength": {"strength": 0.5}, "network": {"net": tiny_swift(seed=1)}, "part": {"duration": 2.0}, "steady": {"steady": True}}
+    changes = {
+        "strength": {"strength": 0.5},
+        "network": {"net": tiny_swift(seed=1)},
+        "part": {"duration": 2.0},
+        "steady": {"steady": False},
+    }
     report = restore(source, tmp_path / "b.mp4", **({"net": tiny_swift()} | changes.get(change, {})))
     assert (report.frames, report.gone_on_after) == (50 if change == "part" else 60, 0)
     assert names(tmp_path) == ["a.mp4", "b.mp4"]

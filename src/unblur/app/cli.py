@@ -127,8 +127,11 @@ def restore(
         bool, typer.Option("--only-blurred", help="Leave photos and frames alone, bit for bit, that are sharp.")
     ] = False,
     steady: Annotated[
-        bool, typer.Option("--steady", help="Let videos flicker less: mean over neighbouring frames where they show the same.")
-    ] = False,
+        bool,
+        typer.Option(
+            help="Put each frame of a video together with its neighbours: sharper, with less flicker. Without it, in two thirds of the time."
+        ),
+    ] = True,
     views: Annotated[
         int, typer.Option(help="1, 2, 4 or 8: restore so many mirrored and turned views and take their mean: better, and as much slower.")
     ] = 1,
@@ -146,7 +149,7 @@ def restore(
 ) -> None:
     """Restore photos, videos and all that is in folders. Inputs are never changed."""
     from unblur.restore.batch import Job, Options, Outcome, plan, restore_file, what_remains
-    from unblur.restore.choose import Choice, choose, pixels_of, seconds_a_pixel
+    from unblur.restore.choose import Choice, choose, pixels_of, seconds_a_pixel, seconds_to_steady
     from unblur.weights import best_for
 
     tile_size = _tile(tile)
@@ -185,7 +188,8 @@ def restore(
     if within is not None:
         with console.status("seeing how fast it goes here"):
             work = pixels_of((job for job in jobs if isinstance(job, Job)), options=options)
-            choice = choose(work, within=60 * within, speed=lambda name: seconds_a_pixel(load(name, views=1)))
+            steadying = seconds_to_steady() if steady and work.get("video") else 0.0
+            choice = choose(work, within=60 * within, speed=lambda name: seconds_a_pixel(load(name, views=1)), steadying=steadying)
         if work:
             console.print(_plain(choice.told(work, within=60 * within)), highlight=False, soft_wrap=True)
     if first := next((job for job in jobs if isinstance(job, Job)), None):

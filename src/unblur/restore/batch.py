@@ -35,7 +35,7 @@ class Options:
     """What holds for every file of a run; see `Deblurrer.video`."""
 
     strength: float = 1.0
-    steady: bool = False
+    steady: bool = True
     start: float = 0.0
     duration: float | None = None
     allow_interlaced: bool = False

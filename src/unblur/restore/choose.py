@@ -15,6 +15,7 @@ from unblur.io.image import size_of
 from unblur.io.kind import Kind
 from unblur.restore.batch import Job, Options
 from unblur.restore.deblurrer import Deblurrer
+from unblur.restore.steady import steadied
 from unblur.restore.stream import Stream
 from unblur.restore.views import COUNTS
 from unblur.weights import FASTEST, best_for
@@ -54,7 +55,7 @@ class Choice:
         return f"taking {weights} with `--views {self.views}`: {minutes}{late}"
 
 
-def choose(work: Mapping[Kind, float], *, within: float, speed: Callable[[str], float]) -> Choice:
+def choose(work: Mapping[Kind, float], *, within: float, speed: Callable[[str], float], steadying: float = 0.0) -> Choice:
     """The best choice that will be done in time, or the fastest if none will.
 
     More views are better than fewer, for photos `swift_best` better than `swift`, and for videos the weights that see several frames better
@@ -64,6 +65,7 @@ def choose(work: Mapping[Kind, float], *, within: float, speed: Callable[[str], 
         work: pixels of all photos, and of all frames of all videos.
         within: seconds.
         speed: gives the seconds a pixel of built-in weights, for one view.
+        steadying: seconds a pixel of videos beside that, with however many views.
     """
     known = cache(speed)
     for choice in (
@@ -71,7 +73,8 @@ def choose(work: Mapping[Kind, float], *, within: float, speed: Callable[[str], 
         Choice(FASTEST, best_for("video"), 1),
         Choice(FASTEST, FASTEST, 1),
     ):
-        seconds = sum(_AROUND * choice.views * pixels * known(choice.weights(kind)) for kind, pixels in work.items() if pixels)
+        seconds = steadying * work.get("video", 0.0)
+        seconds += sum(_AROUND * choice.views * pixels * known(choice.weights(kind)) for kind, pixels in work.items() if pixels)
         if seconds <= within:
             break
     return replace(choice, seconds=seconds)
@@ -103,6 +106,18 @@ def seconds_a_pixel(deblurrer: Deblurrer) -> float:
         deblurrer.setup.wait()
         seconds.append(time.monotonic() - began)
     return min(seconds[-_FRAMES:]) / side**2
+
+
+def seconds_to_steady() -> float:
+    """How long it takes to put a frame of a video together with its neighbours, a pixel."""
+    generator = np.random.default_rng(0)
+    frame, *neighbours = generator.integers(0, 256, (3, _SIDE, _SIDE, 3), np.uint8)
+    seconds = []
+    for _ in range(_FRAMES):
+        began = time.monotonic()
+        steadied(frame, neighbours)
+        seconds.append(time.monotonic() - began)
+    return min(seconds) / _SIDE**2
 
 
 def _pixels_of_clip(job: Job, options: Options) -> float:

@@ -124,7 +124,7 @@ class Deblurrer:
         target: str | Path,
         *,
         strength: float = 1.0,
-        steady: bool = False,
+        steady: bool = True,
         start: float = 0.0,
         duration: float | None = None,
         allow_interlaced: bool = False,
@@ -145,7 +145,7 @@ class Deblurrer:
             source: the clip.
             target: the restored clip; the suffix says the container.
             strength: as for `photo`.
-            steady: let restored frames flicker less, see `unblur.restore.steady`.
+            steady: put each restored frame together with its neighbours, see `unblur.restore.steady`: sharper, and with less flicker.
             start: first second to restore, for a preview; the rest is left out.
             duration: seconds to restore, for a preview; None for all.
             allow_interlaced: restore interlaced frames as if they were progressive, instead of refusing them.
@@ -205,7 +205,9 @@ class Deblurrer:
             with VideoWriter(Path(target), reader, codec=codec, quality=quality, overwrite=overwrite, work=work) as writer:
                 done = before = writer.frames_before
                 frames = (
-                    reader if writer.begin_at is None else reader.frames_from(writer.time_before(int(steady) if streamed is None else self._lead))
+                    reader
+                    if writer.begin_at is None
+                    else reader.frames_from(writer.time_before(int(steady) if streamed is None else self._lead))
                 )
                 overlapped(chain(frames, (None,)), restore, write)
             if streamed is not None:
@@ -360,7 +362,7 @@ class Deblurrer:
 
 def _steadied(pairs: list[tuple[Frame, NDArray[Any]]], steadier: Steadier[Frame], *, ends: bool) -> list[tuple[Frame, NDArray[Any]]]:
     """Restored frames, steadier; frames that were left alone stay so."""
-    calm = [each for frame, pixels in pairs for each in steadier.push(frame, pixels, alone=pixels is frame.pixels)]
+    calm = [each for frame, pixels in pairs for each in steadier.push(frame, pixels, alone=np.array_equal(pixels, frame.pixels))]
     return calm + steadier.finish() if ends else calm
 
 

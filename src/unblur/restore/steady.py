@@ -1,9 +1,13 @@
-"""A restored clip that flickers less: each frame beside the ones before and after it, where these show the same.
+"""A restored clip that flickers less and is sharper: each frame beside the ones before and after it, where these show the same.
 
-What a network does not know it does a little differently in every frame, and that is seen as a flicker where nothing moves. Each frame's
-neighbours are brought to it along the motion, and the mean is taken, with less of a neighbour the more it differs from the frame. So what moved
-out of sight, what the motion was mistaken for, and another scene count for nothing, and the picture stays as sharp as it was. Noise of the camera
-is averaged as well.
+What a network does not know it does a little differently in every frame, and that is seen as a flicker where nothing moves. And a hand that shakes
+blurs every frame in another direction, so that each still has what another one has lost. So the neighbours of each frame are brought to it along the
+motion, and in small windows all are put together, frequency by frequency: the more, the stronger it is in a frame, since blur only ever
+weakens. What differs from the frame too much to be the same thing counts for nothing: what moved out of sight, what the motion was mistaken for, and
+another scene.
+
+Source: Delbracio and Sapiro, "Hand-held video deblurring via efficient Fourier aggregation" (IEEE Transactions on Computational Imaging 2015), eq. (4), there for
+the blurry frames themselves. Decided: two neighbours; a power of 6, where they have 11, as restored frames differ less; flow by OpenCV's DIS.
 """
 
 from collections import deque
@@ -12,15 +16,22 @@ from typing import Any, Generic, TypeVar
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.fft import irfft2, rfft2
 
-__all__ = ["Steadier", "steadied"]
+__all__ = ["Steadier", "gathered", "steadied"]
 
-TOLERANCE = 3 / 255
+TOLERANCE = 8 / 255
 """Difference from the frame at which a neighbour counts e times less, for values in [0, 1]."""
 
-_AROUND = 1.5  # pixels, standard deviation, over which differences are averaged
+POWER = 6.0
+"""Of a frequency's strength, by which it counts."""
+
+_AROUND = 2.5  # pixels, standard deviation, over which differences are averaged
 _SMALLEST = 12  # side of a picture in which motion can be estimated, pixels
+_SIDE = 64  # of the windows, pixels
 
 Pixels = NDArray[Any]
 Label = TypeVar("Label")
@@ -56,7 +67,7 @@ class Steadier(Generic[Label]):
 
 
 def steadied(frame: Pixels, neighbours: Sequence[Pixels]) -> Pixels:
-    """The mean of a frame and its neighbours, brought to it along the motion, where they show the same as it does.
+    """A frame and its neighbours, brought to it along the motion, put together where they show the same.
 
     Neighbours of another size or type are passed over, as is everything in pictures that are too small to see motion in.
 
@@ -68,31 +79,79 @@ def steadied(frame: Pixels, neighbours: Sequence[Pixels]) -> Pixels:
         return frame
     scale = 1.0 if np.issubdtype(frame.dtype, np.floating) else float(np.iinfo(frame.dtype).max)
     seen = _floats(frame, scale)
-    total, weights = seen.copy(), np.ones(frame.shape[:2], np.float32)
+    views = [seen]
+    grey = _grey(seen)
     for other in alike:
-        moved = _moved(_floats(other, scale), _flow(seen, _floats(other, scale)))
-        difference = cv2.GaussianBlur(np.abs(moved - seen).mean(axis=2), (0, 0), _AROUND)
-        weight = np.exp(-np.square(difference / TOLERANCE)).astype(np.float32)
-        total += weight[..., None] * moved
-        weights += weight
-    mean = total / weights[..., None]
+        moved = _floats(_moved(other, _flow(grey, _grey(_floats(other, scale)))), scale)
+        moved -= seen
+        difference = cv2.GaussianBlur(cv2.transform(np.abs(moved), _mean_of(moved)), (0, 0), _AROUND)
+        moved *= np.exp(np.square(difference) / -(TOLERANCE**2))[..., None]
+        moved += seen
+        views.append(moved)
+    together = gathered(torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)).permute(1, 2, 0).numpy()
     if scale == 1.0:
-        return mean.astype(frame.dtype)
-    return np.clip(np.round(mean * scale), 0, scale).astype(frame.dtype)
+        return np.clip(together, 0, 1).astype(frame.dtype)
+    return np.clip(np.round(together * scale), 0, scale).astype(frame.dtype)
+
+
+@torch.inference_mode()
+def gathered(views: Tensor, *, power: float = POWER) -> Tensor:
+    """Views of one scene put together: of each frequency of a window as much as it is strong there, in grey; colours are the mean.
+
+    Args:
+        views: that lie on each other.
+        power: of the strength; 0 is the mean.
+
+    Shape:
+        (N, C, H, W) -> (C, H, W)
+    """
+    height, width = views.shape[-2:]
+    half = _SIDE // 2
+    grey = views.mean(dim=1)
+    wide = _mirrored(_mirrored(grey, -1), -2)  # (N, H + ..., W + ...)
+    fade = torch.hann_window(_SIDE, dtype=views.dtype).sqrt()  # once before and once after, so that windows half a side apart make one
+    window = fade[:, None] * fade
+    result = wide.new_zeros(wide.shape[1:])
+    for top in range(0, wide.shape[-2] - half, half):
+        spectra = rfft2(wide[:, top : top + _SIDE].unfold(-1, _SIDE, half).transpose(-3, -2) * window)  # (N, n, S, S/2 + 1)
+        strength = spectra.abs()
+        share = (strength / strength.amax(dim=0, keepdim=True).clamp_min(1e-12)) ** power
+        share = share / share.sum(dim=0, keepdim=True).clamp_min(1e-12)
+        parts = irfft2((spectra * share).sum(dim=0), s=(_SIDE, _SIDE)) * window  # (n, S, S)
+        for place, part in enumerate(parts):
+            result[top : top + _SIDE, place * half : place * half + _SIDE] += part
+    return result[half : half + height, half : half + width] + (views - grey[:, None]).mean(dim=0)
+
+
+def _mirrored(views: Tensor, axis: int) -> Tensor:
+    """Continued on both sides by half a window or more, so that windows end where it ends."""
+    length, half = views.shape[axis], _SIDE // 2
+    places = torch.arange(-half, -(-length // half) * half + half).remainder(2 * length)
+    return views.index_select(axis, torch.where(places < length, places, 2 * length - 1 - places))
 
 
 def _floats(pixels: Pixels, scale: float) -> NDArray[np.float32]:
     return pixels.astype(np.float32) / np.float32(scale)
 
 
-def _flow(frame: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+def _mean_of(pixels: Pixels) -> NDArray[np.float32]:
+    """The matrix that takes the mean of all channels."""
+    return np.full((1, pixels.shape[2]), 1 / pixels.shape[2], np.float32)
+
+
+def _grey(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    grey = cv2.transform(pixels, 255 * _mean_of(pixels))
+    return np.clip(np.round(grey), 0, 255).astype(np.uint8)
+
+
+def _flow(frame: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Where each pixel of `frame` is in `other`, (H, W, 2) as (dx, dy), by OpenCV's DIS."""
-    grey = [np.clip(np.round(each.mean(axis=2) * 255), 0, 255).astype(np.uint8) for each in (frame, other)]
-    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    return np.asarray(method.calc(grey[0], grey[1], np.zeros((*frame.shape[:2], 2), np.float32)), np.float32)
+    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    method.setFinestScale(1)  # as its medium preset, in half the time
+    return np.asarray(method.calc(frame, other, np.zeros((*frame.shape[:2], 2), np.float32)), np.float32)
 
 
-def _moved(other: NDArray[np.float32], flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    rows, columns = np.indices(flow.shape[:2], np.float32)
-    moved = cv2.remap(other, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved, np.float32).reshape(other.shape)
+def _moved(other: Pixels, flow: NDArray[np.float32]) -> Pixels:
+    columns = flow[..., 0] + np.arange(flow.shape[1], dtype=np.float32)
+    rows = flow[..., 1] + np.arange(flow.shape[0], dtype=np.float32)[:, None]
+    return cv2.remap(other, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).reshape(other.shape)
