@@ -1,11 +1,13 @@
-"""What it is worth to know the path of a smear, and not only its line.
+"""What it is worth to know the path of a smear, and not only its line; and where on it the middle of the exposure is.
 
     python -m benchmarks.paths --photos DIR [--pairs N]
 
 Pairs are synthesised from sharp pictures, with blur of three lengths, and undone by a textbook method, ten turns of Richardson-Lucy in linear
 light, which knows of every pixel: the exact path of its smear; the line of the same length and direction, which is all that `swift` says of
-it; that line as `swift` estimates it; or, of a window, the kernel that blind deconvolution finds (`unblur.layers.kernel`). Printed are the mean gains in
-PSNR over the blurry picture, in dB, of which the last are as `swift_best` sees them, after as many turns as it is shown.
+it; or that line as `swift` estimates it. Then they are undone as `swift_best` does it, by five accelerated turns with one kernel for the whole picture: the
+exact one of the background in its middle (`known`); the same one, moved to where `path_middle` takes the middle of the exposure to be (`unplaced`); the one that blind
+deconvolution finds (`unblur.layers.kernel`, `found`); and that, moved to where it fits the exact one best (`placed`). Printed are the mean gains in PSNR over the
+blurry picture, in dB.
 """
 
 import argparse
@@ -15,20 +17,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import grid_sample, interpolate
+from torch.nn.functional import grid_sample, interpolate, pad
 
 import unblur
 from benchmarks.told import RANGES, SIDE, blur_between, rounded
+from unblur.layers.deconvolution import richardson_lucy
+from unblur.layers.kernel import blur_kernel, centred, path_middle, transfer
 from unblur.layers.smear import spread_axis
 from unblur.metrics import from_uint8, psnr
 from unblur.models.swift import Swift
-from unblur.models.swift_best import GAMMA, SwiftBest
+from unblur.models.swift_best import BORDER, GAMMA, LUMA
 from unblur.synth.scene import motion, spread
 from unblur.synth.sources import find_photos, read_photo
-from unblur.synth.stills import StillsBlur, draw_scene, photograph
+from unblur.synth.stills import Scene, StillsBlur, draw_scene, photograph
 
 TURNS = 10
+ACCELERATED = 5  # turns
+SIZE = 31  # of kernels, pixels
 INSTANTS = 25
+COLUMNS = ("path", "line", "estimated", "known", "unplaced", "found", "placed")
 
 
 def main() -> None:
@@ -40,20 +47,15 @@ def main() -> None:
     net = unblur.load("swift", device="cpu", precision="fp32").net
     assert isinstance(net, Swift)
     photos = [read_photo(path) for path in find_photos([arguments.photos])]
-    finds = SwiftBest()
-    found = " ".join(f"{f'found, {turns} turns':>14}" for turns in finds.turns)
-    print(f"{'length':>8} {'before':>7} {'path':>6} {'line':>6} {'estimated':>10} {found}")
+    print(f"{'length':>8} {'before':>7} " + " ".join(f"{column:>9}" for column in COLUMNS))
     for low, high in RANGES:
         blur = blur_between(low, high)
-        before, path, line, estimated, *kernels = np.mean(
-            [measured(net, finds, photos, blur, number=number) for number in range(arguments.pairs)], axis=0
-        )
-        found = " ".join(f"{gain:+14.2f}" for gain in kernels)
-        print(f"{low:3g} - {high:2g} {before:7.2f} {path:+6.2f} {line:+6.2f} {estimated:+10.2f} {found}", flush=True)
+        before, *gains = np.mean([measured(net, photos, blur, number=number) for number in range(arguments.pairs)], axis=0)
+        print(f"{low:3g} - {high:2g} {before:7.2f} " + " ".join(f"{gain:+9.2f}" for gain in gains), flush=True)
 
 
 @torch.no_grad()
-def measured(net: Swift, finds: SwiftBest, photos: list[NDArray[np.uint8]], blur: StillsBlur, *, number: int) -> list[float]:
+def measured(net: Swift, photos: list[NDArray[np.uint8]], blur: StillsBlur, *, number: int) -> list[float]:
     """PSNR of one blurry picture, and the gains; the same ones every time."""
     generator = np.random.default_rng([5, number])
     scene = draw_scene(generator, photos, size=SIDE, blur=blur)
@@ -64,7 +66,10 @@ def measured(net: Swift, finds: SwiftBest, photos: list[NDArray[np.uint8]], blur
     lines = [line(given) for given in (torch.from_numpy(spread(field)).permute(2, 0, 1)[None], net.spread(blurry))]
     light = blurry**GAMMA
     results = [by_richardson_lucy(light, displacements) ** (1 / GAMMA) for displacements in (-path, *lines)]
-    results += finds.deconvolved(blurry).tensor_split(len(finds.turns), dim=1)
+    known, still = kernel_of(scene), torch.zeros(1, 2)
+    found = blur_kernel((light * light.new_tensor(LUMA)[:, None, None]).sum(1), size=SIZE)
+    kernels = ((known, still), (known, path_middle(known)), (found, path_middle(found)), (found, best_place(found, known)))
+    results += [by_kernel(blurry, kernel, middle) for kernel, middle in kernels]
     before = float(psnr(blurry, sharp))
     return [before, *(float(psnr(rounded(result), sharp)) - before for result in results)]
 
@@ -73,6 +78,38 @@ def line(given: Tensor) -> Tensor:
     """Displacements (T, 2, H, W) along the line of a spread (1, 3, H/4, W/4)."""
     axis = interpolate(spread_axis(given), size=(SIDE, SIDE), mode="bilinear", align_corners=False)
     return axis * torch.linspace(-0.5, 0.5, INSTANTS)[:, None, None, None]
+
+
+def kernel_of(scene: Scene) -> Tensor:
+    """The kernel by which the background is blurred in the middle of the picture, (1, K, K), its middle that of the exposure."""
+    path = motion(scene.layers[:1], np.linspace(-0.5, 0.5, 65), size=(SIDE, SIDE), stride=SIDE)[:, 0, 0]
+    half = SIZE // 2
+    place = np.clip(path, -half, half - 1e-3) + half
+    corner = np.floor(place).astype(int)
+    along = place - corner
+    kernel = np.zeros((SIZE, SIZE), np.float32)
+    for right, below in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        share = (along[:, 0] if right else 1 - along[:, 0]) * (along[:, 1] if below else 1 - along[:, 1])
+        np.add.at(kernel, (corner[:, 1] + below, corner[:, 0] + right), share / len(path))
+    return torch.from_numpy(kernel)[None]
+
+
+def best_place(kernel: Tensor, known: Tensor, *, finer: int = 4) -> Tensor:
+    """Where in `kernel` the middle of `known` is if both are laid over each other, (1, 2) as (x, y) in pixels from its middle."""
+    side = 64 * finer
+    product = torch.fft.fftshift(torch.fft.fft2(kernel, s=(64, 64)) * torch.fft.fft2(known, s=(64, 64)).conj(), dim=(-2, -1))
+    around = (side - 64) // 2
+    fits = torch.fft.ifft2(torch.fft.ifftshift(pad(product, (around,) * 4), dim=(-2, -1))).real
+    down, across = divmod(int(fits.argmax()), side)
+    return torch.tensor([[(place + side // 2) % side - side // 2 for place in (across, down)]]) / finer
+
+
+def by_kernel(blurry: Tensor, kernel: Tensor, middle: Tensor) -> Tensor:
+    """Undo a blur that is the same everywhere, of which `middle` is the middle of the exposure."""
+    light = pad(blurry, (BORDER,) * 4, mode="reflect") ** GAMMA
+    shape = light.shape[-2:]
+    (undone,) = richardson_lucy(light, centred(transfer(kernel, shape), middle, shape), turns=(ACCELERATED,))
+    return undone[..., BORDER:-BORDER, BORDER:-BORDER].clamp(0, 1) ** (1 / GAMMA)
 
 
 def by_richardson_lucy(light: Tensor, displacements: Tensor) -> Tensor:
