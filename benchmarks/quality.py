@@ -1,12 +1,12 @@
 """How much nearer to the truth: `swift` and others on a folder of pairs.
 
-    python -m benchmarks.quality PAIRS [--model NAME|FILE]... [--views N] [--precision P] [--card]
+    python -m benchmarks.quality PAIRS [--model NAME|FILE]... [--views N] [--precision P] [--protocol NAME] [--card]
     python -m benchmarks.quality PAIRS --blur moderate --pairs 128
 
 PAIRS holds `blurry/` and `sharp/` with pictures of the same names. With `--blur`, its sharp pictures are blurred anew by
 `unblur.synth.stills` in a named range instead: `moderate`, the blur of the demo; `near-sharp`, less than a pixel, with
-the noise and compression of a camera. Measures are those of the protocol `gopro-skimage`. Gains are over the blurry
-picture; `strong` are pairs below 28 dB, `weak` the others. `--views` restores so many mirrored and turned views of each picture and
+the noise and compression of a camera. Measures are those of the protocol `gopro-skimage`, or of another one by `--protocol`; `realblur-ecc` lays pictures over
+each other first. Gains are over the blurry picture; `strong` are pairs below 28 dB, `weak` the others. `--views` restores so many mirrored and turned views of each picture and
 takes their mean. `--card` writes the figures into the card of a model's file.
 
 `--model unsharp`, `richardson-lucy` and `wiener` are those of `benchmarks.classical`; the last two need `--blur`, as they must be
@@ -34,6 +34,7 @@ from unblur.synth.stills import StillsBlur, draw_pair
 from unblur.weights import Card, Result, weights_path
 
 STRONG = 28.0  # dB
+PROTOCOL = "gopro-skimage"
 Known = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64] | None]
 """Blurry, sharp, and the kernel if it is known."""
 SIDE = 320  # pixels of a synthetic pair
@@ -71,6 +72,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=128, help="number of pairs with `--blur`")
     parser.add_argument("--views", type=int, default=1, choices=COUNTS)
     parser.add_argument("--precision", default="auto", choices=get_args(Precision))
+    parser.add_argument("--protocol", default=PROTOCOL, choices=(PROTOCOL, "realblur-ecc"))
     parser.add_argument("--card", action="store_true", help="write the figures into the card")
     arguments = parser.parse_args()
     source = f"{arguments.pairs_folder.name}, blur `{arguments.blur}`" if arguments.blur else arguments.pairs_folder.name
@@ -90,14 +92,22 @@ def main() -> None:
             began = time.perf_counter()
             restored = deblurrer.photo(blurry) if deblurrer else method(blurry, kernel)  # type: ignore[misc]
             seconds += time.perf_counter() - began
-            rows.append(compare(blurry, restored, sharp))
+            rows.append(compare(blurry, restored, sharp, protocol=arguments.protocol))
         show(model, rows, seconds)
         if arguments.card:
             flags = f" --blur {arguments.blur} --pairs {arguments.pairs}" if arguments.blur else ""
             flags += f" --views {arguments.views}" if arguments.views > 1 else ""
+            flags += f" --protocol {arguments.protocol}" if arguments.protocol != PROTOCOL else ""
             command = f"python -m benchmarks.quality {arguments.pairs_folder.name}{flags}"
             data = source + (f", {arguments.views} views" if arguments.views > 1 else "")
-            add_to_card(weights_path(model).with_suffix(".json"), mean([row.gain for row in rows]), data=data, command=command)
+            result = Result(
+                measure="gain in PSNR, dB",
+                value=round(mean([row.gain for row in rows]), 2),
+                protocol=arguments.protocol,
+                data=data,
+                command=command,
+            )
+            add_to_card(weights_path(model).with_suffix(".json"), result)
 
 
 def read(folder: Path) -> Iterator[Known]:
@@ -120,10 +130,9 @@ def rgb(path: Path) -> NDArray[np.uint8]:
     return np.broadcast_to(pixels.reshape(*pixels.shape[:2], -1), (*pixels.shape[:2], 3)).copy()
 
 
-def compare(blurry: NDArray[np.uint8], restored: NDArray[np.uint8], sharp: NDArray[np.uint8]) -> Row:
+def compare(blurry: NDArray[np.uint8], restored: NDArray[np.uint8], sharp: NDArray[np.uint8], *, protocol: str = PROTOCOL) -> Row:
     """Measure one pair."""
-    protocol = protocols.get("gopro-skimage")
-    before, after = (protocol.measure(from_uint8(picture), from_uint8(sharp)) for picture in (blurry, restored))
+    before, after = (protocols.get(protocol).measure(from_uint8(picture), from_uint8(sharp)) for picture in (blurry, restored))
     return Row(before["psnr"], after["psnr"], before["ssim"], after["ssim"])
 
 
@@ -143,11 +152,11 @@ def mean(values: list[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
 
-def add_to_card(path: Path, gain: float, *, data: str, command: str) -> None:
-    """Put a result into a card, in place of an older one of the same data."""
+def add_to_card(path: Path, result: Result) -> None:
+    """Put a result into a card, in place of an older one of the same data and protocol."""
     card = Card.model_validate_json(path.read_text(encoding="utf-8"))
-    result = Result(measure="gain in PSNR, dB", value=round(gain, 2), protocol="gopro-skimage", data=data, command=command)
-    results = [*(other for other in card.results if other.data != data), result]
+    others = (other for other in card.results if (other.data, other.protocol) != (result.data, result.protocol))
+    results = [*others, result]
     path.write_text(card.model_copy(update={"results": tuple(results)}).model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
