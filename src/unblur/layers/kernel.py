@@ -103,8 +103,8 @@ def path_middle(kernel: Tensor, *, points: int = 96) -> Tensor:
     way = torch.where(way < 2.9, way, 3 * way)
     dark = weight <= 0
     way = way.masked_fill(dark[:, :, None] | dark[:, None], 9.0 * size)  # no way leads over what is no part of the path
-    for _ in range(math.ceil(math.log2(way.shape[-1]))):
-        way = torch.stack([(one[:, :, None] + one[None]).amin(1) for one in way])  # the shortest of all ways by one more place
+    for by in range(way.shape[-1]):
+        way = torch.minimum(way, way[:, :, by, None] + way[:, None, by])  # the shortest way by this place or without it (Floyd)
     away = (way * weight[:, None]).sum(-1)  # (N, P) the mean way of all light to each place: the least to the middle
     share = weight * torch.exp((away.amin(-1, keepdim=True) - away) / _SURE)
     return (place * share[..., None]).sum(1) / share.sum(1, keepdim=True) - size // 2

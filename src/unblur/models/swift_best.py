@@ -45,8 +45,8 @@ LUMA = (0.299, 0.587, 0.114)
 BORDER = 16
 """Pixels that are mirrored around a picture, so that deconvolution finds something beyond its border."""
 
-AT_ONCE = 32
-"""Windows of which the transforms are in memory at a time."""
+AT_ONCE = 8
+"""Windows of which the transforms are in memory at a time: more of them leave a processor's cache."""
 
 
 class SwiftBest(SmearNet):
