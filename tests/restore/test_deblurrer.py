@@ -20,6 +20,7 @@ from unblur.errors import DeviceError, InputError, OutputError, UnreadableError,
 from unblur.io.video import VideoReader
 from unblur.restore import deblurrer as module
 from unblur.restore.deblurrer import VideoReport
+from unblur.restore.steady import Steadier
 
 
 def picture_of(shape: tuple[int, ...], dtype: type = np.uint8, *, seed: int = 0) -> np.ndarray:
@@ -414,6 +415,21 @@ def test_frames_are_restored_and_mixed(tmp_path):
         np.testing.assert_allclose(after, (1 - 0.1 * strength) * before, atol=1)
         assert (report.network_seconds > 0) == (strength > 0)
         assert report.network_seconds <= report.seconds
+
+
+def test_strength_holds_for_what_neighbours_change_too(tmp_path, monkeypatch):
+    shares = []
+
+    class Noting(Steadier):
+        def __init__(self, **arguments):
+            shares.append(arguments)
+            super().__init__(**arguments)
+
+    monkeypatch.setattr("unblur.restore.deblurrer.Steadier", Noting)
+    source = Clip(pts=[0, 40, 80]).make(tmp_path / "a.mp4")
+    for strength in (0.0, 0.3, 1.0):
+        restore(source, tmp_path / f"{strength}.mp4", net=Darker(), strength=strength)
+    assert shares == [{"share": 0.3}, {"share": 1.0}]
 
 
 def test_frames_flicker_less_where_it_is_asked_for(tmp_path):

@@ -168,7 +168,7 @@ class Deblurrer:
         with VideoReader(Path(source), start=start, duration=duration, allow_interlaced=allow_interlaced) as reader:
             total = reader.frame_count
             streamed = self._clip(strength) if self.net.num_frames > 1 and strength > 0 else None
-            steadier: Steadier[Frame] | None = Steadier() if steady and strength > 0 else None
+            steadier: Steadier[Frame] | None = Steadier(share=strength) if steady and strength > 0 else None
 
             def restore(frame: Frame | None) -> list[tuple[Frame, NDArray[Any]]]:
                 nonlocal kept

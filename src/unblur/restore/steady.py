@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.fft import irfft2, rfft2
 
+from unblur.synth.interpolate import fetch, grey
+
 __all__ = ["Steadier", "gathered", "steadied"]
 
 TOLERANCE = 8 / 255
@@ -29,6 +31,7 @@ TOLERANCE = 8 / 255
 POWER = 6.0
 """Of a frequency's strength, by which it counts."""
 
+_MEAN = np.full((1, 3), 1 / 3, np.float32)  # of the colours
 _AROUND = 2.5  # pixels, standard deviation, over which differences are averaged
 _SMALLEST = 12  # side of a picture in which motion can be estimated, pixels
 _SIDE = 64  # of the windows, pixels
@@ -38,9 +41,14 @@ Label = TypeVar("Label")
 
 
 class Steadier(Generic[Label]):
-    """Takes the frames of a clip in order, each with a label, and gives them back steadier, one frame later."""
+    """Takes the frames of a clip in order, each with a label, and gives them back steadier, one frame later.
 
-    def __init__(self) -> None:
+    Args:
+        share: see `steadied`.
+    """
+
+    def __init__(self, *, share: float = 1.0) -> None:
+        self._share = share
         self._held: deque[tuple[Label, Pixels, bool]] = deque(maxlen=3)
 
     def push(self, label: Label, pixels: Pixels, *, alone: bool = False) -> list[tuple[Label, Pixels]]:
@@ -48,7 +56,7 @@ class Steadier(Generic[Label]):
 
         Args:
             label: what comes back with it.
-            pixels: (H, W, 1 or 3) of 8 or 16 bit, or float in [0, 1].
+            pixels: (H, W, 3) of 8 or 16 bit.
             alone: leave this frame as it is, bit for bit; its neighbours may still look at it.
         """
         self._held.append((label, pixels, alone))
@@ -63,35 +71,37 @@ class Steadier(Generic[Label]):
     def _ready(self, place: int) -> tuple[Label, Pixels]:
         label, pixels, alone = self._held[place]
         others = [self._held[other][1] for other in (place - 1, place + 1) if 0 <= other < len(self._held)]
-        return label, pixels if alone else steadied(pixels, others)
+        return label, pixels if alone else steadied(pixels, others, share=self._share)
 
 
-def steadied(frame: Pixels, neighbours: Sequence[Pixels]) -> Pixels:
+def steadied(frame: Pixels, neighbours: Sequence[Pixels], *, share: float = 1.0) -> Pixels:
     """A frame and its neighbours, brought to it along the motion, put together where they show the same.
 
     Neighbours of another size or type are passed over, as is everything in pictures that are too small to see motion in.
 
+    Args:
+        frame: RGB, 8 or 16 bit.
+        neighbours: the frames around it.
+        share: 0 leaves the frame as it is, 1 puts it together fully.
+
     Shape:
-        (H, W, 1 or 3) each -> (H, W, 1 or 3), of the type of `frame`
+        (H, W, 3) each -> (H, W, 3), of the type of `frame`
     """
     alike = [other for other in neighbours if other.shape == frame.shape and other.dtype == frame.dtype]
     if not alike or min(frame.shape[:2]) < _SMALLEST:
         return frame
-    scale = 1.0 if np.issubdtype(frame.dtype, np.floating) else float(np.iinfo(frame.dtype).max)
-    seen = _floats(frame, scale)
+    scale = float(np.iinfo(frame.dtype).max)
+    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    estimator.setFinestScale(1)  # as its medium preset, in half the time
+    seen = frame.astype(np.float32) / scale
     views = [seen]
-    grey = _grey(seen)
     for other in alike:
-        moved = _floats(_moved(other, _flow(grey, _grey(_floats(other, scale)))), scale)
-        moved -= seen
-        difference = cv2.GaussianBlur(cv2.transform(np.abs(moved), _mean_of(moved)), (0, 0), _AROUND)
-        moved *= np.exp(np.square(difference) / -(TOLERANCE**2))[..., None]
-        moved += seen
-        views.append(moved)
+        flow = estimator.calc(grey(frame), grey(other), None)  # type: ignore[call-overload]
+        change = fetch(other, flow).astype(np.float32) / scale - seen
+        difference = cv2.GaussianBlur(cv2.transform(np.abs(change), _MEAN), (0, 0), _AROUND)
+        views.append(seen + change * np.exp(np.square(difference) / -(TOLERANCE**2))[..., None])
     together = gathered(torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)).permute(1, 2, 0).numpy()
-    if scale == 1.0:
-        return np.clip(together, 0, 1).astype(frame.dtype)
-    return np.clip(np.round(together * scale), 0, scale).astype(frame.dtype)
+    return np.clip(np.round((seen + share * (together - seen)) * scale), 0, scale).astype(frame.dtype)
 
 
 @torch.inference_mode()
@@ -128,30 +138,3 @@ def _mirrored(views: Tensor, axis: int) -> Tensor:
     length, half = views.shape[axis], _SIDE // 2
     places = torch.arange(-half, -(-length // half) * half + half).remainder(2 * length)
     return views.index_select(axis, torch.where(places < length, places, 2 * length - 1 - places))
-
-
-def _floats(pixels: Pixels, scale: float) -> NDArray[np.float32]:
-    return pixels.astype(np.float32) / np.float32(scale)
-
-
-def _mean_of(pixels: Pixels) -> NDArray[np.float32]:
-    """The matrix that takes the mean of all channels."""
-    return np.full((1, pixels.shape[2]), 1 / pixels.shape[2], np.float32)
-
-
-def _grey(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
-    grey = cv2.transform(pixels, 255 * _mean_of(pixels))
-    return np.clip(np.round(grey), 0, 255).astype(np.uint8)
-
-
-def _flow(frame: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Where each pixel of `frame` is in `other`, (H, W, 2) as (dx, dy), by OpenCV's DIS."""
-    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    method.setFinestScale(1)  # as its medium preset, in half the time
-    return np.asarray(method.calc(frame, other, np.zeros((*frame.shape[:2], 2), np.float32)), np.float32)
-
-
-def _moved(other: Pixels, flow: NDArray[np.float32]) -> Pixels:
-    columns = flow[..., 0] + np.arange(flow.shape[1], dtype=np.float32)
-    rows = flow[..., 1] + np.arange(flow.shape[0], dtype=np.float32)[:, None]
-    return cv2.remap(other, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).reshape(other.shape)

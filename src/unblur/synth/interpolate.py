@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Span", "grey", "match"]
+__all__ = ["Span", "fetch", "grey", "match"]
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -69,8 +69,8 @@ class Span:
         """What stays different when each frame is fetched from the other, in grey levels, evened out over 5×5 pixels."""
         first, second = grey(self.first).astype(np.float32), grey(self.second).astype(np.float32)
         return (
-            cv2.blur(np.abs(_fetch(second, self.forward) - first), (5, 5)).astype(np.float32),
-            cv2.blur(np.abs(_fetch(first, self.backward) - second), (5, 5)).astype(np.float32),
+            cv2.blur(np.abs(fetch(second, self.forward) - first), (5, 5)).astype(np.float32),
+            cv2.blur(np.abs(fetch(first, self.backward) - second), (5, 5)).astype(np.float32),
         )
 
     def at(self, share: float) -> NDArray[Any]:
@@ -105,9 +105,9 @@ class Span:
     def _blended(self, share: float) -> NDArray[Any]:
         flow = self._flow_at(share)
         to_first, to_second = flow * np.float32(-share), flow * np.float32(1 - share)
-        one, other = _fetch(self.first, to_first), _fetch(self.second, to_second)
-        sure_one = _fetch(self.agrees[0].astype(np.float32), to_first)
-        sure_other = _fetch(self.agrees[1].astype(np.float32), to_second)
+        one, other = fetch(self.first, to_first), fetch(self.second, to_second)
+        sure_one = fetch(self.agrees[0].astype(np.float32), to_first)
+        sure_other = fetch(self.agrees[1].astype(np.float32), to_second)
         weight = np.full(sure_one.shape, share, np.float32)
         difference = cv2.blur(np.abs(grey(one).astype(np.float32) - grey(other)), (3, 3))
         apart = np.clip((difference - _CLOSE / 2) / (_CLOSE / 2), 0, 1)  # 0: the same point, 1: two different ones
@@ -154,12 +154,12 @@ def grey(picture: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _returns(there: Floats, back: Floats) -> Mask:
-    missed = there + _fetch(back, there)
+    missed = there + fetch(back, there)
     slack = _SLACK + _SLACK_SHARE * np.hypot(there[..., 0], there[..., 1])
     return np.hypot(missed[..., 0], missed[..., 1]) <= slack
 
 
-def _fetch(picture: NDArray[Any], flow: Floats) -> NDArray[Any]:
+def fetch(picture: NDArray[Any], flow: Floats) -> NDArray[Any]:
     """What each pixel finds at its place plus `flow`; bicubic for file values, bilinear for other fields."""
     rows, columns = np.indices(flow.shape[:2], np.float32)
     how = cv2.INTER_CUBIC if picture.ndim == 3 and picture.shape[2] == 3 else cv2.INTER_LINEAR
