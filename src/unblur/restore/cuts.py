@@ -3,11 +3,16 @@
 from collections import deque
 from statistics import median
 
+import numpy as np
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
+from unblur.synth.interpolate import match
+
 __all__ = ["CutDetector"]
 
+_SIDE = 160  # longer side of the picture in which motion is looked for, pixels
+_LEAST_SIDE = 32  # in which it can be found
 _COLUMNS = 32  # of the thumbnail; four of them are large against what a camera moves from frame to frame
 _REACH = 2  # columns by which thumbnails are moved against each other
 _HISTORY = 9  # differences that are remembered
@@ -18,9 +23,10 @@ class CutDetector:
 
     The mean absolute difference of two thumbnails, in that place of 5x5 in which they agree best, is compared with a fixed
     threshold and with what is usual in the clip, the median of the last differences. Cells and places keep what the camera
-    does from counting, the threshold noise, the median violent motion: such a shot may be cut wrongly at its beginning, but
-    not for longer than it takes the median to rise. A false cut costs the frames around it their neighbours, a missed one
-    mixes two scenes; so the threshold is low. A flash is taken for two cuts; a fade is none.
+    does from counting, the threshold noise, the median violent motion. A false cut costs the frames around it their neighbours,
+    a missed one mixes two scenes; so the threshold is low, and what is above it is looked at once more: where flow leads from one
+    frame to the other and back (`unblur.synth.interpolate.Span.is_cut`), the camera has only moved fast. A flash is taken for two cuts; a fade
+    is none.
 
     Args:
         threshold: least difference of a cut, in [0, 1].
@@ -36,7 +42,7 @@ class CutDetector:
     def __init__(self, *, threshold: float = 0.035, ratio: float = 2.5) -> None:
         self.threshold = threshold
         self.ratio = ratio
-        self._last: Tensor | None = None
+        self._last: tuple[Tensor, Tensor] | None = None  # picture and thumbnail
         self._differences: deque[float] = deque(maxlen=_HISTORY)
 
     def cuts(self, frame: Tensor) -> bool:
@@ -45,22 +51,38 @@ class CutDetector:
         Args:
             frame: (3, H, W) in [0, 1].
         """
-        thumbnail = _thumbnail(frame)
-        last, self._last = self._last, thumbnail
-        if last is None or last.shape != thumbnail.shape:
+        picture = _reduced(frame, longer=_SIDE)
+        thumbnail = _thumbnail(picture)
+        last, self._last = self._last, (picture, thumbnail)
+        if last is None or last[0].shape != picture.shape:
             return False
-        difference = _difference(thumbnail, last)
+        difference = _difference(thumbnail, last[1])
         usual = median(self._differences) if self._differences else 0.0
         self._differences.append(difference)
-        return difference > self.threshold and difference > self.ratio * usual
+        return difference > self.threshold and difference > self.ratio * usual and not _leads_on(last[0], picture)
 
 
-def _thumbnail(frame: Tensor) -> Tensor:
-    """(3, H, W) to (3, rows, columns) on the processor: means of cells that overlap by half, so that moving by one shows little."""
-    height, width = frame.shape[-2:]
+def _reduced(frame: Tensor, *, longer: int) -> Tensor:
+    """(3, H, W) to (3, h, w) on the processor, its longer side no more than so many pixels."""
+    share = min(1.0, longer / max(frame.shape[-2:]))
+    height, width = (max(1, round(side * share)) for side in frame.shape[-2:])
+    return interpolate(frame.detach()[None].float(), size=(height, width), mode="area")[0].cpu()
+
+
+def _leads_on(last: Tensor, picture: Tensor) -> bool:
+    """Whether motion makes one picture of the other."""
+    if min(picture.shape[-2:]) < _LEAST_SIDE:
+        return False
+    one, other = ((each.clamp(0, 1) * 255).round().permute(1, 2, 0).numpy().astype(np.uint8) for each in (last, picture))
+    return not match(one, other).is_cut
+
+
+def _thumbnail(picture: Tensor) -> Tensor:
+    """(3, H, W) to (3, rows, columns): means of cells that overlap by half, so that moving by one shows little."""
+    height, width = picture.shape[-2:]
     columns = min(_COLUMNS, width)
     rows = max(1, min(height, round(height * columns / width)))
-    cells = interpolate(frame.detach()[None].float(), size=(rows, columns), mode="area")[0].cpu()
+    cells = interpolate(picture[None], size=(rows, columns), mode="area")[0]
     return avg_pool2d(cells, (min(2, rows), min(2, columns)), stride=1)
 
 
