@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from unblur.layers.smear import sample_along, spread_axis
+from unblur.layers.smear import sample_along, smearing, spread_axis
 
 
 def spread_of(dx: float, dy: float, *, height: int = 12, width: int = 17) -> torch.Tensor:
@@ -54,3 +54,43 @@ def test_no_gradient_flows_into_the_spread():
 
 def test_single_pixel():
     assert sample_along(torch.rand(1, 3, 1, 1), spread_of(9, 9, height=1, width=1), shares=(0.5,)).shape == (1, 3, 1, 1)
+
+
+# The blur itself
+
+
+def line_of(dx: float, dy: float, *, height: int = 24, width: int = 30) -> torch.Tensor:
+    return torch.tensor([float(dx), float(dy)])[None, :, None, None].expand(1, 2, height, width)
+
+
+def test_what_does_not_move_is_not_smeared():
+    picture = torch.rand(1, 2, 24, 30)
+    assert torch.allclose(smearing(line_of(0, 0), reads=5)(picture), picture, atol=1e-5)
+
+
+def test_a_point_becomes_an_even_line():
+    point = torch.zeros(1, 1, 24, 30)
+    point[..., 12, 15] = 1
+    smeared = smearing(line_of(5, 0), reads=5)(point)
+    assert torch.allclose(smeared[0, 0, 12, 13:18], torch.full((5,), 0.2), atol=1e-5)
+    assert float(smeared.sum()) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(4, 0), (3, -5), (0, 7.5)])
+def test_a_line_is_the_same_from_both_ends(dx, dy):
+    picture = torch.rand(1, 2, 24, 30)
+    assert torch.allclose(*(smearing(line_of(s * dx, s * dy), reads=7)(picture) for s in (1, -1)), atol=1e-5)
+
+
+def test_an_even_blur_is_its_own_adjoint():
+    one, other = torch.zeros(2, 1, 1, 24, 30)
+    one[..., 8:16, 10:20], other[..., 6:18, 8:22] = torch.rand(8, 10), torch.rand(12, 14)
+    blur = smearing(line_of(4, 3), reads=9)
+    torch.testing.assert_close((blur(one) * other).sum(), (one * blur(other)).sum(), rtol=1e-4, atol=0)
+
+
+def test_each_picture_has_a_line_of_its_own():
+    pictures, lines = torch.rand(2, 1, 24, 30), torch.cat([line_of(6, 0), line_of(0, 6)])
+    together = smearing(lines, reads=4)(pictures)
+    alone = [smearing(lines[i : i + 1], reads=4)(pictures[i : i + 1]) for i in range(2)]
+    assert torch.allclose(together, torch.cat(alone), atol=1e-6)

@@ -5,13 +5,13 @@ pixel smeared over length l1 along the angle θ and l2 across it. It is the same
 blurry picture is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate
 
-__all__ = ["sample_along", "spread_axis"]
+__all__ = ["sample_along", "smearing", "spread_axis"]
 
 
 def spread_axis(spread: Tensor) -> Tensor:
@@ -47,15 +47,41 @@ def sample_along(picture: Tensor, spread: Tensor, *, shares: Sequence[float]) ->
         picture, spread = picture.float(), spread.detach().float()
         if spread.shape[-2:] != picture.shape[-2:]:
             spread = interpolate(spread, size=(height, width), mode="bilinear", align_corners=False)
-        axis = spread_axis(spread).permute(0, 2, 3, 1)  # (B, H, W, 2)
-        # grid_sample counts from -1 at the first pixel's middle to 1 at the last one's.
-        step = axis * axis.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)])
-        x = torch.linspace(-1, 1, width, device=picture.device)
-        y = torch.linspace(-1, 1, height, device=picture.device)
-        at_rest = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], dim=-1)  # (H, W, 2)
-        of_step = step.new_tensor(tuple(shares)).view(-1, 1, 1, 1)
-        places = (at_rest + of_step * step[:, None]).flatten(0, 1)  # (B·S, H, W, 2)
-        # In one call: torch shares out pictures among threads, and not the rows of one.
-        pictures = picture[:, None].expand(-1, len(shares), -1, -1, -1).flatten(0, 1)  # (B·S, C, H, W)
-        read = grid_sample(pictures, places, padding_mode="border", align_corners=True)
-    return read.view(picture.shape[0], -1, height, width)
+        read = _read(picture, _places(spread_axis(spread), shares=shares))
+    return read.flatten(1, 2)
+
+
+def smearing(line: Tensor, *, reads: int) -> Callable[[Tensor], Tensor]:
+    """The blur by which each pixel is smeared evenly along a line around it: the mean of so many places along it.
+
+    A line is the same from both its ends, so that the blur is its own adjoint where neighbours have the same line. Positions are computed and
+    read in fp32. Beyond the border, the border is read.
+
+    Args:
+        line: displacement from one end of the smear to the other.
+        reads: more of them than the line has pixels make no difference.
+
+    Shape:
+        line (B, 2, H, W), (dx, dy) in pixels; what is returned takes (B, C, H, W) to (B, C, H, W)
+    """
+    places = _places(line.detach().float(), shares=[(2 * place + 1) / (2 * reads) - 0.5 for place in range(reads)])
+    return lambda picture: _read(picture.float(), places).mean(dim=1)
+
+
+def _places(line: Tensor, *, shares: Sequence[float]) -> Tensor:
+    """(B, S, H, W, 2) where to read, as `grid_sample` counts: from -1 at the first pixel's middle to 1 at the last one's."""
+    height, width = line.shape[-2:]
+    axis = line.permute(0, 2, 3, 1)  # (B, H, W, 2)
+    step = axis * axis.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)])
+    x = torch.linspace(-1, 1, width, device=line.device)
+    y = torch.linspace(-1, 1, height, device=line.device)
+    at_rest = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], dim=-1)  # (H, W, 2)
+    return at_rest + step.new_tensor(tuple(shares)).view(-1, 1, 1, 1) * step[:, None]
+
+
+def _read(picture: Tensor, places: Tensor) -> Tensor:
+    """(B, C, H, W) at (B, S, H, W, 2): (B, S, C, H, W)."""
+    # In one call: torch shares out pictures among threads, and not the rows of one.
+    many = picture[:, None].expand(-1, places.shape[1], -1, -1, -1).flatten(0, 1)  # (B·S, C, H, W)
+    read = grid_sample(many, places.flatten(0, 1), padding_mode="border", align_corners=True)
+    return read.view(*places.shape[:2], *read.shape[1:])

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.fft import irfft2, rfft2
 
-from unblur.synth.interpolate import fetch, grey
+from unblur.synth.interpolate import fetch, quick_flow
 
 __all__ = ["Steadier", "gathered", "steadied"]
 
@@ -91,13 +91,10 @@ def steadied(frame: Pixels, neighbours: Sequence[Pixels], *, share: float = 1.0)
     if not alike or min(frame.shape[:2]) < _SMALLEST:
         return frame
     scale = float(np.iinfo(frame.dtype).max)
-    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    estimator.setFinestScale(1)  # as its medium preset, in half the time
     seen = frame.astype(np.float32) / scale
     views = [seen]
     for other in alike:
-        flow = estimator.calc(grey(frame), grey(other), None)  # type: ignore[call-overload]
-        change = fetch(other, flow).astype(np.float32) / scale - seen
+        change = fetch(other, quick_flow(frame, other)).astype(np.float32) / scale - seen
         difference = cv2.GaussianBlur(cv2.transform(np.abs(change), _MEAN), (0, 0), _AROUND)
         views.append(seen + change * np.exp(np.square(difference) / -(TOLERANCE**2))[..., None])
     together = gathered(torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)).permute(1, 2, 0).numpy()

@@ -13,11 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Span", "fetch", "grey", "match"]
+__all__ = ["Span", "fetch", "grey", "match", "quick_flow"]
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
+_SMALLEST = 12  # side of a picture in which flow can be estimated, pixels
 _SLACK = 1.0  # pixels by which flow there and back may miss its start, and
 _SLACK_SHARE = 0.1  # the share of its length that it may miss besides
 _STILL = 0.5  # pixels: slower motion than this is blended without warping
@@ -145,6 +146,26 @@ def match(first: NDArray[Any], second: NDArray[Any]) -> Span:
     one, other = grey(first), grey(second)
     forward, backward = estimator.calc(one, other, None), estimator.calc(other, one, None)  # type: ignore[call-overload]
     return Span(first, second, forward, backward)
+
+
+def quick_flow(first: NDArray[Any], second: NDArray[Any]) -> Floats:
+    """Estimate the flow from one frame to another in a third of the time that `match` takes for each; 0 in pictures too small to see motion in.
+
+    Source: as `match`, by OpenCV's fast preset with the finest scale of its medium one, which is about as exact.
+
+    Args:
+        first: (H, W, 3) RGB, 8 or 16 bit.
+        second: the other one, of the same size.
+
+    Returns:
+        (H, W, 2) flow (dx, dy) in pixels.
+    """
+    if min(first.shape[:2]) < _SMALLEST:
+        return np.zeros((*first.shape[:2], 2), np.float32)
+    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    estimator.setFinestScale(1)
+    flow: Floats = estimator.calc(grey(first), grey(second), None)  # type: ignore[call-overload]
+    return flow
 
 
 def grey(picture: NDArray[Any]) -> NDArray[np.uint8]:
