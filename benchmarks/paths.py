@@ -21,12 +21,12 @@ from torch.nn.functional import grid_sample, interpolate, pad
 
 import unblur
 from benchmarks.told import RANGES, SIDE, blur_between, rounded
-from unblur.layers.deconvolution import richardson_lucy
+from unblur.layers.deconvolution import by_transform, richardson_lucy
 from unblur.layers.kernel import blur_kernel, centred, path_middle, transfer
 from unblur.layers.smear import spread_axis
 from unblur.metrics import from_uint8, psnr
 from unblur.models.swift import Swift
-from unblur.models.swift_best import BORDER, GAMMA, LUMA
+from unblur.models.swift_best import BORDER, GAMMA, luma
 from unblur.synth.scene import motion, spread
 from unblur.synth.sources import find_photos, read_photo
 from unblur.synth.stills import Scene, StillsBlur, draw_scene, photograph
@@ -67,7 +67,7 @@ def measured(net: Swift, photos: list[NDArray[np.uint8]], blur: StillsBlur, *, n
     light = blurry**GAMMA
     results = [by_richardson_lucy(light, displacements) ** (1 / GAMMA) for displacements in (-path, *lines)]
     known, still = kernel_of(scene), torch.zeros(1, 2)
-    found = blur_kernel((light * light.new_tensor(LUMA)[:, None, None]).sum(1), size=SIZE)
+    found = blur_kernel(luma(light)[:, 0], size=SIZE)
     kernels = ((known, still), (known, path_middle(known)), (found, path_middle(found)), (found, best_place(found, known)))
     results += [by_kernel(blurry, kernel, middle) for kernel, middle in kernels]
     before = float(psnr(blurry, sharp))
@@ -108,7 +108,8 @@ def by_kernel(blurry: Tensor, kernel: Tensor, middle: Tensor) -> Tensor:
     """Undo a blur that is the same everywhere, of which `middle` is the middle of the exposure."""
     light = pad(blurry, (BORDER,) * 4, mode="reflect") ** GAMMA
     shape = light.shape[-2:]
-    (undone,) = richardson_lucy(light, centred(transfer(kernel, shape), middle, shape), turns=(ACCELERATED,))
+    blur, adjoint = by_transform(centred(transfer(kernel, shape), middle, shape))
+    (undone,) = richardson_lucy(light, blur=blur, adjoint=adjoint, turns=(ACCELERATED,))
     return undone[..., BORDER:-BORDER, BORDER:-BORDER].clamp(0, 1) ** (1 / GAMMA)
 
 

@@ -3,8 +3,8 @@ import torch
 from smears import CURVE, blurred, leaves
 
 from unblur.errors import ShapeError
-from unblur.models.swift import Swift
-from unblur.models.swift_best import GAMMA, SwiftBest, from_swift
+from unblur.models.swift import Swift, widened
+from unblur.models.swift_best import GAMMA, SwiftBest
 
 SMALL = {"widths": (8, 12), "blocks": (1, 1), "motion_widths": (4, 8), "motion_blocks": (1, 1)}
 
@@ -30,7 +30,7 @@ def test_begins_as_the_swift_that_it_is_given():
     photo, net = Swift(**SMALL).eval(), SwiftBest(**SMALL).eval()
     for parameter in photo.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
-    net.load_state_dict(from_swift(photo.state_dict(), net=net))
+    net.load_state_dict(widened(photo.state_dict(), net=net))
     blurry = torch.rand(2, 3, 64, 48)
     torch.testing.assert_close(net(blurry), photo(blurry), rtol=1e-5, atol=1e-6)
 
@@ -38,7 +38,7 @@ def test_begins_as_the_swift_that_it_is_given():
 def test_refuses_a_swift_of_other_widths():
     for other in ({"widths": (4, 12)}, {"shares": (-0.5, 0.5), "widths": (12, 16)}, {"motion_widths": (8, 8)}):
         with pytest.raises(ShapeError, match="no place"):
-            from_swift(Swift(**(SMALL | other)).state_dict(), net=SwiftBest(**SMALL))
+            widened(Swift(**(SMALL | other)).state_dict(), net=SwiftBest(**SMALL))
 
 
 def test_deconvolved_views_are_nearer_to_the_truth():

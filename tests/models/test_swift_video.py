@@ -6,7 +6,7 @@ from unblur.layers.fold import fold
 from unblur.layers.warp import flow_warp
 from unblur.models.base import CENTRE
 from unblur.models.swift import Swift
-from unblur.models.swift_video import FlowPyramid, SwiftVideo, from_photo
+from unblur.models.swift_video import FlowPyramid, SwiftVideo, evenly, from_photo
 
 SMALL = {
     "widths": (8, 12),
@@ -71,11 +71,36 @@ def test_what_align_finds_is_what_fuse_is_told():
     feats = [net.features(frame) for frame in frames]
     flow = net.flow(feats[1][2:], feats[0][2:])[0]
     aligned = net.align(feats[1], feats[0], net.motion(frames[1], frames[0]))
-    for found, told in zip(aligned, net.warped(frames[0] - CENTRE, flow), strict=True):
+    assert aligned[0].all()  # another picture than the reference
+    for found, told in zip(aligned[1:], net.warped(frames[0] - CENTRE, flow), strict=True):
         assert torch.equal(found, told)
-    folded, nothing = net.align(feats[1], feats[1], None)
+    (folded,) = net.align(feats[1], feats[1], None)
     assert torch.equal(folded, fold(frames[1] - CENTRE, side=4))
-    assert nothing.shape == (1, 0, 8, 10)
+
+
+def test_at_an_end_of_a_shot_the_motion_goes_on_evenly():
+    """What is known of one neighbour stands in for the other, of which there is but a copy of the reference."""
+    net, blurry = trained(), clip()
+    before, middle, after = (net.features(frame) for frame in blurry.unbind(dim=1))
+    frames = blurry.unbind(dim=1)
+    known = net.align(middle, after, net.motion(frames[1], frames[2]))
+    copied = net.align(middle, middle, net.motion(frames[1], frames[1]))
+    assert not copied[0].any()
+    folded, flow = evenly(copied, known)
+    assert torch.equal(folded, known[1])
+    assert torch.equal(flow, -known[2])
+    there = net.align(middle, before, net.motion(frames[1], frames[0]))
+    assert all(torch.equal(*each) for each in zip(evenly(there, known), there[1:], strict=True))
+    assert all(torch.equal(*each) for each in zip(evenly(copied, copied), copied[1:], strict=True))
+
+
+def test_each_clip_of_a_batch_has_its_own_ends():
+    net = trained()
+    first, whole = clip(), clip().flip(1)
+    first[:, 0] = first[:, 1]
+    with torch.no_grad():
+        together = net(torch.cat([first, whole]))
+        assert torch.allclose(together, torch.cat([net(first), net(whole)]), atol=1e-5)
 
 
 def test_restoration_depends_on_the_spread_also_through_what_is_read():

@@ -18,7 +18,9 @@ from unblur.models.cascade import CascadeNet
 from unblur.models.cdvdtsp import SharpnessNet
 from unblur.models.flow import FlowNet, ZeroFlow
 from unblur.models.swift import Swift
+from unblur.models.swift_best import SwiftBest
 from unblur.models.swift_video import SwiftVideo
+from unblur.models.swift_video_best import SwiftVideoBest
 from unblur.models.video import VideoNet, WarpingNet
 from unblur.restore.drawing import axis_colours, colour_wheel, flow_colours, heat, kernels, sheet, strokes
 from unblur.restore.inspect import inspect_clip, inspect_window, read_window
@@ -204,6 +206,32 @@ def test_swift_video_draws_the_flow_that_it_finds_and_the_motion_that_it_makes_o
     )
     lower = sheet([[("the same as colour", axis_colours(axis, longest=4)), key(4, axis_colours)]], width=477)
     assert_drawn(drawings["motion"], np.concatenate([upper, lower]))
+
+
+def test_what_is_undone_is_drawn_with_the_share_of_the_exposure():
+    torch.manual_seed(0)
+    net = SwiftVideoBest(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), flow_widths=(8,), flow_radii=(1,), turns=(1, 2))
+    torch.nn.init.normal_(net.spread.exit.weight)
+    frames = moving(3, height=32, width=64)
+    drawings = drawn(frames, net)
+    assert list(drawings) == ["window", "flow", "alignment", "motion", "undone", "before-after"]
+    pictures = [torch.from_numpy(frame).permute(2, 0, 1)[None] / 255 for frame in frames]
+    with torch.no_grad():
+        feats = [net.features(picture) for picture in pictures]
+        aligned = [net.align(feats[1], feats[i], None if i == 1 else net.motion(pictures[1], pictures[i])) for i in range(3)]
+        _, _, velocity, share = net.fuse(aligned)
+        views = (net.undone(pictures[1], share * velocity)[0] * 255).round().byte().numpy()
+    shown = [(f"after {turns} turns", np.repeat(view[..., None], 3, axis=2)) for turns, view in zip((1, 2), views, strict=True)]
+    assert_drawn(drawings["undone"], sheet([shown]))
+    assert f"{float(share):.2f} of the time" in drawings["undone"].caption
+
+
+def test_what_is_undone_of_a_photo_is_drawn():
+    net = SwiftBest(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), turns=(1, 3))
+    (frame,) = moving(1, height=64, width=64)
+    views = net.deconvolved(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255)[0]
+    pictures = [(view * 255).round().byte().permute(1, 2, 0).numpy() for view in views.split(3)]
+    assert_drawn(drawn([frame], net)["undone"], sheet([list(zip(("after 1 turns", "after 3 turns"), pictures, strict=True))]))
 
 
 # Flow and alignment

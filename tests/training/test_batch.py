@@ -6,7 +6,7 @@ from unblur.data.layouts import Sample
 from unblur.data.transforms import Adjust, Crop, Flip, Noise, PermuteChannels, QuarterTurn, Reverse
 from unblur.errors import InputError
 from unblur.training import sources
-from unblur.training.batch import transforms_of
+from unblur.training.batch import Batch, transforms_of
 from unblur.training.prefetch import Prefetch
 from unblur.training.recipe import Recipe
 from unblur.training.sources import Files, Made, read_samples
@@ -137,3 +137,17 @@ def test_pictures_smaller_than_the_crop_and_of_two_sizes_are_named(shrink, sets,
     cv2.imwrite(str(odd), cv2.imread(str(sharp))[:200])
     with pytest.raises(InputError, match=r"odd\.png` differ in size"):
         Files([[Sample((odd,), (sharp,), "a", 0)]], recipe=recipe).batch(0, slots=range(1))
+
+
+def test_at_an_end_of_its_shot_a_clip_has_copies_of_its_middle():
+    generator = torch.Generator().manual_seed(0)
+    blurry, flow = torch.rand(4, 3, 3, 8, 8, generator=generator), torch.rand(4, 2, 8, 8, generator=generator)
+    batch = Batch(blurry, blurry[:, 1:2], None, flow, -flow, torch.arange(4))
+    first, last = torch.tensor([True, False, True, False]), torch.tensor([False, True, True, False])
+    cut = batch.at_ends(first, last)
+    for place, middle in enumerate(blurry[:, 1]):
+        before, after = (middle if end[place] else blurry[place, side] for end, side in ((first, 0), (last, 2)))
+        assert torch.equal(cut.blurry[place], torch.stack([before, middle, after]))
+        assert torch.equal(cut.flow[place], flow[place] * ~first[place])  # a copy has not moved
+        assert torch.equal(cut.flow_next[place], -flow[place] * ~last[place])
+    assert cut.sharp is batch.sharp

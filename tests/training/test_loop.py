@@ -13,10 +13,11 @@ import torch
 from unblur.errors import InputError, UnblurError, WeightsError
 from unblur.models import create
 from unblur.models.swift_best import SwiftBest
+from unblur.models.swift_video_best import SwiftVideoBest
 from unblur.training import loop, sources
 from unblur.training.guard import MOST_ROLLBACKS
 from unblur.training.loop import _make_net, train
-from unblur.training.recipe import Recipe
+from unblur.training.recipe import Recipe, read_recipe
 from unblur.weights import load_tensors
 
 ROOT = Path(__file__).parents[2]
@@ -278,7 +279,9 @@ def test_accumulating_parts_is_the_same_step(recipe, photos, tmp_path, plain):
 
 
 @pytest.mark.usefixtures("at_once")
-@pytest.mark.parametrize("name", ["dmphn/gopro", "swift/stills", "swift_video/sequences-cpu-hour", "pwcnet/sequences-cpu-hour"])
+@pytest.mark.parametrize(
+    "name", ["dmphn/gopro", "swift/stills", "swift_video/sequences-cpu-hour", "swift_video_best/undone-cpu", "pwcnet/sequences-cpu-hour"]
+)
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # torch looks at it while it traces
 def test_compiled_networks_take_the_same_steps(shrink, photos, sets, tmp_path, monkeypatch, name):
     """torch traces the network, and runs what it traced without a compiler."""
@@ -440,6 +443,16 @@ def test_it_may_begin_from_weights(run, recipe, photos, tmp_path, monkeypatch):
     other = changed(from_run, arguments=recipe.arguments | {"widths": [12, 16]})
     with pytest.raises(WeightsError, match="not of the recipe's `swift`"):
         list(train(other, photos=photos, out=tmp_path / "other"))
+
+
+def test_swift_video_best_begins_as_the_built_in_swift_video():
+    net = _make_net(read_recipe(ROOT / "recipes/swift_video_best/undone-cpu.yaml")).eval()
+    assert isinstance(net, SwiftVideoBest)
+    video = create("swift_video").eval()
+    video.load_state_dict(load_tensors("swift_video"))
+    blurry = torch.rand(1, 3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(net(blurry), video(blurry), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(video(blurry), blurry[:, 1], atol=1e-2)
 
 
 def test_swift_best_may_begin_from_swift(run, shrink):

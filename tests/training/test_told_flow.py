@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,23 +9,27 @@ from unblur import losses
 from unblur.errors import InputError
 from unblur.models import create
 from unblur.models.swift_video import SwiftVideo, from_photo
+from unblur.models.swift_video_best import SwiftVideoBest, share_of
 from unblur.training.batch import Batch
 from unblur.training.loop import _make_net
-from unblur.training.told_flow import ToldFlowObjective
+from unblur.training.told_flow import ToldFlowObjective, ends
 from unblur.weights import load_tensors
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "swift_video" / "sequences-cpu-hour.yaml"
+RECIPE_BEST = Path(__file__).parents[2] / "recipes" / "swift_video_best" / "undone-cpu.yaml"
 
 
-@pytest.fixture
-def video_recipe(shrink):
-    return shrink(RECIPE, told_until=4)
+@pytest.fixture(params=[RECIPE, RECIPE_BEST], ids=["swift_video", "swift_video_best"])
+def video_recipe(request, shrink):
+    return shrink(request.param, told_until=4, end_share=0.0)
 
 
 @pytest.fixture
 def net(video_recipe) -> SwiftVideo:
     torch.manual_seed(0)
-    net = create("swift_video", **video_recipe.arguments)
+    net = create(video_recipe.model, **video_recipe.arguments)
+    if isinstance(net, SwiftVideoBest):
+        torch.nn.init.normal_(net.share.exit.weight, std=0.05)
     for part in (net.spread, net.restoration, *net.flow.decoders):
         torch.nn.init.normal_(part.exit.weight, std=0.05)
     return net
@@ -44,9 +49,12 @@ def batch() -> Batch:
 
 def restored_with(net, batch, flows, spread):
     feats = [net.features(frame) for frame in batch.blurry.unbind(dim=1)]
-    aligned = [net.warped(feats[0][0], flows[0]), net.align(feats[1], feats[1], None), net.warped(feats[2][0], flows[1])]
-    window, seen = net.fuse(aligned)
-    return net.reconstruct((window, seen if spread is None else spread), batch.reference), seen
+    motions = [net.motion(batch.reference, batch.blurry[:, place]) for place in (0, 2)]
+    before, after = (
+        net.aligned(feats[1], feats[place], motion, flow=flow) for place, motion, flow in zip((0, 2), motions, flows, strict=True)
+    )
+    window, seen, *known = net.fuse([before, net.align(feats[1], feats[1], None), after])
+    return net.reconstruct((window, seen if spread is None else spread, *known), batch.reference), seen
 
 
 def at_quarter(flow):
@@ -71,7 +79,7 @@ def test_the_loss_is_the_sum_of_its_parts(net, batch, video_recipe):
     flows = [(net.flow(feats[1], feats[0]), batch.flow), (net.flow(feats[1], feats[2]), batch.flow_next)]
     flow = sum(losses.multiscale_epe(found, truth, weights=video_recipe.level_weights) for found, truth in flows) / 2
     content = video_recipe.loss["log_mse"] * losses.log_mse(judged.restored, batch.truth)
-    motion = video_recipe.motion_weight * judged.shown["motion"] / 8
+    motion = video_recipe.motion_weight * (judged.shown["motion"] / 8 + judged.shown.get("share", 0.0))
     torch.testing.assert_close(judged.loss, content + motion + flow)
     epe = sum(4 * (found[0] - at_quarter(truth)).norm(dim=1).mean() for found, truth in flows) / 2
     assert judged.shown["epe"] == pytest.approx(float(epe.detach()), rel=1e-5)
@@ -85,13 +93,51 @@ def test_every_part_learns(net, batch, video_recipe):
         assert parameter.grad.any() or name.endswith("bias"), name
 
 
+@pytest.mark.parametrize("video_recipe", [RECIPE_BEST], indirect=True)
+def test_the_share_of_the_exposure_is_taught_where_things_move(net, batch, video_recipe):
+    """By the exact smear and motion; a crop at an end of its shot, or in which nothing moves, says nothing."""
+    objective = ToldFlowObjective(net, recipe=video_recipe)
+    with torch.no_grad():
+        feats = [net.features(frame) for frame in batch.blurry.unbind(dim=1)]
+        *_, share = net.fuse(
+            [net.align(feats[1], feats[i], None if i == 1 else net.motion(batch.reference, batch.blurry[:, i])) for i in range(3)]
+        )
+        velocity = torch.nn.functional.avg_pool2d((batch.flow_next - batch.flow) / 2, 4)
+        wrong = (share - share_of(batch.spread, velocity)).abs().flatten()
+        speed = velocity.norm(dim=1).mean((1, 2))
+        weight = speed / (speed + 4)
+        assert objective(batch, 4).shown["share"] == pytest.approx(float((weight * wrong).sum() / weight.sum()), rel=1e-3)
+        still = replace(batch, flow=batch.flow * torch.tensor([1.0, 0.0]).view(2, 1, 1, 1))
+        assert objective(still, 4).shown["share"] == pytest.approx(float(wrong[0]), rel=1e-3)
+
+
+def test_so_many_crops_are_shown_as_at_an_end(video_recipe):
+    recipe = video_recipe.model_copy(update={"end_share": 0.3, "batch": 4000})
+    first, last = ends(7, recipe=recipe)
+    assert float((first | last).float().mean()) == pytest.approx(0.3, abs=0.03)
+    assert float((first & last).float().mean()) == pytest.approx(0.03, abs=0.01)
+    assert float(first.float().mean()) == pytest.approx(float(last.float().mean()), abs=0.02)
+    assert torch.equal(first, ends(7, recipe=recipe)[0])
+    assert not torch.equal(first, ends(8, recipe=recipe)[0])
+    assert not any(which.any() for which in ends(7, recipe=video_recipe))
+
+
+def test_at_an_end_the_network_sees_a_copy(net, batch, video_recipe):
+    recipe = video_recipe.model_copy(update={"end_share": 1.0})
+    first, last = ends(4, recipe=recipe)
+    judged = ToldFlowObjective(net, recipe=recipe)(batch, 4)
+    with torch.no_grad():
+        torch.testing.assert_close(judged.restored, net(batch.at_ends(first[:2], last[:2]).blurry))
+
+
 def test_it_is_for_this_network_alone(shrink):
     video_recipe = shrink(RECIPE)
     with pytest.raises(InputError, match="is for `swift_video`"):
         ToldFlowObjective(create("swift", widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,)), recipe=video_recipe)
 
 
-def test_it_may_begin_from_a_photo_network(run, video_recipe):
+def test_it_may_begin_from_a_photo_network(run, shrink):
+    video_recipe = shrink(RECIPE)
     net = _make_net(video_recipe.model_copy(update={"start": str(run)}))
     torch.manual_seed(0)
     expected = from_photo(load_tensors(run), net=create("swift_video", **video_recipe.arguments))

@@ -20,11 +20,13 @@ is folded into channels (4x4 pixels to one position), so that no full-resolution
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Literal, overload
 
 from torch import Tensor
 from torch.nn.functional import pixel_shuffle
 
+from unblur.errors import ShapeError
 from unblur.layers.check import check_multiple, check_shape
 from unblur.layers.fold import fold
 from unblur.layers.join import join
@@ -32,7 +34,7 @@ from unblur.layers.smear import sample_along
 from unblur.layers.unet import UNet
 from unblur.models.base import CENTRE, Net
 
-__all__ = ["SmearNet", "Swift"]
+__all__ = ["SmearNet", "Swift", "widened"]
 
 FOLD = 4
 """Side of the square of pixels that becomes one position."""
@@ -131,3 +133,27 @@ class Swift(SmearNet):
         folded = [fold(view - CENTRE, side=FOLD) for view in views]  # (B, 48, H/4, W/4), (B, 48·shares, H/4, W/4)
         residual = self.restoration(join(*folded, spread / LENGTH_UNIT))  # (B, 48, H/4, W/4)
         return blurry + pixel_shuffle(residual, FOLD).float()  # (B, 3, H, W)
+
+
+def widened(tensors: Mapping[str, Tensor], *, net: Net) -> dict[str, Tensor]:
+    """Tensors with which `net`, whose `restoration` sees and gives more than that of another network, restores as that one does.
+
+    What is new counts for nothing yet: it comes after what both see and give, and its weights are zero.
+
+    Args:
+        tensors: of the other network.
+        net: to be given them.
+
+    Raises:
+        ShapeError: if the two differ in anything else.
+    """
+    widens = {"restoration.entry.weight", "restoration.exit.weight", "restoration.exit.bias"}
+    grown = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    for name, tensor in tensors.items():
+        target = grown.get(name)
+        place = tuple(slice(side) for side in tensor.shape)
+        if target is None or target[place].shape != tensor.shape or (name not in widens and target.shape != tensor.shape):
+            raise ShapeError(f"`{name}`, {tuple(tensor.shape)}, has no place in a network that should begin as another one")
+        target.zero_()
+        target[place] = tensor
+    return grown

@@ -15,14 +15,11 @@ it in order is for the network.
 It begins as a `swift`: the weights for the new views are zero, and so is what is taken of them.
 """
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 from torch.nn.functional import pad, pixel_shuffle
 
-from unblur.errors import ShapeError
-from unblur.layers.deconvolution import richardson_lucy
+from unblur.layers.deconvolution import by_transform, richardson_lucy
 from unblur.layers.fold import fold
 from unblur.layers.join import join
 from unblur.layers.kernel import blur_kernel, centred, path_middle, transfer
@@ -32,7 +29,7 @@ from unblur.layers.windows import from_windows, to_windows
 from unblur.models.base import CENTRE
 from unblur.models.swift import FOLD, LENGTH_UNIT, LONGEST, SHARES, SmearNet
 
-__all__ = ["SwiftBest", "from_swift"]
+__all__ = ["SwiftBest", "luma"]
 
 GAMMA = 2.2
 """Exponent that makes linear light of a picture's values."""
@@ -119,25 +116,11 @@ class SwiftBest(SmearNet):
     def _undone(self, windows: Tensor, down: int, across: int) -> Tensor:
         """Windows without their blur; kernels are sought within the border, as a mirrored path is another one."""
         shape = windows.shape[-2:]
-        grey = (windows * windows.new_tensor(LUMA)[:, None, None]).sum(1)
-        kernel = blur_kernel(grey[:, down : shape[0] - down, across : shape[1] - across], size=self.kernel_size)  # (n, K, K)
-        known = centred(transfer(kernel, shape), path_middle(kernel), shape)
-        return torch.cat(richardson_lucy(windows, known, turns=self.turns), dim=1)  # (n, 3·turns, h, w)
+        kernel = blur_kernel(luma(windows)[:, 0, down : shape[0] - down, across : shape[1] - across], size=self.kernel_size)  # (n, K, K)
+        blur, adjoint = by_transform(centred(transfer(kernel, shape), path_middle(kernel), shape))
+        return torch.cat(richardson_lucy(windows, blur=blur, adjoint=adjoint, turns=self.turns), dim=1)  # (n, 3·turns, h, w)
 
 
-def from_swift(photo: Mapping[str, Tensor], *, net: SwiftBest) -> dict[str, Tensor]:
-    """Tensors with which `net` restores as the `swift` that `photo` belongs to: the deconvolved views count for nothing yet.
-
-    Raises:
-        ShapeError: if the two have other widths.
-    """
-    tensors = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    widened = {"restoration.entry.weight", "restoration.exit.weight", "restoration.exit.bias"}
-    for name, tensor in photo.items():
-        target = tensors.get(name)
-        place = tuple(slice(side) for side in tensor.shape)
-        if target is None or target[place].shape != tensor.shape or (name not in widened and target.shape != tensor.shape):
-            raise ShapeError(f"`{name}` of `swift`, {tuple(tensor.shape)}, has no place in `swift_best`")
-        target.zero_()
-        target[place] = tensor
-    return tensors
+def luma(picture: Tensor) -> Tensor:
+    """How bright each pixel is, (B, 3, H, W) to (B, 1, H, W)."""
+    return (picture * picture.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)

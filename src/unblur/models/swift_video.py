@@ -42,7 +42,7 @@ from unblur.models.base import CENTRE
 from unblur.models.swift import FOLD, LENGTH_UNIT
 from unblur.models.video import VideoNet
 
-__all__ = ["FlowPyramid", "SwiftVideo", "from_photo"]
+__all__ = ["FlowPyramid", "SwiftVideo", "evenly", "from_photo"]
 
 
 class FlowPyramid(nn.Module):
@@ -129,7 +129,11 @@ class SwiftVideo(VideoNet):
     """Restores the middle one of three frames.
 
     Stages: `features` is the centred frame, the folded frame and its pyramid; `motion` a flow of zero, from which `align` begins;
-    `align` the folded neighbour warped to the reference and the flow; `fuse` and `reconstruct` the rest.
+    `align` the folded neighbour warped to the reference, the flow, and before them whether it is another picture than the reference; `fuse` and
+    `reconstruct` the rest.
+
+    The first frame of a shot has none before it, and a stream gives it a copy of itself. A copy says that nothing moved, which is wrong: what is known
+    of the other neighbour stands in for it, as if the motion went on evenly.
 
     Args:
         widths: features of the restoration at 1/4, 1/8, 1/16, ... resolution.
@@ -177,13 +181,18 @@ class SwiftVideo(VideoNet):
         return reference.new_zeros(reference.shape[0], 2, 1, 1)
 
     def align(self, reference: tuple[Tensor, ...], neighbour: tuple[Tensor, ...], motion: Tensor | None) -> tuple[Tensor, ...]:
-        folded = neighbour[1]
         if motion is None:
-            return (folded, folded.new_zeros(folded.shape[0], 0, *folded.shape[-2:]))
-        return self.warped(neighbour[0], self.flow(reference[2:], neighbour[2:])[0])
+            return (neighbour[1],)
+        return self.aligned(reference, neighbour, motion, flow=self.flow(reference[2:], neighbour[2:])[0])
+
+    def aligned(self, reference: tuple[Tensor, ...], neighbour: tuple[Tensor, ...], motion: Tensor, *, flow: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002
+        """`align`, by a flow that is known, (B, 2, H/4, W/4) in pixels of that resolution."""
+        other = (reference[0] != neighbour[0]).flatten(1).any(dim=1)[:, None, None, None]  # (B, 1, 1, 1)
+        return (other, *self.warped(neighbour[0], flow))
 
     def fuse(self, aligned: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-        window = join(*(field for frame in aligned for field in frame))  # (B, 3·48 + 4, H/4, W/4)
+        before, (reference,), after = aligned
+        window = join(*evenly(before, after), reference, *evenly(after, before))  # (B, 3·48 + 4, H/4, W/4)
         return (window, LENGTH_UNIT * self.spread(window).float())
 
     def reconstruct(self, fused: tuple[Tensor, ...], reference: Tensor) -> Tensor:
@@ -203,6 +212,21 @@ class SwiftVideo(VideoNet):
         """
         moved = flow_warp(centred, flow_resize(flow.detach(), size=(centred.shape[-2], centred.shape[-1])))
         return fold(moved, side=FOLD), flow * (FOLD / LENGTH_UNIT)
+
+
+def evenly(neighbour: tuple[Tensor, ...], opposite: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """A neighbour and the flow to it; where it is a copy of the reference, the opposite one and its flow reversed.
+
+    Args:
+        neighbour: as `SwiftVideo.align` gives it, with one flow or more.
+        opposite: the neighbour on the other side.
+
+    Shape:
+        two of bool (B, 1, 1, 1), (B, C, H, W), (B, 2, ...) ... -> (B, C, H, W), (B, 2, ...) ...
+    """
+    (other, folded, *flows), (known, instead, *back) = neighbour, opposite
+    keep = other | ~known
+    return (torch.where(keep, folded, instead), *(torch.where(keep, flow, -reverse) for flow, reverse in zip(flows, back, strict=True)))
 
 
 def from_photo(photo: Mapping[str, Tensor], *, net: SwiftVideo) -> dict[str, Tensor]:

@@ -33,7 +33,9 @@ from unblur.models.cdvdtsp import SharpnessNet, temporal_sharpness
 from unblur.models.ovd import TemporalBlending
 from unblur.models.stfan import STFAN
 from unblur.models.swift import FOLD, LENGTH_UNIT, SmearNet
+from unblur.models.swift_best import SwiftBest
 from unblur.models.swift_video import SwiftVideo
+from unblur.models.swift_video_best import SwiftVideoBest
 from unblur.models.video import VideoNet, WarpingNet
 from unblur.restore.cuts import CutDetector
 from unblur.restore.drawing import Bytes, Cell, axis_colours, colour_wheel, flow_colours, heat, kernels, sheet, strokes
@@ -137,6 +139,8 @@ def inspect_window(frames: Sequence[NDArray[Any]], *, net: Net, setup: Setup) ->
             restored = net(window if len(frames) == 1 else window[None])[0].float()
         if isinstance(net, SmearNet):
             drawn += _smear(net.spread(window), window[0])
+        if isinstance(net, SwiftBest):
+            drawn.append(_undone(net.deconvolved(window).chunk(len(net.turns), dim=1), turns=net.turns, note=""))
         if isinstance(net, VideoNet):
             drawn += _video(net, window)
         if isinstance(net, CascadeNet):
@@ -206,6 +210,11 @@ def _smear(spread: Tensor, image: Tensor) -> list[Drawing]:
     return [Drawing("motion", "the motion within the exposure that the network estimates, without its sign", drawn)]
 
 
+def _undone(views: Sequence[Tensor], *, turns: Sequence[int], note: str) -> Drawing:
+    row = [(f"after {turn} turns", _picture(view[0].expand(3, -1, -1))) for turn, view in zip(turns, views, strict=True)]
+    return Drawing("undone", f"what Richardson-Lucy makes of t, which the network is shown{note}", sheet([row]))
+
+
 def _video(net: VideoNet, window: Tensor) -> list[Drawing]:
     frames = window[:, None].unbind(dim=0)  # (1, 3, H, W) each
     middle = len(frames) // 2
@@ -217,12 +226,21 @@ def _video(net: VideoNet, window: Tensor) -> list[Drawing]:
             aligned.append(net.align(feats[middle], feat, motion))
         offsets.append(caught.offsets)
     if isinstance(net, SwiftVideo):  # which finds the flow while it aligns
-        motions = [None if i == middle else aligned[i][1] * (LENGTH_UNIT / FOLD) for i in range(len(frames))]
+        motions = [None if i == middle else aligned[i][2] * (LENGTH_UNIT / FOLD) for i in range(len(frames))]
     times = [_time(i - middle) for i in range(len(frames))]
     flows = [None if motion is None else flow_resize(motion.float(), size=_size(window)) for motion in motions]
     drawn = [*_flow(times, flows), *_alignment(net, times, frames, flows, feats, aligned), *_offsets(times, offsets, middle)]
     if isinstance(net, SwiftVideo):
-        drawn += _smear(net.fuse(aligned)[1], window[middle])
+        _, spread, *known = net.fuse(aligned)
+        drawn += _smear(spread, window[middle])
+        if isinstance(net, SwiftVideoBest):
+            velocity, share = known
+            undone = net.undone(frames[middle], share * velocity).chunk(len(net.turns), dim=1)
+            drawn.append(
+                _undone(
+                    undone, turns=net.turns, note=f", luma, by a shutter that is open for {float(share):.2f} of the time between frames"
+                )
+            )
     if isinstance(net, ASTCN):
         rows = [
             list(zip(times, _pictures(frames), strict=True)),

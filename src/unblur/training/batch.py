@@ -65,6 +65,21 @@ class Batch:
         blurry = self.reference[:, None].expand(self.blurry.shape).contiguous()
         return replace(self, blurry=blurry, sharp=self.truth[:, None].expand(self.sharp.shape).contiguous())
 
+    def at_ends(self, first: Tensor, last: Tensor) -> "Batch":
+        """The same clips, but that those which are `first` have copies of the middle frame before it, and the `last` ones after it.
+
+        Args:
+            first: (B,) bool.
+            last: (B,) bool.
+        """
+        places = torch.arange(self.blurry.shape[1], device=first.device) - self.blurry.shape[1] // 2
+        copied = (first[:, None] & (places < 0)) | (last[:, None] & (places > 0))  # (B, N)
+        blurry = torch.where(copied[:, :, None, None, None], self.reference[:, None], self.blurry)
+        flow, following = (
+            None if field is None else field * ~where[:, None, None, None] for field, where in ((self.flow, first), (self.flow_next, last))
+        )
+        return replace(self, blurry=blurry, flow=flow, flow_next=following)
+
     def parts(self, count: int) -> list["Batch"]:
         """Cut into `count` equal batches."""
         motion = ([None] * count if field is None else field.chunk(count) for field in (self.spread, self.flow, self.flow_next))

@@ -24,8 +24,10 @@ from unblur.models import create, create_flow, flow_names
 from unblur.models.base import Net
 from unblur.models.flow import FlowNet
 from unblur.models.pwcnet import rename_published_keys
-from unblur.models.swift_best import SwiftBest, from_swift
+from unblur.models.swift import widened
+from unblur.models.swift_best import SwiftBest
 from unblur.models.swift_video import SwiftVideo, from_photo
+from unblur.models.swift_video_best import SwiftVideoBest
 from unblur.training.adversarial import Adversary
 from unblur.training.batch import Batch
 from unblur.training.checkpoint import keep_recipe, read_state, write_state
@@ -365,12 +367,7 @@ def _make_net(recipe: Recipe) -> Net | FlowNet:
         card = card_of(recipe.start)
         tensors = load_tensors(recipe.start)
         try:
-            if card.architecture == "swift":
-                if isinstance(net, SwiftVideo):
-                    tensors = from_photo(tensors, net=net)
-                elif isinstance(net, SwiftBest):
-                    tensors = from_swift(tensors, net=net)
-            net.load_state_dict(tensors)
+            net.load_state_dict(_grown(tensors, of=card.architecture, net=net))
         except (RuntimeError, ShapeError) as error:
             raise WeightsError(
                 f"`start`: the weights `{recipe.start}` are of `{card.architecture}` with {card.arguments}, "
@@ -387,6 +384,15 @@ def _make_net(recipe: Recipe) -> Net | FlowNet:
         except RuntimeError as error:
             raise WeightsError(f"`flow_weights`: `{recipe.flow_weights}` does not fit the recipe's flow network: {error}") from error
     return net
+
+
+def _grown(tensors: dict[str, Tensor], *, of: str, net: Net | FlowNet) -> dict[str, Tensor]:
+    """Tensors for `net`, of the same network, or of one that it may begin as."""
+    if of == "swift" and type(net) is SwiftVideo:
+        return from_photo(tensors, net=net)
+    if (of == "swift" and isinstance(net, SwiftBest)) or (of == "swift_video" and isinstance(net, SwiftVideoBest)):
+        return widened(tensors, net=net)
+    return tensors
 
 
 def _flow_tensors(name_or_path: str) -> dict[str, Tensor]:

@@ -30,7 +30,7 @@ _BELONGS = {
         "content": ("truths",),
         "adversarial": ("truths", "adversary", "adversary_arguments", "adversarial_weight", "adversary_lr", "adversary_steps"),
         "told_motion": ("motion_weight", "told_until"),
-        "told_flow": ("motion_weight", "told_until", "level_weights"),
+        "told_flow": ("motion_weight", "told_until", "end_share", "level_weights"),
         "flow": ("level_weights",),
     },
 }
@@ -52,7 +52,8 @@ class Recipe(BaseModel):
     """`xavier` draws the weights of all plain convolutions anew; what starts at zero stays so."""
     start: str | None = None
     """Weights to begin from, as for `unblur restore --model`; they must be of the same network, but that
-    `swift_video` and `swift_best` may begin from a `swift`, whose result they then give at first."""
+    `swift_video` and `swift_best` may begin from a `swift`, and `swift_video_best` from a `swift_video`, whose result they then give at
+    first."""
     flow_weights: str | None = None
     """Weights for the network's flow: built-in ones such as `pwcnet`, a `.safetensors` file with its card, or a published PWC-Net;
     None trains it from scratch."""
@@ -123,6 +124,8 @@ class Recipe(BaseModel):
     """Weight of the error of the estimated spread."""
     told_until: int | None = Field(default=None, ge=0)
     """Step from which the restoration no longer sees the true spread; before it, ever fewer crops do."""
+    end_share: float | None = Field(default=None, ge=0, le=1)
+    """Share of the crops that are shown as at an end of a shot, with a copy of the middle frame for the neighbour that is not there."""
     level_weights: tuple[float, ...] | None = None
     """Weights of the end-point errors of the flow's levels, finest first."""
 

@@ -1,0 +1,239 @@
+"""`swift_video_best`: `swift_video`, which is also shown what its frames look like with the motion undone.
+
+Where a thing stands in the frames around tells the path on which it was smeared, and who knows the path can undo the smear with a method of
+1972: five to eight turns of Richardson-Lucy along the flow, times the share of the time in which the shutter was open, gain more than a small
+network can. But flow is wrong where things come into view and where there is nothing to see, and then so is what it undoes. To see which it is is
+for the network.
+
+    frames ──┬── swift_video: warped neighbours, flows, spread, read along the smear ─────────┐
+             │                                            │                                   ├── concatenate ── restoration: U-Net at 1/4
+             └── dense inverse search ── line ◄── share of the time ── Richardson-Lucy ───────┘                      │
+    reference + ◄──────────────────────────────────────────────── unfold 4: residual, and how much of each view
+              │
+           restored
+
+The share of the time is one number for the whole picture, and all depends on it: a shutter that is taken to be open a quarter longer than it was gains
+nothing. It is read off what the smear leaves of the picture: the slope along the motion, which has an end of each edge at either end of the smear, so that it is
+the opposite of itself so far away (`ExposureShare`).
+
+What is undone is luma; colours are the reference's. It begins as a `swift_video`: the weights for the new views are zero, and so is what is taken of
+them.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import grid_sample, pad, pixel_shuffle
+
+from unblur.layers.deconvolution import richardson_lucy
+from unblur.layers.fold import fold
+from unblur.layers.inverse_search import inverse_search
+from unblur.layers.join import join
+from unblur.layers.smear import sample_along, smearing, spread_axis
+from unblur.layers.unet import UNet
+from unblur.models.base import CENTRE
+from unblur.models.swift import FOLD, LENGTH_UNIT
+from unblur.models.swift_best import CHANGE_UNIT, GAMMA, luma
+from unblur.models.swift_video import SwiftVideo, evenly
+
+__all__ = ["ExposureShare", "SwiftVideoBest", "share_of"]
+
+LAGS = tuple(place / 20 for place in range(1, 27))
+"""At which shares of the way from frame to frame slopes are compared."""
+
+SPEEDS = (3.0, 9.0, 100.0)
+"""Bounds of the two ranges of speed in which they are compared, pixels a frame."""
+
+_APART = 4  # pixels from one place that is compared to the next
+_LEAST = 0.05  # share of the time at which a shutter is taken to be open
+
+
+class SwiftVideoBest(SwiftVideo):
+    """`SwiftVideo` with deconvolved views beside those read along the smear.
+
+    Stages: as `SwiftVideo`, but `motion` is the flow by dense inverse search, which `align` hands on.
+
+    Args:
+        widths: see `SwiftVideo`.
+        blocks: see `SwiftVideo`.
+        motion_widths: see `SwiftVideo`.
+        motion_blocks: see `SwiftVideo`.
+        flow_widths: see `SwiftVideo`.
+        flow_radii: see `SwiftVideo`.
+        shares: see `SwiftVideo`.
+        longest: longest smear that is read along or undone, pixels.
+        turns: of Richardson-Lucy after which its result is shown.
+        reads: along the smear in each turn.
+    """
+
+    def __init__(
+        self,
+        *,
+        widths: tuple[int, ...] = (64, 96, 128),
+        blocks: tuple[int, ...] = (2, 2, 4),
+        motion_widths: tuple[int, ...] = (32, 64, 128),
+        motion_blocks: tuple[int, ...] = (1, 2, 3),
+        flow_widths: tuple[int, ...] = (32, 64, 96),
+        flow_radii: tuple[int, ...] = (0, 3, 4),
+        shares: tuple[float, ...] = (-0.5, -0.25, 0.25, 0.5),
+        longest: float = 48.0,
+        turns: tuple[int, ...] = (3, 8),
+        reads: int = 9,
+    ) -> None:
+        if not turns or min(turns) < 1:
+            raise ValueError(f"`turns` names one turn or more, from 1 on, got {turns}")
+        if reads < 1:
+            raise ValueError(f"a smear is read at one place or more, got {reads}")
+        super().__init__(
+            widths=widths,
+            blocks=blocks,
+            motion_widths=motion_widths,
+            motion_blocks=motion_blocks,
+            flow_widths=flow_widths,
+            flow_radii=flow_radii,
+            shares=shares,
+            longest=longest,
+        )
+        self.turns, self.reads = tuple(turns), reads
+        undone = len(turns) * FOLD**2
+        seen = self.restoration.entry.in_channels + undone
+        given = self.restoration.exit.out_channels + undone
+        self.restoration = UNet(in_channels=seen, out_channels=given, widths=tuple(widths), blocks=tuple(blocks))
+        self.share = ExposureShare()
+        self.receptive_radius += int(longest) * max(turns) + 1
+        self.global_context = True  # the share of the time is that of the whole picture
+
+    def motion(self, reference: Tensor, neighbour: Tensor) -> Tensor:
+        return inverse_search(reference, neighbour)  # (B, 2, H, W)
+
+    def align(self, reference: tuple[Tensor, ...], neighbour: tuple[Tensor, ...], motion: Tensor | None) -> tuple[Tensor, ...]:
+        aligned = super().align(reference, neighbour, motion)
+        return (*aligned, reference[0]) if motion is None else aligned
+
+    def aligned(self, reference: tuple[Tensor, ...], neighbour: tuple[Tensor, ...], motion: Tensor, *, flow: Tensor) -> tuple[Tensor, ...]:
+        return (*super().aligned(reference, neighbour, motion, flow=flow), motion)
+
+    def fuse(self, aligned: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        before, (folded, reference), after = aligned
+        window, spread = super().fuse([before[:3], (folded,), after[:3]])
+        (_, coarse_back, back), (_, coarse_on, on) = evenly(before, after), evenly(after, before)
+        velocity = (on - back) / 2  # (B, 2, H, W) pixels from frame to frame
+        guess = share_of(spread, (coarse_on - coarse_back) * (LENGTH_UNIT / 2))
+        return (window, spread, velocity, self.share(reference, velocity, guess))
+
+    def reconstruct(self, fused: tuple[Tensor, ...], reference: Tensor) -> Tensor:
+        window, spread, velocity, share = fused
+        spread = spread.clamp(-self.longest, self.longest)
+        changes = self.undone(reference, share * velocity) - luma(reference)  # (B, turns, H, W)
+        views = [sample_along(reference - CENTRE, spread, shares=self.shares), changes / CHANGE_UNIT]
+        along, undone = (fold(view, side=FOLD) for view in views)  # (B, 48·shares, H/4, W/4), (B, 16·turns, H/4, W/4)
+        given = self.restoration(join(window, along, spread / LENGTH_UNIT, undone))  # (B, 48 + 16·turns, H/4, W/4)
+        residual, takes = pixel_shuffle(given, FOLD).float().tensor_split([3], dim=1)  # (B, 3, H, W), (B, turns, H, W)
+        return reference + residual + (takes * changes).sum(1, keepdim=True)  # (B, 3, H, W)
+
+    @torch.no_grad()
+    def undone(self, reference: Tensor, line: Tensor) -> Tensor:
+        """The luma of the reference with its smear along `line` undone, after `turns`; no gradient flows.
+
+        Shape:
+            (B, 3, H, W), (B, 2, H, W) in pixels -> (B, len(turns), H, W), in [0, 1]
+        """
+        with torch.autocast(reference.device.type, enabled=False):
+            length = line.float().norm(dim=1, keepdim=True)
+            blur = smearing(line.float() * (self.longest / length.clamp_min(self.longest)), reads=self.reads)
+            light = luma(reference.float().clamp(0, 1) ** GAMMA)  # (B, 1, H, W)
+            results = richardson_lucy(light, blur=blur, adjoint=blur, turns=self.turns)
+            return torch.cat(results, dim=1).clamp(0, 1) ** (1 / GAMMA)
+
+
+class ExposureShare(nn.Module):
+    """The share of the time between frames in which the shutter was open, from one frame and how far things moved.
+
+    Evenly smeared over the length l, an edge becomes a ramp: the slope along the motion is the difference of the sharp picture at two places that are l
+    apart, so that it is like the opposite of itself l further on. The slope across the motion is like itself up to there. How alike they are at shares of the way
+    is measured over the whole picture, for slow and fast things by themselves; what these numbers say of the share is learnt.
+
+    Args:
+        width: features of the two hidden layers.
+    """
+
+    def __init__(self, *, width: int = 64) -> None:
+        super().__init__()
+        ranges = len(SPEEDS) - 1
+        self.hidden1 = nn.Linear(ranges * (2 * len(LAGS) + 2) + 1, width)
+        self.hidden2 = nn.Linear(width, width)
+        self.exit = nn.Linear(width, 1)
+        for parameter in self.exit.parameters():
+            nn.init.zeros_(parameter)  # untrained, it believes the guess
+
+    def forward(self, reference: Tensor, velocity: Tensor, guess: Tensor) -> Tensor:
+        """The share, by a guess that is mended.
+
+        Args:
+            reference: blurry frame.
+            velocity: pixels from frame to frame.
+            guess: as by `share_of`.
+
+        Shape:
+            (B, 3, H, W), (B, 2, H, W), (B, 1, 1, 1) -> (B, 1, 1, 1), in [0, 1]
+        """
+        with torch.autocast(reference.device.type, enabled=False):
+            odds = torch.logit(guess.float().clamp(_LEAST, 1 - _LEAST)).flatten(1)  # (B, 1)
+            feat = torch.cat([likeness(luma(reference.float()), velocity.float()), odds], dim=1)
+            mended = odds + self.exit(self.hidden2(self.hidden1(feat).relu()).relu())
+            return mended.sigmoid()[:, :, None, None]
+
+
+@torch.no_grad()
+def likeness(light: Tensor, velocity: Tensor) -> Tensor:
+    """How alike slopes are to those at `LAGS` of the way that things moved, along the motion and across it, in both ranges of `SPEEDS`.
+
+    Returns:
+        for each range the correlations along, those across, the range's share of the picture, and its mean speed over 16 pixels.
+
+    Shape:
+        (B, 1, H, W), (B, 2, H, W) -> (B, 2·(2·26 + 2))
+    """
+    height, width = light.shape[-2:]
+    wide = pad(light, (1, 1, 1, 1), mode="replicate")
+    right, down = wide[..., 1:-1, 2:] - wide[..., 1:-1, :-2], wide[..., 2:, 1:-1] - wide[..., :-2, 1:-1]  # (B, 1, H, W)
+    speed = velocity.norm(dim=1, keepdim=True)
+    dx, dy = (velocity / speed.clamp_min(1e-3)).chunk(2, dim=1)
+    slopes = torch.cat([dx * right + dy * down, dx * down - dy * right], dim=1)  # (B, 2, H, W)
+    here, moved, fast = (field[..., ::_APART, ::_APART] for field in (slopes, velocity, speed))  # (B, ·, h, w)
+    x, y = torch.arange(0, width, _APART, device=light.device), torch.arange(0, height, _APART, device=light.device)
+    found = []
+    for lag in LAGS:
+        places = (
+            torch.stack(
+                [(x + lag * moved[:, 0]) * 2 / max(width - 1, 1), (y[:, None] + lag * moved[:, 1]) * 2 / max(height - 1, 1)], dim=-1
+            )
+            - 1
+        )
+        inside = (places.abs() <= 1).all(dim=-1)[:, None]  # (B, 1, h, w)
+        there = grid_sample(slopes, places, padding_mode="border", align_corners=True)
+        found.append(torch.stack([here * there * inside, here.square() * inside], dim=1))  # (B, 2, 2, h, w)
+    products = torch.stack(found, dim=-1)  # (B, 2, 2, h, w, lags)
+    numbers = []
+    for slowest, fastest in pairwise(SPEEDS):
+        chosen = ((fast > slowest) & (fast <= fastest)).float()  # (B, 1, h, w)
+        both, own = (products * chosen[:, None, ..., None]).sum((3, 4)).unbind(1)  # (B, 2, lags)
+        count = chosen.mean((1, 2, 3))
+        numbers += [(both / (own + 1e-6)).flatten(1), count[:, None], ((chosen * fast).mean((1, 2, 3)) / (count + 1e-6) / 16)[:, None]]
+    return torch.cat(numbers, dim=1)
+
+
+def share_of(spread: Tensor, velocity: Tensor) -> Tensor:
+    """How much shorter things were smeared than they moved from frame to frame, by least squares over the picture; 0 where nothing moves.
+
+    Args:
+        spread: see `unblur.layers.smear`.
+        velocity: pixels from frame to frame.
+
+    Shape:
+        (B, 3, H, W), (B, 2, H, W) -> (B, 1, 1, 1), in [0, 1]
+    """
+    smeared, moved = spread_axis(spread.detach().float()).norm(dim=1), velocity.detach().float().norm(dim=1)  # (B, H, W)
+    share = (smeared * moved).mean((1, 2)) / (moved.square().mean((1, 2)) + 1e-2)
+    return share.clamp(0, 1)[:, None, None, None]

@@ -1,0 +1,209 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import interpolate
+
+from unblur.layers.smear import smearing
+from unblur.models.swift import widened
+from unblur.models.swift_best import GAMMA, luma
+from unblur.models.swift_video import SwiftVideo
+from unblur.models.swift_video_best import LAGS, SPEEDS, ExposureShare, SwiftVideoBest, likeness, share_of
+
+SMALL = {
+    "widths": (8, 12),
+    "blocks": (1, 1),
+    "motion_widths": (4, 8),
+    "motion_blocks": (1, 1),
+    "flow_widths": (4, 8),
+    "flow_radii": (0, 2),
+}
+
+
+def leaves(height: int = 96, width: int = 128) -> torch.Tensor:
+    """Blots of several sizes with sharp edges, (1, 3, H, W) in linear light."""
+    generator = torch.Generator().manual_seed(5)
+    light = torch.full((1, 3, height, width), 0.2)
+    for size in (16, 8, 4):
+        cells = torch.rand(1, 3, height // size, width // size, generator=generator)
+        shown = torch.rand(1, 1, height // size, width // size, generator=generator) < 0.4
+        up = [interpolate(field.float(), size=(height, width), mode="nearest") for field in (cells, shown)]
+        light = torch.where(up[1] > 0, up[0], light)
+    return light
+
+
+def evenly_moved(velocity=(10.0, 4.0), share=0.6):
+    """Three frames of a scene that moves as a whole, its truth in the middle, (1, 3, 3, H, W) and (1, 3, H, W) as files have them."""
+    scene = leaves(160, 192)
+    line = torch.tensor(velocity)[None, :, None, None].expand(1, 2, 160, 192)
+    blurry = smearing(share * line, reads=33)(scene)
+    frames = []
+    for time in (-1, 0, 1):
+        across, down = (round(32 - time * each) for each in velocity)
+        frames.append(blurry[..., down : down + 96, across : across + 128])
+    return torch.stack(frames, dim=1) ** (1 / GAMMA), scene[..., 32:128, 32:160] ** (1 / GAMMA)
+
+
+def constant(dx, dy, *, height=96, width=128):
+    return torch.tensor([float(dx), float(dy)])[None, :, None, None].expand(1, 2, height, width)
+
+
+def spread_of(dx, dy, *, height=24, width=32):
+    length, angle = np.hypot(dx, dy), 2 * np.arctan2(dy, dx)
+    return torch.tensor([length * np.cos(angle), length * np.sin(angle), length]).float()[None, :, None, None].expand(1, 3, height, width)
+
+
+def psnr(one, other, *, border=24):
+    inner = (..., slice(border, -border), slice(border, -border))
+    return float(-10 * torch.log10((one[inner] - other[inner]).square().mean()))
+
+
+def test_untrained_it_is_the_identity():
+    blurry = torch.rand(1, 3, 3, 16, 24)
+    assert torch.equal(SwiftVideoBest(**SMALL)(blurry), blurry[:, 1])
+
+
+def test_begins_as_the_swift_video_that_it_is_given():
+    torch.manual_seed(0)
+    video, net = SwiftVideo(**SMALL).eval(), SwiftVideoBest(**SMALL).eval()
+    for part in (video.spread, video.restoration, *video.flow.decoders):
+        torch.nn.init.normal_(part.exit.weight, std=0.05)
+    net.load_state_dict(widened(video.state_dict(), net=net))
+    blurry = torch.rand(1, 3, 3, 32, 40)
+    with torch.no_grad():
+        torch.testing.assert_close(net(blurry), video(blurry), rtol=1e-4, atol=1e-5)
+        assert not torch.allclose(video(blurry), blurry[:, 1], atol=1e-2)
+
+
+# What is undone
+
+
+def test_undone_along_the_motion_it_is_nearer_to_the_truth():
+    """And with each turn more; along another line it is not."""
+    frames, sharp = evenly_moved()
+    net, blurry = SwiftVideoBest(**SMALL, turns=(2, 6)), frames[:, 1]
+    views = net.undone(blurry, constant(6, 2.4))
+    gains = [psnr(view, luma(sharp)) - psnr(luma(blurry), luma(sharp)) for view in views.split(1, dim=1)]
+    assert gains[0] > 0.5
+    assert gains[1] > gains[0] + 0.5
+    across = net.undone(blurry, constant(-2.4, 6)).split(1, dim=1)
+    assert all(psnr(view, luma(sharp)) < psnr(luma(blurry), luma(sharp)) for view in across)
+
+
+def test_the_motion_is_found_and_halved():
+    """Things move by the flow to one side; the flows to both sides are twice that."""
+    frames, _ = evenly_moved()
+    net = SwiftVideoBest(**SMALL).eval()
+    with torch.no_grad():
+        _, _, velocity, _ = net.fuse(aligned(net, frames))
+    assert velocity[..., 32:-32, 32:-32].mean((2, 3))[0].tolist() == pytest.approx([10, 4], abs=0.5)
+
+
+def test_at_an_end_of_a_shot_the_motion_is_that_of_the_other_side():
+    frames, _ = evenly_moved()
+    net = SwiftVideoBest(**SMALL).eval()
+    frames[:, 0] = frames[:, 1]
+    with torch.no_grad():
+        _, _, velocity, _ = net.fuse(aligned(net, frames))
+    assert velocity[..., 32:-32, 32:-32].mean((2, 3))[0].tolist() == pytest.approx([10, 4], abs=0.5)
+
+
+def aligned(net, frames):
+    pictures = frames.unbind(dim=1)
+    feats = [net.features(picture) for picture in pictures]
+    return [net.align(feats[1], feat, None if i == 1 else net.motion(pictures[1], pictures[i])) for i, feat in enumerate(feats)]
+
+
+def test_longer_smears_than_the_longest_are_undone_so_far():
+    blurry = evenly_moved()[0][:, 1]
+    net = SwiftVideoBest(**SMALL, longest=6.0)
+    assert torch.allclose(net.undone(blurry, constant(60, 0)), net.undone(blurry, constant(6, 0)), atol=1e-5)
+    assert not torch.allclose(net.undone(blurry, constant(3, 0)), net.undone(blurry, constant(6, 0)), atol=1e-2)
+
+
+def test_views_are_the_same_in_any_precision_and_let_no_gradient_through():
+    blurry, line = evenly_moved()[0][:, 1].requires_grad_(), constant(6, 2).requires_grad_()
+    net = SwiftVideoBest(**SMALL)
+    exact = net.undone(blurry, line)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(net.undone(blurry, line), exact)
+    assert not exact.requires_grad
+
+
+def test_what_is_taken_is_luma():
+    """A share of one of a view makes the luma of the result that of the view, and leaves colours."""
+    frames, _ = evenly_moved()
+    net = SwiftVideoBest(**SMALL, turns=(3,)).eval()
+    with torch.no_grad():
+        net.restoration.exit.bias[48:] = 1
+        window, spread, velocity, _ = net.fuse(aligned(net, frames))
+        share = torch.full((1, 1, 1, 1), 0.6)
+        restored, blurry = net.reconstruct((window, spread, velocity, share), frames[:, 1]), frames[:, 1]
+    torch.testing.assert_close(luma(restored), net.undone(blurry, 0.6 * velocity), atol=1e-4, rtol=0)
+    torch.testing.assert_close(restored - luma(restored), blurry - luma(blurry), atol=1e-4, rtol=0)
+
+
+# The share of the exposure
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
+def test_share_is_how_much_shorter_the_smear_is_than_the_way(share):
+    found = share_of(spread_of(share * 9, share * -4), constant(9, -4, height=24, width=32))
+    assert float(found) == pytest.approx(share, abs=2e-3)
+
+
+def test_what_moves_far_counts_most_and_nothing_is_longer_than_the_way():
+    spread = torch.cat([spread_of(1, 0), spread_of(12, 0)], dim=3)
+    way = torch.cat([constant(1, 0, height=24, width=32), constant(24, 0, height=24, width=32)], dim=3)
+    assert float(share_of(spread, way)) == pytest.approx(0.5, abs=0.01)
+    assert float(share_of(spread_of(12, 0), constant(6, 0, height=24, width=32))) == 1
+    assert float(share_of(spread_of(0, 0), constant(0, 0, height=24, width=32))) == 0
+
+
+@pytest.mark.parametrize("share", [0.4, 0.7])
+def test_slopes_are_like_their_opposite_at_the_end_of_the_smear(share):
+    """The place of the lowest correlation along the motion is the share itself."""
+    frames, _ = evenly_moved(velocity=(24.0, 8.0), share=share)
+    numbers = likeness(luma(frames[:, 1]), constant(24, 8))
+    along = numbers[0].view(len(SPEEDS) - 1, -1)[1, : len(LAGS)]
+    assert LAGS[int(along.argmin())] == pytest.approx(share, abs=0.051)
+    assert float(along.min()) < -0.1
+
+
+def test_numbers_tell_how_much_moves_and_how_fast():
+    numbers = likeness(luma(leaves()), constant(8, 0))[0].view(len(SPEEDS) - 1, -1)
+    assert numbers[:, -2].tolist() == [1, 0]
+    assert numbers[:, -1].tolist() == pytest.approx([0.5, 0], abs=1e-5)
+    assert not numbers[1].any()
+
+
+def test_a_picture_that_does_not_move_is_all_zero():
+    assert not likeness(luma(leaves()), constant(0, 0)).any()
+
+
+def test_untrained_it_believes_the_guess_and_trained_it_mends_it():
+    net, light = ExposureShare(), leaves()
+    guess = torch.tensor([0.3, 0.8]).view(2, 1, 1, 1)
+    given = (light.expand(2, -1, -1, -1), constant(9, 2).expand(2, -1, -1, -1))
+    torch.testing.assert_close(net(*given, guess), guess)
+    torch.nn.init.normal_(net.exit.weight)
+    mended = net(*given, guess)
+    assert not torch.allclose(mended, guess, atol=0.01)
+    assert ((mended > 0) & (mended < 1)).all()
+    assert torch.equal(net(*given, torch.zeros_like(guess)), net(*given, torch.full_like(guess, 0.05)))  # from there on, odds say nothing
+
+
+def test_how_bright_a_picture_is_does_not_matter():
+    light = luma(leaves())
+    torch.testing.assert_close(likeness(light, constant(9, 2)), likeness(0.5 * light, constant(9, 2)), atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize(("wrong", "says"), [({"turns": ()}, "turns"), ({"turns": (0, 3)}, "turns"), ({"reads": 0}, "place")])
+def test_refuses_what_makes_no_sense(wrong, says):
+    with pytest.raises(ValueError, match=says):
+        SwiftVideoBest(**SMALL, **wrong)
+
+
+def test_size_of_the_built_in_network():
+    grown = sum(p.numel() for p in SwiftVideoBest().parameters()) - sum(p.numel() for p in SwiftVideo().parameters())
+    share = sum(p.numel() for p in ExposureShare().parameters())
+    assert grown == 2 * 16 * 64 * 9 + 2 * 16 * (64 * 9 + 1) + share  # two views more to see, and two shares to give
