@@ -81,12 +81,12 @@ def test_undone_along_the_motion_it_is_nearer_to_the_truth():
     """And with each turn more; along another line it is not."""
     frames, sharp = evenly_moved()
     net, blurry = SwiftVideoBest(**SMALL, turns=(2, 6)), frames[:, 1]
-    views = net.undone(blurry, constant(6, 2.4))
+    views = luma(blurry) + net.changes(blurry, constant(6, 2.4))
     gains = [psnr(view, luma(sharp)) - psnr(luma(blurry), luma(sharp)) for view in views.split(1, dim=1)]
     assert gains[0] > 0.5
     assert gains[1] > gains[0] + 0.5
-    across = net.undone(blurry, constant(-2.4, 6)).split(1, dim=1)
-    assert all(psnr(view, luma(sharp)) < psnr(luma(blurry), luma(sharp)) for view in across)
+    across = (luma(blurry) + net.changes(blurry, constant(-2.4, 6))).split(1, dim=1)
+    assert psnr(across[1], luma(sharp)) < psnr(across[0], luma(sharp)) < psnr(luma(blurry), luma(sharp)) + 0.1
 
 
 def test_the_motion_is_found_and_halved():
@@ -113,19 +113,25 @@ def aligned(net, frames):
     return [net.align(feats[1], feat, None if i == 1 else net.motion(pictures[1], pictures[i])) for i, feat in enumerate(feats)]
 
 
+def test_what_does_not_move_does_not_change():
+    """Also where it is colourful, whose luma in linear light is another one than in a file."""
+    blurry = torch.rand(1, 3, 96, 128, generator=torch.Generator().manual_seed(2))
+    assert float(SwiftVideoBest(**SMALL).changes(blurry, constant(0, 0)).abs().max()) < 2e-3
+
+
 def test_longer_smears_than_the_longest_are_undone_so_far():
     blurry = evenly_moved()[0][:, 1]
     net = SwiftVideoBest(**SMALL, longest=6.0)
-    assert torch.allclose(net.undone(blurry, constant(60, 0)), net.undone(blurry, constant(6, 0)), atol=1e-5)
-    assert not torch.allclose(net.undone(blurry, constant(3, 0)), net.undone(blurry, constant(6, 0)), atol=1e-2)
+    assert torch.allclose(net.changes(blurry, constant(60, 0)), net.changes(blurry, constant(6, 0)), atol=1e-5)
+    assert not torch.allclose(net.changes(blurry, constant(3, 0)), net.changes(blurry, constant(6, 0)), atol=1e-2)
 
 
 def test_views_are_the_same_in_any_precision_and_let_no_gradient_through():
     blurry, line = evenly_moved()[0][:, 1].requires_grad_(), constant(6, 2).requires_grad_()
     net = SwiftVideoBest(**SMALL)
-    exact = net.undone(blurry, line)
+    exact = net.changes(blurry, line)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(net.undone(blurry, line), exact)
+        assert torch.equal(net.changes(blurry, line), exact)
     assert not exact.requires_grad
 
 
@@ -138,7 +144,7 @@ def test_what_is_taken_is_luma():
         window, spread, velocity, _ = net.fuse(aligned(net, frames))
         share = torch.full((1, 1, 1, 1), 0.6)
         restored, blurry = net.reconstruct((window, spread, velocity, share), frames[:, 1]), frames[:, 1]
-    torch.testing.assert_close(luma(restored), net.undone(blurry, 0.6 * velocity), atol=1e-4, rtol=0)
+    torch.testing.assert_close(luma(restored), luma(blurry) + net.changes(blurry, 0.6 * velocity), atol=1e-4, rtol=0)
     torch.testing.assert_close(restored - luma(restored), blurry - luma(blurry), atol=1e-4, rtol=0)
 
 
@@ -187,7 +193,7 @@ def test_untrained_it_believes_the_guess_and_trained_it_mends_it():
     torch.testing.assert_close(net(*given, guess), guess)
     torch.nn.init.normal_(net.exit.weight)
     mended = net(*given, guess)
-    assert not torch.allclose(mended, guess, atol=0.01)
+    assert not torch.allclose(mended, guess, atol=0.002)
     assert ((mended > 0) & (mended < 1)).all()
     assert torch.equal(net(*given, torch.zeros_like(guess)), net(*given, torch.full_like(guess, 0.05)))  # from there on, odds say nothing
 

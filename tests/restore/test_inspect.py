@@ -18,7 +18,7 @@ from unblur.models.cascade import CascadeNet
 from unblur.models.cdvdtsp import SharpnessNet
 from unblur.models.flow import FlowNet, ZeroFlow
 from unblur.models.swift import Swift
-from unblur.models.swift_best import SwiftBest
+from unblur.models.swift_best import SwiftBest, luma
 from unblur.models.swift_video import SwiftVideo
 from unblur.models.swift_video_best import SwiftVideoBest
 from unblur.models.video import VideoNet, WarpingNet
@@ -220,7 +220,7 @@ def test_what_is_undone_is_drawn_with_the_share_of_the_exposure():
         feats = [net.features(picture) for picture in pictures]
         aligned = [net.align(feats[1], feats[i], None if i == 1 else net.motion(pictures[1], pictures[i])) for i in range(3)]
         _, _, velocity, share = net.fuse(aligned)
-        views = (net.undone(pictures[1], share * velocity)[0] * 255).round().byte().numpy()
+        views = ((luma(pictures[1]) + net.changes(pictures[1], share * velocity))[0].clamp(0, 1) * 255).round().byte().numpy()
     shown = [(f"after {turns} turns", np.repeat(view[..., None], 3, axis=2)) for turns, view in zip((1, 2), views, strict=True)]
     assert_drawn(drawings["undone"], sheet([shown]))
     assert f"{float(share):.2f} of the time" in drawings["undone"].caption

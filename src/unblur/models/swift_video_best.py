@@ -125,7 +125,7 @@ class SwiftVideoBest(SwiftVideo):
     def reconstruct(self, fused: tuple[Tensor, ...], reference: Tensor) -> Tensor:
         window, spread, velocity, share = fused
         spread = spread.clamp(-self.longest, self.longest)
-        changes = self.undone(reference, share * velocity) - luma(reference)  # (B, turns, H, W)
+        changes = self.changes(reference, share * velocity)  # (B, turns, H, W)
         views = [sample_along(reference - CENTRE, spread, shares=self.shares), changes / CHANGE_UNIT]
         along, undone = (fold(view, side=FOLD) for view in views)  # (B, 48·shares, H/4, W/4), (B, 16·turns, H/4, W/4)
         given = self.restoration(join(window, along, spread / LENGTH_UNIT, undone))  # (B, 48 + 16·turns, H/4, W/4)
@@ -133,18 +133,18 @@ class SwiftVideoBest(SwiftVideo):
         return reference + residual + (takes * changes).sum(1, keepdim=True)  # (B, 3, H, W)
 
     @torch.no_grad()
-    def undone(self, reference: Tensor, line: Tensor) -> Tensor:
-        """The luma of the reference with its smear along `line` undone, after `turns`; no gradient flows.
+    def changes(self, reference: Tensor, line: Tensor) -> Tensor:
+        """What becomes brighter and darker in the reference when its smear along `line` is undone, after `turns`; no gradient flows.
 
         Shape:
-            (B, 3, H, W), (B, 2, H, W) in pixels -> (B, len(turns), H, W), in [0, 1]
+            (B, 3, H, W), (B, 2, H, W) in pixels -> (B, len(turns), H, W), of values as files have them
         """
         with torch.autocast(reference.device.type, enabled=False):
             length = line.float().norm(dim=1, keepdim=True)
             blur = smearing(line.float() * (self.longest / length.clamp_min(self.longest)), reads=self.reads)
             light = luma(reference.float().clamp(0, 1) ** GAMMA)  # (B, 1, H, W)
             results = richardson_lucy(light, blur=blur, adjoint=blur, turns=self.turns)
-            return torch.cat(results, dim=1).clamp(0, 1) ** (1 / GAMMA)
+            return torch.cat(results, dim=1).clamp(0, 1) ** (1 / GAMMA) - light ** (1 / GAMMA)
 
 
 class ExposureShare(nn.Module):

@@ -33,7 +33,7 @@ from unblur.models.cdvdtsp import SharpnessNet, temporal_sharpness
 from unblur.models.ovd import TemporalBlending
 from unblur.models.stfan import STFAN
 from unblur.models.swift import FOLD, LENGTH_UNIT, SmearNet
-from unblur.models.swift_best import SwiftBest
+from unblur.models.swift_best import SwiftBest, luma
 from unblur.models.swift_video import SwiftVideo
 from unblur.models.swift_video_best import SwiftVideoBest
 from unblur.models.video import VideoNet, WarpingNet
@@ -235,7 +235,7 @@ def _video(net: VideoNet, window: Tensor) -> list[Drawing]:
         drawn += _smear(spread, window[middle])
         if isinstance(net, SwiftVideoBest):
             velocity, share = known
-            undone = net.undone(frames[middle], share * velocity).chunk(len(net.turns), dim=1)
+            undone = (luma(frames[middle]) + net.changes(frames[middle], share * velocity)).chunk(len(net.turns), dim=1)
             drawn.append(
                 _undone(
                     undone, turns=net.turns, note=f", luma, by a shutter that is open for {float(share):.2f} of the time between frames"
