@@ -94,9 +94,10 @@ def test_options_of_stills_reach_the_parameters(photos, tmp_path, option, value,
     assert manifest(tmp_path / "out")["parameters"][name] == stored
 
 
-def test_shake_reaches_sequences(photos, tmp_path):
-    run("stills", photos, "-o", tmp_path / "out", "--count", 1, "--size", 16, "--sequence", 2, "--shake", 0.1)
-    assert manifest(tmp_path / "out")["parameters"]["shake"] == 0.1
+@pytest.mark.parametrize(("option", "name"), [("--shake", "shake"), ("--bright", "short_share")])
+def test_options_of_sequences_reach_the_parameters(photos, tmp_path, option, name):
+    run("stills", photos, "-o", tmp_path / "out", "--count", 1, "--size", 16, "--sequence", 2, option, 0.1)
+    assert manifest(tmp_path / "out")["parameters"][name] == 0.1
 
 
 @pytest.mark.parametrize(

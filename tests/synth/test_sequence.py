@@ -145,6 +145,7 @@ def test_border_of_the_background_stays_out_of_sight(photos):
         ("highlight_share", 1.0),
         ("defocus_share", 1.0),
         ("tripod_share", 1.0),
+        ("short_share", 1.0),
         ("h264_share", 1.0),
         ("jpeg_share", 1.0),
         ("noise_share", 1.0),
@@ -185,10 +186,24 @@ def test_refuses_odd_sizes_and_no_frames(photos, size, num_frames):
         draw(photos, size=size, num_frames=num_frames)
 
 
-@pytest.mark.parametrize(("name", "value"), [("exposure", (0.0, 0.5)), ("exposure", (0.5, 1.5)), ("parallax", 0.5), ("shake", 0.0)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("exposure", (0.0, 0.5)), ("exposure", (0.5, 1.5)), ("parallax", 0.5), ("shake", 0.0), ("short", (0.0, 0.3))]
+)
 def test_refuses_ranges_that_make_no_sense(name, value):
     with pytest.raises(InputError, match=name):
         dataclasses.replace(PLAIN, **{name: value})
+
+
+def test_in_bright_light_things_move_as_far_and_are_smeared_less(photos):
+    blur = dataclasses.replace(PLAIN, objects=(0, 0), wobble=(0.0, 0.0), length=(6.0, 6.001), turn=0, zoom=0, exposure=(0.5, 0.501))
+    bright = dataclasses.replace(blur, short_share=1.0, short=(0.1, 0.2))
+    for seed in range(3):
+        clip = draw(photos, seed, blur=bright)
+        assert 0.05 <= clip.exposure <= 0.1002
+        assert np.linalg.norm(clip.flow_to_next, axis=-1).mean() == pytest.approx(12, rel=0.02)
+        assert clip.spread[..., 2].mean() == pytest.approx(12 * clip.exposure, rel=0.15)
+    mixed = {draw(photos, seed, blur=dataclasses.replace(bright, short_share=0.5)).exposure < 0.2 for seed in range(8)}
+    assert mixed == {True, False}
 
 
 def test_on_a_tripod_things_move_before_a_background_that_stands_still(photos):

@@ -131,6 +131,9 @@ def stills(
         str, typer.Option(help="Sequences: lowest and highest share of the frame interval that the shutter is open.")
     ] = "0.3,0.95",
     shake: Annotated[float, typer.Option(help="Sequences: fastest swing of the hand, cycles in a frame interval.")] = 0.25,
+    bright: Annotated[
+        float, typer.Option(min=0, max=1, help="Sequences: share in bright light, exposed so briefly that they are nearly sharp.")
+    ] = 0.0,
     tripod: Annotated[float, typer.Option(min=0, max=1, help="Share in which the camera stands still, and things move alone.")] = 0.0,
     defocus: Annotated[float, typer.Option(min=0, max=1, help="Share of things that are out of focus, in the truth too.")] = 0.0,
     curves: Annotated[float, typer.Option(min=0, max=1, help="Share with a drawn camera curve instead of sRGB or gamma.")] = 0.0,
@@ -149,7 +152,9 @@ def stills(
     from unblur.synth.sequence import SequenceBlur
     from unblur.synth.stills import StillsBlur
 
-    blur: StillsBlur = SequenceBlur(exposure=_range(exposure, "--exposure"), shake=shake) if sequence > 1 else StillsBlur()
+    blur: StillsBlur = (
+        SequenceBlur(exposure=_range(exposure, "--exposure"), shake=shake, short_share=bright) if sequence > 1 else StillsBlur()
+    )
     blur = replace(
         blur,
         length=_range(length, "--length") if length is not None else blur.length,

@@ -6,7 +6,7 @@ frame intervals; its truth is the scene at that instant. Since paths are formula
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -38,6 +38,9 @@ class SequenceBlur(StillsBlur):
         parallax: how many times the camera's shift the nearest layer may move; the background moves 1 time.
         exposure: lowest and highest share of the frame interval in which the shutter is open.
         shake: fastest sine of the paths, cycles in a frame interval.
+        short_share: share of sequences in bright light: things move as in the others, but the shutter is open for a part of the time only, so that frames
+            are nearly sharp.
+        short: smallest and largest such part.
     """
 
     wobble: tuple[float, float] = (0.7, 1.0)
@@ -46,11 +49,15 @@ class SequenceBlur(StillsBlur):
     parallax: float = 1.8
     exposure: tuple[float, float] = (0.3, 0.95)
     shake: float = 0.25
+    short_share: float = 0.0
+    short: tuple[float, float] = (0.03, 0.3)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.exposure[0] <= self.exposure[1] <= 1:
             raise InputError(f"`exposure` is a share of the frame interval and must lie in (0, 1], got {self.exposure}")
+        if not 0 < self.short[0] <= self.short[1] <= 1:
+            raise InputError(f"`short` is a part of the exposure and must lie in (0, 1], got {self.short}")
         if self.shake <= 0:
             raise InputError(f"`shake` must be above 0, got {self.shake}")
         if self.parallax < 1:
@@ -102,6 +109,10 @@ def draw_sequence(
     if num_frames < 1 or min(size) < 4 or size[0] % 4 or size[1] % 4:
         raise InputError(f"a sequence needs a frame or more with sides that are multiples of 4, got {num_frames} of {size[1]}×{size[0]}")
     exposure = float(generator.uniform(*blur.exposure))
+    if blur.short_share and generator.random() < blur.short_share:
+        part = generator.uniform(*blur.short)
+        exposure *= part
+        blur = replace(blur, length=(part * blur.length[0], part * blur.length[1]), turn=part * blur.turn, zoom=part * blur.zoom)
     scene = draw_moving_scene(generator, photos, size=size, num_frames=num_frames, exposure=exposure, blur=blur)
     return film(scene, generator, size=size, num_frames=num_frames, exposure=exposure, blur=blur)
 

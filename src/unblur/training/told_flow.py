@@ -26,14 +26,14 @@ _BOTH = 0.1  # of the crops at an end: shots of one frame
 
 
 def _share_error(share: Tensor, batch: Batch) -> Tensor:
-    """Mean absolute error of the share of the time in which the shutter was open, of crops that move on both sides; the more they move, the more they count."""
+    """Mean absolute error of the share of the time in which the shutter was open; the more a crop moves, the more it counts. At an end of a shot, motion goes on evenly."""
     assert batch.spread is not None
     assert batch.flow is not None
     assert batch.flow_next is not None
-    velocity = torch.nn.functional.avg_pool2d((batch.flow_next - batch.flow) / 2, FOLD)
+    sides = torch.stack([flow.flatten(1).any(dim=1) for flow in (batch.flow, batch.flow_next)]).sum(dim=0).clamp(min=1)
+    velocity = torch.nn.functional.avg_pool2d((batch.flow_next - batch.flow) / sides[:, None, None, None], FOLD)
     moved = velocity.norm(dim=1).mean((1, 2))
-    whole = batch.flow.flatten(1).any(dim=1) & batch.flow_next.flatten(1).any(dim=1)
-    weight = whole * moved / (moved + _SLOW)
+    weight = moved / (moved + _SLOW)
     error = (share - share_of(batch.spread, velocity)).abs().flatten()
     return (weight * error).sum() / weight.sum().clamp_min(1e-3)
 
