@@ -12,7 +12,7 @@ from unblur.models import create
 from unblur.restore.batch import Job, Options
 from unblur.restore.choose import choose, pixels_of, seconds_a_pixel, seconds_to_steady
 
-SPEED = {"swift": 1.0, "swift_best": 3.0, "swift_video": 2.0}
+SPEED = {"swift": 1.0, "swift_best": 3.0, "swift_video": 2.0, "swift_video_best": 4.0}
 
 
 def chosen(work, within):
@@ -23,13 +23,13 @@ def chosen(work, within):
 @pytest.mark.parametrize(
     ("within", "expected"),
     [
-        (28800, ("swift_best", "swift_video", 8)),
-        (28799, ("swift_best", "swift_video", 4)),
-        (14400, ("swift_best", "swift_video", 4)),
-        (7200, ("swift_best", "swift_video", 2)),
-        (3600, ("swift_best", "swift_video", 1)),
-        (3599, ("swift", "swift_video", 1)),
-        (1200, ("swift", "swift_video", 1)),
+        (28800, ("swift_best", "swift_video_best", 8)),
+        (28799, ("swift_best", "swift_video_best", 4)),
+        (14400, ("swift_best", "swift_video_best", 4)),
+        (7200, ("swift_best", "swift_video_best", 2)),
+        (3600, ("swift_best", "swift_video_best", 1)),
+        (3599, ("swift", "swift_video_best", 1)),
+        (1200, ("swift", "swift_video_best", 1)),
         (0, ("swift", "swift", 1)),
     ],
 )
@@ -38,18 +38,21 @@ def test_photos_get_as_many_views_as_there_is_time_for(within, expected):
 
 
 def test_clips_are_restored_frame_by_frame_before_nothing_is():
-    assert chosen({"video": 1000.0}, 2400) == ("swift_best", "swift_video", 1)
+    assert chosen({"video": 1000.0}, 4800) == ("swift_best", "swift_video_best", 1)
+    assert chosen({"video": 1000.0}, 4799) == ("swift", "swift_video", 1)
+    assert chosen({"video": 1000.0}, 2400) == ("swift", "swift_video", 1)
     assert chosen({"video": 1000.0}, 1300) == ("swift", "swift", 1)
-    assert chosen({"photo": 1000.0, "video": 1000.0}, 6000) == ("swift_best", "swift_video", 1)
+    assert chosen({"photo": 1000.0, "video": 1000.0}, 8400) == ("swift_best", "swift_video_best", 1)
+    assert chosen({"photo": 1000.0, "video": 1000.0}, 6000) == ("swift", "swift_video_best", 1)
     assert chosen({"photo": 1000.0, "video": 1000.0}, 3600) == ("swift", "swift_video", 1)
     assert chosen({"photo": 1000.0, "video": 1000.0}, 3599) == ("swift", "swift", 1)
 
 
 def test_steadying_takes_its_part_of_the_time_of_videos():
-    given = {"within": 3600, "speed": SPEED.__getitem__}
+    given = {"within": 5400, "speed": SPEED.__getitem__}
     assert choose({"video": 1000.0}, **given).seconds + 500 == choose({"video": 1000.0}, **given, steadying=0.5).seconds
-    assert choose({"video": 1000.0}, **given, steadying=2).video == "swift"
-    assert choose({"video": 1000.0}, **given).video == "swift_video"
+    assert choose({"video": 1000.0}, **given, steadying=2).video == "swift_video"
+    assert choose({"video": 1000.0}, **given).video == "swift_video_best"
     assert choose({"photo": 1000.0}, **given, steadying=2) == choose({"photo": 1000.0}, **given)
 
 
@@ -60,7 +63,7 @@ def test_steadying_takes_time():
 def test_a_network_is_timed_once_and_only_if_it_has_work():
     timed = []
     choose({"video": 1.0}, within=0, speed=lambda name: timed.append(name) or 1.0)
-    assert timed == ["swift_video", "swift"]
+    assert timed == ["swift_video_best", "swift_video", "swift"]
     timed.clear()
     choose({"photo": 1.0, "video": 0.0}, within=0, speed=lambda name: timed.append(name) or 1.0)
     assert timed == ["swift_best", "swift"]

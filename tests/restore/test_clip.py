@@ -39,8 +39,16 @@ SMALL = {
         "flow_widths": [4, 8],
         "flow_radii": [0, 2],
     },
+    "swift_video_best": {
+        "widths": [8, 12],
+        "blocks": [1, 1],
+        "motion_widths": [4, 8],
+        "motion_blocks": [1, 1],
+        "flow_widths": [4, 8],
+        "flow_radii": [0, 2],
+    },
 }
-GAIN = {"astcn": 1.2, "ifirnn": 1.4, "mdcn": 1.7, "ovd": 2.1, "swift_video": 1.0}
+GAIN = {"astcn": 1.2, "ifirnn": 1.4, "mdcn": 1.7, "ovd": 2.1, "swift_video": 1.0, "swift_video_best": 1.0}
 """By which their random weights are raised, so that they change a picture visibly."""
 PTS = (0, 40, 90, 120, 165, 200, 240)
 
@@ -154,7 +162,7 @@ def test_a_clip_is_restored_as_its_frames_are_by_a_stream(name, tmp_path):
     assert np.abs(written - np.stack([frame.pixels for frame in blurry])).max() > 8
 
 
-@pytest.mark.parametrize("name", ["astcn", "swift_video"])
+@pytest.mark.parametrize("name", ["astcn", "swift_video", "swift_video_best"])
 def test_a_clip_that_was_stopped_is_gone_on_with_its_neighbours(name, tmp_path, monkeypatch):
     """What comes first after the place where it stopped sees the frames before it, as if it had not been stopped."""
     monkeypatch.setattr("unblur.io.journal._LEAST", 4)

@@ -28,6 +28,16 @@ SMALL = {
         "flow_widths": (4, 8),
         "flow_radii": (0, 2),
     },
+    "swift_video_best": {
+        "widths": (8, 12),
+        "blocks": (1, 1),
+        "motion_widths": (4, 8),
+        "motion_blocks": (1, 1),
+        "flow_widths": (4, 8),
+        "flow_radii": (0, 2),
+        "turns": (1, 2),
+        "reads": 3,
+    },
 }
 RECURRENT = {
     "ifirnn": {"width": 12, "hidden": 4, "num_blocks": 1, "iterations": 2},

@@ -47,7 +47,7 @@ def test_recipe_belongs_to_its_network_and_its_crops_fit(path):
         net = build(recipe)
     assert recipe.crop % net.size_multiple == 0
     assert recipe.truths == "all" or net.num_frames == (recipe.frames or 1)
-    assert {part for part in recipe.lr_of if not any(name.startswith(f"{part}.") for name, _ in net.named_parameters())} == set()
+    assert {part for part in recipe.lr_of if not any(f"{name}.".startswith(f"{part}.") for name, _ in net.named_parameters())} == set()
     if recipe.adversary == "deepdeblur":
         assert recipe.crop == 256
     if recipe.flow_weights is not None:

@@ -10,7 +10,7 @@ from nets import save_weights, tiny_swift
 
 from unblur import weights
 from unblur.errors import WeightsError
-from unblur.weights import best_for, card_of, load_tensors, names, sha256_of, weights_path
+from unblur.weights import best_for, by_quality, card_of, load_tensors, names, sha256_of, weights_path
 
 
 class Hostile:
@@ -55,6 +55,9 @@ def test_each_kind_gets_its_own_weights_if_there_are_any(built_in):
     assert (best_for("photo"), best_for("video")) == ("swift", "swift")
     save_weights(built_in / "swift_video.safetensors", tiny_swift())
     assert (best_for("photo"), best_for("video")) == ("swift", "swift_video")
+    save_weights(built_in / "swift_video_best.safetensors", tiny_swift())
+    assert by_quality("video") == ["swift_video_best", "swift_video", "swift"]
+    assert by_quality("photo") == ["swift"]
 
 
 def test_every_card_that_is_built_in_is_that_of_its_weights():

@@ -18,7 +18,7 @@ from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.steady import steadied
 from unblur.restore.stream import Stream
 from unblur.restore.views import COUNTS
-from unblur.weights import FASTEST, best_for
+from unblur.weights import FASTEST, by_quality
 
 __all__ = ["Choice", "choose", "pixels_of", "seconds_a_pixel"]
 
@@ -58,8 +58,8 @@ class Choice:
 def choose(work: Mapping[Kind, float], *, within: float, speed: Callable[[str], float], steadying: float = 0.0) -> Choice:
     """The best choice that will be done in time, or the fastest if none will.
 
-    More views are better than fewer, for photos `swift_best` better than `swift`, and for videos the weights that see several frames better
-    than `swift`, frame by frame.
+    More views are better than fewer, and weights are ranked by `unblur.weights.by_quality`; `swift` restores videos frame by frame. Photos get the
+    fastest ones before videos do.
 
     Args:
         work: pixels of all photos, and of all frames of all videos.
@@ -68,11 +68,8 @@ def choose(work: Mapping[Kind, float], *, within: float, speed: Callable[[str], 
         steadying: seconds a pixel of videos beside that, with however many views.
     """
     known = cache(speed)
-    for choice in (
-        *(Choice(best_for("photo"), best_for("video"), views) for views in reversed(COUNTS)),
-        Choice(FASTEST, best_for("video"), 1),
-        Choice(FASTEST, FASTEST, 1),
-    ):
+    photo, videos = by_quality("photo")[0], by_quality("video")
+    for choice in (*(Choice(photo, videos[0], views) for views in reversed(COUNTS)), *(Choice(FASTEST, video, 1) for video in videos)):
         seconds = steadying * work.get("video", 0.0)
         seconds += sum(_AROUND * choice.views * pixels * known(choice.weights(kind)) for kind, pixels in work.items() if pixels)
         if seconds <= within:

@@ -15,7 +15,7 @@ from unblur.errors import WeightsError
 from unblur.weights.card import Card, Result
 from unblur.weights.run import average_of_run, card_of_run, is_run
 
-__all__ = ["FASTEST", "Card", "Result", "best_for", "card_of", "load_tensors", "names", "sha256_of", "weights_path"]
+__all__ = ["FASTEST", "Card", "Result", "best_for", "by_quality", "card_of", "load_tensors", "names", "sha256_of", "weights_path"]
 
 FASTEST = "swift"
 """The built-in weights that take the least time, for photos and, frame by frame, for videos."""
@@ -29,9 +29,15 @@ def names() -> list[str]:
 
 
 def best_for(kind: Literal["photo", "video"]) -> str:
-    """The built-in weights to take for photos or for videos: those of the `swift` that was made for them, if there are any."""
-    made = {"photo": "swift_best", "video": "swift_video"}[kind]
-    return made if made in names() else FASTEST
+    """The built-in weights to take for photos or for videos."""
+    return by_quality(kind)[0]
+
+
+def by_quality(kind: Literal["photo", "video"]) -> list[str]:
+    """The built-in weights for photos or for videos, the best first and the fastest, which there always are, last."""
+    made = {"photo": ("swift_best",), "video": ("swift_video_best", "swift_video")}[kind]
+    there = names()
+    return [*(name for name in made if name in there), FASTEST]
 
 
 def weights_path(name_or_path: str | Path) -> Path:
