@@ -1,11 +1,12 @@
 """How much nearer to the truth, and how steady: photo and video networks on clips.
 
-    python -m benchmarks.quality_of_clips CLIPS [--model NAME|FILE|RUN]... [--views N] [--steady] [--precision P]
+    python -m benchmarks.quality_of_clips CLIPS [--model NAME|FILE|RUN]... [--views N] [--steady] [--given-sharp] [--precision P]
 
 CLIPS holds a folder a clip, each with `blurry/` and `sharp/` frames of the same names. Measures are those of the protocol
 `gopro-skimage`, and the warping error by the motion of the sharp clip (`unblur.metrics.temporal`) in 1/255, that of the sharp clip
 itself being the least that can be hoped for. Photo networks restore frame by frame, video networks as a stream;
-`--views` restores so many mirrored and turned views and takes their mean; `--steady` brings restored frames together with their neighbours.
+`--views` restores so many mirrored and turned views and takes their mean; `--steady` brings restored frames together with their neighbours. `--given-sharp` gives the networks the sharp clips, as a camera in sunlight
+takes them, and prints how near to them what comes back is, PSNR in dB.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from torch import Tensor
 import unblur
 from benchmarks.quality import compare, mean, rgb
 from unblur.io.image import is_image
-from unblur.metrics import from_uint8
+from unblur.metrics import from_uint8, psnr
 from unblur.metrics.temporal import warping_error
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.precision import Precision
@@ -38,9 +39,16 @@ def main() -> None:
     parser.add_argument("--model", action="append", help="built-in weights, a file or a run; may be given several times")
     parser.add_argument("--views", type=int, default=1, choices=COUNTS)
     parser.add_argument("--steady", action="store_true")
+    parser.add_argument("--given-sharp", action="store_true")
     parser.add_argument("--precision", default="auto", choices=get_args(Precision))
     arguments = parser.parse_args()
     clips = {folder.name: (frames(folder / "blurry"), frames(folder / "sharp")) for folder in sorted(arguments.clips.iterdir())}
+    if arguments.given_sharp:
+        for model in arguments.model or ["swift"]:
+            deblurrer = unblur.load(model, views=arguments.views, precision=arguments.precision)
+            for name, (_, sharp) in clips.items():
+                print(f"{Path(model).name:24} {name:10} {kept(deblurrer, sharp, steady=arguments.steady):7.2f}", flush=True)
+        return
     print(f"{'weights':24} {'clip':10} {'before':>7} {'after':>7} {'gain':>6} {'SSIM':>8} {'warping':>8} {'s/frame':>8}")
     for name, (blurry, sharp) in clips.items():
         for label, shown in (("(blurry)", blurry), ("(sharp)", sharp)):
@@ -60,6 +68,11 @@ def main() -> None:
                 flush=True,
             )
         print(f"{Path(model).name:24} {'mean':10} {'':15} {mean(gains):+6.2f} {'':8} {mean(errors):8.3f}", flush=True)
+
+
+def kept(deblurrer: Deblurrer, sharp: Sequence[np.ndarray], *, steady: bool) -> float:
+    """How near to a sharp clip is what the network makes of it, dB."""
+    return mean([float(psnr(*pair)) for pair in zip(*map(tensors, (restore(deblurrer, sharp, steady=steady), sharp)), strict=True)])
 
 
 def frames(folder: Path) -> list[np.ndarray]:
