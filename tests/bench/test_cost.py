@@ -3,7 +3,7 @@
 import pytest
 
 from unblur.bench.cost import cost_of
-from unblur.models import create
+from unblur.models import create, names
 
 TINY = {"num_scales": 1, "width": 4, "num_blocks": 1}
 
@@ -32,3 +32,9 @@ def test_a_window_is_counted_whole():
     found = cost_of("ifirnn", {"width": 16, "hidden": 4, "num_blocks": 1}, width=16, height=16)
     assert found.frames == create("ifirnn", width=16, hidden=4, num_blocks=1).num_frames > 1
     assert found.multiply_adds > 0
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_network_is_counted(name):
+    cost = cost_of(name, {}, width=256, height=128)
+    assert 0 < cost.parameters < cost.multiply_adds

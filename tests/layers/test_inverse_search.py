@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from unblur.errors import ShapeError
 from unblur.layers.inverse_search import inverse_search
@@ -32,6 +33,13 @@ def test_is_that_of_the_bytes():
     one, other = scene()[:1], scene()[1:]
     given = [(each[0] * 255).round().byte().permute(1, 2, 0).numpy() for each in (one, other)]
     assert np.array_equal(inverse_search(one, other)[0].permute(1, 2, 0).numpy(), quick_flow(*given))
+
+
+def test_torch_knows_its_shape_without_running_it():
+    """So that costs are counted, and networks compiled, around it."""
+    with FakeTensorMode():
+        flow = inverse_search(torch.rand(2, 3, 40, 64), torch.rand(2, 3, 40, 64))
+    assert (flow.shape, flow.dtype) == ((2, 2, 40, 64), torch.float32)
 
 
 def test_no_gradient_flows():

@@ -28,6 +28,17 @@ def inverse_search(reference: Tensor, neighbour: Tensor) -> Tensor:
     """
     check_shape(reference, ("B", 3, "H", "W"), name="reference")
     check_shape(neighbour, tuple(reference.shape), name="neighbour")
+    found: Tensor = _search(reference, neighbour)
+    return found
+
+
+@torch.library.custom_op("unblur::inverse_search", mutates_args=())  # for torch, one operation that it neither traces nor looks into
+def _search(reference: Tensor, neighbour: Tensor) -> Tensor:
     pictures = ((each.float().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy() for each in (reference, neighbour))
     flows = [quick_flow(np.ascontiguousarray(one), np.ascontiguousarray(other)) for one, other in zip(*pictures, strict=True)]
-    return torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).to(reference.device)
+    return torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).contiguous().to(reference.device)
+
+
+@_search.register_fake
+def _like(reference: Tensor, neighbour: Tensor) -> Tensor:  # noqa: ARG001
+    return reference.new_empty((reference.shape[0], 2, *reference.shape[-2:]), dtype=torch.float32)

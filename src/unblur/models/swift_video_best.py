@@ -203,25 +203,20 @@ def likeness(light: Tensor, velocity: Tensor) -> Tensor:
     slopes = torch.cat([dx * right + dy * down, dx * down - dy * right], dim=1)  # (B, 2, H, W)
     here, moved, fast = (field[..., ::_APART, ::_APART] for field in (slopes, velocity, speed))  # (B, ·, h, w)
     x, y = torch.arange(0, width, _APART, device=light.device), torch.arange(0, height, _APART, device=light.device)
-    found = []
+    chosen = torch.cat([(fast > slowest) & (fast <= fastest) for slowest, fastest in pairwise(SPEEDS)], dim=1).float()  # (B, 2, h, w)
+    count = chosen.mean((2, 3))  # (B, 2)
+    alike = []
     for lag in LAGS:
         places = (
-            torch.stack(
-                [(x + lag * moved[:, 0]) * 2 / max(width - 1, 1), (y[:, None] + lag * moved[:, 1]) * 2 / max(height - 1, 1)], dim=-1
-            )
+            torch.stack([(x + lag * moved[:, 0]) / max(width - 1, 1), (y[:, None] + lag * moved[:, 1]) / max(height - 1, 1)], dim=-1) * 2
             - 1
         )
         inside = (places.abs() <= 1).all(dim=-1)[:, None]  # (B, 1, h, w)
         there = grid_sample(slopes, places, padding_mode="border", align_corners=True)
-        found.append(torch.stack([here * there * inside, here.square() * inside], dim=1))  # (B, 2, 2, h, w)
-    products = torch.stack(found, dim=-1)  # (B, 2, 2, h, w, lags)
-    numbers = []
-    for slowest, fastest in pairwise(SPEEDS):
-        chosen = ((fast > slowest) & (fast <= fastest)).float()  # (B, 1, h, w)
-        both, own = (products * chosen[:, None, ..., None]).sum((3, 4)).unbind(1)  # (B, 2, lags)
-        count = chosen.mean((1, 2, 3))
-        numbers += [(both / (own + 1e-6)).flatten(1), count[:, None], ((chosen * fast).mean((1, 2, 3)) / (count + 1e-6) / 16)[:, None]]
-    return torch.cat(numbers, dim=1)
+        both, own = (torch.einsum("bshw,brhw->brs", product * inside, chosen) for product in (here * there, here.square()))
+        alike.append(both / (own + 1e-6))  # (B, ranges, slopes)
+    mean_speed = (chosen * fast).mean((2, 3)) / (count + 1e-6) / 16
+    return torch.cat([torch.stack(alike, dim=-1).flatten(2), count[..., None], mean_speed[..., None]], dim=2).flatten(1)
 
 
 def share_of(spread: Tensor, velocity: Tensor) -> Tensor:
