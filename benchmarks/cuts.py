@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from unblur.restore.cuts import CutDetector
+from unblur.restore.tiles import to_tensor
 from unblur.synth.sources import open_clip
 
 _BEFORE = 6  # frames of a shot before the cut, and after it
@@ -38,15 +39,9 @@ def main() -> None:
 
 
 def shot(path: Path, *, frames: int) -> list[Tensor]:
-    """The first frames of a clip, (3, H, W) in [0, 1]."""
+    """The first frames of a clip, (3, H, W) in [0, 1], in half precision, so that all shots fit in memory."""
     clip = open_clip(path, rate=30.0 if path.is_dir() else None, scale=0.5)
-    return [as_detected(moment.pixels) for moment in itertools.islice(clip, frames)]
-
-
-def as_detected(pixels: np.ndarray) -> Tensor:
-    """(3, H, W) in [0, 1], in half precision, so that all shots fit in memory."""
-    scale = float(np.iinfo(pixels.dtype).max)
-    return torch.from_numpy(pixels.astype(np.float32) / scale).permute(2, 0, 1).half()
+    return [to_tensor(moment.pixels, torch.device("cpu"))[0].half() for moment in itertools.islice(clip, frames)]
 
 
 def found(frames: list[Tensor]) -> list[int]:
@@ -57,12 +52,10 @@ def found(frames: list[Tensor]) -> list[int]:
 
 def joined(shots: list[list[Tensor]], generator: np.random.Generator) -> bool:
     """Whether the cut between parts of two shots is found, and nothing else."""
-    one, other = generator.choice(len(shots), 2, replace=False)
-    parts = [
-        frames[start : start + _BEFORE]
-        for frames in (shots[one], shots[other])
-        for start in [int(generator.integers(max(1, len(frames) - _BEFORE)))]
-    ]
+    parts = []
+    for chosen in generator.choice(len(shots), 2, replace=False):
+        start = int(generator.integers(max(1, len(shots[chosen]) - _BEFORE)))
+        parts.append(shots[chosen][start : start + _BEFORE])
     height, width = (min(part[0].shape[side] for part in parts) for side in (1, 2))
     alike = [[interpolate(frame[None].float(), size=(height, width), mode="area")[0] for frame in part] for part in parts]
     return found([*alike[0], *alike[1]]) == [len(alike[0])]

@@ -1,7 +1,7 @@
 """`swift_video_best`: `swift_video`, which is also shown what its frames look like with the motion undone.
 
 Where a thing stands in the frames around tells the path on which it was smeared, and who knows the path can undo the smear with a method of
-1972: five to eight turns of Richardson-Lucy along the flow, times the share of the time in which the shutter was open, gain more than a small
+1972: eight turns of Richardson-Lucy along the flow, times the share of the time in which the shutter was open, may gain more than a small
 network can. But flow is wrong where things come into view and where there is nothing to see, and then so is what it undoes. To see which it is is
 for the network.
 
@@ -12,8 +12,8 @@ for the network.
               │
            restored
 
-The share of the time is one number for the whole picture, and all depends on it: a shutter that is taken to be open a quarter longer than it was gains
-nothing. It is read off what the smear leaves of the picture: the slope along the motion, which has an end of each edge at either end of the smear, so that it is
+The share of the time is one number for the whole picture, and all depends on it: a shutter that is taken to be open a fifth longer than it was costs half of the
+gain. It is read off what the smear leaves of the picture: the slope along the motion, which has an end of each edge at either end of the smear, so that it is
 the opposite of itself so far away (`ExposureShare`).
 
 What is undone is luma; colours are the reference's. It begins as a `swift_video`: the weights for the new views are zero, and so is what is taken of

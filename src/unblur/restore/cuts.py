@@ -7,12 +7,12 @@ import numpy as np
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from unblur.synth.interpolate import match
+from unblur.restore.tiles import to_pixels
+from unblur.synth.interpolate import LEAST_MATCHED, match
 
 __all__ = ["CutDetector"]
 
 _SIDE = 160  # longer side of the picture in which motion is looked for, pixels
-_LEAST_SIDE = 32  # in which it can be found
 _COLUMNS = 32  # of the thumbnail; four of them are large against what a camera moves from frame to frame
 _REACH = 2  # columns by which thumbnails are moved against each other
 _HISTORY = 9  # differences that are remembered
@@ -51,7 +51,7 @@ class CutDetector:
         Args:
             frame: (3, H, W) in [0, 1].
         """
-        picture = _reduced(frame, longer=_SIDE)
+        picture = _reduced(frame)
         thumbnail = _thumbnail(picture)
         last, self._last = self._last, (picture, thumbnail)
         if last is None or last[0].shape != picture.shape:
@@ -62,19 +62,18 @@ class CutDetector:
         return difference > self.threshold and difference > self.ratio * usual and not _leads_on(last[0], picture)
 
 
-def _reduced(frame: Tensor, *, longer: int) -> Tensor:
-    """(3, H, W) to (3, h, w) on the processor, its longer side no more than so many pixels."""
-    share = min(1.0, longer / max(frame.shape[-2:]))
+def _reduced(frame: Tensor) -> Tensor:
+    """(3, H, W) to (3, h, w) on the processor, in which motion is looked for."""
+    share = min(1.0, _SIDE / max(frame.shape[-2:]))
     height, width = (max(1, round(side * share)) for side in frame.shape[-2:])
     return interpolate(frame.detach()[None].float(), size=(height, width), mode="area")[0].cpu()
 
 
 def _leads_on(last: Tensor, picture: Tensor) -> bool:
     """Whether motion makes one picture of the other."""
-    if min(picture.shape[-2:]) < _LEAST_SIDE:
+    if min(picture.shape[-2:]) < LEAST_MATCHED:
         return False
-    one, other = ((each.clamp(0, 1) * 255).round().permute(1, 2, 0).numpy().astype(np.uint8) for each in (last, picture))
-    return not match(one, other).is_cut
+    return not match(*(to_pixels(each, np.dtype(np.uint8)) for each in (last, picture))).is_cut
 
 
 def _thumbnail(picture: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.fft import irfft2, rfft2
 
-from unblur.synth.interpolate import fetch, quick_flow
+from unblur.synth.interpolate import LEAST_QUICK, fetch, quick_flow
 
 __all__ = ["Steadier", "gathered", "steadied"]
 
@@ -33,7 +33,6 @@ POWER = 6.0
 
 _MEAN = np.full((1, 3), 1 / 3, np.float32)  # of the colours
 _AROUND = 2.5  # pixels, standard deviation, over which differences are averaged
-_SMALLEST = 12  # side of a picture in which motion can be estimated, pixels
 _SIDE = 64  # of the windows, pixels
 
 Pixels = NDArray[Any]
@@ -88,7 +87,7 @@ def steadied(frame: Pixels, neighbours: Sequence[Pixels], *, share: float = 1.0)
         (H, W, 3) each -> (H, W, 3), of the type of `frame`
     """
     alike = [other for other in neighbours if other.shape == frame.shape and other.dtype == frame.dtype]
-    if not alike or min(frame.shape[:2]) < _SMALLEST:
+    if not alike or min(frame.shape[:2]) < LEAST_QUICK:
         return frame
     scale = float(np.iinfo(frame.dtype).max)
     seen = frame.astype(np.float32) / scale

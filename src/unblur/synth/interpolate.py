@@ -13,12 +13,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Span", "fetch", "grey", "match", "quick_flow"]
+__all__ = ["LEAST_MATCHED", "LEAST_QUICK", "Span", "fetch", "grey", "match", "quick_flow"]
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-_SMALLEST = 12  # side of a picture in which flow can be estimated, pixels
+LEAST_MATCHED = 32
+"""Smallest side of a picture that `match` takes, pixels."""
+
+LEAST_QUICK = 12
+"""Smallest side of a picture in which `quick_flow` sees motion, pixels."""
+
 _SLACK = 1.0  # pixels by which flow there and back may miss its start, and
 _SLACK_SHARE = 0.1  # the share of its length that it may miss besides
 _STILL = 0.5  # pixels: slower motion than this is blended without warping
@@ -160,7 +165,7 @@ def quick_flow(first: NDArray[Any], second: NDArray[Any]) -> Floats:
     Returns:
         (H, W, 2) flow (dx, dy) in pixels.
     """
-    if min(first.shape[:2]) < _SMALLEST:
+    if min(first.shape[:2]) < LEAST_QUICK:
         return np.zeros((*first.shape[:2], 2), np.float32)
     estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     estimator.setFinestScale(1)

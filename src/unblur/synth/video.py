@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from unblur.errors import InputError
 from unblur.synth.camera import CameraRanges, develop, draw_highlights, raise_highlights
 from unblur.synth.exposure import gather
-from unblur.synth.interpolate import Span, grey, match
+from unblur.synth.interpolate import LEAST_MATCHED, Span, grey, match
 from unblur.synth.response import Response
 from unblur.synth.sharpness import detail, smeared_share
 from unblur.synth.sources import Clip, Moment
@@ -34,7 +34,6 @@ from unblur.synth.sources import Clip, Moment
 __all__ = ["Analysis", "BlurredMoment", "VideoBlur", "Window", "analyse", "blur_clip", "plan_windows"]
 
 _LOOKED_AT = 640  # longer side, pixels, at which a clip is analysed
-_SMALLEST = 32  # shorter side, pixels, that the flow can be estimated for
 _AS_FAST = 0.8  # share of the latent rate from which a clip counts as fast enough
 _MOST_INSTANTS = 65
 
@@ -150,8 +149,8 @@ def analyse(clip: Clip, *, progress: Callable[[int], None] | None = None) -> Ana
     for moment in clip:
         size = moment.pixels.shape[:2]
         small = _small(moment.pixels)
-        if min(small.shape[:2]) < _SMALLEST:
-            raise InputError(f"the frames of `{clip.path}` are {size[1]}×{size[0]}; at least {_SMALLEST} pixels a side are needed")
+        if min(small.shape[:2]) < LEAST_MATCHED:
+            raise InputError(f"the frames of `{clip.path}` are {size[1]}×{size[0]}; at least {LEAST_MATCHED} pixels a side are needed")
         if before is not None:
             span = match(before, small)
             flow = span.forward
