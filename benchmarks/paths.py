@@ -1,16 +1,18 @@
 """What it is worth to know the path of a smear, and not only its line; and where on it the middle of the exposure is.
 
-    python -m benchmarks.paths --photos DIR [--pairs N]
+    python -m benchmarks.paths --photos DIR [--pairs N] [--steady]
 
 Pairs are synthesised from sharp pictures, with blur of three lengths, and undone by a textbook method, ten turns of Richardson-Lucy in linear
 light, which knows of every pixel: the exact path of its smear; the line of the same length and direction, which is all that `swift` says of
 it; or that line as `swift` estimates it. Then they are undone as `swift_best` does it, by five accelerated turns with one kernel for the whole picture: the
 exact one of the background in its middle (`known`); the same one, moved to where `path_middle` takes the middle of the exposure to be (`unplaced`); the one that blind
-deconvolution finds (`unblur.layers.kernel`, `found`); and that, moved to where it fits the exact one best (`placed`). Printed are the mean gains in PSNR over the
-blurry picture, in dB.
+deconvolution finds (`unblur.layers.kernel`, `found`); the mean of that and of the curve nearest to it, placed by the curve (`unblur.layers.curve`, `curve`); and the found one, moved to where
+it fits the exact one best (`placed`). Printed are the mean gains in PSNR over the blurry picture, in dB. With `--steady`, hands draw smooth arcs, as in short exposures, instead of
+all that they can.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from torch.nn.functional import grid_sample, interpolate, pad
 
 import unblur
 from benchmarks.told import RANGES, SIDE, blur_between, rounded
+from unblur.layers.curve import curve_kernel, fit_curve
 from unblur.layers.deconvolution import by_transform, richardson_lucy
 from unblur.layers.kernel import blur_kernel, centred, path_middle, transfer
 from unblur.layers.smear import spread_axis
@@ -35,7 +38,9 @@ TURNS = 10
 ACCELERATED = 5  # turns
 SIZE = 31  # of kernels, pixels
 INSTANTS = 25
-COLUMNS = ("path", "line", "estimated", "known", "unplaced", "found", "placed")
+COLUMNS = ("path", "line", "estimated", "known", "unplaced", "found", "curve", "placed")
+STEADY = (0.0, 0.4)
+"""`wobble` of a steady hand."""
 
 
 def main() -> None:
@@ -43,6 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True, help="folder of sharp pictures")
     parser.add_argument("--pairs", type=int, default=32, help="for each length")
+    parser.add_argument("--steady", action="store_true", help="smooth paths")
     arguments = parser.parse_args()
     net = unblur.load("swift", device="cpu", precision="fp32").net
     assert isinstance(net, Swift)
@@ -50,6 +56,7 @@ def main() -> None:
     print(f"{'length':>8} {'before':>7} " + " ".join(f"{column:>9}" for column in COLUMNS))
     for low, high in RANGES:
         blur = blur_between(low, high)
+        blur = replace(blur, wobble=STEADY) if arguments.steady else blur
         before, *gains = np.mean([measured(net, photos, blur, number=number) for number in range(arguments.pairs)], axis=0)
         print(f"{low:3g} - {high:2g} {before:7.2f} " + " ".join(f"{gain:+9.2f}" for gain in gains), flush=True)
 
@@ -68,7 +75,15 @@ def measured(net: Swift, photos: list[NDArray[np.uint8]], blur: StillsBlur, *, n
     results = [by_richardson_lucy(light, displacements) ** (1 / GAMMA) for displacements in (-path, *lines)]
     known, still = kernel_of(scene), torch.zeros(1, 2)
     found = blur_kernel(luma(light)[:, 0], size=SIZE)
-    kernels = ((known, still), (known, path_middle(known)), (found, path_middle(found)), (found, best_place(found, known)))
+    curve = fit_curve(found)
+    thinned = (found + curve_kernel(curve, size=SIZE)) / 2
+    kernels = (
+        (known, still),
+        (known, path_middle(known)),
+        (found, path_middle(found)),
+        (thinned, curve[:, 0]),
+        (found, best_place(found, known)),
+    )
     results += [by_kernel(blurry, kernel, middle) for kernel, middle in kernels]
     before = float(psnr(blurry, sharp))
     return [before, *(float(psnr(rounded(result), sharp)) - before for result in results)]

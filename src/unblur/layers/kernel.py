@@ -23,10 +23,10 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 __all__ = ["blur_kernel", "centred", "path_middle", "transfer"]
 
 _SHRINK = math.sqrt(0.5)  # from one size to the next
-_TURNS = (2, 3, 3, 3, 3, 3, 3)  # at full size, at the next smaller, ...
-_PENALTIES = (2.0, 16.0, 128.0, 1024.0)  # of gradients that are dropped, times twice `_FEW`
+_TURNS = (3, 4, 4, 4, 4, 4, 4)  # at full size, at the next smaller, ...
+_PENALTIES = (2.0, 8.0, 32.0, 128.0, 512.0, 2048.0)  # of gradients that are dropped, times twice `_FEW`
 _FEW = 4e-3  # price of a gradient
-_SMOOTH = 10.0  # price of the kernel's square
+_SMOOTH = 20.0  # price of the kernel's square
 _FLOOR = 0.1  # of the largest value: what is less is noise
 _TOGETHER = 0.05  # of the light: a place around which less lies is noise
 _SURE = 0.3  # pixels by which a place must be nearer to all light than another, to count e times as much as the middle
