@@ -20,7 +20,15 @@ SMALL = {
     "mscnn": {"widths": [4, 6, 8], "num_blocks": 1},
     "pssnsc": {"widths": [4, 6, 8], "num_blocks": 1},
     "srn": {"widths": [4, 6, 8], "num_blocks": 1, "kernel_size": 3},
-    "swift_best": {"widths": [8, 12], "blocks": [1, 1], "motion_widths": [8, 12], "motion_blocks": [1, 1], "kernel_size": 5},
+    "swift_best": {
+        "widths": [8, 12],
+        "blocks": [1, 1],
+        "motion_widths": [8, 12],
+        "motion_blocks": [1, 1],
+        "kernel_size": 5,
+        "trust_widths": [8],
+        "trust_blocks": [1],
+    },
     "swift": {"widths": [8, 12], "blocks": [1, 1], "motion_widths": [8, 12], "motion_blocks": [1, 1]},
 }
 SPREAD = 30

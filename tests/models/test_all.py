@@ -39,6 +39,8 @@ SMALL = {
         "window": 48,
         "stride": 14,
         "turns": (1,),
+        "trust_widths": (8,),
+        "trust_blocks": (1,),
     },
     "swift_video": {
         "widths": (8, 12),
@@ -58,6 +60,8 @@ SMALL = {
         "flow_radii": (1, 2),
         "longest": 2.0,
         "turns": (1,),
+        "trust_widths": (8,),
+        "trust_blocks": (1,),
         "reads": 3,
     },
 }

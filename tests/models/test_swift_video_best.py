@@ -135,6 +135,19 @@ def test_views_are_the_same_in_any_precision_and_let_no_gradient_through():
     assert not exact.requires_grad
 
 
+def test_makes_of_each_change_as_much_as_it_trusts():
+    frames, _ = evenly_moved()
+    net, blurry = SwiftVideoBest(**SMALL, turns=(3,)).eval(), frames[:, 1]
+    with torch.no_grad():
+        net.restoration.exit.bias[:48].normal_(std=0.1, generator=torch.Generator().manual_seed(0))
+        fused = net.fuse(aligned(net, frames))
+        own = net.reconstruct(fused, blurry) - blurry
+        net.trust.unet.exit.bias.copy_(torch.tensor([-0.75, 0.5]))
+        restored = net.reconstruct(fused, blurry)
+        wanted = blurry + 0.25 * own + 0.5 * net.changes(blurry, fused[3] * fused[2])
+    torch.testing.assert_close(restored, wanted, rtol=1e-4, atol=1e-5)
+
+
 def test_what_is_taken_is_luma():
     """A share of one of a view makes the luma of the result that of the view, and leaves colours."""
     frames, _ = evenly_moved()
@@ -210,6 +223,7 @@ def test_refuses_what_makes_no_sense(wrong, says):
 
 
 def test_size_of_the_built_in_network():
-    grown = sum(p.numel() for p in SwiftVideoBest().parameters()) - sum(p.numel() for p in SwiftVideo().parameters())
-    share = sum(p.numel() for p in ExposureShare().parameters())
-    assert grown == 2 * 16 * 64 * 9 + 2 * 16 * (64 * 9 + 1) + share  # two views more to see, and two shares to give
+    net = SwiftVideoBest()
+    grown = sum(p.numel() for p in net.parameters()) - sum(p.numel() for p in SwiftVideo().parameters())
+    apart = sum(p.numel() for part in (ExposureShare(), net.trust) for p in part.parameters())
+    assert grown == 2 * 16 * 64 * 9 + 2 * 16 * (64 * 9 + 1) + apart  # two views more to see, and two shares to give

@@ -46,6 +46,8 @@ SMALL = {
         "motion_blocks": [1, 1],
         "flow_widths": [4, 8],
         "flow_radii": [0, 2],
+        "trust_widths": [8],
+        "trust_blocks": [1],
     },
 }
 GAIN = {"astcn": 1.2, "ifirnn": 1.4, "mdcn": 1.7, "ovd": 2.1, "swift_video": 1.0, "swift_video_best": 1.0}

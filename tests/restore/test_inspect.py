@@ -214,7 +214,7 @@ def test_what_is_undone_is_drawn_with_the_share_of_the_exposure():
     torch.nn.init.normal_(net.spread.exit.weight)
     frames = moving(3, height=32, width=64)
     drawings = drawn(frames, net)
-    assert list(drawings) == ["window", "flow", "alignment", "motion", "undone", "before-after"]
+    assert list(drawings) == ["window", "flow", "alignment", "motion", "undone", "trust", "before-after"]
     pictures = [torch.from_numpy(frame).permute(2, 0, 1)[None] / 255 for frame in frames]
     with torch.no_grad():
         feats = [net.features(picture) for picture in pictures]
@@ -231,7 +231,20 @@ def test_what_is_undone_of_a_photo_is_drawn():
     (frame,) = moving(1, height=64, width=64)
     views = net.deconvolved(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255)[0]
     pictures = [(view * 255).round().byte().permute(1, 2, 0).numpy() for view in views.split(3)]
-    assert_drawn(drawn([frame], net)["undone"], sheet([list(zip(("after 1 turns", "after 3 turns"), pictures, strict=True))]))
+    titles = ("after 1 turns", "after 3 turns", "after 3 turns, along a curve")
+    assert_drawn(drawn([frame], net)["undone"], sheet([list(zip(titles, pictures, strict=True))]))
+
+
+def test_what_is_trusted_is_drawn():
+    net = SwiftBest(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), turns=(1,))
+    with torch.no_grad():
+        net.trust.unet.exit.bias.copy_(torch.tensor([-0.5, 0.25, 0.0]))
+    (frame,) = moving(1, height=64, width=64)
+    values = {"its own": 0.5, "after 1 turns": 0.25, "after 1 turns, along a curve": 0.0}
+    row = [(title, heat(np.full((64, 64), value), least=0, most=0.5)) for title, value in values.items()]
+    drawing = drawn([frame], net)["trust"]
+    assert_drawn(drawing, sheet([row]))
+    assert "0.00 violet to 0.50 yellow" in drawing.caption
 
 
 # Flow and alignment

@@ -37,6 +37,8 @@ SMALL = {
         "flow_radii": (0, 2),
         "turns": (1, 2),
         "reads": 3,
+        "trust_widths": (8,),
+        "trust_blocks": (1,),
     },
 }
 RECURRENT = {

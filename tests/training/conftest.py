@@ -30,7 +30,15 @@ NETWORKS = {
     "srn": {"widths": [4, 6, 8], "num_blocks": 1, "kernel_size": 3},
     "stfan": {"widths": [4, 6, 8], "num_blocks": 1, "filter_size": 3},
     "swift": {"widths": [8, 12], "blocks": [1, 1], "motion_widths": [8, 12], "motion_blocks": [1, 1]},
-    "swift_best": {"widths": [8, 12], "blocks": [1, 1], "motion_widths": [8, 12], "motion_blocks": [1, 1], "kernel_size": 5},
+    "swift_best": {
+        "widths": [8, 12],
+        "blocks": [1, 1],
+        "motion_widths": [8, 12],
+        "motion_blocks": [1, 1],
+        "kernel_size": 5,
+        "trust_widths": [8],
+        "trust_blocks": [1],
+    },
     "swift_video_best": {
         "widths": [8, 12],
         "blocks": [1, 1],
@@ -40,6 +48,8 @@ NETWORKS = {
         "flow_radii": [0, 1],
         "turns": [1, 2],
         "reads": 3,
+        "trust_widths": [8],
+        "trust_blocks": [1],
     },
     "swift_video": {
         "widths": [8, 12],

@@ -30,6 +30,7 @@ def net(video_recipe) -> SwiftVideo:
     net = create(video_recipe.model, **video_recipe.arguments)
     if isinstance(net, SwiftVideoBest):
         torch.nn.init.normal_(net.share.exit.weight, std=0.05)
+        torch.nn.init.normal_(net.trust.unet.exit.weight, std=0.05)
     for part in (net.spread, net.restoration, *net.flow.decoders):
         torch.nn.init.normal_(part.exit.weight, std=0.05)
     return net

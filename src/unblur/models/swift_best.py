@@ -7,8 +7,9 @@ it in order is for the network.
 
     blurry ──┬── swift's motion network ── spread ── read along the smear ──┐
              │                                                              ├── concatenate ── restoration: U-Net at 1/4
-             └── windows ── kernel of each ── Richardson-Lucy ── joined ────┘                      │
-             + ◄────────────────────────────────────────────────── unfold 4: residual, and how much of each view
+             └── windows ── kernel of each ── Richardson-Lucy ── joined ──┬─┘                      │
+             │                                                            └── trust ◄── unfold 4: residual, and how much of each view
+             + ◄──────────────────────────────────────────────────────────────┘
              │
           restored
 
@@ -17,13 +18,15 @@ It begins as a `swift`: the weights for the new views are zero, and so is what i
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad, pixel_shuffle
+from torch.nn.functional import avg_pool2d, pad, pixel_shuffle
 
+from unblur.layers.curve import curve_kernel, fit_curve
 from unblur.layers.deconvolution import by_transform, richardson_lucy
 from unblur.layers.fold import fold
 from unblur.layers.join import join
 from unblur.layers.kernel import blur_kernel, centred, path_middle, transfer
 from unblur.layers.smear import sample_along
+from unblur.layers.trust import CELL, Trust
 from unblur.layers.unet import UNet
 from unblur.layers.windows import from_windows, to_windows
 from unblur.models.base import CENTRE
@@ -57,7 +60,12 @@ class SwiftBest(SmearNet):
         kernel_size: side of the kernels that are sought, pixels, odd.
         window: side of the windows that have a kernel each, pixels.
         stride: from one window to the next at most, pixels.
-        turns: of Richardson-Lucy after which its result is shown.
+        turns: of Richardson-Lucy after which its result is shown; after the last of them also with the kernel made a thin curve.
+        trust_widths: features of what says how much of each change to make, at 1/8, 1/16, ... resolution.
+        trust_blocks: its residual blocks there.
+
+    Attributes:
+        views: deconvolved views that the network sees.
     """
 
     def __init__(
@@ -71,6 +79,8 @@ class SwiftBest(SmearNet):
         window: int = 256,
         stride: int = 192,
         turns: tuple[int, ...] = (2, 5),
+        trust_widths: tuple[int, ...] = (48, 64, 96),
+        trust_blocks: tuple[int, ...] = (1, 1, 2),
     ) -> None:
         if kernel_size % 2 == 0 or kernel_size < 3:
             raise ValueError(f"a kernel has a middle: `kernel_size` is odd and at least 3, got {kernel_size}")
@@ -78,47 +88,66 @@ class SwiftBest(SmearNet):
             raise ValueError(f"windows are at least {3 * BORDER} pixels wide and overlap, got {window} every {stride}")
         if not turns or min(turns) < 1:
             raise ValueError(f"`turns` names one turn or more, from 1 on, got {turns}")
+        views = len(turns) + 1
         pixels = 3 * FOLD**2
-        seen, given = pixels * (1 + len(SHARES) + len(turns)) + 3, pixels + len(turns) * FOLD**2
+        seen, given = pixels * (1 + len(SHARES) + views) + 3, pixels + views * FOLD**2
         motion = UNet(in_channels=pixels, out_channels=3, widths=tuple(motion_widths), blocks=tuple(motion_blocks))
         restoration = UNet(in_channels=seen, out_channels=given, widths=tuple(widths), blocks=tuple(blocks))
         super().__init__(motion=motion, restoration=restoration, shares=SHARES, longest=LONGEST)
-        self.kernel_size, self.window, self.stride, self.turns = kernel_size, window, stride, tuple(turns)
-        self.receptive_radius = max(self.receptive_radius, window)
+        self.trust = Trust(changes=1 + views, beside=3, widths=tuple(trust_widths), blocks=tuple(trust_blocks))
+        self.kernel_size, self.window, self.stride, self.turns, self.views = kernel_size, window, stride, tuple(turns), views
+        self.receptive_radius = max(self.receptive_radius, window) + CELL * (self.trust.unet.receptive_radius + 1)
+        self.size_multiple = max(self.size_multiple, CELL)
         self.global_context = True  # where windows lie depends on the size of the picture
 
     def restore(self, blurry: Tensor, spread: Tensor) -> Tensor:
         spread = spread.clamp(-self.longest, self.longest)
-        changes = self.deconvolved(blurry) - blurry.repeat(1, len(self.turns), 1, 1)  # (B, 3·turns, H, W)
+        changes = self.deconvolved(blurry) - blurry.repeat(1, self.views, 1, 1)  # (B, 3·views, H, W)
         views = [blurry - CENTRE, sample_along(blurry, spread, shares=self.shares) - CENTRE, changes / CHANGE_UNIT]
-        seen, along, undone = (fold(view, side=FOLD) for view in views)  # (B, 48·1, 48·shares, 48·turns, H/4, W/4)
-        given = self.restoration(join(seen, along, spread / LENGTH_UNIT, undone))  # (B, 48 + 16·turns, H/4, W/4)
-        residual, takes = pixel_shuffle(given, FOLD).float().tensor_split([3], dim=1)  # (B, 3, H, W), (B, turns, H, W)
-        taken = (takes[:, :, None] * changes.view(len(blurry), -1, *blurry.shape[1:])).sum(1)
-        return blurry + residual + taken  # (B, 3, H, W)
+        seen, along, undone = (fold(view, side=FOLD) for view in views)  # (B, 48·1, 48·shares, 48·views, H/4, W/4)
+        given = self.restoration(join(seen, along, spread / LENGTH_UNIT, undone))  # (B, 48 + 16·views, H/4, W/4)
+        residual, takes = pixel_shuffle(given, FOLD).float().tensor_split([3], dim=1)  # (B, 3, H, W), (B, views, H, W)
+        changes = changes.view(-1, self.views, *blurry.shape[1:])  # (B, views, 3, H, W)
+        own = residual + (takes[:, :, None] * changes).sum(1)  # (B, 3, H, W)
+        return blurry + self.trusted(blurry, torch.cat([own[:, None], changes], dim=1), spread)  # (B, 3, H, W)
+
+    def trusted(self, blurry: Tensor, changes: Tensor, spread: Tensor) -> Tensor:
+        """The network's own change and those of the views, each as far as it is trusted.
+
+        Shape:
+            (B, 3, H, W), (B, 1 + views, 3, H, W), (B, 3, H/4, W/4) -> (B, 3, H, W)
+        """
+        bright = luma(changes.flatten(0, 1)).view(-1, 1 + self.views, *blurry.shape[-2:])
+        shares = self.trust(luma(blurry), bright, avg_pool2d(spread, CELL // FOLD) / LENGTH_UNIT)  # (B, 1 + views, H, W)
+        return (shares[:, :, None] * changes).sum(1)
 
     @torch.no_grad()
     def deconvolved(self, blurry: Tensor) -> Tensor:
-        """The picture with the blur of each window undone, after `turns`; no gradient flows.
+        """The picture with the blur of each window undone, after `turns`, then by a curve in the kernel's place; no gradient flows.
 
         Shape:
-            (B, 3, H, W) -> (B, len(turns)·3, H, W), in [0, 1]
+            (B, 3, H, W) -> (B, views·3, H, W), in [0, 1]
         """
         with torch.autocast(blurry.device.type, enabled=False):
             down, across = (min(BORDER, side - 1) for side in blurry.shape[-2:])
             light = pad(blurry.float().clamp(0, 1), (across, across, down, down), mode="reflect") ** GAMMA
             windows = to_windows(light, side=self.window, stride=self.stride)  # (n·B, 3, h, w)
-            undone = torch.cat([self._undone(some, down, across) for some in torch.split(windows, AT_ONCE)])  # (n·B, 3·turns, h, w)
+            undone = torch.cat([self._undone(some, down, across) for some in torch.split(windows, AT_ONCE)])  # (n·B, 3·views, h, w)
             whole = from_windows(undone, light.shape[-2:], side=self.window, stride=self.stride)
             inside = whole[..., down : down + blurry.shape[-2], across : across + blurry.shape[-1]]
-            return inside.clamp(0, 1) ** (1 / GAMMA)  # (B, 3·turns, H, W)
+            return inside.clamp(0, 1) ** (1 / GAMMA)  # (B, 3·views, H, W)
 
     def _undone(self, windows: Tensor, down: int, across: int) -> Tensor:
         """Windows without their blur; kernels are sought within the border, as a mirrored path is another one."""
         shape = windows.shape[-2:]
         kernel = blur_kernel(luma(windows)[:, 0, down : shape[0] - down, across : shape[1] - across], size=self.kernel_size)  # (n, K, K)
-        blur, adjoint = by_transform(centred(transfer(kernel, shape), path_middle(kernel), shape))
-        return torch.cat(richardson_lucy(windows, blur=blur, adjoint=adjoint, turns=self.turns), dim=1)  # (n, 3·turns, h, w)
+        curve = fit_curve(kernel)
+        thinned = (kernel + curve_kernel(curve, size=kernel.shape[-1])) / 2
+        results = []
+        for path, middle, turns in ((kernel, path_middle(kernel), self.turns), (thinned, curve[:, 0], self.turns[-1:])):
+            blur, adjoint = by_transform(centred(transfer(path, shape), middle, shape))
+            results += richardson_lucy(windows, blur=blur, adjoint=adjoint, turns=turns)
+        return torch.cat(results, dim=1)  # (n, 3·views, h, w)
 
 
 def luma(picture: Tensor) -> Tensor:

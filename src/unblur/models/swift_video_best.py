@@ -7,8 +7,9 @@ for the network.
 
     frames ──┬── swift_video: warped neighbours, flows, spread, read along the smear ─────────┐
              │                                            │                                   ├── concatenate ── restoration: U-Net at 1/4
-             └── dense inverse search ── line ◄── share of the time ── Richardson-Lucy ───────┘                      │
-    reference + ◄──────────────────────────────────────────────── unfold 4: residual, and how much of each view
+             └── dense inverse search ── line ◄── share of the time ── Richardson-Lucy ────┬──┘                      │
+                                                                                           └── trust ◄── unfold 4: residual, and how much of each view
+    reference + ◄──────────────────────────────────────────────────────────────────────────────┘
               │
            restored
 
@@ -24,13 +25,14 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import grid_sample, pad, pixel_shuffle
+from torch.nn.functional import avg_pool2d, grid_sample, pad, pixel_shuffle
 
 from unblur.layers.deconvolution import richardson_lucy
 from unblur.layers.fold import fold
 from unblur.layers.inverse_search import inverse_search
 from unblur.layers.join import join
 from unblur.layers.smear import sample_along, smearing, spread_axis
+from unblur.layers.trust import CELL, Trust
 from unblur.layers.unet import UNet
 from unblur.models.base import CENTRE
 from unblur.models.swift import FOLD, LENGTH_UNIT
@@ -65,6 +67,8 @@ class SwiftVideoBest(SwiftVideo):
         longest: longest smear that is read along or undone, pixels.
         turns: of Richardson-Lucy after which its result is shown.
         reads: along the smear in each turn.
+        trust_widths: see `SwiftBest`.
+        trust_blocks: see `SwiftBest`.
     """
 
     def __init__(
@@ -80,6 +84,8 @@ class SwiftVideoBest(SwiftVideo):
         longest: float = 48.0,
         turns: tuple[int, ...] = (3, 8),
         reads: int = 9,
+        trust_widths: tuple[int, ...] = (48, 64, 96),
+        trust_blocks: tuple[int, ...] = (1, 1, 2),
     ) -> None:
         if not turns or min(turns) < 1:
             raise ValueError(f"`turns` names one turn or more, from 1 on, got {turns}")
@@ -101,7 +107,9 @@ class SwiftVideoBest(SwiftVideo):
         given = self.restoration.exit.out_channels + undone
         self.restoration = UNet(in_channels=seen, out_channels=given, widths=tuple(widths), blocks=tuple(blocks))
         self.share = ExposureShare()
-        self.receptive_radius += int(longest) * max(turns) + 1
+        self.trust = Trust(changes=1 + len(turns), beside=5, widths=tuple(trust_widths), blocks=tuple(trust_blocks))
+        self.size_multiple = max(self.size_multiple, CELL)
+        self.receptive_radius += int(longest) * max(turns) + 1 + CELL * (self.trust.unet.receptive_radius + 1)
         self.global_context = True  # the share of the time is that of the whole picture
 
     def motion(self, reference: Tensor, neighbour: Tensor) -> Tensor:
@@ -125,12 +133,25 @@ class SwiftVideoBest(SwiftVideo):
     def reconstruct(self, fused: tuple[Tensor, ...], reference: Tensor) -> Tensor:
         window, spread, velocity, share = fused
         spread = spread.clamp(-self.longest, self.longest)
-        changes = self.changes(reference, share * velocity)  # (B, turns, H, W)
+        line = share * velocity  # (B, 2, H, W)
+        changes = self.changes(reference, line)  # (B, turns, H, W)
         views = [sample_along(reference - CENTRE, spread, shares=self.shares), changes / CHANGE_UNIT]
         along, undone = (fold(view, side=FOLD) for view in views)  # (B, 48·shares, H/4, W/4), (B, 16·turns, H/4, W/4)
         given = self.restoration(join(window, along, spread / LENGTH_UNIT, undone))  # (B, 48 + 16·turns, H/4, W/4)
         residual, takes = pixel_shuffle(given, FOLD).float().tensor_split([3], dim=1)  # (B, 3, H, W), (B, turns, H, W)
-        return reference + residual + (takes * changes).sum(1, keepdim=True)  # (B, 3, H, W)
+        own = residual + (takes * changes).sum(1, keepdim=True)  # (B, 3, H, W)
+        shares = self.trusted(reference, torch.cat([luma(own), changes], dim=1), spread, line, share)  # (B, 1 + turns, H, W)
+        return reference + shares[:, :1] * own + (shares[:, 1:] * changes).sum(1, keepdim=True)  # (B, 3, H, W)
+
+    def trusted(self, reference: Tensor, changes: Tensor, spread: Tensor, line: Tensor, share: Tensor) -> Tensor:
+        """How much to make of the network's own change and of those along the flow.
+
+        Shape:
+            (B, 3, H, W), (B, 1 + turns, H, W), (B, 3, H/4, W/4), (B, 2, H, W), (B, 1, 1, 1) -> (B, 1 + turns, H, W)
+        """
+        smear, length = avg_pool2d(spread, CELL // FOLD), avg_pool2d(torch.hypot(*line.chunk(2, dim=1)), CELL)
+        beside = torch.cat([smear / LENGTH_UNIT, length / LENGTH_UNIT, share.expand_as(length)], dim=1)  # (B, 5, H/8, W/8)
+        return self.trust(luma(reference), changes, beside)
 
     @torch.no_grad()
     def changes(self, reference: Tensor, line: Tensor) -> Tensor:
@@ -140,7 +161,7 @@ class SwiftVideoBest(SwiftVideo):
             (B, 3, H, W), (B, 2, H, W) in pixels -> (B, len(turns), H, W), of values as files have them
         """
         with torch.autocast(reference.device.type, enabled=False):
-            length = line.float().norm(dim=1, keepdim=True)
+            length = torch.hypot(*line.float().chunk(2, dim=1))
             blur = smearing(line.float() * (self.longest / length.clamp_min(self.longest)), reads=self.reads)
             light = luma(reference.float().clamp(0, 1) ** GAMMA)  # (B, 1, H, W)
             results = richardson_lucy(light, blur=blur, adjoint=blur, turns=self.turns)
@@ -198,7 +219,7 @@ def likeness(light: Tensor, velocity: Tensor) -> Tensor:
     height, width = light.shape[-2:]
     wide = pad(light, (1, 1, 1, 1), mode="replicate")
     right, down = wide[..., 1:-1, 2:] - wide[..., 1:-1, :-2], wide[..., 2:, 1:-1] - wide[..., :-2, 1:-1]  # (B, 1, H, W)
-    speed = velocity.norm(dim=1, keepdim=True)
+    speed = torch.hypot(*velocity.chunk(2, dim=1))
     dx, dy = (velocity / speed.clamp_min(1e-3)).chunk(2, dim=1)
     slopes = torch.cat([dx * right + dy * down, dx * down - dy * right], dim=1)  # (B, 2, H, W)
     here, moved, fast = (field[..., ::_APART, ::_APART] for field in (slopes, velocity, speed))  # (B, ·, h, w)

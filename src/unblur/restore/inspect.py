@@ -25,6 +25,7 @@ from unblur.io.video import VideoReader
 from unblur.io.whole import written_whole
 from unblur.layers.deform import DeformConv, ModulatedDeformConv
 from unblur.layers.smear import spread_axis
+from unblur.layers.trust import Trust
 from unblur.layers.warp import flow_resize, flow_warp
 from unblur.models.astcn import ASTCN
 from unblur.models.base import CENTRE, Net
@@ -140,12 +141,14 @@ def inspect_window(frames: Sequence[NDArray[Any]], *, net: Net, setup: Setup) ->
         if isinstance(net, SmearNet):
             drawn += _smear(net.spread(window), window[0])
         if isinstance(net, SwiftBest):
-            drawn.append(_undone(net.deconvolved(window).chunk(len(net.turns), dim=1), turns=net.turns, note=""))
+            drawn.append(_undone(net.deconvolved(window).chunk(net.views, dim=1), turns=net.turns, note=""))
         if isinstance(net, VideoNet):
             drawn += _video(net, window)
         if isinstance(net, CascadeNet):
             radius = net.net.num_frames // 2
             drawn += _video(net.net, window[middle - radius : middle + radius + 1])
+        if isinstance(net, SwiftBest | SwiftVideoBest):
+            drawn.append(_trusted(caught.shares[0][0], turns=net.turns))
         if isinstance(net, STFAN):
             drawn += _filters(net, caught)
         if caught.blends:
@@ -163,6 +166,7 @@ class _Caught:
     filters: dict[str, Tensor] = field(default_factory=dict)
     blends: list[Tensor] = field(default_factory=list)
     offsets: list[tuple[Tensor, Tensor | None]] = field(default_factory=list)  # (B, 2K, h, w), and modulation (B, K, h, w)
+    shares: list[Tensor] = field(default_factory=list)  # (B, changes, H, W)
 
 
 @contextmanager
@@ -186,7 +190,10 @@ def _caught(net: nn.Module) -> Iterator[_Caught]:
 
         return keep
 
-    hooks = {DeformConv: deform, ModulatedDeformConv: modulated, TemporalBlending: blend}
+    def trusted(_: nn.Module, __: tuple[Any, ...], put_out: Tensor) -> None:
+        caught.shares.append(put_out.float())
+
+    hooks = {DeformConv: deform, ModulatedDeformConv: modulated, TemporalBlending: blend, Trust: trusted}
     handles = [module.register_forward_hook(hook) for module in net.modules() for kind, hook in hooks.items() if isinstance(module, kind)]
     if isinstance(net, STFAN):
         handles += [net.get_submodule(name).register_forward_hook(filters(name)) for name in ("align_net", "deblur_net")]
@@ -211,8 +218,22 @@ def _smear(spread: Tensor, image: Tensor) -> list[Drawing]:
 
 
 def _undone(views: Sequence[Tensor], *, turns: Sequence[int], note: str) -> Drawing:
-    row = [(f"after {turn} turns", _picture(view[0].expand(3, -1, -1))) for turn, view in zip(turns, views, strict=True)]
+    titles = _views(len(views), turns=turns)
+    row = [(title, _picture(view[0].expand(3, -1, -1))) for title, view in zip(titles, views, strict=True)]
     return Drawing("undone", f"what Richardson-Lucy makes of t, which the network is shown{note}", sheet([row]))
+
+
+def _trusted(shares: Tensor, *, turns: Sequence[int]) -> Drawing:
+    least, most = float(shares.min()), float(shares.max())
+    titles = ["its own", *_views(len(shares) - 1, turns=turns)]
+    row = [(title, _map(share, least=least, most=most)) for title, share in zip(titles, shares, strict=True)]
+    return Drawing("trust", f"how much the network makes of each change: {least:.2f} violet to {most:.2f} yellow", sheet([row]))
+
+
+def _views(count: int, *, turns: Sequence[int]) -> list[str]:
+    """Titles of deconvolved views; if there is one more than turns, it is that of a curve."""
+    titles = [f"after {turn} turns" for turn in turns]
+    return [*titles, f"{titles[-1]}, along a curve"][:count]
 
 
 def _video(net: VideoNet, window: Tensor) -> list[Drawing]:

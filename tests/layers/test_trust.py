@@ -1,0 +1,77 @@
+"""What is trusted, and by what."""
+
+import pytest
+import torch
+
+from unblur.layers.trust import CELL, Trust, agreement
+
+
+def noise(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def small(changes=2, beside=3):
+    return Trust(changes=changes, beside=beside, widths=(8, 8), blocks=(1, 1))
+
+
+def test_untrained_it_trusts_what_comes_first():
+    shares = small()(noise(2, 1, 32, 48), noise(2, 2, 32, 48, seed=1), noise(2, 3, 4, 6, seed=2))
+    assert torch.equal(shares, torch.tensor([1.0, 0.0])[None, :, None, None].expand(2, 2, 32, 48))
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (24, 40), (8, 64)])
+def test_says_a_share_of_every_pixel(shape):
+    net = small()
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    shares = net(noise(1, 1, *shape), noise(1, 2, *shape, seed=1), noise(1, 3, shape[0] // CELL, shape[1] // CELL, seed=2))
+    assert shares.shape == (1, 2, *shape)
+    assert shares.isfinite().all()
+
+
+def test_learns_what_least_squares_says():
+    """One change is what is missing and noise, by another mixture in each picture: the share to take is in its power."""
+    torch.manual_seed(0)
+    net = Trust(changes=1, beside=1, widths=(16,), blocks=(1,))
+    optimiser = torch.optim.Adam(net.parameters(), lr=3e-3)
+    generator = torch.Generator().manual_seed(1)
+
+    def error():
+        missing = 0.03 * torch.randn(16, 1, 32, 32, generator=generator)
+        change = missing + 0.12 * torch.rand(16, 1, 1, 1, generator=generator) * torch.randn(16, 1, 32, 32, generator=generator)
+        made = net(torch.zeros_like(change), change, torch.zeros(16, 1, 4, 4)) * change
+        power = change.square().mean((1, 2, 3), keepdim=True)
+        best = (missing * change).mean((1, 2, 3), keepdim=True) / power * change
+        return (made - missing).square().mean(), (best - missing).square().mean()
+
+    with torch.no_grad():
+        first, least = error()
+    assert float(first) > 2 * float(least)
+    for _ in range(150):
+        optimiser.zero_grad()
+        error()[0].backward()
+        optimiser.step()
+    with torch.no_grad():
+        last, least = error()
+    assert float(last) < 1.3 * float(least)
+
+
+def test_agreement_is_that_of_each_square():
+    picture, change = torch.zeros(1, 1, 16, 16), noise(1, 1, 16, 16)
+    other = torch.cat([2 * change[..., :8], -change[..., 8:]], dim=-1)
+    told = agreement(picture, torch.cat([change, other], dim=1))[0]
+    assert told.shape == (4 * 7 // 2 + 1, 2, 2)
+    power, alike = told[:4], told[4]
+    torch.testing.assert_close(alike, torch.tensor([[1.0, -1.0], [1.0, -1.0]]), rtol=0, atol=1e-4)
+    torch.testing.assert_close(power[1] - power[0], torch.log10(torch.tensor([[4.0, 1.0], [4.0, 1.0]])), rtol=0, atol=1e-4)
+    torch.testing.assert_close(told[-1], torch.full((2, 2), -0.5))
+
+
+def test_agreement_does_not_see_the_sign_of_all_changes():
+    picture, changes = noise(1, 1, 32, 32), noise(1, 2, 32, 32, seed=1)
+    torch.testing.assert_close(agreement(picture, changes)[:, 4], agreement(picture, -changes)[:, 4])
+
+
+def test_no_gradient_flows_through_the_comparison():
+    changes = noise(1, 2, 16, 16).requires_grad_()
+    assert not agreement(noise(1, 1, 16, 16, seed=1), changes).requires_grad
