@@ -23,7 +23,7 @@ from torch.nn.functional import grid_sample, interpolate, pad
 
 import unblur
 from benchmarks.told import RANGES, SIDE, blur_between, rounded
-from unblur.layers.curve import curve_kernel, fit_curve
+from unblur.layers.curve import thinned
 from unblur.layers.deconvolution import by_transform, richardson_lucy
 from unblur.layers.kernel import blur_kernel, centred, path_middle, transfer
 from unblur.layers.smear import spread_axis
@@ -75,13 +75,11 @@ def measured(net: Swift, photos: list[NDArray[np.uint8]], blur: StillsBlur, *, n
     results = [by_richardson_lucy(light, displacements) ** (1 / GAMMA) for displacements in (-path, *lines)]
     known, still = kernel_of(scene), torch.zeros(1, 2)
     found = blur_kernel(luma(light)[:, 0], size=SIZE)
-    curve = fit_curve(found)
-    thinned = (found + curve_kernel(curve, size=SIZE)) / 2
     kernels = (
         (known, still),
         (known, path_middle(known)),
         (found, path_middle(found)),
-        (thinned, curve[:, 0]),
+        thinned(found),
         (found, best_place(found, known)),
     )
     results += [by_kernel(blurry, kernel, middle) for kernel, middle in kernels]

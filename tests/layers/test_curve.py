@@ -4,7 +4,7 @@ import pytest
 import torch
 from smears import CURVE, LINE, drawn, leaves
 
-from unblur.layers.curve import curve_kernel, fit_curve
+from unblur.layers.curve import curve_kernel, fit_curve, thinned
 from unblur.layers.kernel import blur_kernel
 
 
@@ -70,3 +70,12 @@ def test_a_sharp_picture_has_a_curve_that_stays_where_it_is():
     curve = fit_curve(blur_kernel(leaves(), size=31))
     assert float(curve[:, 0].norm()) < 0.5
     assert float(curve_kernel(curve, size=31)[0, 13:18, 13:18].sum()) > 0.95
+
+
+def test_a_thinned_kernel_has_its_light_nearer_to_the_path_and_its_middle_on_the_curve():
+    path = drawn([(x, x // 3) for x in range(-8, 9)])
+    specks = 0.9 * path + 0.1 * drawn([(3, 9), (-5, 9), (1, -9), (6, -9)])
+    kernel, middle = thinned(specks)
+    assert float(kernel.sum()) == pytest.approx(1, abs=1e-4)
+    assert float(kernel[0, 24].sum()) == pytest.approx(0.025, abs=2e-3)
+    torch.testing.assert_close(middle, fit_curve(specks)[:, 0])

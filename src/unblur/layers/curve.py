@@ -7,7 +7,7 @@ is, t = 0, which the kernel alone does not say.
 import torch
 from torch import Tensor
 
-__all__ = ["curve_kernel", "fit_curve"]
+__all__ = ["curve_kernel", "fit_curve", "thinned"]
 
 _DEGREE = 3
 _PRICE = (0.0, 1e-4, 1e-3, 1e-3)  # of the square of each coefficient, pixels: a short kernel has no bends
@@ -64,6 +64,16 @@ def curve_kernel(curve: Tensor, *, size: int) -> Tensor:
     down[:, [0, -1]] /= 2  # the first and the last instant stand for half as long as the others
     kernel = down.mT @ across  # (N, K, K)
     return kernel / kernel.sum((1, 2), keepdim=True).clamp_min(1e-6)
+
+
+def thinned(kernel: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean of a kernel and of that of its curve, and where the middle of the exposure is by the curve, (x, y) in pixels from the kernel's middle.
+
+    Shape:
+        (N, K, K) -> (N, K, K), (N, 2)
+    """
+    curve = fit_curve(kernel)
+    return (kernel + curve_kernel(curve, size=kernel.shape[-1])) / 2, curve[:, 0]
 
 
 def _powers(time: Tensor) -> Tensor:

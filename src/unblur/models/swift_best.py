@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad, pixel_shuffle
 
-from unblur.layers.curve import curve_kernel, fit_curve
+from unblur.layers.curve import thinned
 from unblur.layers.deconvolution import by_transform, richardson_lucy
 from unblur.layers.fold import fold
 from unblur.layers.join import join
@@ -141,10 +141,8 @@ class SwiftBest(SmearNet):
         """Windows without their blur; kernels are sought within the border, as a mirrored path is another one."""
         shape = windows.shape[-2:]
         kernel = blur_kernel(luma(windows)[:, 0, down : shape[0] - down, across : shape[1] - across], size=self.kernel_size)  # (n, K, K)
-        curve = fit_curve(kernel)
-        thinned = (kernel + curve_kernel(curve, size=kernel.shape[-1])) / 2
         results = []
-        for path, middle, turns in ((kernel, path_middle(kernel), self.turns), (thinned, curve[:, 0], self.turns[-1:])):
+        for path, middle, turns in ((kernel, path_middle(kernel), self.turns), (*thinned(kernel), self.turns[-1:])):
             blur, adjoint = by_transform(centred(transfer(path, shape), middle, shape))
             results += richardson_lucy(windows, blur=blur, adjoint=adjoint, turns=turns)
         return torch.cat(results, dim=1)  # (n, 3·views, h, w)
