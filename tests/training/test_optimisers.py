@@ -5,7 +5,7 @@ import torch
 
 from unblur.errors import InputError
 from unblur.training.muon import Muon
-from unblur.training.optimisers import make_optimisers, rate, set_rates
+from unblur.training.optimisers import hold_others, make_optimisers, rate, set_rates
 
 PLAIN = {
     "steps": 100,
@@ -50,10 +50,11 @@ class TwoParts(torch.nn.Module):
         self.flower = torch.nn.Conv2d(3, 2, 3)
 
 
-def groups(optimiser: str, lr_of: dict[str, float]) -> dict[str, tuple[type, float]]:
+def groups(optimiser: str, lr_of: dict[str, float], *, only: tuple[str, ...] | None = None) -> dict[str, tuple[type, float]]:
     """Kind of optimiser and rate of every parameter."""
     net = TwoParts()
-    recipe = SimpleNamespace(optimiser=optimiser, lr_of=lr_of, lr=1.0, betas=(0.9, 0.99), weight_decay=0.0, model="two")
+    recipe = SimpleNamespace(optimiser=optimiser, lr_of=lr_of, only=only, lr=1.0, betas=(0.9, 0.99), weight_decay=0.0, model="two")
+    hold_others(net, recipe=recipe)
     made = make_optimisers(net, recipe=recipe)
     set_rates(made, 0.5)
     names = {id(parameter): name for name, parameter in net.named_parameters()}
@@ -76,5 +77,18 @@ def test_muon_takes_the_weights_that_no_part_claims():
 
 
 def test_a_part_that_is_not_there_is_named():
-    with pytest.raises(InputError, match=r"names `flo`.*it has flow, flower"):
+    with pytest.raises(InputError, match=r"`lr_of` names `flo`.*it has flow, flower"):
         groups("adam", {"flo": 0.01})
+    with pytest.raises(InputError, match=r"`only` names `flo`.*it has flow, flower"):
+        groups("adam", {}, only=("flower", "flo"))
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+def test_what_is_held_has_no_optimiser(optimiser):
+    assert set(groups(optimiser, {}, only=("flow",))) == {"flow.weight", "flow.bias"}
+    assert set(groups(optimiser, {"flow.bias": 0.1}, only=("flow.bias", "flower.weight"))) == {"flow.bias", "flower.weight"}
+
+
+def test_what_is_held_has_no_rate():
+    with pytest.raises(InputError, match=r"`lr_of` names `flow`.*to train; it has flower"):
+        groups("adam", {"flow": 0.01}, only=("flower",))

@@ -34,7 +34,7 @@ from unblur.training.checkpoint import keep_recipe, read_state, write_state
 from unblur.training.content import ContentObjective, Judged, Objective
 from unblur.training.flow import FlowObjective
 from unblur.training.guard import LOOK_EVERY, MOST_ROLLBACKS, Guard, OutsideWatch
-from unblur.training.optimisers import make_optimisers, rate, set_rates
+from unblur.training.optimisers import hold_others, make_optimisers, rate, set_rates
 from unblur.training.prefetch import Prefetch
 from unblur.training.recipe import Recipe
 from unblur.training.record import Record, sample_sheet
@@ -142,6 +142,7 @@ class Training:
         order = torch.channels_last if recipe.channels_last else torch.contiguous_format
         self.net = _make_net(recipe).to(self._device).to(memory_format=order)  # type: ignore[call-overload]
         self.average: Net | FlowNet = copy.deepcopy(self.net).eval().requires_grad_(requires_grad=False)
+        hold_others(self.net, recipe=recipe)
         self._watch = OutsideWatch(self.net)
         self._optimisers = make_optimisers(self.net, recipe=recipe)
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=recipe.precision == "fp16")

@@ -138,6 +138,8 @@ class Recipe(BaseModel):
     """Learning rate after the warm-up."""
     lr_of: dict[str, float]
     """Learning rates of single parts of the network, by the beginning of their parameters' names."""
+    only: tuple[str, ...] | None = None
+    """The parts that are trained, named likewise; all others stay as they are. None trains all."""
     warmup: int = Field(ge=0)
     """Steps in which the rate rises from 0."""
     milestones: tuple[int, ...]
