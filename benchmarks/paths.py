@@ -6,7 +6,7 @@ Pairs are synthesised from sharp pictures, with blur of three lengths, and undon
 light, which knows of every pixel: the exact path of its smear; the line of the same length and direction, which is all that `swift` says of
 it; or that line as `swift` estimates it. Then they are undone as `swift_best` does it, by five accelerated turns with one kernel for the whole picture: the
 exact one of the background in its middle (`known`); the same one, moved to where `path_middle` takes the middle of the exposure to be (`unplaced`); the one that blind
-deconvolution finds (`unblur.layers.kernel`, `found`); the mean of that and of the curve nearest to it, placed by the curve (`unblur.layers.curve`, `curve`); and the found one, moved to where
+deconvolution finds (`unblur.layers.kernel`, `found`); the path that `swift_best` makes of that (`unblur.layers.path`, `drawn`); and the found one, moved to where
 it fits the exact one best (`placed`). Printed are the mean gains in PSNR over the blurry picture, in dB. With `--steady`, hands draw smooth arcs, as in short exposures, instead of
 all that they can.
 """
@@ -23,13 +23,12 @@ from torch.nn.functional import grid_sample, interpolate, pad
 
 import unblur
 from benchmarks.told import RANGES, SIDE, blur_between, rounded
-from unblur.layers.curve import thinned
 from unblur.layers.deconvolution import by_transform, richardson_lucy
-from unblur.layers.kernel import blur_kernel, centred, path_middle, transfer
+from unblur.layers.kernel import blur_kernel, evidence, path_middle, placed, transfer
 from unblur.layers.smear import spread_axis
 from unblur.metrics import from_uint8, psnr
 from unblur.models.swift import Swift
-from unblur.models.swift_best import BORDER, GAMMA, luma
+from unblur.models.swift_best import BORDER, GAMMA, SwiftBest, luma
 from unblur.synth.scene import motion, spread
 from unblur.synth.sources import find_photos, read_photo
 from unblur.synth.stills import Scene, StillsBlur, draw_scene, photograph
@@ -38,7 +37,7 @@ TURNS = 10
 ACCELERATED = 5  # turns
 SIZE = 31  # of kernels, pixels
 INSTANTS = 25
-COLUMNS = ("path", "line", "estimated", "known", "unplaced", "found", "curve", "placed")
+COLUMNS = ("path", "line", "estimated", "known", "unplaced", "found", "drawn", "placed")
 STEADY = (0.0, 0.4)
 """`wobble` of a steady hand."""
 
@@ -50,19 +49,20 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=32, help="for each length")
     parser.add_argument("--steady", action="store_true", help="smooth paths")
     arguments = parser.parse_args()
-    net = unblur.load("swift", device="cpu", precision="fp32").net
-    assert isinstance(net, Swift)
+    swift, best = (unblur.load(model, device="cpu", precision="fp32").net for model in ("swift", "swift_best"))
+    assert isinstance(swift, Swift)
+    assert isinstance(best, SwiftBest)
     photos = [read_photo(path) for path in find_photos([arguments.photos])]
     print(f"{'length':>8} {'before':>7} " + " ".join(f"{column:>9}" for column in COLUMNS))
     for low, high in RANGES:
         blur = blur_between(low, high)
         blur = replace(blur, wobble=STEADY) if arguments.steady else blur
-        before, *gains = np.mean([measured(net, photos, blur, number=number) for number in range(arguments.pairs)], axis=0)
+        before, *gains = np.mean([measured(swift, best, photos, blur, number=number) for number in range(arguments.pairs)], axis=0)
         print(f"{low:3g} - {high:2g} {before:7.2f} " + " ".join(f"{gain:+9.2f}" for gain in gains), flush=True)
 
 
 @torch.no_grad()
-def measured(net: Swift, photos: list[NDArray[np.uint8]], blur: StillsBlur, *, number: int) -> list[float]:
+def measured(swift: Swift, best: SwiftBest, photos: list[NDArray[np.uint8]], blur: StillsBlur, *, number: int) -> list[float]:
     """PSNR of one blurry picture, and the gains; the same ones every time."""
     generator = np.random.default_rng([5, number])
     scene = draw_scene(generator, photos, size=SIDE, blur=blur)
@@ -70,19 +70,17 @@ def measured(net: Swift, photos: list[NDArray[np.uint8]], blur: StillsBlur, *, n
     blurry, sharp = from_uint8(pair.blurry).float(), from_uint8(pair.sharp).float()
     field = motion(scene.layers, np.linspace(-0.5, 0.5, INSTANTS), size=(SIDE, SIDE), stride=4)
     path = interpolate(torch.from_numpy(field).permute(0, 3, 1, 2), size=(SIDE, SIDE))  # (T, 2, H, W)
-    lines = [line(given) for given in (torch.from_numpy(spread(field)).permute(2, 0, 1)[None], net.spread(blurry))]
+    lines = [line(given) for given in (torch.from_numpy(spread(field)).permute(2, 0, 1)[None], swift.spread(blurry))]
     light = blurry**GAMMA
     results = [by_richardson_lucy(light, displacements) ** (1 / GAMMA) for displacements in (-path, *lines)]
-    known, still = kernel_of(scene), torch.zeros(1, 2)
-    found = blur_kernel(luma(light)[:, 0], size=SIZE)
-    kernels = (
-        (known, still),
-        (known, path_middle(known)),
-        (found, path_middle(found)),
-        thinned(found),
-        (found, best_place(found, known)),
+    known = kernel_of(scene)
+    bright = luma(light)[:, 0]
+    found = blur_kernel(bright, size=SIZE)
+    unplaced, central, best_placed = (
+        placed(kernel, middle)
+        for kernel, middle in ((known, path_middle(known)), (found, path_middle(found)), (found, best_place(found, known)))
     )
-    results += [by_kernel(blurry, kernel, middle) for kernel, middle in kernels]
+    results += [by_kernel(blurry, kernel) for kernel in (known, unplaced, central, best.path(evidence(bright, central)), best_placed)]
     before = float(psnr(blurry, sharp))
     return [before, *(float(psnr(rounded(result), sharp)) - before for result in results)]
 
@@ -117,11 +115,10 @@ def best_place(kernel: Tensor, known: Tensor, *, finer: int = 4) -> Tensor:
     return torch.tensor([[(place + side // 2) % side - side // 2 for place in (across, down)]]) / finer
 
 
-def by_kernel(blurry: Tensor, kernel: Tensor, middle: Tensor) -> Tensor:
-    """Undo a blur that is the same everywhere, of which `middle` is the middle of the exposure."""
+def by_kernel(blurry: Tensor, kernel: Tensor) -> Tensor:
+    """Undo a blur that is the same everywhere, with the middle of the exposure in the kernel's middle."""
     light = pad(blurry, (BORDER,) * 4, mode="reflect") ** GAMMA
-    shape = light.shape[-2:]
-    blur, adjoint = by_transform(centred(transfer(kernel, shape), middle, shape))
+    blur, adjoint = by_transform(transfer(kernel, light.shape[-2:]))
     (undone,) = richardson_lucy(light, blur=blur, adjoint=adjoint, turns=(ACCELERATED,))
     return undone[..., BORDER:-BORDER, BORDER:-BORDER].clamp(0, 1) ** (1 / GAMMA)
 

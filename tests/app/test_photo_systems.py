@@ -26,6 +26,8 @@ SMALL = {
         "motion_widths": [8, 12],
         "motion_blocks": [1, 1],
         "kernel_size": 5,
+        "path_widths": [8],
+        "path_blocks": [1],
         "trust_widths": [8],
         "trust_blocks": [1],
     },

@@ -6,7 +6,7 @@ import pytest
 import torch
 from smears import CURVE, LINE, blurred, drawn, leaves
 
-from unblur.layers.kernel import blur_kernel, centred, path_middle, transfer
+from unblur.layers.kernel import EVIDENCE, blur_kernel, evidence, path_middle, placed
 
 
 def alike(one, other):
@@ -66,11 +66,35 @@ def test_transfer_of_a_moved_point_moves_a_picture():
     torch.testing.assert_close(blurred(light, drawn([(3, -2)])), light.roll((-2, 3), (-2, -1)), rtol=1e-4, atol=1e-5)
 
 
-def test_centred_kernels_have_their_middle_at_the_origin():
-    light, moved = leaves(), drawn([(3, -2)])
-    shape = light.shape[-2:]
-    still = centred(transfer(moved, shape), path_middle(moved), shape)
-    torch.testing.assert_close(torch.fft.irfft2(torch.fft.rfft2(light) * still, s=shape), light, rtol=1e-4, atol=1e-5)
+def test_placed_kernels_have_their_middle_in_the_middle():
+    middle = path_middle(CURVE)
+    torch.testing.assert_close(placed(drawn([(3, -2)]), torch.tensor([[3.0, -2.0]])), drawn([(0, 0)]), rtol=0, atol=1e-6)
+    assert float(path_middle(placed(CURVE, middle)).norm()) < 0.3
+    half = placed(CURVE, torch.tensor([[0.5, 0.0]]))  # between two columns, the mean of both
+    torch.testing.assert_close(half, (CURVE + CURVE.roll(-1, -1)) / 2, rtol=0, atol=1e-6)
+
+
+def test_of_the_true_kernel_there_is_more_evidence_than_of_another():
+    """Least squares find more light on the path from the edges that the true kernel leads to, and these are correlated with the light along it."""
+    light = blurred(leaves(), CURVE)
+    true, other = (evidence(light, kernel) for kernel in (CURVE, LINE))
+    assert true.shape == (1, EVIDENCE, 31, 31)
+    assert torch.equal(true[:, 0], CURVE)
+    for number in (1, 2):
+        on_path = [float(maps[0, number][CURVE[0] > 0].sum()) for maps in (true, other)]
+        assert on_path[0] > on_path[1]
+    assert alike(true[:, 1].clamp_min(0), CURVE) > 0.8
+
+
+def test_evidence_is_of_light_that_is_like_itself_where_it_is_moved_along_the_path():
+    still, across = (evidence(light, drawn([(0, 0)])) for light in (leaves(), blurred(leaves(), LINE)))
+    torch.testing.assert_close(across[0, 3:5, 15, 15], torch.ones(2))
+    assert float(across[0, 3, 15, 18] - still[0, 3, 15, 18]) > 0.1
+
+
+def test_evidence_of_nothing_is_finite():
+    for light in (torch.zeros(1, 64, 64), torch.ones(1, 16, 9)):
+        assert evidence(light, drawn([(0, 0)])[:, 12:19, 12:19]).isfinite().all()
 
 
 def test_the_middle_halves_the_light_along_the_path():

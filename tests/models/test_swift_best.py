@@ -17,7 +17,7 @@ def pictures():
 
 
 def psnr(one, other):
-    return float(-10 * torch.log10((one - other).square().mean()))
+    return -10 * (one - other).detach().square().mean().log10().item()
 
 
 def test_untrained_it_is_the_identity():
@@ -44,11 +44,10 @@ def test_refuses_a_swift_of_other_widths():
 def test_deconvolved_views_are_nearer_to_the_truth():
     """And in their place, not moved by a few pixels."""
     blurry, sharp = pictures()
-    views = SwiftBest(**SMALL, turns=(2, 5)).deconvolved(blurry).chunk(3, dim=1)
+    views = SwiftBest(**SMALL, turns=(2, 5)).deconvolved(blurry).chunk(2, dim=1)
     gains = [psnr(view, sharp) - psnr(blurry, sharp) for view in views]
     assert gains[0] > 1
     assert gains[1] > gains[0]
-    assert gains[2] > gains[0]
 
 
 def test_every_window_has_a_kernel_of_its_own():
@@ -76,9 +75,14 @@ def test_small_pictures_have_views_too(shape):
     assert undone.isfinite().all()
 
 
-def test_no_gradient_flows_through_the_views():
-    blurry = torch.rand(1, 3, 32, 32, requires_grad=True)
-    assert not SwiftBest(**SMALL).deconvolved(blurry).requires_grad
+def test_learns_of_its_views_what_the_path_is():
+    """A gradient flows to what makes paths of kernels, also where a picture is black."""
+    blurry, sharp = pictures()
+    blurry[..., :20, :] = 0
+    net = SwiftBest(**SMALL)
+    (net.deconvolved(blurry)[:, -3:] - sharp).square().mean().backward()
+    gradients = [parameter.grad for parameter in net.path.unet.exit.parameters()]
+    assert all(gradient.isfinite().all() and gradient.abs().max() > 0 for gradient in gradients)
 
 
 def test_views_are_the_same_in_any_precision():
@@ -107,14 +111,14 @@ def test_refuses_what_makes_no_sense(wrong, says):
 
 def test_size_of_the_built_in_network():
     net = SwiftBest()
-    trust = sum(p.numel() for p in net.trust.parameters())
-    grown = sum(p.numel() for p in net.parameters()) - sum(p.numel() for p in Swift().parameters()) - trust
+    parts = sum(p.numel() for part in (net.trust, net.path) for p in part.parameters())
+    grown = sum(p.numel() for p in net.parameters()) - sum(p.numel() for p in Swift().parameters()) - parts
     assert grown == 3 * 48 * 64 * 9 + 3 * 16 * (64 * 9 + 1)  # three views more to see, and three shares to give
 
 
 def test_makes_of_each_change_as_much_as_it_trusts():
     blurry, _ = pictures()
-    net = SwiftBest(**SMALL, turns=(2,)).eval()
+    net = SwiftBest(**SMALL, turns=(2, 4)).eval()
     with torch.no_grad():
         net.restoration.exit.bias.normal_(std=0.1, generator=torch.Generator().manual_seed(0))
         own = net(blurry) - blurry

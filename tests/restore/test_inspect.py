@@ -231,20 +231,36 @@ def test_what_is_undone_of_a_photo_is_drawn():
     (frame,) = moving(1, height=64, width=64)
     views = net.deconvolved(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255)[0]
     pictures = [(view * 255).round().byte().permute(1, 2, 0).numpy() for view in views.split(3)]
-    titles = ("after 1 turns", "after 3 turns", "after 3 turns, along a curve")
+    titles = ("after 1 turns", "after 3 turns")
     assert_drawn(drawn([frame], net)["undone"], sheet([list(zip(titles, pictures, strict=True))]))
+
+
+def test_kernels_of_a_photo_are_drawn_where_their_windows_are():
+    sizes = {"window": 64, "stride": 48, "kernel_size": 7, "path_widths": (8,), "path_blocks": (1,)}
+    net = SwiftBest(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), **sizes)
+    with torch.no_grad():
+        net.path.unet.exit.weight.normal_(std=0.01, generator=torch.Generator().manual_seed(0))
+    (frame,) = moving(1, height=64, width=128)
+    with torch.no_grad():
+        found, path = net.paths(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255)
+    assert found.shape == path.shape == (2, 3, 7, 7)  # windows of 64 pixels in 96 by 160, with the border
+    assert not torch.equal(found, path)
+    grids = [each.permute(2, 3, 0, 1).numpy() for each in (found, path)]
+    titles = ("found", "as the path of a hand")
+    row = [(title, kernels(grid, count=3)) for title, grid in zip(titles, grids, strict=True)]
+    assert_drawn(drawn([frame], net)["paths"], sheet([row], width=480))
 
 
 def test_what_is_trusted_is_drawn():
     net = SwiftBest(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), turns=(1,))
     with torch.no_grad():
-        net.trust.unet.exit.bias.copy_(torch.tensor([-0.5, 0.25, 0.0]))
+        net.trust.unet.exit.bias.copy_(torch.tensor([-0.5, 0.25]))
     (frame,) = moving(1, height=64, width=64)
-    values = {"its own": 0.5, "after 1 turns": 0.25, "after 1 turns, along a curve": 0.0}
-    row = [(title, heat(np.full((64, 64), value), least=0, most=0.5)) for title, value in values.items()]
+    values = {"its own": 0.5, "after 1 turns": 0.25}
+    row = [(title, heat(np.full((64, 64), value), least=0.25, most=0.5)) for title, value in values.items()]
     drawing = drawn([frame], net)["trust"]
     assert_drawn(drawing, sheet([row]))
-    assert "0.00 violet to 0.50 yellow" in drawing.caption
+    assert "0.25 violet to 0.50 yellow" in drawing.caption
 
 
 # Flow and alignment

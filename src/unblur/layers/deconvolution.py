@@ -15,7 +15,6 @@ _DARK = 1e-3  # light that is added to all, so that nothing is divided by nothin
 _FASTEST = 0.95
 
 
-@torch.no_grad()
 def richardson_lucy(light: Tensor, *, blur: Blur, adjoint: Blur, turns: Sequence[int]) -> list[Tensor]:
     """What `light` was before it was blurred, as the method has it after so many turns.
 
@@ -39,7 +38,8 @@ def richardson_lucy(light: Tensor, *, blur: Blur, adjoint: Blur, turns: Sequence
     for turn in range(1, max(turns) + 1):
         ahead = now
         if turn > 2:
-            share = (step * earlier).sum((1, 2, 3), keepdim=True) / earlier.square().sum((1, 2, 3), keepdim=True).clamp_min(1e-12)
+            with torch.no_grad():
+                share = (step * earlier).sum((1, 2, 3), keepdim=True) / earlier.square().sum((1, 2, 3), keepdim=True).clamp_min(1e-12)
             ahead = (now + share.clamp(0, _FASTEST) * (now - before)).clamp_min(1e-4)
         restored = (ahead * adjoint((light / blur(ahead).clamp_min(_DARK)).clamp(0, 10))).clamp(1e-4, 2)
         step, earlier = restored - ahead, step

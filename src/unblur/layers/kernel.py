@@ -18,18 +18,25 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch.fft import irfft2, rfft2
-from torch.nn.functional import avg_pool2d, interpolate, pad
+from torch.nn.functional import avg_pool2d, grid_sample, interpolate, pad
 
-__all__ = ["blur_kernel", "centred", "path_middle", "transfer"]
+__all__ = ["EVIDENCE", "blur_kernel", "evidence", "path_middle", "placed", "transfer"]
+
+EVIDENCE = 8
+"""Maps of `evidence`."""
+
 
 _SHRINK = math.sqrt(0.5)  # from one size to the next
 _TURNS = (3, 4, 4, 4, 4, 4, 4)  # at full size, at the next smaller, ...
 _PENALTIES = (2.0, 8.0, 32.0, 128.0, 512.0, 2048.0)  # of gradients that are dropped, times twice `_FEW`
 _FEW = 4e-3  # price of a gradient
+_FEWER = 1.1  # by which it falls from turn to turn
 _SMOOTH = 20.0  # price of the kernel's square
 _FLOOR = 0.1  # of the largest value: what is less is noise
 _TOGETHER = 0.05  # of the light: a place around which less lies is noise
 _SURE = 0.3  # pixels by which a place must be nearer to all light than another, to count e times as much as the middle
+_LEAST = 1e-7  # power of a gradient where there is none
+_USUAL = 1.5  # the logarithm of the usual size of a gradient is less by this
 _SMALLEST = 24  # side of the smallest picture worth a look, pixels
 
 
@@ -60,9 +67,40 @@ def blur_kernel(light: Tensor, *, size: int) -> Tensor:
         for _ in range(_TURNS[level]):
             edges = _sharp_edges(spectrum, transfer(kernel, shape), small, few=few)
             kernel = _kernel_between(edges, small, window=window, size=side)
-            few /= 1.1
+            few /= _FEWER
     assert kernel is not None
     return kernel
+
+
+@torch.no_grad()
+def evidence(light: Tensor, kernel: Tensor) -> Tensor:
+    """What a window says of its kernel beside one that was found, as maps of the kernel's size.
+
+    Args:
+        light: windows in linear light, one channel.
+        kernel: of each; edges are put where it has its origin in the middle.
+
+    Returns:
+        the kernel; the least-squares kernel between the edges that it leads to and the light, of which nothing is dropped; how these
+        two are correlated, 1 if they are the same; how the light's gradients are correlated with themselves, across and down, 1 in the middle; and, the
+        same in all places, logarithms of the power of the gradients and of their own second differences, and how bright the window is.
+
+    Shape:
+        (N, H, W), (N, K, K) -> (N, 8, K, K)
+    """
+    shape, size = light.shape[-2:], kernel.shape[-1]
+    window = _window(shape, edge=max(size // 2, 4), like=light)
+    edges = _sharp_edges(rfft2(light), transfer(kernel, shape), light, few=_FEW / _FEWER ** _TURNS[0])
+    shared, power, gradients = _correlations(edges, light, window=window)
+    maps = [shared / (power + _SMOOTH), shared, *(each.abs().square() for each in gradients)]  # (N, H, W//2 + 1) each
+    found, alike, *itself = (_cropped(irfft2(each, s=shape), size) for each in maps)
+    across = (light.roll(-1, -1) - light) * window
+    bend = across.roll(-1, -1) - 2 * across + across.roll(1, -1)
+    strength = [torch.log10(each.square().mean((1, 2)) + _LEAST) / 2 + _USUAL for each in (across, bend)]
+    numbers = [each[:, None, None].expand_as(kernel) for each in (*strength, light.mean((1, 2)) - 0.3)]
+    total = irfft2(power, s=shape)[:, :1, :1].clamp_min(_LEAST)
+    itself = [each / each[:, size // 2, None, size // 2, None].clamp_min(_LEAST) for each in itself]
+    return torch.stack([kernel, found, alike / total, *itself, *numbers], dim=1)
 
 
 def transfer(kernel: Tensor, shape: Sequence[int]) -> Tensor:
@@ -76,11 +114,17 @@ def transfer(kernel: Tensor, shape: Sequence[int]) -> Tensor:
     return rfft2(torch.roll(padded, (-reach, -reach), (-2, -1)))
 
 
-def centred(transferred: Tensor, middle: Tensor, shape: Sequence[int]) -> Tensor:
-    """The transform of the same kernels, moved so that `middle` (N, 2), (x, y) from the kernel's middle in pixels, is the origin."""
-    down, across = _frequencies(shape, like=middle)
-    angle = down * middle[:, 1, None, None] + across * middle[:, 0, None, None]
-    return transferred * torch.polar(torch.ones_like(angle), angle)
+def placed(kernel: Tensor, middle: Tensor) -> Tensor:
+    """Kernels moved so that `middle` (N, 2), (x, y) from the kernel's middle in pixels, is their middle; of sum 1.
+
+    Shape:
+        (N, K, K) -> (N, K, K)
+    """
+    size = kernel.shape[-1]
+    side = torch.arange(size, device=kernel.device, dtype=kernel.dtype) - size // 2
+    across, down = side + middle[:, :1], side + middle[:, 1:]  # (N, K)
+    grid = torch.stack([across[:, None].expand_as(kernel), down[:, :, None].expand_as(kernel)], dim=-1) * (2 / size)
+    return _normal(grid_sample(kernel[:, None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[:, 0])
 
 
 @torch.no_grad()
@@ -129,18 +173,29 @@ def _sharp_edges(blurry: Tensor, kernel: Tensor, start: Tensor, *, few: float) -
 
 def _kernel_between(edges: Tensor, light: Tensor, *, window: Tensor, size: int) -> Tensor:
     """The kernel that best turns the gradients of `edges` into those of `light`."""
-    shape = light.shape[-2:]
-    shared = power = torch.zeros((), device=light.device)
-    for axis in (-1, -2):
-        before, after = (rfft2((picture.roll(-1, axis) - picture) * window) for picture in (edges, light))
-        shared = shared + before.conj() * after
-        power = power + before.abs().square()
-    found = irfft2(shared / (power + _SMOOTH), s=shape)
-    kernel = found.roll((size // 2, size // 2), (-2, -1))[..., :size, :size].clamp_min(0)
+    shared, power, _ = _correlations(edges, light, window=window)
+    kernel = _cropped(irfft2(shared / (power + _SMOOTH), s=light.shape[-2:]), size).clamp_min(0)
     kernel = _normal(kernel * (kernel >= _FLOOR * kernel.amax((-2, -1), keepdim=True)))
     side = 7 if size >= 15 else 3
     together = avg_pool2d(kernel[:, None], side, stride=1, padding=side // 2)[:, 0] * side**2
     return _normal(kernel * (together >= _TOGETHER))
+
+
+def _correlations(edges: Tensor, light: Tensor, *, window: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Transforms of how the gradients of `edges` are correlated with those of `light`, and with themselves; and of those of `light`, across and down."""
+    shared = power = torch.zeros((), device=light.device)
+    gradients = []
+    for axis in (-1, -2):
+        before, after = (rfft2((picture.roll(-1, axis) - picture) * window) for picture in (edges, light))
+        shared = shared + before.conj() * after
+        power = power + before.abs().square()
+        gradients.append(after)
+    return shared, power, gradients
+
+
+def _cropped(moves: Tensor, size: int) -> Tensor:
+    """The values for moves by less than half of `size`, that for none in the middle."""
+    return moves.roll((size // 2, size // 2), (-2, -1))[..., :size, :size]
 
 
 def _first_kernel(light: Tensor, size: int) -> Tensor:

@@ -1,13 +1,13 @@
 """`swift_best`: `swift`, which is also shown what blind deconvolution makes of the picture.
 
 `swift` describes the smear of a pixel by a line. A hand draws curves and halts, and a picture that is blurred so can be
-undone only by who knows the path. It can be found without any training (`unblur.layers.kernel`), but not everywhere: in a flat or
+undone only by who knows the path. It can be sought (`unblur.layers.kernel`), and what was found made the path that a hand would draw (`unblur.layers.path`), but not everywhere: in a flat or
 noisy place, or where two things move, the path is wrong and what it makes of the picture useless. To see which it is and to put
 it in order is for the network.
 
     blurry ──┬── swift's motion network ── spread ── read along the smear ──┐
              │                                                              ├── concatenate ── restoration: U-Net at 1/4
-             └── windows ── kernel of each ── Richardson-Lucy ── joined ──┬─┘                      │
+             └── windows ── kernel ── path ── Richardson-Lucy ── joined ──┬─┘                      │
              │                                                            └── trust ◄── unfold 4: residual, and how much of each view
              + ◄──────────────────────────────────────────────────────────────┘
              │
@@ -20,15 +20,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad, pixel_shuffle
 
-from unblur.layers.curve import thinned
 from unblur.layers.deconvolution import by_transform, richardson_lucy
 from unblur.layers.fold import fold
 from unblur.layers.join import join
-from unblur.layers.kernel import blur_kernel, centred, path_middle, transfer
+from unblur.layers.kernel import blur_kernel, evidence, path_middle, placed, transfer
+from unblur.layers.path import PathNet
 from unblur.layers.smear import sample_along
 from unblur.layers.trust import CELL, Trust
 from unblur.layers.unet import UNet
-from unblur.layers.windows import from_windows, to_windows
+from unblur.layers.windows import from_windows, starts, to_windows
 from unblur.models.base import CENTRE
 from unblur.models.swift import FOLD, LENGTH_UNIT, LONGEST, SHARES, SmearNet
 
@@ -41,6 +41,9 @@ CHANGE_UNIT = 0.1
 """Change by deconvolution that is 1 inside the network."""
 
 LUMA = (0.299, 0.587, 0.114)
+
+DARKEST = 1e-6
+"""Light below which nothing is told apart: the slope of the curve to a picture's values has no bound there."""
 
 BORDER = 16
 """Pixels that are mirrored around a picture, so that deconvolution finds something beyond its border."""
@@ -60,7 +63,9 @@ class SwiftBest(SmearNet):
         kernel_size: side of the kernels that are sought, pixels, odd.
         window: side of the windows that have a kernel each, pixels.
         stride: from one window to the next at most, pixels.
-        turns: of Richardson-Lucy after which its result is shown; after the last of them also with the kernel made a thin curve.
+        turns: of Richardson-Lucy after which its result is shown.
+        path_widths: features of what makes a path of each kernel, see `PathNet`.
+        path_blocks: its residual blocks.
         trust_widths: features of what says how much of each change to make, at 1/8, 1/16, ... resolution.
         trust_blocks: its residual blocks there.
 
@@ -76,9 +81,11 @@ class SwiftBest(SmearNet):
         motion_widths: tuple[int, ...] = (32, 64, 128),
         motion_blocks: tuple[int, ...] = (1, 2, 3),
         kernel_size: int = 31,
-        window: int = 256,
-        stride: int = 192,
-        turns: tuple[int, ...] = (2, 5),
+        window: int = 288,
+        stride: int = 232,
+        turns: tuple[int, ...] = (2, 5, 10),
+        path_widths: tuple[int, ...] = (32, 64, 96),
+        path_blocks: tuple[int, ...] = (1, 2, 2),
         trust_widths: tuple[int, ...] = (48, 64, 96),
         trust_blocks: tuple[int, ...] = (1, 1, 2),
     ) -> None:
@@ -88,12 +95,13 @@ class SwiftBest(SmearNet):
             raise ValueError(f"windows are at least {3 * BORDER} pixels wide and overlap, got {window} every {stride}")
         if not turns or min(turns) < 1:
             raise ValueError(f"`turns` names one turn or more, from 1 on, got {turns}")
-        views = len(turns) + 1
+        views = len(turns)
         pixels = 3 * FOLD**2
         seen, given = pixels * (1 + len(SHARES) + views) + 3, pixels + views * FOLD**2
         motion = UNet(in_channels=pixels, out_channels=3, widths=tuple(motion_widths), blocks=tuple(motion_blocks))
         restoration = UNet(in_channels=seen, out_channels=given, widths=tuple(widths), blocks=tuple(blocks))
         super().__init__(motion=motion, restoration=restoration, shares=SHARES, longest=LONGEST)
+        self.path = PathNet(widths=tuple(path_widths), blocks=tuple(path_blocks))
         self.trust = Trust(changes=1 + views, beside=3, widths=tuple(trust_widths), blocks=tuple(trust_blocks))
         self.kernel_size, self.window, self.stride, self.turns, self.views = kernel_size, window, stride, tuple(turns), views
         self.receptive_radius = max(self.receptive_radius, window) + CELL * (self.trust.unet.receptive_radius + 1)
@@ -121,31 +129,51 @@ class SwiftBest(SmearNet):
         shares = self.trust(luma(blurry), bright, avg_pool2d(spread, CELL // FOLD) / LENGTH_UNIT)  # (B, 1 + views, H, W)
         return (shares[:, :, None] * changes).sum(1)
 
-    @torch.no_grad()
     def deconvolved(self, blurry: Tensor) -> Tensor:
-        """The picture with the blur of each window undone, after `turns`, then by a curve in the kernel's place; no gradient flows.
+        """The picture with the blur of each window undone, after `turns`.
 
         Shape:
             (B, 3, H, W) -> (B, views·3, H, W), in [0, 1]
         """
         with torch.autocast(blurry.device.type, enabled=False):
-            down, across = (min(BORDER, side - 1) for side in blurry.shape[-2:])
-            light = pad(blurry.float().clamp(0, 1), (across, across, down, down), mode="reflect") ** GAMMA
+            light, down, across = bordered(blurry)
             windows = to_windows(light, side=self.window, stride=self.stride)  # (n·B, 3, h, w)
             undone = torch.cat([self._undone(some, down, across) for some in torch.split(windows, AT_ONCE)])  # (n·B, 3·views, h, w)
             whole = from_windows(undone, light.shape[-2:], side=self.window, stride=self.stride)
             inside = whole[..., down : down + blurry.shape[-2], across : across + blurry.shape[-1]]
-            return inside.clamp(0, 1) ** (1 / GAMMA)  # (B, 3·views, H, W)
+            return inside.clamp(DARKEST, 1) ** (1 / GAMMA)  # (B, 3·views, H, W)
+
+    def paths(self, blurry: Tensor) -> tuple[Tensor, Tensor]:
+        """The kernels that are found in a picture's windows, row by row, and the paths that are made of them.
+
+        Shape:
+            (1, 3, H, W) -> (rows, columns, K, K), (rows, columns, K, K)
+        """
+        with torch.autocast(blurry.device.type, enabled=False):
+            light, down, across = bordered(blurry)
+            rows, columns = (len(starts(length, side=self.window, stride=self.stride)) for length in light.shape[-2:])
+            found, path = self._paths(to_windows(light, side=self.window, stride=self.stride), down, across)
+        return found.view(rows, columns, *found.shape[1:]), path.view(rows, columns, *path.shape[1:])
 
     def _undone(self, windows: Tensor, down: int, across: int) -> Tensor:
-        """Windows without their blur; kernels are sought within the border, as a mirrored path is another one."""
-        shape = windows.shape[-2:]
-        kernel = blur_kernel(luma(windows)[:, 0, down : shape[0] - down, across : shape[1] - across], size=self.kernel_size)  # (n, K, K)
-        results = []
-        for path, middle, turns in ((kernel, path_middle(kernel), self.turns), (*thinned(kernel), self.turns[-1:])):
-            blur, adjoint = by_transform(centred(transfer(path, shape), middle, shape))
-            results += richardson_lucy(windows, blur=blur, adjoint=adjoint, turns=turns)
-        return torch.cat(results, dim=1)  # (n, 3·views, h, w)
+        """Windows without their blur, after each of the turns."""
+        _, path = self._paths(windows, down, across)
+        blur, adjoint = by_transform(transfer(path, windows.shape[-2:]))
+        return torch.cat(richardson_lucy(windows, blur=blur, adjoint=adjoint, turns=self.turns), dim=1)  # (n, 3·views, h, w)
+
+    def _paths(self, windows: Tensor, down: int, across: int) -> tuple[Tensor, Tensor]:
+        """Kernels are sought within the border, as a mirrored path is another one."""
+        height, width = windows.shape[-2:]
+        bright = luma(windows)[:, 0, down : height - down, across : width - across]
+        kernel = blur_kernel(bright, size=self.kernel_size)  # (n, K, K)
+        found = placed(kernel, path_middle(kernel))
+        return found, self.path(evidence(bright, found))  # (n, K, K) each
+
+
+def bordered(blurry: Tensor) -> tuple[Tensor, int, int]:
+    """A picture's linear light with a border that mirrors it, and how wide that is above and below, and at the sides."""
+    down, across = (min(BORDER, side - 1) for side in blurry.shape[-2:])
+    return pad(blurry.float().clamp(0, 1), (across, across, down, down), mode="reflect") ** GAMMA, down, across
 
 
 def luma(picture: Tensor) -> Tensor:

@@ -141,6 +141,7 @@ def inspect_window(frames: Sequence[NDArray[Any]], *, net: Net, setup: Setup) ->
         if isinstance(net, SmearNet):
             drawn += _smear(net.spread(window), window[0])
         if isinstance(net, SwiftBest):
+            drawn.append(_paths(*net.paths(window)))
             drawn.append(_undone(net.deconvolved(window).chunk(net.views, dim=1), turns=net.turns, note=""))
         if isinstance(net, VideoNet):
             drawn += _video(net, window)
@@ -217,23 +218,25 @@ def _smear(spread: Tensor, image: Tensor) -> list[Drawing]:
     return [Drawing("motion", "the motion within the exposure that the network estimates, without its sign", drawn)]
 
 
+def _paths(found: Tensor, path: Tensor) -> Drawing:
+    grids = [each.permute(2, 3, 0, 1).cpu().numpy() for each in (found, path)]  # (K, K, rows, columns)
+    row = [(title, kernels(grid, count=path.shape[1])) for title, grid in zip(("found", "as the path of a hand"), grids, strict=True)]
+    caption = (
+        "the kernels of the picture's windows: bright where the camera rested, in the middle where it was in the middle of the exposure"
+    )
+    return Drawing("paths", caption, sheet([row], width=480))
+
+
 def _undone(views: Sequence[Tensor], *, turns: Sequence[int], note: str) -> Drawing:
-    titles = _views(len(views), turns=turns)
-    row = [(title, _picture(view[0].expand(3, -1, -1))) for title, view in zip(titles, views, strict=True)]
+    row = [(f"after {turn} turns", _picture(view[0].expand(3, -1, -1))) for turn, view in zip(turns, views, strict=True)]
     return Drawing("undone", f"what Richardson-Lucy makes of t, which the network is shown{note}", sheet([row]))
 
 
 def _trusted(shares: Tensor, *, turns: Sequence[int]) -> Drawing:
     least, most = float(shares.min()), float(shares.max())
-    titles = ["its own", *_views(len(shares) - 1, turns=turns)]
+    titles = ["its own", *(f"after {turn} turns" for turn in turns)]
     row = [(title, _map(share, least=least, most=most)) for title, share in zip(titles, shares, strict=True)]
     return Drawing("trust", f"how much the network makes of each change: {least:.2f} violet to {most:.2f} yellow", sheet([row]))
-
-
-def _views(count: int, *, turns: Sequence[int]) -> list[str]:
-    """Titles of deconvolved views; if there is one more than turns, it is that of a curve."""
-    titles = [f"after {turn} turns" for turn in turns]
-    return [*titles, f"{titles[-1]}, along a curve"][:count]
 
 
 def _video(net: VideoNet, window: Tensor) -> list[Drawing]:

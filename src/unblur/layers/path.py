@@ -1,0 +1,46 @@
+"""Which path a hand would have drawn, where a kernel was found that a noisy picture has left thick, ragged and out of place."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from unblur.layers.kernel import EVIDENCE
+from unblur.layers.unet import UNet
+
+__all__ = ["PathNet"]
+
+_LEAST = 1e-5  # of the light, that the network takes to be everywhere: it can find a path where none was
+_SHARPER = 4.0  # logarithm by which a network that says 1 raises the light of a place
+_KERNELS = 10.0  # by which maps that are kernels are raised, to be about as large as the others
+
+
+class PathNet(nn.Module):
+    """Sees what a window says of its kernel, and says how much light fell where, counted from where the middle of the exposure was.
+
+    Args:
+        widths: features at the resolution of the kernel, at a half, ...
+        blocks: residual blocks there, see `UNet`.
+    """
+
+    def __init__(self, *, widths: tuple[int, ...] = (32, 64, 96), blocks: tuple[int, ...] = (1, 2, 2)) -> None:
+        super().__init__()
+        self.unet = UNet(in_channels=EVIDENCE, out_channels=1, widths=widths, blocks=blocks)
+
+    def forward(self, evidence: Tensor) -> Tensor:
+        """Untrained, it says what was found.
+
+        Args:
+            evidence: see `unblur.layers.kernel.evidence`.
+
+        Returns:
+            kernels of sum 1, with their middle where the middle of the exposure is.
+
+        Shape:
+            (N, 8, K, K) -> (N, K, K)
+        """
+        found, size = evidence[:, 0], evidence.shape[-1]
+        seen = torch.cat([evidence[:, :2] * _KERNELS, evidence[:, 2:]], dim=1)
+        more = -size % self.unet.size_multiple
+        said = self.unet(pad(seen, (0, more, 0, more)))[:, 0, :size, :size].float()  # (N, K, K)
+        light = _SHARPER * said + torch.log(found + _LEAST)
+        return light.flatten(1).softmax(dim=1).view_as(found)

@@ -1,0 +1,51 @@
+"""What is said of kernels before and after it was learnt."""
+
+import pytest
+import torch
+from smears import CURVE, LINE, blurred, leaves
+
+from unblur.layers.kernel import EVIDENCE, evidence
+from unblur.layers.path import PathNet
+
+
+@pytest.mark.parametrize("kernel", [CURVE, LINE], ids=["curve", "line"])
+def test_untrained_it_says_what_was_found(kernel):
+    path = PathNet(widths=(8,), blocks=(1,))(evidence(blurred(leaves(), kernel), kernel))
+    torch.testing.assert_close(path, kernel, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("size", [3, 5, 31])
+def test_says_whole_kernels(size):
+    net = PathNet(widths=(8, 8, 8), blocks=(1, 1, 1))
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    path = net(torch.rand(4, EVIDENCE, size, size, generator=torch.Generator().manual_seed(0))).detach()
+    assert path.shape == (4, size, size)
+    assert float(path.min()) >= 0
+    torch.testing.assert_close(path.sum((1, 2)), torch.ones(4))
+
+
+def test_learns_to_leave_out_specks():
+    """Half of the light is strewn about; the correlation knows nothing of it."""
+    torch.manual_seed(0)
+    net = PathNet(widths=(16,), blocks=(1,))
+    optimiser = torch.optim.Adam(net.parameters(), lr=3e-3)
+    generator = torch.Generator().manual_seed(1)
+    paths = torch.cat([CURVE, LINE, CURVE.flip(-1), LINE.mT])
+
+    def wrong():
+        specks = torch.rand(4, 31, 31, generator=generator)
+        specks = specks * (specks > 0.97)
+        maps = torch.zeros(4, EVIDENCE, 31, 31)
+        maps[:, 0] = (paths + specks / specks.sum((1, 2), keepdim=True)) / 2
+        maps[:, 2] = paths / paths.amax((1, 2), keepdim=True)
+        return (net(maps) - paths).abs().sum((1, 2)).mean()
+
+    with torch.no_grad():
+        first = float(wrong())
+    for _ in range(60):
+        optimiser.zero_grad()
+        wrong().backward()
+        optimiser.step()
+    with torch.no_grad():
+        assert float(wrong()) < first / 2
