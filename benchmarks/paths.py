@@ -28,7 +28,7 @@ from unblur.layers.kernel import blur_kernel, evidence, path_middle, placed, tra
 from unblur.layers.smear import spread_axis
 from unblur.metrics import from_uint8, psnr
 from unblur.models.swift import Swift
-from unblur.models.swift_best import BORDER, GAMMA, SwiftBest, luma
+from unblur.models.swift_best import BORDER, GAMMA, SwiftBest, bordered, luma
 from unblur.synth.scene import motion, spread
 from unblur.synth.sources import find_photos, read_photo
 from unblur.synth.stills import Scene, StillsBlur, draw_scene, photograph
@@ -117,7 +117,7 @@ def best_place(kernel: Tensor, known: Tensor, *, finer: int = 4) -> Tensor:
 
 def by_kernel(blurry: Tensor, kernel: Tensor) -> Tensor:
     """Undo a blur that is the same everywhere, with the middle of the exposure in the kernel's middle."""
-    light = pad(blurry, (BORDER,) * 4, mode="reflect") ** GAMMA
+    light, _, _ = bordered(blurry)
     blur, adjoint = by_transform(transfer(kernel, light.shape[-2:]))
     (undone,) = richardson_lucy(light, blur=blur, adjoint=adjoint, turns=(ACCELERATED,))
     return undone[..., BORDER:-BORDER, BORDER:-BORDER].clamp(0, 1) ** (1 / GAMMA)

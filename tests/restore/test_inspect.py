@@ -12,13 +12,15 @@ from PIL import Image
 from torch import nn
 
 from unblur.errors import InputError, OutputError
+from unblur.layers.kernel import blur_kernel, evidence, path_middle, placed
+from unblur.layers.windows import to_windows
 from unblur.models import create
 from unblur.models.astcn import ASTCN
 from unblur.models.cascade import CascadeNet
 from unblur.models.cdvdtsp import SharpnessNet
 from unblur.models.flow import FlowNet, ZeroFlow
 from unblur.models.swift import Swift
-from unblur.models.swift_best import SwiftBest, luma
+from unblur.models.swift_best import SwiftBest, bordered, luma
 from unblur.models.swift_video import SwiftVideo
 from unblur.models.swift_video_best import SwiftVideoBest
 from unblur.models.video import VideoNet, WarpingNet
@@ -241,11 +243,15 @@ def test_kernels_of_a_photo_are_drawn_where_their_windows_are():
     with torch.no_grad():
         net.path.unet.exit.weight.normal_(std=0.01, generator=torch.Generator().manual_seed(0))
     (frame,) = moving(1, height=64, width=128)
+    light, down, across = bordered(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255)
+    bright = luma(to_windows(light, side=64, stride=48))[:, 0, down:-down, across:-across]
+    kernel = blur_kernel(bright, size=7)
+    found = placed(kernel, path_middle(kernel))
     with torch.no_grad():
-        found, path = net.paths(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255)
-    assert found.shape == path.shape == (2, 3, 7, 7)  # windows of 64 pixels in 96 by 160, with the border
+        path = net.path(evidence(bright, found))
     assert not torch.equal(found, path)
-    grids = [each.permute(2, 3, 0, 1).numpy() for each in (found, path)]
+    # three windows of 64 pixels side by side in the width of 160, with the border, two in the height of 96
+    grids = [each.view(2, 3, 7, 7).permute(2, 3, 0, 1).numpy() for each in (found, path)]
     titles = ("found", "as the path of a hand")
     row = [(title, kernels(grid, count=3)) for title, grid in zip(titles, grids, strict=True)]
     assert_drawn(drawn([frame], net)["paths"], sheet([row], width=480))

@@ -16,7 +16,7 @@ _FASTEST = 0.95
 
 
 def richardson_lucy(light: Tensor, *, blur: Blur, adjoint: Blur, turns: Sequence[int]) -> list[Tensor]:
-    """What `light` was before it was blurred, as the method has it after so many turns.
+    """What `light` was before it was blurred, as the method has it after so many turns; gradients flow, but for how far a turn looks ahead.
 
     Args:
         light: pictures in linear light.

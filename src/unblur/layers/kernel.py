@@ -9,7 +9,7 @@ picture with few gradients, Xu, Zheng and Jia, "Unnatural L0 Sparse Representati
 Decided: few and strong steps of its penalty, which is faster and finds more; light off the path is dropped by how little of it
 lies together. Neither says where a picture lies in place; here the truth is the middle of the exposure (`path_middle`).
 
-All of it is Fourier transforms of whole windows, batched, in fp32, on any device; no gradient flows.
+All of it is Fourier transforms of whole windows, batched, in fp32, on any device. No gradient flows through the search, and one to the kernel through `transfer`.
 """
 
 import math
@@ -18,13 +18,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch.fft import irfft2, rfft2
-from torch.nn.functional import avg_pool2d, grid_sample, interpolate, pad
+from torch.nn.functional import avg_pool2d, interpolate, pad
+
+from unblur.layers.warp import flow_warp
 
 __all__ = ["EVIDENCE", "blur_kernel", "evidence", "path_middle", "placed", "transfer"]
 
 EVIDENCE = 8
 """Maps of `evidence`."""
-
 
 _SHRINK = math.sqrt(0.5)  # from one size to the next
 _TURNS = (3, 4, 4, 4, 4, 4, 4)  # at full size, at the next smaller, ...
@@ -120,11 +121,8 @@ def placed(kernel: Tensor, middle: Tensor) -> Tensor:
     Shape:
         (N, K, K) -> (N, K, K)
     """
-    size = kernel.shape[-1]
-    side = torch.arange(size, device=kernel.device, dtype=kernel.dtype) - size // 2
-    across, down = side + middle[:, :1], side + middle[:, 1:]  # (N, K)
-    grid = torch.stack([across[:, None].expand_as(kernel), down[:, :, None].expand_as(kernel)], dim=-1) * (2 / size)
-    return _normal(grid_sample(kernel[:, None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[:, 0])
+    everywhere = middle[..., None, None].expand(-1, -1, *kernel.shape[-2:])
+    return _normal(flow_warp(kernel[:, None], everywhere)[:, 0])
 
 
 @torch.no_grad()

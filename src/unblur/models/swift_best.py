@@ -28,11 +28,11 @@ from unblur.layers.path import PathNet
 from unblur.layers.smear import sample_along
 from unblur.layers.trust import CELL, Trust
 from unblur.layers.unet import UNet
-from unblur.layers.windows import from_windows, starts, to_windows
+from unblur.layers.windows import from_windows, to_windows
 from unblur.models.base import CENTRE
 from unblur.models.swift import FOLD, LENGTH_UNIT, LONGEST, SHARES, SmearNet
 
-__all__ = ["SwiftBest", "luma"]
+__all__ = ["SwiftBest", "bordered", "luma"]
 
 GAMMA = 2.2
 """Exponent that makes linear light of a picture's values."""
@@ -143,35 +143,22 @@ class SwiftBest(SmearNet):
             inside = whole[..., down : down + blurry.shape[-2], across : across + blurry.shape[-1]]
             return inside.clamp(DARKEST, 1) ** (1 / GAMMA)  # (B, 3·views, H, W)
 
-    def paths(self, blurry: Tensor) -> tuple[Tensor, Tensor]:
-        """The kernels that are found in a picture's windows, row by row, and the paths that are made of them.
-
-        Shape:
-            (1, 3, H, W) -> (rows, columns, K, K), (rows, columns, K, K)
-        """
-        with torch.autocast(blurry.device.type, enabled=False):
-            light, down, across = bordered(blurry)
-            rows, columns = (len(starts(length, side=self.window, stride=self.stride)) for length in light.shape[-2:])
-            found, path = self._paths(to_windows(light, side=self.window, stride=self.stride), down, across)
-        return found.view(rows, columns, *found.shape[1:]), path.view(rows, columns, *path.shape[1:])
-
     def _undone(self, windows: Tensor, down: int, across: int) -> Tensor:
-        """Windows without their blur, after each of the turns."""
-        _, path = self._paths(windows, down, across)
-        blur, adjoint = by_transform(transfer(path, windows.shape[-2:]))
-        return torch.cat(richardson_lucy(windows, blur=blur, adjoint=adjoint, turns=self.turns), dim=1)  # (n, 3·views, h, w)
-
-    def _paths(self, windows: Tensor, down: int, across: int) -> tuple[Tensor, Tensor]:
-        """Kernels are sought within the border, as a mirrored path is another one."""
+        """Windows without their blur; kernels are sought within the border, as a mirrored path is another one."""
         height, width = windows.shape[-2:]
         bright = luma(windows)[:, 0, down : height - down, across : width - across]
         kernel = blur_kernel(bright, size=self.kernel_size)  # (n, K, K)
-        found = placed(kernel, path_middle(kernel))
-        return found, self.path(evidence(bright, found))  # (n, K, K) each
+        path = self.path(evidence(bright, placed(kernel, path_middle(kernel))))  # (n, K, K)
+        blur, adjoint = by_transform(transfer(path, (height, width)))
+        return torch.cat(richardson_lucy(windows, blur=blur, adjoint=adjoint, turns=self.turns), dim=1)  # (n, 3·views, h, w)
 
 
 def bordered(blurry: Tensor) -> tuple[Tensor, int, int]:
-    """A picture's linear light with a border that mirrors it, and how wide that is above and below, and at the sides."""
+    """A picture's linear light with a border that mirrors it, and how wide that is above and below, and at the sides.
+
+    Shape:
+        (B, 3, H, W) -> (B, 3, H + 2·down, W + 2·across), down, across
+    """
     down, across = (min(BORDER, side - 1) for side in blurry.shape[-2:])
     return pad(blurry.float().clamp(0, 1), (across, across, down, down), mode="reflect") ** GAMMA, down, across
 

@@ -24,9 +24,11 @@ from unblur.errors import InputError
 from unblur.io.video import VideoReader
 from unblur.io.whole import written_whole
 from unblur.layers.deform import DeformConv, ModulatedDeformConv
+from unblur.layers.path import PathNet
 from unblur.layers.smear import spread_axis
 from unblur.layers.trust import Trust
 from unblur.layers.warp import flow_resize, flow_warp
+from unblur.layers.windows import starts
 from unblur.models.astcn import ASTCN
 from unblur.models.base import CENTRE, Net
 from unblur.models.cascade import CascadeNet
@@ -34,7 +36,7 @@ from unblur.models.cdvdtsp import SharpnessNet, temporal_sharpness
 from unblur.models.ovd import TemporalBlending
 from unblur.models.stfan import STFAN
 from unblur.models.swift import FOLD, LENGTH_UNIT, SmearNet
-from unblur.models.swift_best import SwiftBest, luma
+from unblur.models.swift_best import BORDER, SwiftBest, luma
 from unblur.models.swift_video import SwiftVideo
 from unblur.models.swift_video_best import SwiftVideoBest
 from unblur.models.video import VideoNet, WarpingNet
@@ -141,7 +143,7 @@ def inspect_window(frames: Sequence[NDArray[Any]], *, net: Net, setup: Setup) ->
         if isinstance(net, SmearNet):
             drawn += _smear(net.spread(window), window[0])
         if isinstance(net, SwiftBest):
-            drawn.append(_paths(*net.paths(window)))
+            drawn.append(_paths(net, caught, size=_size(window)))
             drawn.append(_undone(net.deconvolved(window).chunk(net.views, dim=1), turns=net.turns, note=""))
         if isinstance(net, VideoNet):
             drawn += _video(net, window)
@@ -168,6 +170,7 @@ class _Caught:
     blends: list[Tensor] = field(default_factory=list)
     offsets: list[tuple[Tensor, Tensor | None]] = field(default_factory=list)  # (B, 2K, h, w), and modulation (B, K, h, w)
     shares: list[Tensor] = field(default_factory=list)  # (B, changes, H, W)
+    kernels: list[tuple[Tensor, Tensor]] = field(default_factory=list)  # as found and as paths, (n, K, K) each
 
 
 @contextmanager
@@ -194,7 +197,10 @@ def _caught(net: nn.Module) -> Iterator[_Caught]:
     def trusted(_: nn.Module, __: tuple[Any, ...], put_out: Tensor) -> None:
         caught.shares.append(put_out.float())
 
-    hooks = {DeformConv: deform, ModulatedDeformConv: modulated, TemporalBlending: blend, Trust: trusted}
+    def path(_: nn.Module, passed: tuple[Any, ...], put_out: Tensor) -> None:
+        caught.kernels.append((passed[0][:, 0], put_out))
+
+    hooks = {PathNet: path, DeformConv: deform, ModulatedDeformConv: modulated, TemporalBlending: blend, Trust: trusted}
     handles = [module.register_forward_hook(hook) for module in net.modules() for kind, hook in hooks.items() if isinstance(module, kind)]
     if isinstance(net, STFAN):
         handles += [net.get_submodule(name).register_forward_hook(filters(name)) for name in ("align_net", "deblur_net")]
@@ -218,9 +224,13 @@ def _smear(spread: Tensor, image: Tensor) -> list[Drawing]:
     return [Drawing("motion", "the motion within the exposure that the network estimates, without its sign", drawn)]
 
 
-def _paths(found: Tensor, path: Tensor) -> Drawing:
-    grids = [each.permute(2, 3, 0, 1).cpu().numpy() for each in (found, path)]  # (K, K, rows, columns)
-    row = [(title, kernels(grid, count=path.shape[1])) for title, grid in zip(("found", "as the path of a hand"), grids, strict=True)]
+def _paths(net: SwiftBest, caught: _Caught, *, size: tuple[int, int]) -> Drawing:
+    rows, columns = (len(starts(length + 2 * BORDER, side=net.window, stride=net.stride)) for length in size)
+    row = []
+    for title, windows in zip(("found", "as the path of a hand"), zip(*caught.kernels, strict=True), strict=True):
+        found = torch.cat(windows)
+        grid = found.view(rows, columns, *found.shape[1:]).permute(2, 3, 0, 1)  # (K, K, rows, columns)
+        row.append((title, kernels(grid.cpu().numpy(), count=columns)))
     caption = (
         "the kernels of the picture's windows: bright where the camera rested, in the middle where it was in the middle of the exposure"
     )
