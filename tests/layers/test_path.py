@@ -5,7 +5,7 @@ import torch
 from smears import CURVE, LINE, blurred, leaves
 
 from unblur.layers.kernel import EVIDENCE, evidence
-from unblur.layers.path import PathNet
+from unblur.layers.path import CERTAINTY, PathNet, certainty
 
 
 @pytest.mark.parametrize("kernel", [CURVE, LINE], ids=["curve", "line"])
@@ -49,3 +49,20 @@ def test_learns_to_leave_out_specks():
         optimiser.step()
     with torch.no_grad():
         assert float(wrong()) < first / 2
+
+
+def test_is_surer_of_a_true_path_than_of_a_wrong_one():
+    """Both are judged by what the same picture tells."""
+    told = evidence(blurred(leaves(), CURVE), CURVE)
+    true, wrong = (certainty(path, told)[0] for path in (CURVE, CURVE.flip(-1)))
+    assert true.shape == (CERTAINTY,)
+    assert all(true[:3] > wrong[:3] + 0.1)
+    assert true[3] == wrong[3]  # says nothing of the path
+
+
+def test_says_how_little_light_is_spread():
+    still = torch.zeros(1, 31, 31)
+    still[:, 15, 15] = 1
+    told = evidence(leaves(), still)
+    assert certainty(still, told)[0, -1] == 1
+    assert certainty(CURVE, told)[0, -1] < certainty(LINE, told)[0, -1] < 1

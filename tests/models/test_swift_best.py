@@ -3,6 +3,7 @@ import torch
 from smears import CURVE, blurred, leaves
 
 from unblur.errors import ShapeError
+from unblur.layers.path import CERTAINTY
 from unblur.models.swift import Swift, widened
 from unblur.models.swift_best import GAMMA, SwiftBest
 
@@ -44,7 +45,7 @@ def test_refuses_a_swift_of_other_widths():
 def test_deconvolved_views_are_nearer_to_the_truth():
     """And in their place, not moved by a few pixels."""
     blurry, sharp = pictures()
-    views = SwiftBest(**SMALL, turns=(2, 5)).deconvolved(blurry).chunk(2, dim=1)
+    views = SwiftBest(**SMALL, turns=(2, 5)).deconvolved(blurry)[0].chunk(2, dim=1)
     gains = [psnr(view, sharp) - psnr(blurry, sharp) for view in views]
     assert gains[0] > 1
     assert gains[1] > gains[0]
@@ -55,7 +56,7 @@ def test_every_window_has_a_kernel_of_its_own():
     blurry, sharp = pictures()
     half = torch.cat([blurry, sharp.flip(-1)], dim=-1)
     truth = torch.cat([sharp, sharp.flip(-1)], dim=-1)
-    undone = SwiftBest(**SMALL, window=128, stride=96, turns=(4,)).deconvolved(half)[:, :3]
+    undone = SwiftBest(**SMALL, window=128, stride=96, turns=(4,)).deconvolved(half)[0][:, :3]
     assert undone.shape == half.shape
     assert psnr(undone[..., :96], truth[..., :96]) > psnr(half[..., :96], truth[..., :96]) + 0.7
     assert psnr(undone[..., 208:-16], truth[..., 208:-16]) > 30
@@ -64,15 +65,17 @@ def test_every_window_has_a_kernel_of_its_own():
 def test_a_kernel_must_hold_the_path():
     """That is 7 pixels long: half of it is not enough."""
     blurry, sharp = pictures()
-    small, large = (psnr(SwiftBest(**SMALL, kernel_size=size).deconvolved(blurry)[:, 3:6], sharp) for size in (5, 31))
+    small, large = (psnr(SwiftBest(**SMALL, kernel_size=size).deconvolved(blurry)[0][:, 3:6], sharp) for size in (5, 31))
     assert large > small + 0.5
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (8, 64), (56, 16)])
 def test_small_pictures_have_views_too(shape):
-    undone = SwiftBest(**SMALL).deconvolved(torch.rand(1, 3, *shape))
+    undone, sure = SwiftBest(**SMALL).deconvolved(torch.rand(1, 3, *shape))
     assert undone.shape == (1, 9, *shape)
+    assert sure.shape == (1, CERTAINTY, *shape)
     assert undone.isfinite().all()
+    assert sure.isfinite().all()
 
 
 def test_learns_of_its_views_what_the_path_is():
@@ -80,7 +83,7 @@ def test_learns_of_its_views_what_the_path_is():
     blurry, sharp = pictures()
     blurry[..., :20, :] = 0
     net = SwiftBest(**SMALL)
-    (net.deconvolved(blurry)[:, -3:] - sharp).square().mean().backward()
+    (net.deconvolved(blurry)[0][:, -3:] - sharp).square().mean().backward()
     gradients = [parameter.grad for parameter in net.path.unet.exit.parameters()]
     assert all(gradient.isfinite().all() and gradient.abs().max() > 0 for gradient in gradients)
 
@@ -89,9 +92,9 @@ def test_views_are_the_same_in_any_precision():
     blurry, _ = pictures()
     net = SwiftBest(**SMALL)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(net.deconvolved(blurry), net.deconvolved(blurry.clone()))
+        assert torch.equal(net.deconvolved(blurry)[0], net.deconvolved(blurry.clone())[0])
         rounded = net.deconvolved(blurry)
-    assert torch.equal(rounded, net.deconvolved(blurry))
+    assert all(torch.equal(one, other) for one, other in zip(rounded, net.deconvolved(blurry), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +125,7 @@ def test_makes_of_each_change_as_much_as_it_trusts():
     with torch.no_grad():
         net.restoration.exit.bias.normal_(std=0.1, generator=torch.Generator().manual_seed(0))
         own = net(blurry) - blurry
-        first, second = net.deconvolved(blurry).chunk(2, dim=1)
+        first, second = net.deconvolved(blurry)[0].chunk(2, dim=1)
         net.trust.unet.exit.bias.copy_(torch.tensor([-0.75, 0.5, -0.125]))
         wanted = blurry + 0.25 * own + 0.5 * (first - blurry) - 0.125 * (second - blurry)
         torch.testing.assert_close(net(blurry), wanted, rtol=1e-4, atol=1e-5)

@@ -2,12 +2,15 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import cosine_similarity, pad
 
 from unblur.layers.kernel import EVIDENCE
 from unblur.layers.unet import UNet
 
-__all__ = ["PathNet"]
+__all__ = ["CERTAINTY", "PathNet", "certainty"]
+
+CERTAINTY = 5
+"""Numbers of `certainty`."""
 
 _LEAST = 1e-5  # of the light, that the network takes to be everywhere: it can find a path where none was
 _SHARPER = 4.0  # logarithm by which a network that says 1 raises the light of a place
@@ -44,3 +47,25 @@ class PathNet(nn.Module):
         said = self.unet(pad(seen, (0, more, 0, more)))[:, 0, :size, :size].float()  # (N, K, K)
         light = _SHARPER * said + torch.log(found + _LEAST)
         return light.flatten(1).softmax(dim=1).view_as(found)
+
+
+@torch.no_grad()
+def certainty(path: Tensor, evidence: Tensor) -> Tensor:
+    """What tells whether a path is the true one, as numbers of its window.
+
+    A path that little was changed for, and that the picture tells of again once edges are put as it would have them, is more often true.
+
+    Args:
+        path: what was made of the kernels, see `PathNet`.
+        evidence: of what it was made.
+
+    Returns:
+        how alike the path is to the kernel that was found, to the least-squares kernel and to the correlation, as cosines; how strongly edges and light are
+        correlated at most; and how little the light is spread, 1 where nothing is blurred.
+
+    Shape:
+        (N, K, K), (N, 8, K, K) -> (N, 5)
+    """
+    told = evidence[:, :3].flatten(2)  # (N, 3, K·K)
+    alike = cosine_similarity(told, path.flatten(1)[:, None], dim=-1)  # (N, 3)
+    return torch.cat([alike, told[:, 2:].amax(-1), path.flatten(1).norm(dim=1, keepdim=True)], dim=1)

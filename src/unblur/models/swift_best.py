@@ -3,13 +3,14 @@
 `swift` describes the smear of a pixel by a line. A hand draws curves and halts, and a picture that is blurred so can be
 undone only by who knows the path. It can be sought (`unblur.layers.kernel`), and what was found made the path that a hand would draw (`unblur.layers.path`), but not everywhere: in a flat or
 noisy place, or where two things move, the path is wrong and what it makes of the picture useless. To see which it is and to put
-it in order is for the network.
+it in order is for the network, which is told how sure a path is.
 
     blurry ──┬── swift's motion network ── spread ── read along the smear ──┐
              │                                                              ├── concatenate ── restoration: U-Net at 1/4
-             └── windows ── kernel ── path ── Richardson-Lucy ── joined ──┬─┘                      │
-             │                                                            └── trust ◄── unfold 4: residual, and how much of each view
-             + ◄──────────────────────────────────────────────────────────────┘
+             ├── windows ── kernel ── path ── Richardson-Lucy ── joined ──┬─┘                      │
+             │                         └── how sure it is ── joined ──┐   │                        │
+             │                                                        └───┴── trust ◄── unfold 4: residual, and how much of each view
+             + ◄──────────────────────────────────────────────────────────────────┘
              │
           restored
 
@@ -24,7 +25,7 @@ from unblur.layers.deconvolution import by_transform, richardson_lucy
 from unblur.layers.fold import fold
 from unblur.layers.join import join
 from unblur.layers.kernel import blur_kernel, evidence, path_middle, placed, transfer
-from unblur.layers.path import PathNet
+from unblur.layers.path import CERTAINTY, PathNet, certainty
 from unblur.layers.smear import sample_along
 from unblur.layers.trust import CELL, Trust
 from unblur.layers.unet import UNet
@@ -102,7 +103,7 @@ class SwiftBest(SmearNet):
         restoration = UNet(in_channels=seen, out_channels=given, widths=tuple(widths), blocks=tuple(blocks))
         super().__init__(motion=motion, restoration=restoration, shares=SHARES, longest=LONGEST)
         self.path = PathNet(widths=tuple(path_widths), blocks=tuple(path_blocks))
-        self.trust = Trust(changes=1 + views, beside=3, widths=tuple(trust_widths), blocks=tuple(trust_blocks))
+        self.trust = Trust(changes=1 + views, beside=3 + CERTAINTY, widths=tuple(trust_widths), blocks=tuple(trust_blocks))
         self.kernel_size, self.window, self.stride, self.turns, self.views = kernel_size, window, stride, tuple(turns), views
         self.receptive_radius = max(self.receptive_radius, window) + CELL * (self.trust.unet.receptive_radius + 1)
         self.size_multiple = max(self.size_multiple, CELL)
@@ -110,47 +111,51 @@ class SwiftBest(SmearNet):
 
     def restore(self, blurry: Tensor, spread: Tensor) -> Tensor:
         spread = spread.clamp(-self.longest, self.longest)
-        changes = self.deconvolved(blurry) - blurry.repeat(1, self.views, 1, 1)  # (B, 3·views, H, W)
+        deconvolved, sure = self.deconvolved(blurry)  # (B, 3·views, H, W), (B, 5, H, W)
+        changes = deconvolved - blurry.repeat(1, self.views, 1, 1)  # (B, 3·views, H, W)
         views = [blurry - CENTRE, sample_along(blurry, spread, shares=self.shares) - CENTRE, changes / CHANGE_UNIT]
         seen, along, undone = (fold(view, side=FOLD) for view in views)  # (B, 48·1, 48·shares, 48·views, H/4, W/4)
         given = self.restoration(join(seen, along, spread / LENGTH_UNIT, undone))  # (B, 48 + 16·views, H/4, W/4)
         residual, takes = pixel_shuffle(given, FOLD).float().tensor_split([3], dim=1)  # (B, 3, H, W), (B, views, H, W)
         changes = changes.view(-1, self.views, *blurry.shape[1:])  # (B, views, 3, H, W)
         own = residual + (takes[:, :, None] * changes).sum(1)  # (B, 3, H, W)
-        return blurry + self.trusted(blurry, torch.cat([own[:, None], changes], dim=1), spread)  # (B, 3, H, W)
+        return blurry + self.trusted(blurry, torch.cat([own[:, None], changes], dim=1), spread, sure)  # (B, 3, H, W)
 
-    def trusted(self, blurry: Tensor, changes: Tensor, spread: Tensor) -> Tensor:
+    def trusted(self, blurry: Tensor, changes: Tensor, spread: Tensor, sure: Tensor) -> Tensor:
         """The network's own change and those of the views, each as far as it is trusted.
 
         Shape:
-            (B, 3, H, W), (B, 1 + views, 3, H, W), (B, 3, H/4, W/4) -> (B, 3, H, W)
+            (B, 3, H, W), (B, 1 + views, 3, H, W), (B, 3, H/4, W/4), (B, 5, H, W) -> (B, 3, H, W)
         """
         bright = luma(changes.flatten(0, 1)).view(-1, 1 + self.views, *blurry.shape[-2:])
-        shares = self.trust(luma(blurry), bright, avg_pool2d(spread, CELL // FOLD) / LENGTH_UNIT)  # (B, 1 + views, H, W)
+        beside = torch.cat([avg_pool2d(spread, CELL // FOLD) / LENGTH_UNIT, avg_pool2d(sure, CELL)], dim=1)  # (B, 8, H/8, W/8)
+        shares = self.trust(luma(blurry), bright, beside)  # (B, 1 + views, H, W)
         return (shares[:, :, None] * changes).sum(1)
 
-    def deconvolved(self, blurry: Tensor) -> Tensor:
-        """The picture with the blur of each window undone, after `turns`.
+    def deconvolved(self, blurry: Tensor) -> tuple[Tensor, Tensor]:
+        """The picture with the blur of each window undone, after `turns`, and how sure the path is there, see `certainty`.
 
         Shape:
-            (B, 3, H, W) -> (B, views·3, H, W), in [0, 1]
+            (B, 3, H, W) -> (B, views·3, H, W) in [0, 1], (B, 5, H, W)
         """
         with torch.autocast(blurry.device.type, enabled=False):
             light, down, across = bordered(blurry)
             windows = to_windows(light, side=self.window, stride=self.stride)  # (n·B, 3, h, w)
-            undone = torch.cat([self._undone(some, down, across) for some in torch.split(windows, AT_ONCE)])  # (n·B, 3·views, h, w)
+            undone = torch.cat([self._undone(some, down, across) for some in torch.split(windows, AT_ONCE)])  # (n·B, 3·views + 5, h, w)
             whole = from_windows(undone, light.shape[-2:], side=self.window, stride=self.stride)
             inside = whole[..., down : down + blurry.shape[-2], across : across + blurry.shape[-1]]
-            return inside.clamp(DARKEST, 1) ** (1 / GAMMA)  # (B, 3·views, H, W)
+            return inside[:, :-CERTAINTY].clamp(DARKEST, 1) ** (1 / GAMMA), inside[:, -CERTAINTY:]  # (B, 3·views, H, W), (B, 5, H, W)
 
     def _undone(self, windows: Tensor, down: int, across: int) -> Tensor:
-        """Windows without their blur; kernels are sought within the border, as a mirrored path is another one."""
+        """Windows without their blur, and how sure their paths are; kernels are sought within the border, as a mirrored path is another one."""
         height, width = windows.shape[-2:]
         bright = luma(windows)[:, 0, down : height - down, across : width - across]
         kernel = blur_kernel(bright, size=self.kernel_size)  # (n, K, K)
-        path = self.path(evidence(bright, placed(kernel, path_middle(kernel))))  # (n, K, K)
+        told = evidence(bright, placed(kernel, path_middle(kernel)))  # (n, 8, K, K)
+        path = self.path(told)  # (n, K, K)
         blur, adjoint = by_transform(transfer(path, (height, width)))
-        return torch.cat(richardson_lucy(windows, blur=blur, adjoint=adjoint, turns=self.turns), dim=1)  # (n, 3·views, h, w)
+        sure = certainty(path, told)[..., None, None].expand(-1, -1, height, width)  # (n, 5, h, w)
+        return torch.cat([*richardson_lucy(windows, blur=blur, adjoint=adjoint, turns=self.turns), sure], dim=1)  # (n, 3·views + 5, h, w)
 
 
 def bordered(blurry: Tensor) -> tuple[Tensor, int, int]:

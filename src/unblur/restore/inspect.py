@@ -144,7 +144,7 @@ def inspect_window(frames: Sequence[NDArray[Any]], *, net: Net, setup: Setup) ->
             drawn += _smear(net.spread(window), window[0])
         if isinstance(net, SwiftBest):
             drawn.append(_paths(net, caught, size=_size(window)))
-            drawn.append(_undone(net.deconvolved(window).chunk(net.views, dim=1), turns=net.turns, note=""))
+            drawn.append(_undone(net.deconvolved(window)[0].chunk(net.views, dim=1), turns=net.turns, note=""))
         if isinstance(net, VideoNet):
             drawn += _video(net, window)
         if isinstance(net, CascadeNet):
