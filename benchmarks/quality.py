@@ -95,7 +95,9 @@ def main() -> None:
             rows.append(compare(blurry, restored, sharp, protocol=arguments.protocol))
         show(model, rows, seconds)
         if arguments.card:
-            flags = f" --blur {arguments.blur} --pairs {arguments.pairs}" if arguments.blur else ""
+            path = weights_path(model)
+            flags = f" --model {path.stem}"
+            flags += f" --blur {arguments.blur} --pairs {arguments.pairs}" if arguments.blur else ""
             flags += f" --views {arguments.views}" if arguments.views > 1 else ""
             flags += f" --protocol {arguments.protocol}" if arguments.protocol != PROTOCOL else ""
             command = f"python -m benchmarks.quality {arguments.pairs_folder.name}{flags}"
@@ -107,7 +109,7 @@ def main() -> None:
                 data=data,
                 command=command,
             )
-            add_to_card(weights_path(model).with_suffix(".json"), result)
+            add_to_card(path.with_suffix(".json"), result)
 
 
 def read(folder: Path) -> Iterator[Known]:
