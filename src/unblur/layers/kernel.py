@@ -64,10 +64,10 @@ def blur_kernel(light: Tensor, *, size: int) -> Tensor:
         small = _resized(light, shape) if level else light
         window = _window(shape, edge=max(side // 2, 4), like=light)
         kernel = _first_kernel(light, side) if kernel is None else _normal(_resized(kernel, [side, side]).clamp_min(0))
-        spectrum, few = rfft2(small), _FEW
+        spectrum, steps, few = rfft2(small), _steps(small, window=window), _FEW
         for _ in range(_TURNS[level]):
             edges = _sharp_edges(spectrum, transfer(kernel, shape), small, few=few)
-            kernel = _kernel_between(edges, small, window=window, size=side)
+            kernel = _kernel_between(_steps(edges, window=window), steps, shape=shape, size=side)
             few /= _FEWER
     assert kernel is not None
     return kernel
@@ -92,8 +92,9 @@ def evidence(light: Tensor, kernel: Tensor) -> Tensor:
     shape, size = light.shape[-2:], kernel.shape[-1]
     window = _window(shape, edge=max(size // 2, 4), like=light)
     edges = _sharp_edges(rfft2(light), transfer(kernel, shape), light, few=_FEW / _FEWER ** _TURNS[0])
-    shared, power, gradients = _correlations(edges, light, window=window)
-    maps = [shared / (power + _SMOOTH), shared, *(each.abs().square() for each in gradients)]  # (N, H, W//2 + 1) each
+    steps = _steps(light, window=window)
+    shared, power = _correlations(_steps(edges, window=window), steps)
+    maps = [shared * (power + _SMOOTH).reciprocal(), shared, *(_power(each) for each in steps)]  # (N, H, W//2 + 1) each
     found, alike, *itself = (_cropped(irfft2(each, s=shape), size) for each in maps)
     across = (light.roll(-1, -1) - light) * window
     bend = across.roll(-1, -1) - 2 * across + across.roll(1, -1)
@@ -157,38 +158,41 @@ def _sharp_edges(blurry: Tensor, kernel: Tensor, start: Tensor, *, few: float) -
     shape = start.shape[-2:]
     down, across = _frequencies(shape, like=start)
     gradient = (2 - 2 * torch.cos(down)) + (2 - 2 * torch.cos(across))
-    back, power = kernel.conj() * blurry, kernel.abs().square()
+    back, power = kernel.conj() * blurry, _power(kernel)
     edges = start
     for penalty in _PENALTIES:
         penalty = 2 * few * penalty
-        right, below = edges.roll(-1, -1) - edges, edges.roll(-1, -2) - edges
-        keep = right.square() + below.square() >= few / penalty
-        right, below = right * keep, below * keep
-        divergence = right.roll(1, -1) - right + below.roll(1, -2) - below
-        edges = irfft2((back + penalty * rfft2(divergence)) / (power + penalty * gradient), s=shape)
+        right, below = (edges.roll(-1, axis).sub_(edges) for axis in (-1, -2))  # in place: the memory takes longer than the transforms
+        keep = right.square().addcmul_(below, below) >= few / penalty
+        right, below = right.mul_(keep), below.mul_(keep)
+        divergence = right.roll(1, -1).sub_(right).add_(below.roll(1, -2)).sub_(below)
+        edges = irfft2(rfft2(divergence).mul_(penalty).add_(back).mul_((power + penalty * gradient).reciprocal_()), s=shape)
     return edges
 
 
-def _kernel_between(edges: Tensor, light: Tensor, *, window: Tensor, size: int) -> Tensor:
-    """The kernel that best turns the gradients of `edges` into those of `light`."""
-    shared, power, _ = _correlations(edges, light, window=window)
-    kernel = _cropped(irfft2(shared / (power + _SMOOTH), s=light.shape[-2:]), size).clamp_min(0)
+def _kernel_between(edges: Sequence[Tensor], light: Sequence[Tensor], *, shape: Sequence[int], size: int) -> Tensor:
+    """The kernel that best turns the gradients of edges into those of light, both as of `_steps`."""
+    shared, power = _correlations(edges, light)
+    kernel = _cropped(irfft2(shared * (power + _SMOOTH).reciprocal(), s=tuple(shape)), size).clamp_min(0)
     kernel = _normal(kernel * (kernel >= _FLOOR * kernel.amax((-2, -1), keepdim=True)))
     side = 7 if size >= 15 else 3
     together = avg_pool2d(kernel[:, None], side, stride=1, padding=side // 2)[:, 0] * side**2
     return _normal(kernel * (together >= _TOGETHER))
 
 
-def _correlations(edges: Tensor, light: Tensor, *, window: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Transforms of how the gradients of `edges` are correlated with those of `light`, and with themselves; and of those of `light`, across and down."""
-    shared = power = torch.zeros((), device=light.device)
-    gradients = []
-    for axis in (-1, -2):
-        before, after = (rfft2((picture.roll(-1, axis) - picture) * window) for picture in (edges, light))
-        shared = shared + before.conj() * after
-        power = power + before.abs().square()
-        gradients.append(after)
-    return shared, power, gradients
+def _steps(picture: Tensor, *, window: Tensor) -> list[Tensor]:
+    """Transforms of the gradients of pictures, across and down."""
+    return [rfft2((picture.roll(-1, axis) - picture) * window) for axis in (-1, -2)]
+
+
+def _correlations(edges: Sequence[Tensor], light: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Transforms of how gradients, as of `_steps`, are correlated with those of the light, and with themselves."""
+    shared = sum((one.conj() * other for one, other in zip(edges, light, strict=True)), start=torch.zeros_like(light[0]))
+    return shared, sum((_power(one) for one in edges), start=torch.zeros_like(light[0].real))
+
+
+def _power(transformed: Tensor) -> Tensor:
+    return (transformed * transformed.conj()).real
 
 
 def _cropped(moves: Tensor, size: int) -> Tensor:
