@@ -6,7 +6,7 @@ import pytest
 import torch
 from smears import CURVE, LINE, blurred, drawn, leaves
 
-from unblur.layers.kernel import EVIDENCE, blur_kernel, evidence, path_middle, placed
+from unblur.layers.kernel import BANDS, EVIDENCE, blur_kernel, evidence, in_spectrum, path_middle, placed
 
 
 def alike(one, other):
@@ -95,6 +95,35 @@ def test_evidence_is_of_light_that_is_like_itself_where_it_is_moved_along_the_pa
 def test_evidence_of_nothing_is_finite():
     for light in (torch.zeros(1, 64, 64), torch.ones(1, 16, 9)):
         assert evidence(light, drawn([(0, 0)])[:, 12:19, 12:19]).isfinite().all()
+
+
+@pytest.mark.parametrize("kernel", [CURVE, LINE], ids=["curve", "line"])
+def test_a_path_shows_in_the_spectrum_of_what_it_blurred(kernel):
+    """One that is turned less so, and none in a sharp picture."""
+    light, bands = leaves(), len(BANDS) - 1
+    true, wrong = (in_spectrum(blurred(light, kernel), path)[0] for path in (kernel, kernel.rot90(1, (1, 2))))
+    assert all(true[1:bands] > 0.35)
+    assert all(true[:bands] > wrong[:bands] + 0.1)
+    assert all(in_spectrum(light, kernel)[0, :bands].abs() < 0.2)
+
+
+def test_in_a_spectrum_counts_how_much_the_kernel_varies_in_a_band():
+    """A short path only darkens high frequencies; no path, none."""
+    still, short = torch.zeros(2, 1, 31, 31)
+    still[:, 15, 15] = 1
+    short[:, 15, 14:17] = 1 / 3
+    none, some, more = (in_spectrum(leaves(), path)[0, len(BANDS) - 1 :] for path in (still, short, LINE))
+    assert none.abs().max() < 1e-3
+    assert all(some.diff() > 0)
+    assert more[0] > 3 * some[0]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 40), (20, 30)])
+def test_every_window_has_a_spectrum(shape):
+    size = 1 if min(shape) == 1 else min(*shape, 31) // 2 * 2 - 1
+    kernel = torch.full((2, size, size), 1 / size**2)
+    for light in (torch.zeros(2, *shape), torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))):
+        assert in_spectrum(light, kernel).isfinite().all()
 
 
 def test_the_middle_halves_the_light_along_the_path():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from smears import CURVE, LINE, blurred, leaves
 
-from unblur.layers.kernel import EVIDENCE, evidence
+from unblur.layers.kernel import EVIDENCE, evidence, in_spectrum
 from unblur.layers.path import CERTAINTY, PathNet, certainty
 
 
@@ -53,16 +53,18 @@ def test_learns_to_leave_out_specks():
 
 def test_is_surer_of_a_true_path_than_of_a_wrong_one():
     """Both are judged by what the same picture tells."""
-    told = evidence(blurred(leaves(), CURVE), CURVE)
-    true, wrong = (certainty(path, told)[0] for path in (CURVE, CURVE.flip(-1)))
+    light = blurred(leaves(), CURVE)
+    told = evidence(light, CURVE)
+    true, wrong = (certainty(path, told, light)[0] for path in (CURVE, CURVE.flip(-1)))
     assert true.shape == (CERTAINTY,)
     assert all(true[:3] > wrong[:3] + 0.1)
     assert true[3] == wrong[3]  # says nothing of the path
+    assert torch.equal(true[5:], in_spectrum(light, CURVE)[0])
 
 
 def test_says_how_little_light_is_spread():
     still = torch.zeros(1, 31, 31)
     still[:, 15, 15] = 1
     told = evidence(leaves(), still)
-    assert certainty(still, told)[0, -1] == 1
-    assert certainty(CURVE, told)[0, -1] < certainty(LINE, told)[0, -1] < 1
+    still, line, curve = (float(certainty(path, told, leaves())[0, 4]) for path in (still, LINE, CURVE))
+    assert curve < line < still == 1

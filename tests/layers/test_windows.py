@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from unblur.layers.windows import from_windows, starts, to_windows
+from unblur.layers.windows import from_numbers, from_windows, starts, to_windows
 
 SHAPES = [(1, 1), (5, 40), (16, 16), (17, 33), (64, 31), (100, 80)]
 
@@ -39,3 +39,22 @@ def test_windows_fade_into_each_other():
 def test_one_window_is_the_picture():
     picture = torch.rand(1, 3, 9, 13, generator=torch.Generator().manual_seed(0))
     assert torch.equal(from_windows(to_windows(picture, side=16, stride=12), (9, 13), side=16, stride=12), picture)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("cell", [1, 4])
+def test_numbers_are_windows_of_one_value(shape, cell):
+    border = tuple(min(3, (side - 1) // 2) for side in shape)
+    windows = to_windows(torch.zeros(2, 1, *shape), side=16, stride=12)
+    numbers = torch.rand(len(windows), 5, generator=torch.Generator().manual_seed(0))
+    whole = from_windows(numbers[..., None, None].expand(-1, -1, *windows.shape[-2:]), shape, side=16, stride=12)
+    if len(windows) == 2:  # one window a picture is given as it is
+        whole = whole.expand(2, 5, *shape)
+    inside = whole[..., border[0] : shape[0] - border[0], border[1] : shape[1] - border[1]]
+    down, across = (side // cell * cell for side in inside.shape[-2:])
+    wanted = inside[..., :down, :across].unfold(-2, cell, cell).unfold(-2, cell, cell).mean((-2, -1)) if down and across else None
+    found = from_numbers(numbers, shape, side=16, stride=12, border=border, cell=cell)
+    if wanted is None:
+        assert found.numel() == 0
+    else:
+        torch.testing.assert_close(found, wanted)

@@ -28,7 +28,7 @@ def test_untrained_it_is_the_identity():
 
 def test_begins_as_the_swift_that_it_is_given():
     torch.manual_seed(0)
-    photo, net = Swift(**SMALL).eval(), SwiftBest(**SMALL).eval()
+    photo, net = Swift(**SMALL), SwiftBest(**SMALL)
     for parameter in photo.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     net.load_state_dict(widened(photo.state_dict(), net=net))
@@ -73,7 +73,7 @@ def test_a_kernel_must_hold_the_path():
 def test_small_pictures_have_views_too(shape):
     undone, sure = SwiftBest(**SMALL).deconvolved(torch.rand(1, 3, *shape))
     assert undone.shape == (1, 9, *shape)
-    assert sure.shape == (1, CERTAINTY, *shape)
+    assert sure.shape == (1, CERTAINTY, shape[0] // 8, shape[1] // 8)
     assert undone.isfinite().all()
     assert sure.isfinite().all()
 
@@ -117,6 +117,28 @@ def test_size_of_the_built_in_network():
     parts = sum(p.numel() for part in (net.trust, net.path) for p in part.parameters())
     grown = sum(p.numel() for p in net.parameters()) - sum(p.numel() for p in Swift().parameters()) - parts
     assert grown == 3 * 48 * 64 * 9 + 3 * 16 * (64 * 9 + 1)  # three views more to see, and three shares to give
+
+
+def test_looks_at_all_it_knows_upright_and_turned_by_half(monkeypatch):
+    """So that it does not matter which of them is upright; in training it looks once."""
+    net = SwiftBest(**SMALL)
+    generator = torch.Generator().manual_seed(0)
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.1, generator=generator)
+    blurry, smear = torch.rand(1, 3, 64, 48, generator=generator), 8 * torch.randn(1, 3, 16, 12, generator=generator)
+    views, sure = torch.rand(1, 9, 64, 48, generator=generator), torch.rand(1, CERTAINTY, 8, 6, generator=generator)
+
+    def difference():
+        monkeypatch.setattr(net, "deconvolved", lambda _: (views, sure))
+        upright = net.restore(blurry, smear)
+        monkeypatch.setattr(net, "deconvolved", lambda _: (views.flip(-2, -1), sure.flip(-2, -1)))
+        turned = net.restore(blurry.flip(-2, -1), smear.flip(-2, -1))
+        return (turned.flip(-2, -1) - upright).abs().max()
+
+    with torch.no_grad():
+        assert difference() > 0.01
+        net.eval()
+        assert difference() < 1e-5
 
 
 def test_makes_of_each_change_as_much_as_it_trusts():

@@ -14,6 +14,7 @@ All of it is Fourier transforms of whole windows, batched, in fp32, on any devic
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -22,7 +23,10 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 
 from unblur.layers.warp import flow_warp
 
-__all__ = ["EVIDENCE", "blur_kernel", "evidence", "path_middle", "placed", "transfer"]
+__all__ = ["BANDS", "EVIDENCE", "blur_kernel", "evidence", "in_spectrum", "path_middle", "placed", "transfer"]
+
+BANDS = (0.02, 0.08, 0.16, 0.28, 0.45)
+"""Borders of the bands of frequencies of `in_spectrum`, cycles a pixel."""
 
 EVIDENCE = 8
 """Maps of `evidence`."""
@@ -39,6 +43,10 @@ _SURE = 0.3  # pixels by which a place must be nearer to all light than another,
 _LEAST = 1e-7  # power of a gradient where there is none
 _USUAL = 1.5  # the logarithm of the usual size of a gradient is less by this
 _SMALLEST = 24  # side of the smallest picture worth a look, pixels
+_RING = 0.01  # width of a ring of frequencies in which pictures have about as much power everywhere, cycles a pixel
+_AXIS = 0.008  # frequencies down or across below which borders show, and not what is between them
+_UNLIKE = 1e-3  # of the product of two variances: a kernel that blurs nothing is not alike to anything
+_NOISE = 3e-3  # power of a kernel's spectrum below which nothing of the picture is seen
 
 
 @torch.no_grad()
@@ -103,6 +111,42 @@ def evidence(light: Tensor, kernel: Tensor) -> Tensor:
     total = irfft2(power, s=shape)[:, :1, :1].clamp_min(_LEAST)
     itself = [each / each[:, size // 2, None, size // 2, None].clamp_min(_LEAST) for each in itself]
     return torch.stack([kernel, found, alike / total, *itself, *numbers], dim=1)
+
+
+@torch.no_grad()
+def in_spectrum(light: Tensor, kernel: Tensor) -> Tensor:
+    """How much kernels would change the spectra of windows, and whether that shows there.
+
+    What blur takes away is gone: where a kernel's spectrum is dark, so is that of what it blurred. Pictures have less power at high
+    frequencies, but about as much in all directions, so logarithms of power are compared less their mean on rings of one frequency.
+
+    Args:
+        light: windows in linear light, one channel.
+        kernel: of each.
+
+    Returns:
+        of each of the `BANDS`, the correlation of both logarithms; then of each, by how much the kernel's varies (standard deviation).
+
+    Shape:
+        (N, H, W), (N, K, K) -> (N, 8)
+    """
+    shape, size = light.shape[-2:], kernel.shape[-1]
+    down, across = (each / (2 * math.pi) for each in _frequencies(shape, like=light))
+    far = (down.square() + across.square()).sqrt()  # (H, W//2 + 1)
+    seen = (far >= BANDS[0]) & (far < BANDS[-1]) & (down.abs() > _AXIS) & (across > _AXIS)
+    places = torch.arange(math.ceil(BANDS[-1] / _RING), device=light.device)
+    rings = (((far / _RING).long()[..., None] == places) & seen[..., None]).flatten(0, 1).to(light.dtype)  # (F, R), each frequency on one
+    bands = torch.stack([(seen & (far >= low) & (far < high)).flatten() for low, high in pairwise(BANDS)], dim=1).to(light.dtype)  # (F, 4)
+    window = _window(shape, edge=max(size // 2, 4), like=light)
+    spectrum = rfft2((light - light.mean((1, 2), keepdim=True)) * window)
+    power = torch.log(_power(spectrum) + _LEAST).flatten(1)  # (N, F)
+    dark = torch.log(_power(transfer(kernel, shape)) + _NOISE).flatten(1)
+    count = rings.sum(0).clamp_min(1)
+    power, dark = (each - (each @ rings / count) @ rings.mT for each in (power, dark))  # where nothing is seen, it does not count
+    both, own, of_kernel = (
+        (one * other) @ bands / bands.sum(0).clamp_min(1) for one, other in ((power, dark), (power, power), (dark, dark))
+    )
+    return torch.cat([both / (own * of_kernel + _UNLIKE).sqrt(), of_kernel.sqrt()], dim=1)
 
 
 def transfer(kernel: Tensor, shape: Sequence[int]) -> Tensor:

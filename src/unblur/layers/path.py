@@ -4,12 +4,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, pad
 
-from unblur.layers.kernel import EVIDENCE
+from unblur.layers.kernel import BANDS, EVIDENCE, in_spectrum
 from unblur.layers.unet import UNet
 
 __all__ = ["CERTAINTY", "PathNet", "certainty"]
 
-CERTAINTY = 5
+CERTAINTY = 5 + 2 * (len(BANDS) - 1)
 """Numbers of `certainty`."""
 
 _LEAST = 1e-5  # of the light, that the network takes to be everywhere: it can find a path where none was
@@ -50,22 +50,24 @@ class PathNet(nn.Module):
 
 
 @torch.no_grad()
-def certainty(path: Tensor, evidence: Tensor) -> Tensor:
+def certainty(path: Tensor, evidence: Tensor, light: Tensor) -> Tensor:
     """What tells whether a path is the true one, as numbers of its window.
 
-    A path that little was changed for, and that the picture tells of again once edges are put as it would have them, is more often true.
+    A path that little was changed for, that the picture tells of again once edges are put as it would have them, and that shows in the picture's
+    spectrum, is more often true.
 
     Args:
         path: what was made of the kernels, see `PathNet`.
         evidence: of what it was made.
+        light: windows in linear light, one channel, of which that is the evidence.
 
     Returns:
         how alike the path is to the kernel that was found, to the least-squares kernel and to the correlation, as cosines; how strongly edges and light are
-        correlated at most; and how little the light is spread, 1 where nothing is blurred.
+        correlated at most; how little the light is spread, 1 where nothing is blurred; and the numbers of `unblur.layers.kernel.in_spectrum`.
 
     Shape:
-        (N, K, K), (N, 8, K, K) -> (N, 5)
+        (N, K, K), (N, 8, K, K), (N, H, W) -> (N, 13)
     """
     told = evidence[:, :3].flatten(2)  # (N, 3, K·K)
     alike = cosine_similarity(told, path.flatten(1)[:, None], dim=-1)  # (N, 3)
-    return torch.cat([alike, told[:, 2:].amax(-1), path.flatten(1).norm(dim=1, keepdim=True)], dim=1)
+    return torch.cat([alike, told[:, 2:].amax(-1), path.flatten(1).norm(dim=1, keepdim=True), in_spectrum(light, path)], dim=1)

@@ -7,7 +7,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-__all__ = ["from_windows", "starts", "to_windows"]
+__all__ = ["from_numbers", "from_windows", "starts", "to_windows"]
 
 
 def starts(length: int, *, side: int, stride: int) -> list[int]:
@@ -56,6 +56,33 @@ def from_windows(windows: Tensor, shape: Sequence[int], *, side: int, stride: in
         total[..., top : top + side, left : left + side] += window * weight
         weights[top : top + side, left : left + side] += weight
     return total / weights
+
+
+def from_numbers(numbers: Tensor, shape: Sequence[int], *, side: int, stride: int, border: Sequence[int] = (0, 0), cell: int = 1) -> Tensor:
+    """What `from_windows` gives for windows that are each of one value throughout, averaged over squares; as two small products of matrices.
+
+    Args:
+        numbers: of each window, in the order of `to_windows`.
+        shape: height and width of the picture.
+        side: as for `to_windows`.
+        stride: as for `to_windows`.
+        border: pixels that are left away above and below, and at both sides.
+        cell: side of the squares, pixels; what is left over below and at the right is left away.
+
+    Shape:
+        (n·B, C) -> (B, C, (H - 2·border) // cell, (W - 2·border) // cell)
+    """
+    shares = []
+    for length, edge in zip(shape, border, strict=True):
+        places, inside = starts(length, side=side, stride=stride), (length - 2 * edge) // cell
+        weight = numbers.new_zeros(len(places), length)
+        for row, start in zip(weight, places, strict=True):
+            row[start : start + side] = _hill(min(side, length), like=numbers)
+        weight = (weight / weight.sum(0))[:, edge : edge + inside * cell]
+        shares.append(weight.reshape(len(places), inside, cell).mean(-1))
+    down, across = shares  # (rows, h), (columns, w)
+    grid = numbers.view(len(down), len(across), -1, numbers.shape[-1]).permute(2, 3, 0, 1)  # (B, C, rows, columns)
+    return down.mT @ grid @ across
 
 
 def _hill(length: int, *, like: Tensor) -> Tensor:
