@@ -102,7 +102,7 @@ def evidence(light: Tensor, kernel: Tensor) -> Tensor:
     edges = _sharp_edges(rfft2(light), transfer(kernel, shape), light, few=_FEW / _FEWER ** _TURNS[0])
     steps = _steps(light, window=window)
     shared, power = _correlations(_steps(edges, window=window), steps)
-    maps = [shared * (power + _SMOOTH).reciprocal(), shared, *(_power(each) for each in steps)]  # (N, H, W//2 + 1) each
+    maps = [shared * (power + _SMOOTH).reciprocal(), shared, *_power(steps)]  # (N, H, W//2 + 1) each
     found, alike, *itself = (_cropped(irfft2(each, s=shape), size) for each in maps)
     across = (light.roll(-1, -1) - light) * window
     bend = across.roll(-1, -1) - 2 * across + across.roll(1, -1)
@@ -214,7 +214,7 @@ def _sharp_edges(blurry: Tensor, kernel: Tensor, start: Tensor, *, few: float) -
     return edges
 
 
-def _kernel_between(edges: Sequence[Tensor], light: Sequence[Tensor], *, shape: Sequence[int], size: int) -> Tensor:
+def _kernel_between(edges: Tensor, light: Tensor, *, shape: Sequence[int], size: int) -> Tensor:
     """The kernel that best turns the gradients of edges into those of light, both as of `_steps`."""
     shared, power = _correlations(edges, light)
     kernel = _cropped(irfft2(shared * (power + _SMOOTH).reciprocal(), s=tuple(shape)), size).clamp_min(0)
@@ -224,15 +224,14 @@ def _kernel_between(edges: Sequence[Tensor], light: Sequence[Tensor], *, shape: 
     return _normal(kernel * (together >= _TOGETHER))
 
 
-def _steps(picture: Tensor, *, window: Tensor) -> list[Tensor]:
-    """Transforms of the gradients of pictures, across and down."""
-    return [rfft2((picture.roll(-1, axis) - picture) * window) for axis in (-1, -2)]
+def _steps(picture: Tensor, *, window: Tensor) -> Tensor:
+    """Transforms of the gradients of pictures, across and down: (N, H, W) -> (2, N, H, W//2 + 1)."""
+    return rfft2(torch.stack([picture.roll(-1, axis) - picture for axis in (-1, -2)]) * window)
 
 
-def _correlations(edges: Sequence[Tensor], light: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+def _correlations(edges: Tensor, light: Tensor) -> tuple[Tensor, Tensor]:
     """Transforms of how gradients, as of `_steps`, are correlated with those of the light, and with themselves."""
-    shared = sum((one.conj() * other for one, other in zip(edges, light, strict=True)), start=torch.zeros_like(light[0]))
-    return shared, sum((_power(one) for one in edges), start=torch.zeros_like(light[0].real))
+    return (edges.conj() * light).sum(0), _power(edges).sum(0)
 
 
 def _power(transformed: Tensor) -> Tensor:

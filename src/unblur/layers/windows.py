@@ -44,18 +44,17 @@ def from_windows(windows: Tensor, shape: Sequence[int], *, side: int, stride: in
     Shape:
         (n·B, C, h, w) -> (B, C, H, W)
     """
-    height, width = shape
-    places = list(product(*(starts(length, side=side, stride=stride) for length in (height, width))))
+    sides = [
+        list(zip(starts(length, side=side, stride=stride), _shares(length, side=side, stride=stride, like=windows), strict=True))
+        for length in shape
+    ]
+    places = list(product(*sides))
     if len(places) == 1:
         return windows
-    down, across = (_hill(length, like=windows) for length in windows.shape[-2:])
-    weight = down[:, None] * across
-    total = windows.new_zeros(windows.shape[0] // len(places), windows.shape[1], height, width)
-    weights = windows.new_zeros(height, width)
-    for (top, left), window in zip(places, windows.chunk(len(places)), strict=True):
-        total[..., top : top + side, left : left + side] += window * weight
-        weights[top : top + side, left : left + side] += weight
-    return total / weights
+    total = windows.new_zeros(windows.shape[0] // len(places), windows.shape[1], *shape)
+    for ((top, down), (left, across)), window in zip(places, windows.chunk(len(places)), strict=True):
+        total[..., top : top + side, left : left + side] += window * (down[top : top + side, None] * across[left : left + side])
+    return total
 
 
 def from_numbers(numbers: Tensor, shape: Sequence[int], *, side: int, stride: int, border: Sequence[int] = (0, 0), cell: int = 1) -> Tensor:
@@ -74,15 +73,21 @@ def from_numbers(numbers: Tensor, shape: Sequence[int], *, side: int, stride: in
     """
     shares = []
     for length, edge in zip(shape, border, strict=True):
-        places, inside = starts(length, side=side, stride=stride), (length - 2 * edge) // cell
-        weight = numbers.new_zeros(len(places), length)
-        for row, start in zip(weight, places, strict=True):
-            row[start : start + side] = _hill(min(side, length), like=numbers)
-        weight = (weight / weight.sum(0))[:, edge : edge + inside * cell]
-        shares.append(weight.reshape(len(places), inside, cell).mean(-1))
+        inside = (length - 2 * edge) // cell
+        weight = _shares(length, side=side, stride=stride, like=numbers)[:, edge : edge + inside * cell]
+        shares.append(weight.reshape(len(weight), inside, cell).mean(-1))
     down, across = shares  # (rows, h), (columns, w)
     grid = numbers.view(len(down), len(across), -1, numbers.shape[-1]).permute(2, 3, 0, 1)  # (B, C, rows, columns)
     return down.mT @ grid @ across
+
+
+def _shares(length: int, *, side: int, stride: int, like: Tensor) -> Tensor:
+    """How much each of the windows along one side counts at each place of it, (windows, length); all together 1."""
+    places = starts(length, side=side, stride=stride)
+    weight = like.new_zeros(len(places), length)
+    for row, start in zip(weight, places, strict=True):
+        row[start : start + side] = _hill(min(side, length), like=like)
+    return weight / weight.sum(0)
 
 
 def _hill(length: int, *, like: Tensor) -> Tensor:
