@@ -1,19 +1,23 @@
 """What one 1280×720 frame costs every network at its published size: parameters, multiply-adds, seconds, peak memory.
 
-    PYTHONPATH=src python -m benchmarks.cost [--networks NAME...] [--limit SECONDS] [--memory GIB] [--out cost.md]
+    PYTHONPATH=src python -m benchmarks.cost [--networks NAME...] [--limit SECONDS] [--memory GIB] [--device cuda] [--out cost.md]
 
 Each measurement is a process of its own, which restores one frame whole, untiled, in one thread, after a warm-up on a small one.
 Seconds are those that the process had a processor for, so that a busy machine does not count as a slow network; memory is the
 process's largest resident set, of which Python and torch are some 300 MiB. A stream is timed in the middle of a shot, where each
 frame's features are computed once. `≈`: taken on a sixteenth of the frame, 320×180, and multiplied, where the whole frame would exceed
 `--limit` or `--memory`. Weights are random: they change nothing here. Beside it stand the times that were published, on the authors' GPUs.
+
+With `--device cuda` it is the time by the clock, the median of some frames after two to warm up, and the most memory that torch had of the GPU.
 """
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +28,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from unblur.models import create, names
 from unblur.restore.memory import keep_freed_memory
-from unblur.restore.precision import set_up
+from unblur.restore.precision import Precision, set_up
 from unblur.restore.stream import Stream
 
 HEIGHT, WIDTH = 720, 1280
+ROUNDS = 7
 PUBLISHED = {
     "deepdeblur": "3.09 s, Titan X Pascal (Nah 2017)",
     "mscnn": "0.48 s, 2080 Ti (Tang 2022)",
@@ -58,19 +63,27 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=6.0, help="seconds that a frame may take")
     parser.add_argument("--memory", type=float, default=2.0, help="GiB that a frame may take")
     parser.add_argument("--patience", type=float, default=600.0, help="seconds of wall time after which a measurement is given up")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where a frame is restored")
     parser.add_argument("--out", type=Path, help="file for the table")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
         print(json.dumps(_run(**json.loads(arguments.child))))
         return
-    lines = [
-        f"torch {torch.__version__}, one thread, {torch.backends.cpu.get_cpu_capability()}; seconds of processor time, random weights",
-        "",
-        "| network | frames | M parameters | G multiply-adds | fp32 | bf16 | stream, fp32 | stream, bf16 | published |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    print("\n".join(lines), flush=True)
+    lines: list[str] = []
+    for line in _on_gpu(arguments.networks) if arguments.device == "cuda" else _on_processor(arguments):
+        print(line, flush=True)
+        lines.append(line)
+        if arguments.out:
+            arguments.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _on_processor(arguments: argparse.Namespace) -> Iterator[str]:
+    """The lines of the table, as they are measured."""
+    yield f"torch {torch.__version__}, one thread, {torch.backends.cpu.get_cpu_capability()}; seconds of processor time, random weights"
+    yield ""
+    yield "| network | frames | M parameters | G multiply-adds | fp32 | bf16 | stream, fp32 | stream, bf16 | published |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for name in arguments.networks:
         parameters, multiply_adds, frames = count(name)
         cells = [
@@ -81,10 +94,34 @@ def main() -> None:
             for precision in ("fp32", "bf16")
         ]
         row = (name, frames, f"{parameters / 1e6:.2f}", f"{multiply_adds / 1e9:.0f}", *cells, PUBLISHED.get(name, "–"))
-        lines.append("| " + " | ".join(map(str, row)) + " |")
-        print(lines[-1], flush=True)
-        if arguments.out:
-            arguments.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        yield "| " + " | ".join(map(str, row)) + " |"
+
+
+def _on_gpu(networks: list[str]) -> Iterator[str]:
+    """The same for a GPU, all in this process."""
+    yield f"torch {torch.__version__}, {torch.cuda.get_device_name()}; random weights"
+    yield ""
+    yield "| network | frames | fp32 | bf16 |"
+    yield "|---|---|---|---|"
+    precisions: tuple[Precision, ...] = ("fp32", "bf16")
+    for name in networks:
+        net = create(name)
+        frames = (net.num_frames,) if net.num_frames > 1 else ()
+        window = torch.rand(1, *frames, 3, *(-(-side // net.size_multiple) * net.size_multiple for side in (HEIGHT, WIDTH)))
+        cells = []
+        for precision in precisions:
+            setup = set_up(net, device="cuda", precision=precision)
+            given = window.to(setup.device)
+            torch.cuda.reset_peak_memory_stats()
+            seconds = []
+            for _ in range(2 + ROUNDS):
+                setup.wait()
+                began = time.perf_counter()
+                setup.run(net, given)
+                setup.wait()
+                seconds.append(time.perf_counter() - began)
+            cells.append(f"{1000 * statistics.median(seconds[2:]):.3g} ms, {torch.cuda.max_memory_allocated() / 2**30:.2g} GiB")
+        yield f"| {name} | {net.num_frames} | {cells[0]} | {cells[1]} |"
 
 
 def count(name: str) -> tuple[int, int, int]:
