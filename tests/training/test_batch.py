@@ -38,9 +38,19 @@ def test_crops_of_blurry_sharp_and_spread_belong_together(source):
         batch = source.batch(step, slots=range(6))
         assert batch.blurry.shape == batch.reference.shape == batch.truth.shape == (6, 3, 16, 16)
         assert batch.spread.shape == (6, 3, 4, 4)
-        assert torch.allclose(batch.truth - batch.blurry, torch.full_like(batch.truth, 1 / 255), atol=1e-6)
+        assert torch.equal(batch.truth, batch.blurry + 1)
         assert torch.equal(batch.spread[:, 0].abs(), batch.spread[:, 2])  # a quarter turn changes the sign along x
         assert 1 + step <= batch.spread[:, 2].min() <= batch.spread[:, 2].max() < 9 + step
+
+
+def test_bytes_become_floats_where_they_are_needed(source):
+    read = source.batch(0, slots=range(6))
+    there = read.to(torch.device("cpu"), channels_last=True)
+    assert read.blurry.dtype == read.sharp.dtype == torch.uint8
+    assert torch.equal(there.blurry, read.blurry.float() / 255)
+    assert torch.equal(there.sharp, read.sharp.float() / 255)
+    again = there.to(torch.device("cpu"), channels_last=False)
+    assert torch.equal(again.blurry, there.blurry)
 
 
 def test_a_sample_is_a_function_of_seed_step_slot_and_order(source):

@@ -72,6 +72,10 @@ def exported(recipe, photos, tmp_path_factory):
     return folder
 
 
+def batch_of(source, step, *, count):
+    return source.batch(step, slots=range(count)).to(torch.device("cpu"), channels_last=False)
+
+
 def error_of(one, other, where):
     return float(((one - other).square() * where).sum() / where.sum())
 
@@ -79,7 +83,7 @@ def error_of(one, other, where):
 def test_the_batch_has_the_flow_of_its_own_frames(source):
     """However a sample was cropped, turned and reversed, its flow brings the frame before onto the middle one."""
     for step in range(12):
-        batch = source.batch(step, slots=range(1))
+        batch = batch_of(source, step, count=1)
         assert batch.flow.shape == (1, 2, 48, 48)
         assert torch.equal(batch.reference, batch.blurry[:, 1])
         assert torch.equal(batch.previous, batch.blurry[:, 0])
@@ -93,13 +97,13 @@ def test_the_batch_has_the_flow_of_its_own_frames(source):
 
 
 def test_parts_of_a_batch_keep_their_flow(source):
-    whole = source.batch(0, slots=range(2))
+    whole = batch_of(source, 0, count=2)
     assert torch.equal(torch.cat([part.flow for part in whole.parts(2)]), whole.flow)
     assert torch.equal(whole.to(torch.device("cpu"), channels_last=True).flow, whole.flow)
 
 
 def test_the_true_flow_loses_nothing_and_no_flow_shows_what_it_misses(source, recipe):
-    batch = source.batch(3, slots=range(2))
+    batch = batch_of(source, 3, count=2)
     told = FlowObjective(Told(batch.flow), recipe=recipe)(batch, 0)
     assert told.loss.item() == pytest.approx(0, abs=1e-6)
     assert told.shown["epe"] == 0

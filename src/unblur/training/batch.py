@@ -14,7 +14,7 @@ __all__ = ["Batch", "to_batch", "transforms_of"]
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Crops, in [0, 1].
+    """Crops in [0, 1]; as they were read they may be bytes, which `to` makes into that.
 
     Attributes:
         blurry: (B, 3, H, W), or (B, N, 3, H, W) of clips.
@@ -49,12 +49,12 @@ class Batch:
         return self.sharp[:, self.sharp.shape[1] // 2]
 
     def to(self, device: torch.device, *, channels_last: bool) -> "Batch":
-        """The same batch on a device."""
+        """The same batch on a device, where bytes become floats: a quarter goes there, and no processor waits."""
         order = torch.channels_last if channels_last and self.blurry.ndim == 4 else torch.contiguous_format
         return replace(
             self,
-            blurry=self.blurry.to(device, non_blocking=True, memory_format=order),
-            sharp=self.sharp.to(device, non_blocking=True),
+            blurry=_floats(self.blurry.to(device, non_blocking=True)).contiguous(memory_format=order),
+            sharp=_floats(self.sharp.to(device, non_blocking=True)).contiguous(),
             spread=None if self.spread is None else self.spread.to(device, non_blocking=True),
             flow=None if self.flow is None else self.flow.to(device, non_blocking=True),
             flow_next=None if self.flow_next is None else self.flow_next.to(device, non_blocking=True),
@@ -106,7 +106,7 @@ def transforms_of(recipe: Recipe) -> list[Transform]:
 
 
 def to_batch(samples: list[Arrays], *, slots: range, photo: bool) -> Batch:
-    """Stack cropped samples; integers are brought to [0, 1].
+    """Stack cropped samples, bytes as bytes.
 
     Args:
         samples: of equal size.
@@ -132,5 +132,8 @@ def _motion(fields: list[np.ndarray]) -> Tensor | None:
 
 
 def _pictures(fields: list[np.ndarray]) -> Tensor:
-    stacked = torch.from_numpy(np.stack(fields)).permute(0, 1, 4, 2, 3)  # (B, N, 3, H, W)
-    return stacked.float() if stacked.is_floating_point() else stacked.float() / 255
+    return torch.from_numpy(np.stack(fields)).permute(0, 1, 4, 2, 3)  # (B, N, 3, H, W)
+
+
+def _floats(pictures: Tensor) -> Tensor:
+    return pictures.float() if pictures.is_floating_point() else pictures.float() / 255
