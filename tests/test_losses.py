@@ -226,3 +226,40 @@ def test_end_point_error_has_a_gradient_at_the_truth():
     still = torch.zeros(1, 2, 4, 4, requires_grad=True)
     losses.multiscale_epe([still], torch.zeros(1, 2, 8, 8), weights=[1.0]).backward()
     assert still.grad.isfinite().all()
+
+
+def kernels(*places: tuple[int, int]) -> torch.Tensor:
+    """One kernel of 7x7 for each place, with all its light there."""
+    kernel = torch.zeros(len(places), 7, 7)
+    for each, (row, column) in zip(kernel, places, strict=True):
+        each[row, column] = 1
+    return kernel
+
+
+def test_kernel_error_by_hand():
+    """A kernel and the same one pixel to the right: at each frequency, their transforms are 2 sin(pi f) apart."""
+    across = torch.fft.rfftfreq(14).expand(14, 8)
+    counts = (torch.fft.fftfreq(14)[:, None] ** 2 + across**2 + 1e-4) ** -0.5
+    error = (counts * (2 * torch.sin(torch.pi * across)) ** 2).sum() / counts.sum()
+    assert losses.log_kernel(kernels((3, 4)), kernels((3, 3)), floor=0) == pytest.approx(float(error.log()), rel=1e-5)
+
+
+def test_kernel_error_grows_with_the_distance_and_ends_at_the_floor():
+    truth = kernels((3, 3))
+    found = [float(losses.log_kernel(kernels((3, 3 + far)), truth)) for far in range(4)]
+    assert found == sorted(found)
+    assert found[0] == pytest.approx(math.log(1e-5))
+
+
+def test_kernels_that_reach_far_count_for_more():
+    """Wrong by a pixel in the one that blurs nothing, or in one of two ends six pixels apart."""
+    far = (kernels((3, 0)) + kernels((3, 6))) / 2
+    truth = torch.cat([kernels((3, 3)), far])
+    wrong_near, wrong_far = torch.cat([kernels((3, 4)), far]), torch.cat([kernels((3, 3)), far.roll(1, 1)])
+    assert losses.log_kernel(wrong_far, truth) > losses.log_kernel(wrong_near, truth) + 1
+
+
+def test_kernel_error_has_a_gradient_at_the_truth():
+    found = kernels((3, 3), (2, 4)).requires_grad_()
+    losses.log_kernel(found, found.detach().clone()).backward()
+    assert found.grad.isfinite().all()

@@ -24,7 +24,7 @@ from unblur.data.transforms import (
     reverse,
 )
 from unblur.errors import ShapeError
-from unblur.synth.scene import Layer, motion, spread
+from unblur.synth.scene import Layer, motion, path_kernel, spread
 from unblur.synth.trajectory import Path
 
 ALL = [Crop(16), Flip(vertical=0.5), QuarterTurn(), Reverse(), PermuteChannels(), Adjust(), Noise(0.1), Noise(0.1, drawn=True)]
@@ -38,13 +38,12 @@ def sample(frames: int = 3, height: int = 24, width: int = 32, seed: int = 0) ->
         spread=generator.normal(size=(frames, height // 4, width // 4, 3)).astype(np.float32),
         flow_to_next=generator.normal(size=(frames - 1, height, width, 2)).astype(np.float32),
         flow_to_previous=generator.normal(size=(frames - 1, height, width, 2)).astype(np.float32),
+        path=generator.random((5, 5), dtype=np.float32),
     )
 
 
 def same(first: Arrays, second: Arrays) -> bool:
-    return first.fields().keys() == second.fields().keys() and all(
-        np.array_equal(first.fields()[name], second.fields()[name]) for name in first.fields()
-    )
+    return vars(first).keys() == vars(second).keys() and all(np.array_equal(vars(first)[name], vars(second)[name]) for name in vars(first))
 
 
 @pytest.mark.parametrize("transform", ALL, ids=str)
@@ -74,7 +73,8 @@ def rendered(dx: float, dy: float) -> Arrays:
     path = Path(np.array([dx, dy, 0, 0], float), np.zeros((1, 4)), np.zeros(1), np.zeros((1, 4)))
     field = motion([Layer(np.zeros((32, 32, 3), np.float32), (path,), (0, 0))], np.linspace(-0.5, 0.5, 9), size=(32, 32), stride=4)
     flow = np.broadcast_to(np.array([dx, dy], np.float32), (1, 32, 32, 2))
-    return Arrays(frames, frames, np.stack([spread(field)] * 2), flow, -flow)
+    half = field[len(field) // 2 :]  # the whole exposure leads as far to one side as to the other
+    return Arrays(frames, frames, np.stack([spread(field)] * 2), flow, -flow, path_kernel(half, side=9))
 
 
 def places(arrays: Arrays) -> list[np.ndarray]:
@@ -90,7 +90,9 @@ def test_flow_and_spread_turn_along_with_the_pictures(turns, horizontal, vertica
     assert turned.flow_to_next[0, first[1], first[0]] == pytest.approx(second - first)
     assert turned.flow_to_previous[0, second[1], second[0]] == pytest.approx(first - second)
     dx, dy = second - first
-    assert turned.spread[0] == pytest.approx(rendered(int(dx), int(dy)).spread[0], abs=1e-4)
+    alike = rendered(int(dx), int(dy))
+    assert turned.spread[0] == pytest.approx(alike.spread[0], abs=1e-4)
+    assert turned.path == pytest.approx(alike.path, abs=1e-5)
 
 
 def warped(frame: np.ndarray, flow: np.ndarray) -> np.ndarray:
@@ -128,6 +130,7 @@ def test_crop_cuts_motion_at_its_own_scale():
     cut = crop(whole, top=4, left=8, size=(16, 20))
     assert np.array_equal(cut.blurry, whole.blurry[:, 4:20, 8:28])
     assert np.array_equal(cut.spread, whole.spread[:, 1:5, 2:7])
+    assert cut.path is whole.path
     assert np.array_equal(cut.flow_to_next, whole.flow_to_next[:, 4:20, 8:28])
     assert np.array_equal(crop(cut, top=4, left=4, size=(8, 8)).spread, whole.spread[:, 2:4, 3:5])
 
@@ -225,7 +228,12 @@ def test_arithmetic_refuses_integers(transform):
 
 def test_arrays_must_fit():
     pictures = np.zeros((2, 8, 8, 3), np.float32)
-    for wrong in ({"spread": np.zeros((2, 3, 3, 3))}, {"spread": np.zeros((2, 2, 4, 3))}, {"flow_to_next": np.zeros((1, 8, 8, 3))}):
+    for wrong in (
+        {"spread": np.zeros((2, 3, 3, 3))},
+        {"spread": np.zeros((2, 2, 4, 3))},
+        {"flow_to_next": np.zeros((1, 8, 8, 3))},
+        {"path": np.zeros((3, 4))},
+    ):
         with pytest.raises(ShapeError):
             Arrays(pictures, pictures, **wrong)
     with pytest.raises(ShapeError, match="blurry"):

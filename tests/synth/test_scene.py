@@ -1,7 +1,8 @@
+import cv2
 import numpy as np
 import pytest
 
-from unblur.synth.scene import Layer, expose, instant, motion, owners, spread, steps_needed
+from unblur.synth.scene import Layer, expose, instant, motion, owners, path_kernel, spread, steps_needed
 from unblur.synth.trajectory import STILL, Path, random_path
 
 SIZE = (24, 32)
@@ -147,3 +148,34 @@ def test_spread_does_not_know_the_direction_of_time():
 def test_empty_scene_is_refused():
     with pytest.raises(ValueError, match="at least one layer"):
         instant([], 0.0, size=SIZE)
+
+
+def test_path_kernel_of_a_still_scene_blurs_nothing():
+    kernel = path_kernel(motion([ground(STILL)], np.linspace(-0.5, 0.5, 5), size=SIZE), side=7)
+    assert kernel == pytest.approx(np.eye(7)[3][:, None] * np.eye(7)[3])
+
+
+def test_path_kernel_of_a_steady_shift_is_a_line_by_hand():
+    kernel = path_kernel(motion([ground(steady(4, 2))], np.array([-0.5, -0.25, 0, 0.25, 0.5]), size=SIZE, stride=4), side=7)
+    by_hand = np.zeros((7, 7))
+    by_hand[2, 1] = by_hand[3, 3] = by_hand[4, 5] = 0.2  # on pixels
+    by_hand[2:4, 2] += 0.1  # half a pixel above and below
+    by_hand[3:5, 4] += 0.1
+    assert kernel == pytest.approx(by_hand, abs=1e-6)
+
+
+def test_path_kernel_blurs_the_truth_into_the_exposure():
+    layer = ground(random_path(np.random.default_rng(4), length=7))
+    kernel = path_kernel(motion([layer], np.linspace(-0.5, 0.5, 65), size=SIZE, stride=8), side=15)
+    assert kernel.sum() == pytest.approx(1)
+    truth = instant([layer], 0.0, size=SIZE)
+    blurred = cv2.filter2D(truth, -1, kernel[::-1, ::-1].copy())
+    inside, exposed = (slice(8, -8), slice(8, -8)), expose([layer], size=SIZE, steps=65)
+    right, mirrored, none = (np.abs(each - exposed)[inside].mean() for each in (blurred, cv2.filter2D(truth, -1, kernel), truth))
+    assert right < 0.3 * min(mirrored, none)
+
+
+def test_light_beyond_a_path_kernel_is_left_out():
+    kernel = path_kernel(motion([ground(steady(20, 0))], np.linspace(-0.5, 0.5, 21), size=SIZE, stride=8), side=5)
+    assert kernel.sum() == pytest.approx(1)
+    assert kernel[2] == pytest.approx([0.2] * 5)

@@ -84,7 +84,7 @@ def small(path: Path, **changes: object) -> Recipe:
         "flow_weights": None,  # they would not fit
     }
     if recipe.data in ("stills", "sequences"):
-        values |= {"pair_size": 32, "window": 4, "window_start": 2, "fresh": 0.5, "crop": 16}
+        values |= {"pair_size": 32, "window": 4, "window_start": 2, "fresh": 0.5, "crop": 32 if recipe.objective == "told_path" else 16}
     if recipe.adversary == "deepdeblur":
         values |= {"crop": 256, "adversary_arguments": {"width": 2}}
     if recipe.adversary == "deblurgan":

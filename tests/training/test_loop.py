@@ -16,7 +16,7 @@ from unblur.models.swift_best import SwiftBest
 from unblur.models.swift_video_best import SwiftVideoBest
 from unblur.training import loop, sources
 from unblur.training.guard import MOST_ROLLBACKS
-from unblur.training.loop import _make_net, train
+from unblur.training.loop import _grown, _make_net, train
 from unblur.training.recipe import Recipe, read_recipe
 from unblur.weights import load_tensors
 
@@ -428,6 +428,8 @@ def test_overflowing_offsets_go_back_and_the_training_recovers(shrink, sets, tmp
             "restores nothing",
         ),
         ("swift/stills", {"model": "srn", "arguments": {}}, "networks that estimate how pixels are smeared"),
+        ("swift_best/path-gpu-2min", {"model": "swift", "arguments": {}, "only": None, "lr_of": {}}, "networks that find the path"),
+        ("swift_best/path-gpu-2min", {"crop": 288, "pair_size": 288}, "`crop` must be 256 or less"),
     ],
 )
 def test_what_does_not_fit_together_is_said(shrink, tmp_path, name, changes, words):
@@ -455,6 +457,19 @@ def test_swift_video_best_begins_as_the_built_in_swift_video():
     blurry = torch.rand(1, 3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(net(blurry), video(blurry), rtol=1e-4, atol=1e-5)
     assert not torch.allclose(video(blurry), blurry[:, 1], atol=1e-2)
+
+
+def test_swift_best_may_begin_from_one_that_finds_paths_with_less(shrink):
+    arguments = shrink(ROOT / "recipes/swift_best/path-gpu-2min.yaml").arguments
+    torch.manual_seed(0)
+    narrow, wide = (create("swift_best", **(arguments | {"path_widths": [width]})).eval() for width in (8, 12))
+    blurry = torch.rand(1, 3, 64, 64)
+    untaught = narrow.deconvolved(blurry)[0]
+    torch.nn.init.normal_(narrow.path.unet.exit.weight)
+    wide.load_state_dict(_grown(narrow.state_dict(), of="swift_best", net=wide))
+    taught = narrow.deconvolved(blurry)[0]
+    assert not torch.allclose(taught, untaught, atol=1e-2)
+    torch.testing.assert_close(wide.deconvolved(blurry)[0], taught, rtol=1e-4, atol=1e-5)
 
 
 def test_swift_best_may_begin_from_swift(run, shrink):

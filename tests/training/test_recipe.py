@@ -9,6 +9,7 @@ from unblur.training.recipe import Recipe, read_recipe
 RECIPES = Path(__file__).parents[2] / "recipes"
 SWIFT, MSCNN, ADVERSARIAL = (RECIPES / name for name in ("swift/stills.yaml", "mscnn/gopro.yaml", "deepdeblur/gopro.yaml"))
 FLOW = RECIPES / "pwcnet" / "sequences-cpu-hour.yaml"
+PATH = RECIPES / "swift_best" / "path-gpu-2min.yaml"
 
 
 def test_recipes_are_complete_and_flat():
@@ -29,7 +30,7 @@ def test_changes_change_single_keys():
         read_recipe(SWIFT, changes={"steps.a": 1})
 
 
-@pytest.mark.parametrize("path", [SWIFT, MSCNN, ADVERSARIAL, FLOW], ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", [SWIFT, MSCNN, ADVERSARIAL, FLOW, PATH], ids=lambda path: path.parent.name)
 def test_a_recipe_survives_its_own_record(path):
     recipe = read_recipe(path)
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
@@ -58,6 +59,9 @@ def test_a_recipe_survives_its_own_record(path):
         (ADVERSARIAL, {"accumulate": 2}, "must be 1"),
         (FLOW, {"level_weights": None}, "`level_weights` is missing; `objective: flow` needs it"),
         (FLOW, {"loss": {"mse": 1.0}}, "`loss` must be {}"),
+        (PATH, {"loss": {"mse": 1.0}}, "`loss` must be {}"),
+        (PATH, {"crop": 128}, "crops of the whole `pair_size`"),
+        (PATH, {"told_until": 1}, "`told_until` has no meaning with `objective: told_path`"),
         (FLOW, {"data": "stills", "frames": None}, "`objective: flow` needs `data: sequences`"),
         (FLOW, {"validate_every": 5}, "`validate_every` must be 0"),
     ],

@@ -51,6 +51,8 @@ class Arrays:
         spread: (N, H/s, W/s, 3) how each pixel is smeared, see `unblur.synth.scene.spread`; s is 4 mostly.
         flow_to_next: (N - 1, H/s, W/s, 2) (dx, dy) in pixels, from each frame to the next.
         flow_to_previous: (N - 1, H/s, W/s, 2) from each frame but the first to the one before.
+        path: (K, K) where the light of the whole picture's points fell, see `unblur.synth.scene.path_kernel`; it is turned along, and a
+            crop of the picture leaves it as it is.
 
     Raises:
         ShapeError: if the sizes do not fit.
@@ -61,6 +63,7 @@ class Arrays:
     spread: Field | None = None
     flow_to_next: Field | None = None
     flow_to_previous: Field | None = None
+    path: Field | None = None
 
     def __post_init__(self) -> None:
         for name, field in self.fields().items():
@@ -69,6 +72,8 @@ class Arrays:
                 raise ShapeError(f"`{name}` must have shape (N, H, W, {channels}), got {field.shape}")
             if self.size[0] % field.shape[1] or self.size[1] * field.shape[1] != self.size[0] * field.shape[2]:
                 raise ShapeError(f"`{name}` of {field.shape[1:3]} does not divide pictures of {self.size}")
+        if self.path is not None and (self.path.ndim != 2 or self.path.shape[0] != self.path.shape[1]):
+            raise ShapeError(f"`path` must have shape (K, K), got {self.path.shape}")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -76,8 +81,8 @@ class Arrays:
         return self.blurry.shape[1], self.blurry.shape[2]
 
     def fields(self) -> dict[str, Field]:
-        """The arrays that there are, by name."""
-        return {name: field for name, field in vars(self).items() if field is not None}
+        """The arrays that there are for each pixel, by name."""
+        return {name: field for name, field in vars(self).items() if field is not None and name != "path"}
 
 
 Transform = Callable[[Arrays, np.random.Generator], Arrays]
@@ -105,14 +110,15 @@ def crop(sample: Arrays, *, top: int, left: int, size: tuple[int, int]) -> Array
             raise ShapeError(f"a crop of {size} at ({top}, {left}) must be in multiples of {scale}, as its motion is")
         return field[:, top // scale : (top + size[0]) // scale, left // scale : (left + size[1]) // scale]
 
-    return Arrays(**{name: cut(field) for name, field in sample.fields().items()})
+    return Arrays(**{name: cut(field) for name, field in sample.fields().items()}, path=sample.path)
 
 
 def flip(sample: Arrays, *, horizontal: bool = False, vertical: bool = False) -> Arrays:
     """Mirror left to right, top to bottom, or both."""
     across, down = (-1 if horizontal else 1), (-1 if vertical else 1)
     turned = {name: field[:, ::down, ::across] for name, field in sample.fields().items()}
-    return _with_motion(turned, flow=np.array([[across, 0], [0, down]]), spread=(1, across * down))
+    path = None if sample.path is None else sample.path[::down, ::across]
+    return _with_motion(turned, path, flow=np.array([[across, 0], [0, down]]), spread=(1, across * down))
 
 
 def quarter_turn(sample: Arrays, *, turns: int) -> Arrays:
@@ -120,14 +126,15 @@ def quarter_turn(sample: Arrays, *, turns: int) -> Arrays:
     turned = {name: np.rot90(field, k=turns, axes=(1, 2)) for name, field in sample.fields().items()}
     flow = np.linalg.matrix_power(np.array([[0, 1], [-1, 0]]), turns % 4)  # what moved down moves to the right
     sign = -1 if turns % 2 else 1  # a quarter turn adds π to the doubled angle
-    return _with_motion(turned, flow=flow, spread=(sign, sign))
+    path = None if sample.path is None else np.rot90(sample.path, k=turns)
+    return _with_motion(turned, path, flow=flow, spread=(sign, sign))
 
 
 def reverse(sample: Arrays) -> Arrays:
     """Run the time backwards: frames in the other order, flow to the next becomes flow to the previous."""
     turned = {name: field[::-1] for name, field in sample.fields().items()}
     to_next, to_previous = turned.pop("flow_to_previous", None), turned.pop("flow_to_next", None)
-    return Arrays(**turned, flow_to_next=to_next, flow_to_previous=to_previous)
+    return Arrays(**turned, flow_to_next=to_next, flow_to_previous=to_previous, path=sample.path)
 
 
 def permute_channels(sample: Arrays, *, order: Sequence[int]) -> Arrays:
@@ -252,14 +259,14 @@ class Noise:
         return replace(sample, blurry=(sample.blurry + noise).astype(sample.blurry.dtype))
 
 
-def _with_motion(turned: dict[str, Field], *, flow: NDArray[Any], spread: tuple[int, int]) -> Arrays:
+def _with_motion(turned: dict[str, Field], path: Field | None, *, flow: NDArray[Any], spread: tuple[int, int]) -> Arrays:
     """Turn the vectors of flow by a matrix, and the axes of spread by signs of their two components."""
     for name, field in turned.items():
         if name.startswith("flow"):
             turned[name] = (field @ flow.T.astype(field.dtype)).astype(field.dtype, copy=False)
         elif name == "spread":
             turned[name] = field * np.array([*spread, 1], field.dtype)
-    return Arrays(**turned)
+    return Arrays(**turned, path=path)
 
 
 def _floats(sample: Arrays) -> None:

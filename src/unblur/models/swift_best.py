@@ -21,6 +21,7 @@ It begins as a `swift`: the weights for the new views are zero, and so is what i
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -38,7 +39,7 @@ from unblur.layers.windows import from_numbers, from_windows, to_windows
 from unblur.models.base import CENTRE
 from unblur.models.swift import FOLD, LENGTH_UNIT, LONGEST, SHARES, SmearNet
 
-__all__ = ["SwiftBest", "bordered", "luma"]
+__all__ = ["BORDER", "GAMMA", "SwiftBest", "bordered", "luma", "unsmeared"]
 
 GAMMA = 2.2
 """Exponent that makes linear light of a picture's values."""
@@ -56,6 +57,9 @@ BORDER = 16
 
 AT_ONCE = 8
 """Windows of which the transforms are in memory at a time: more of them leave a processor's cache."""
+
+AT_ONCE_ON_GPU = 128
+"""The same on a GPU, which fewer leave idle."""
 
 
 class SwiftBest(SmearNet):
@@ -158,7 +162,8 @@ class SwiftBest(SmearNet):
         with torch.autocast(blurry.device.type, enabled=False):
             light, down, across = bordered(blurry)
             windows = to_windows(light, side=self.window, stride=self.stride)  # (n·B, 3, h, w)
-            parts = [self._undone(some, down, across) for some in windows.tensor_split(math.ceil(len(windows) / AT_ONCE))]
+            at_once = AT_ONCE if windows.device.type == "cpu" else AT_ONCE_ON_GPU
+            parts = [self._undone(some, down, across) for some in windows.tensor_split(math.ceil(len(windows) / at_once))]
             undone, sure = (torch.cat(each) for each in zip(*parts, strict=True))  # (n·B, 3·views, h, w), (n·B, 13)
             shape = light.shape[-2:]
             whole = from_windows(undone, shape, side=self.window, stride=self.stride)
@@ -170,12 +175,29 @@ class SwiftBest(SmearNet):
         """Windows without their blur, and how sure their paths are; kernels are sought within the border, as a mirrored path is another one."""
         height, width = windows.shape[-2:]
         bright = luma(windows)[:, 0, down : height - down, across : width - across]
+        path, told = self.sought(bright)
+        undone = torch.cat(unsmeared(windows, path, turns=self.turns), dim=1)  # (n, 3·views, h, w)
+        return undone, certainty(path, told, bright)  # (n, 13)
+
+    def sought(self, bright: Tensor) -> tuple[Tensor, Tensor]:
+        """The path of each window in linear light, and the evidence of which it was made.
+
+        Shape:
+            (n, H, W) -> (n, K, K) of sum 1, (n, 8, K, K)
+        """
         kernel = blur_kernel(bright, size=self.kernel_size)  # (n, K, K)
         told = evidence(bright, placed(kernel, path_middle(kernel)))  # (n, 8, K, K)
-        path = self.path(told)  # (n, K, K)
-        blur, adjoint = by_transform(transfer(path, (height, width)))
-        undone = torch.cat(richardson_lucy(windows, blur=blur, adjoint=adjoint, turns=self.turns), dim=1)  # (n, 3·views, h, w)
-        return undone, certainty(path, told, bright)  # (n, 13)
+        return self.path(told), told
+
+
+def unsmeared(windows: Tensor, path: Tensor, *, turns: Sequence[int]) -> list[Tensor]:
+    """Windows in linear light with the blur along a path each undone, after so many turns.
+
+    Shape:
+        (n, 3, h, w), (n, K, K) -> as many of (n, 3, h, w) as there are turns
+    """
+    blur, adjoint = by_transform(transfer(path, windows.shape[-2:]))
+    return richardson_lucy(windows, blur=blur, adjoint=adjoint, turns=turns)
 
 
 def bordered(blurry: Tensor) -> tuple[Tensor, int, int]:

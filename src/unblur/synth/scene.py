@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from unblur.synth.trajectory import Path, affine
 
-__all__ = ["Layer", "expose", "instant", "motion", "owners", "spread", "steps_needed"]
+__all__ = ["Layer", "expose", "instant", "motion", "owners", "path_kernel", "spread", "steps_needed"]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -124,6 +124,24 @@ def spread(field: Floats) -> Floats:
     long, short = np.sqrt(12 * (half + gap)), np.sqrt(12 * np.maximum(half - gap, 0))
     scale = (long - short) / np.maximum(gap, 1e-12)
     return np.stack([scale * (xx - yy) / 2, scale * xy, long], axis=-1).astype(np.float32)
+
+
+def path_kernel(field: Floats, *, side: int) -> Floats:
+    """Where the light of points fell, seen from where each was at the start of `motion`: (side, side), of sum 1, from its (T, h, w, 2).
+
+    It is the kernel of the blur where all points move alike, and the mean of their kernels elsewhere. Light that fell further away than half of
+    `side` is left out.
+    """
+    reach = side // 2
+    places = field.reshape(-1, 2) + np.float32(reach)  # (P, 2)
+    places = places[((places >= 0) & (places <= side - 1)).all(axis=1)]
+    corner = np.minimum(places.astype(np.int64), side - 2)
+    right, below = (places - corner).T
+    kernel = np.zeros((side, side), np.float32)
+    for across, column in ((1 - right, 0), (right, 1)):
+        for down, row in ((1 - below, 0), (below, 1)):
+            np.add.at(kernel, (corner[:, 1] + row, corner[:, 0] + column), across * down)
+    return kernel / max(kernel.sum(), np.float32(1e-6))
 
 
 def steps_needed(layers: Sequence[Layer], *, size: tuple[int, int], opens: float = -0.5, closes: float = 0.5, largest: int = 65) -> int:

@@ -24,6 +24,7 @@ class Batch:
             is not known or not wanted.
         flow_next: the same to the frame after it; None also where there is no frame after it.
         slots: (B,) place of each crop in the step's whole batch, over all processes.
+        path: (B, K, K) exact kernels, see `unblur.synth.scene.path_kernel`; None where that is not known or not wanted.
     """
 
     blurry: Tensor
@@ -32,6 +33,7 @@ class Batch:
     flow: Tensor | None
     flow_next: Tensor | None
     slots: Tensor
+    path: Tensor | None = None
 
     @property
     def reference(self) -> Tensor:
@@ -58,6 +60,7 @@ class Batch:
             spread=None if self.spread is None else self.spread.to(device, non_blocking=True),
             flow=None if self.flow is None else self.flow.to(device, non_blocking=True),
             flow_next=None if self.flow_next is None else self.flow_next.to(device, non_blocking=True),
+            path=None if self.path is None else self.path.to(device, non_blocking=True),
         )
 
     def alone(self) -> "Batch":
@@ -82,8 +85,9 @@ class Batch:
 
     def parts(self, count: int) -> list["Batch"]:
         """Cut into `count` equal batches."""
-        motion = ([None] * count if field is None else field.chunk(count) for field in (self.spread, self.flow, self.flow_next))
-        fields = zip(self.blurry.chunk(count), self.sharp.chunk(count), *motion, self.slots.chunk(count), strict=True)
+        motion = (self.spread, self.flow, self.flow_next, self.path)
+        spread, flow, following, path = ([None] * count if field is None else field.chunk(count) for field in motion)
+        fields = zip(self.blurry.chunk(count), self.sharp.chunk(count), spread, flow, following, self.slots.chunk(count), path, strict=True)
         return [Batch(*each) for each in fields]
 
 
@@ -124,7 +128,9 @@ def to_batch(samples: list[Arrays], *, slots: range, photo: bool) -> Batch:
             if each.flow_to_next is not None and len(each.blurry) // 2 < len(each.flow_to_next)
         ]
     )
-    return Batch(blurry[:, 0] if photo else blurry, sharp, spread, flow, following, torch.arange(slots.start, slots.stop))
+    paths = [each.path for each in samples if each.path is not None]
+    path = torch.from_numpy(np.stack(paths)) if paths else None
+    return Batch(blurry[:, 0] if photo else blurry, sharp, spread, flow, following, torch.arange(slots.start, slots.stop), path)
 
 
 def _motion(fields: list[np.ndarray]) -> Tensor | None:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from unblur.errors import InputError, ShapeError, UnblurError, WeightsError
+from unblur.layers.unet import broadened
 from unblur.models import create, create_flow, flow_names
 from unblur.models.base import Net
 from unblur.models.flow import FlowNet
@@ -41,6 +42,7 @@ from unblur.training.record import Record, sample_sheet
 from unblur.training.sources import open_source
 from unblur.training.told_flow import ToldFlowObjective
 from unblur.training.told_motion import ToldMotionObjective
+from unblur.training.told_path import ToldPathObjective
 from unblur.training.validation import Row, choose, measure, summarise
 
 if TYPE_CHECKING:
@@ -53,8 +55,10 @@ _OBJECTIVES: dict[str, type[Objective]] = {
     "adversarial": ContentObjective,
     "told_motion": ToldMotionObjective,
     "told_flow": ToldFlowObjective,
+    "told_path": ToldPathObjective,
     "flow": FlowObjective,
 }
+_PATH = "path.unet."  # begins the names of what may be narrower in the weights that a `swift_best` starts from
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -110,6 +114,7 @@ def train(
             num_frames=training.net.num_frames,
             window=window or out / "window",
             part=(accelerator.process_index, processes),
+            path=training.net.kernel_size if recipe.objective == "told_path" and isinstance(training.net, SwiftBest) else None,
         )
         with accelerator.main_process_first():
             source = stack.enter_context(source_of)
@@ -393,6 +398,9 @@ def _grown(tensors: dict[str, Tensor], *, of: str, net: Net | FlowNet) -> dict[s
         return from_photo(tensors, net=net)
     if (of == "swift" and isinstance(net, SwiftBest)) or (of == "swift_video" and isinstance(net, SwiftVideoBest)):
         return widened(tensors, net=net)
+    if of == "swift_best" and isinstance(net, SwiftBest):
+        path = {name.removeprefix(_PATH): tensor for name, tensor in tensors.items() if name.startswith(_PATH)}
+        return tensors | {_PATH + name: tensor for name, tensor in broadened(path, net=net.path.unet).items()}
     return tensors
 
 

@@ -9,13 +9,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from unblur.synth.scene import motion, path_kernel
 from unblur.synth.sequence import SequenceBlur, draw_sequence
 from unblur.synth.sources import read_photo
-from unblur.synth.stills import StillsBlur, draw_pair
+from unblur.synth.stills import StillsBlur, draw_scene, photograph
 
 __all__ = ["PhotoMaker"]
 
 Field = NDArray[Any]
+
+_INSTANTS = 65  # at which points are followed along the path
+_STRIDE = 16  # pixels from one of these points to the next
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,11 @@ class PhotoMaker:
         photos: files.
         seed: of the recipe.
         size: side of the pictures made.
-        num_frames: frames of a sequence; 1 makes pairs by `draw_pair`.
+        num_frames: frames of a sequence; 1 makes pairs, by `draw_scene` and `photograph`.
         all_truths: keep the truths of all frames, not only of the middle one.
         flow: keep the exact flow of a sequence.
         blur: ranges to draw from.
+        path: side of the kernel that is kept of how the camera, and all else, moved; None for none. Pairs alone have one.
     """
 
     photos: tuple[Path, ...]
@@ -39,6 +44,7 @@ class PhotoMaker:
     all_truths: bool
     flow: bool
     blur: StillsBlur
+    path: int | None = None
 
     @cached_property
     def _pictures(self) -> list[NDArray[np.uint8]]:
@@ -55,6 +61,8 @@ class PhotoMaker:
             "sharp": ((truths, self.size, self.size, 3), "uint8"),
             "spread": ((self.num_frames, quarter, quarter, 3), "float16"),
         }
+        if self.path is not None:
+            layout["path"] = ((self.path, self.path), "float32")
         if self.flow:  # 64 pixels to 1/32 of one
             pair = ((self.num_frames - 1, self.size, self.size, 2), "float16")
             layout |= {"flow_to_next": pair, "flow_to_previous": pair}
@@ -63,8 +71,13 @@ class PhotoMaker:
     def __call__(self, index: int) -> dict[str, Field]:
         generator = np.random.default_rng([self.seed, index])
         if not isinstance(self.blur, SequenceBlur):
-            pair = draw_pair(generator, self._pictures, size=self.size, blur=self.blur)
-            return {"blurry": pair.blurry[None], "sharp": pair.sharp[None], "spread": pair.spread[None]}
+            scene = draw_scene(generator, self._pictures, size=self.size, blur=self.blur)
+            pair = photograph(scene, generator, size=self.size, blur=self.blur)
+            fields: dict[str, Field] = {"blurry": pair.blurry[None], "sharp": pair.sharp[None], "spread": pair.spread[None]}
+            if self.path is not None:
+                moved = motion(scene.layers, np.linspace(-0.5, 0.5, _INSTANTS), size=(self.size, self.size), stride=_STRIDE)
+                fields["path"] = path_kernel(moved, side=self.path)
+            return fields
         clip = draw_sequence(generator, self._pictures, size=(self.size, self.size), num_frames=self.num_frames, blur=self.blur)
         middle = self.num_frames // 2
         made: dict[str, Field] = {

@@ -31,6 +31,7 @@ _BELONGS = {
         "adversarial": ("truths", "adversary", "adversary_arguments", "adversarial_weight", "adversary_lr", "adversary_steps"),
         "told_motion": ("motion_weight", "told_until"),
         "told_flow": ("motion_weight", "told_until", "end_share", "level_weights"),
+        "told_path": (),
         "flow": ("level_weights",),
     },
 }
@@ -52,8 +53,8 @@ class Recipe(BaseModel):
     """`xavier` draws the weights of all plain convolutions anew; what starts at zero stays so."""
     start: str | None = None
     """Weights to begin from, as for `unblur restore --model`; they must be of the same network, but that
-    `swift_video` and `swift_best` may begin from a `swift`, and `swift_video_best` from a `swift_video`, whose result they then give at
-    first."""
+    `swift_video` and `swift_best` may begin from a `swift`, `swift_video_best` from a `swift_video`, and a `swift_best` from one with a narrower
+    `path`, whose result they then give at first."""
     flow_weights: str | None = None
     """Weights for the network's flow: built-in ones such as `pwcnet`, a `.safetensors` file with its card, or a published PWC-Net;
     None trains it from scratch."""
@@ -107,7 +108,7 @@ class Recipe(BaseModel):
     noise_drawn: bool
     """Draw each sample's standard deviation from N(0, noise^2)."""
 
-    objective: Literal["content", "adversarial", "told_motion", "told_flow", "flow"]
+    objective: Literal["content", "adversarial", "told_motion", "told_flow", "told_path", "flow"]
     """What is minimised; each has a module of its own."""
     loss: dict[str, float]
     """Weights of the losses that compare what was restored with the truth."""
@@ -193,14 +194,14 @@ class Recipe(BaseModel):
         for name in self.loss:
             if name not in CONTENT:
                 raise ValueError(f"there is no loss `{name}`{_hint(name, CONTENT)}")
+        if self.objective in ("flow", "told_path") and self.loss:
+            raise ValueError(f"`loss` must be {{}} with `objective: {self.objective}`, which compares motion and not pictures")
         if self.objective == "flow":
-            if self.loss:
-                raise ValueError("`loss` must be {} with `objective: flow`, which compares flow and not pictures")
             if self.data != "sequences":
                 raise ValueError("`objective: flow` needs `data: sequences`, whose flow is known exactly")
             if self.validate_every:
                 raise ValueError("`validate_every` must be 0 with `objective: flow`: protocols measure pictures")
-        elif not self.loss:
+        elif not self.loss and self.objective != "told_path":
             raise ValueError("`loss` is empty; name at least one of " + ", ".join(CONTENT))
         if self.blur is not None:
             assert self.pair_size is not None
@@ -218,6 +219,10 @@ class Recipe(BaseModel):
             raise ValueError("`accumulate` must be 1 with `objective: adversarial`, whose two players take turns on a whole batch")
         if self.objective == "told_motion" and self.data != "stills":
             raise ValueError("`objective: told_motion` needs `data: stills`, which know how every pixel was smeared")
+        if self.objective == "told_path" and (self.data != "stills" or self.crop != self.pair_size):
+            raise ValueError(
+                "`objective: told_path` needs `data: stills`, and crops of the whole `pair_size`, of which alone the path is known"
+            )
         if self.reference_only and self.data not in ("clips", "sequences"):
             raise ValueError("`reference_only` needs `data: clips` or `data: sequences`; a photo has no neighbours")
         if self.objective == "told_flow" and self.data != "sequences":

@@ -153,7 +153,14 @@ def read_samples(layout: str, folders: Sequence[Path], *, choice: dict[str, str]
 
 @contextmanager
 def open_source(
-    recipe: Recipe, *, photos: Sequence[Path], data: Sequence[Path], num_frames: int, window: Path, part: tuple[int, int]
+    recipe: Recipe,
+    *,
+    photos: Sequence[Path],
+    data: Sequence[Path],
+    num_frames: int,
+    window: Path,
+    part: tuple[int, int],
+    path: int | None = None,
 ) -> Iterator[Source]:
     """Open the recipe's source; closes it, and ends the processes that make samples, when the block ends.
 
@@ -164,6 +171,7 @@ def open_source(
         num_frames: frames that the network sees.
         window: folder of the samples that are made.
         part: number of this process and of all.
+        path: side of the exact kernels that come with `stills`, see `PhotoMaker`; None for none.
 
     Raises:
         InputError: if the recipe's data do not suit the network, or what it needs was not given or found.
@@ -192,7 +200,14 @@ def open_source(
     assert recipe.fresh is not None
     blur = (SequenceBlur if several else StillsBlur)(**(recipe.blur or {}))
     maker = PhotoMaker(
-        tuple(photos), recipe.seed, recipe.pair_size, num_frames, recipe.truths == "all", recipe.objective in ("flow", "told_flow"), blur
+        photos=tuple(photos),
+        seed=recipe.seed,
+        size=recipe.pair_size,
+        num_frames=num_frames,
+        all_truths=recipe.truths == "all",
+        flow=recipe.objective in ("flow", "told_flow"),
+        blur=blur,
+        path=path,
     )
     identity = [[str(path) for path in photos], recipe.seed, recipe.blur, recipe.data]
     with PairWindow(
