@@ -42,6 +42,7 @@ _TOGETHER = 0.05  # of the light: a place around which less lies is noise
 _SURE = 0.3  # pixels by which a place must be nearer to all light than another, to count e times as much as the middle
 _LEAST = 1e-7  # power of a gradient where there is none
 _USUAL = 1.5  # the logarithm of the usual size of a gradient is less by this
+_LARGE = 64  # side of a picture that is brought to whole multiples of 16 pixels, and not of 8
 _SMALLEST = 24  # side of the smallest picture worth a look, pixels
 _RING = 0.01  # width of a ring of frequencies in which pictures have about as much power everywhere, cycles a pixel
 _AXIS = 0.008  # frequencies down or across below which borders show, and not what is between them
@@ -65,7 +66,7 @@ def blur_kernel(light: Tensor, *, size: int) -> Tensor:
     kernel: Tensor | None = None
     for level in reversed(range(len(_TURNS))):
         share = _SHRINK**level
-        shape = [max(8 * round(side * share / 8), 8) for side in light.shape[-2:]] if level else list(light.shape[-2:])
+        shape = [_quick(side * share) for side in light.shape[-2:]] if level else list(light.shape[-2:])
         if level and min(shape) < _SMALLEST:
             continue
         side = max(3, round(size * share) // 2 * 2 + 1) if level else size
@@ -207,7 +208,7 @@ def _sharp_edges(blurry: Tensor, kernel: Tensor, start: Tensor, *, few: float) -
     for penalty in _PENALTIES:
         penalty = 2 * few * penalty
         right, below = (edges.roll(-1, axis).sub_(edges) for axis in (-1, -2))  # in place: the memory takes longer than the transforms
-        keep = right.square().addcmul_(below, below) >= few / penalty
+        keep = right.square().addcmul_(below, below).sub_(few / penalty).sign_().clamp_min_(0)  # a number: to multiply by a bool takes longer
         right, below = right.mul_(keep), below.mul_(keep)
         divergence = right.roll(1, -1).sub_(right).add_(below.roll(1, -2)).sub_(below)
         edges = irfft2(rfft2(divergence).mul_(penalty).add_(back).mul_((power + penalty * gradient).reciprocal_()), s=shape)
@@ -273,6 +274,12 @@ def _window(shape: Sequence[int], *, edge: int, like: Tensor) -> Tensor:
         ramp = 0.5 - 0.5 * torch.cos(math.pi * (torch.arange(fade, device=like.device) + 0.5) / fade)
         sides.append(torch.cat([ramp, torch.ones(length - 2 * fade, device=like.device), ramp.flip(0)]))
     return sides[0][:, None] * sides[1][None]
+
+
+def _quick(length: float) -> int:
+    """A length near to this whose transforms are quick: 176 takes a third of the time of 184, which is eight times a prime number."""
+    multiple = 16 if length >= _LARGE else 8
+    return max(multiple * round(length / multiple), multiple)
 
 
 def _resized(pictures: Tensor, shape: Sequence[int]) -> Tensor:
