@@ -65,6 +65,21 @@ NETWORKS = {
 """Arguments that make a network small; the recipe's others stay."""
 
 
+class Row:
+    """A window whose pairs are made when they are asked for."""
+
+    waited = 0.0
+
+    def __init__(self, maker):
+        self.maker = maker
+
+    def range(self, step):
+        return step, step + 1
+
+    def pair(self, index):
+        return {name: array.astype(self.maker.layout[name][1]) for name, array in self.maker(index).items()}
+
+
 def small(path: Path, **changes: object) -> Recipe:
     """A shipped recipe with a small network, small crops and a batch of two."""
     recipe = read_recipe(path)
@@ -94,6 +109,12 @@ def small(path: Path, **changes: object) -> Recipe:
     if recipe.frames and recipe.truths == "all":
         values["frames"] = 6
     return read_recipe(path, changes=values | changes)
+
+
+@pytest.fixture(scope="session")
+def row() -> type[Row]:
+    """The window that makes a pair at each step."""
+    return Row
 
 
 @pytest.fixture(scope="session")

@@ -23,21 +23,6 @@ BRISK = SequenceBlur(
 """Frames that are sharp and lie some pixels apart."""
 
 
-class Row:
-    """A window whose pairs are made when they are asked for."""
-
-    waited = 0.0
-
-    def __init__(self, maker):
-        self.maker = maker
-
-    def range(self, step):
-        return step, step + 1
-
-    def pair(self, index):
-        return {name: array.astype(self.maker.layout[name][1]) for name, array in self.maker(index).items()}
-
-
 class Told(FlowNet):
     """Estimates what it was told, at two levels."""
 
@@ -59,8 +44,8 @@ def recipe(shrink):
 
 
 @pytest.fixture(scope="module")
-def source(recipe, photos):
-    return Made(Row(PhotoMaker(tuple(photos), 1, 64, 2, False, True, BRISK)), recipe=recipe)
+def source(recipe, photos, row):
+    return Made(row(PhotoMaker(tuple(photos), 1, 64, 2, False, True, BRISK)), recipe=recipe)
 
 
 @pytest.fixture(scope="module")

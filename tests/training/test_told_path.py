@@ -18,21 +18,6 @@ RECIPE = Path(__file__).parents[2] / "recipes" / "swift_best" / "path-gpu-2min.y
 MOVED = StillsBlur(sharp_share=0, length=(4, 6), wobble=(0, 0.3), turn=0, zoom=0, object_share=0, noise_share=0, jpeg_share=0)
 
 
-class Row:
-    """A window whose pairs are made when they are asked for."""
-
-    waited = 0.0
-
-    def __init__(self, maker):
-        self.maker = maker
-
-    def range(self, step):
-        return step, step + 1
-
-    def pair(self, index):
-        return self.maker(index)
-
-
 @pytest.fixture(scope="module")
 def recipe(shrink):
     small = shrink(RECIPE, crop=96, pair_size=96)
@@ -40,8 +25,8 @@ def recipe(shrink):
 
 
 @pytest.fixture(scope="module")
-def batch(recipe, photos):
-    source = Made(Row(PhotoMaker(tuple(photos), 1, 96, 1, False, False, MOVED, path=13)), recipe=recipe)
+def batch(recipe, photos, row):
+    source = Made(row(PhotoMaker(tuple(photos), 1, 96, 1, False, False, MOVED, path=13)), recipe=recipe)
     return source.batch(0, slots=range(2)).to(torch.device("cpu"), channels_last=False)
 
 
