@@ -25,7 +25,7 @@ class PathNet(nn.Module):
         blocks: residual blocks there, see `UNet`.
     """
 
-    def __init__(self, *, widths: tuple[int, ...] = (32, 64, 96), blocks: tuple[int, ...] = (1, 2, 2)) -> None:
+    def __init__(self, *, widths: tuple[int, ...] = (64, 128, 192), blocks: tuple[int, ...] = (1, 2, 2)) -> None:
         super().__init__()
         self.unet = UNet(in_channels=EVIDENCE, out_channels=1, widths=widths, blocks=blocks)
 

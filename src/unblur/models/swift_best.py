@@ -94,7 +94,7 @@ class SwiftBest(SmearNet):
         window: int = 288,
         stride: int = 232,
         turns: tuple[int, ...] = (2, 5, 10),
-        path_widths: tuple[int, ...] = (32, 64, 96),
+        path_widths: tuple[int, ...] = (64, 128, 192),
         path_blocks: tuple[int, ...] = (1, 2, 2),
         trust_widths: tuple[int, ...] = (48, 64, 96),
         trust_blocks: tuple[int, ...] = (1, 1, 2),
