@@ -71,7 +71,7 @@ def commands() -> list[list[str]]:
 
 def test_every_command_of_the_guide_works(footage):
     found = commands()
-    assert len(found) == 11
+    assert len(found) == 13
     for words in found:
         if words[0] == "mv":
             shutil.move(*words[1:])
@@ -82,7 +82,13 @@ def test_every_command_of_the_guide_works(footage):
             words += SMALL_SWIFT if "runs/swift" in words else []
         result = run(*words)
         assert result.exit_code == 0, (words, result.output, result.exception)
-    assert {path.name for path in (footage / "runs").iterdir()} == {"mine", "swift", "tuned"}
+    assert {path.name for path in (footage / "runs").iterdir()} == {
+        "mine",
+        "swift",
+        "tuned",
+        "swift_best-path-gpu-2min",
+        "swift_best-all-gpu-5min",
+    }
     for name in ("tried.png", "restored.png"):
         assert cv2.imread(name).shape == (128, 160, 3)
     card = card_of(footage / "mine.safetensors")
