@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from unblur.errors import ShapeError
-from unblur.layers.unet import UNet, broadened
+from unblur.layers.unet import UNet
 
 
 def positive(**arguments) -> UNet:
@@ -40,33 +39,3 @@ def test_shapes_and_multiple():
 def test_figures_must_match():
     with pytest.raises(ValueError, match="one entry a resolution"):
         UNet(in_channels=2, out_channels=3, widths=(4, 6), blocks=(1,))
-
-
-def test_begins_as_a_narrower_one_and_learns_with_all_it_has():
-    torch.manual_seed(0)
-    narrow, wide = (UNet(in_channels=2, out_channels=3, widths=widths, blocks=(1, 1, 2)) for widths in ((4, 6, 6), (8, 6, 10)))
-    torch.nn.init.normal_(narrow.exit.weight)
-    wide.load_state_dict(broadened(narrow.state_dict(), net=wide))
-    x = torch.rand(2, 2, 8, 12)
-    torch.testing.assert_close(wide(x), narrow(x))
-    wide(x).square().sum().backward()
-    assert wide.exit.weight.grad[:, 4:].any()  # what is new is the first to be heard there
-    for parameter in wide.parameters():
-        parameter.grad = None
-    torch.nn.init.normal_(wide.exit.weight)
-    wide(x).square().sum().backward()
-    assert all(parameter.grad.any() for parameter in wide.parameters())
-
-
-@pytest.mark.parametrize(
-    ("other", "words"),
-    [
-        ({"widths": (4,), "blocks": (1,)}, "as many resolutions"),
-        ({"widths": (4, 6), "blocks": (1, 2)}, "as many resolutions"),
-        ({"widths": (16, 6), "blocks": (1, 1)}, "has no place"),
-    ],
-)
-def test_cannot_begin_as_one_of_another_form(other, words):
-    net = UNet(in_channels=2, out_channels=3, widths=(8, 8), blocks=(1, 1))
-    with pytest.raises(ShapeError, match=words):
-        broadened(UNet(in_channels=2, out_channels=3, **other).state_dict(), net=net)

@@ -36,8 +36,23 @@ def test_begins_as_the_swift_that_it_is_given():
     torch.testing.assert_close(net(blurry), photo(blurry), rtol=1e-5, atol=1e-6)
 
 
+def test_begins_as_a_narrower_one_and_learns_with_all_it_has():
+    torch.manual_seed(0)
+    wider = {"widths": (12, 12), "path_widths": (12, 16), "trust_widths": (12, 12)}
+    narrow = {"path_widths": (8, 8), "path_blocks": (1, 1), "trust_widths": (8, 8), "trust_blocks": (1, 1)}
+    small, net = SwiftBest(**(SMALL | narrow)), SwiftBest(**(SMALL | narrow | wider))
+    for parameter in small.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    net.load_state_dict(widened(small.state_dict(), net=net))
+    blurry = torch.rand(1, 3, 64, 48)
+    torch.testing.assert_close(net(blurry), small(blurry), rtol=1e-4, atol=1e-5)
+    net(blurry).square().sum().backward()
+    for unet in (net.path.unet, net.trust.unet, net.restoration):
+        assert unet.exit.weight.grad[:, small.path.unet.exit.in_channels :].any()  # what is new is the first to be heard there
+
+
 def test_refuses_a_swift_of_other_widths():
-    for other in ({"widths": (4, 12)}, {"shares": (-0.5, 0.5), "widths": (12, 16)}, {"motion_widths": (8, 8)}):
+    for other in ({"widths": (12, 12)}, {"shares": (-0.5, 0.5), "widths": (12, 16)}, {"motion_widths": (8, 8)}):
         with pytest.raises(ShapeError, match="no place"):
             widened(Swift(**(SMALL | other)).state_dict(), net=SwiftBest(**SMALL))
 

@@ -1,13 +1,10 @@
 """A U-Net of dense residual blocks, the shape that suits processors with matrix units."""
 
-from collections.abc import Mapping
-
 from torch import Tensor, nn
 
-from unblur.errors import ShapeError
 from unblur.layers.blocks import ResBlock
 
-__all__ = ["UNet", "broadened"]
+__all__ = ["UNet"]
 
 
 class UNet(nn.Module):
@@ -57,32 +54,6 @@ class UNet(nn.Module):
         for decoder, up, skip in zip(reversed(self.decoders), reversed(self.ups), reversed(skips), strict=True):
             feat = decoder(up(feat) + skip)  # (B, widths[i], ...)
         return self.exit(feat)  # (B, out_channels, H, W)
-
-
-def broadened(tensors: Mapping[str, Tensor], *, net: UNet) -> dict[str, Tensor]:
-    """Tensors with which `net`, which has wider layers than another U-Net, gives what that one does.
-
-    Features that are new see all others, by the weights that `net` has; none of the others sees them yet.
-
-    Args:
-        tensors: of the other one, which has as many resolutions and blocks.
-        net: to be given them.
-
-    Raises:
-        ShapeError: if the two differ in anything but their widths.
-    """
-    grown = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    if set(tensors) != set(grown):
-        raise ShapeError("a U-Net can only begin as one of as many resolutions and blocks")
-    for name, tensor in tensors.items():
-        target = grown[name]
-        place = tuple(slice(side) for side in tensor.shape)
-        if target[place].shape != tensor.shape or target.shape[2:] != tensor.shape[2:]:
-            raise ShapeError(f"`{name}`, {tuple(tensor.shape)}, has no place in a U-Net that should begin as another one")
-        into_old = target[:, : tensor.shape[1]] if name.startswith("ups.") and tensor.ndim > 1 else target[: tensor.shape[0]]
-        into_old.zero_()
-        target[place] = tensor
-    return grown
 
 
 def _chain(width: int, count: int) -> nn.Sequential:

@@ -23,7 +23,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Literal, overload
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle
 
 from unblur.errors import ShapeError
@@ -136,24 +136,26 @@ class Swift(SmearNet):
 
 
 def widened(tensors: Mapping[str, Tensor], *, net: Net) -> dict[str, Tensor]:
-    """Tensors with which `net`, whose `restoration` sees and gives more than that of another network, restores as that one does.
+    """Tensors with which `net`, which is new, and has all parts of another network as wide or wider, restores as that one does.
 
-    What is new counts for nothing yet: it comes after what both see and give, and its weights are zero.
+    What is new counts for nothing yet: it comes after what both have, sees all by the weights that `net` has, and nothing of
+    the other network sees it.
 
     Args:
         tensors: of the other network.
         net: to be given them.
 
     Raises:
-        ShapeError: if the two differ in anything else.
+        ShapeError: if the other network has something that has no place in it.
     """
-    widens = {"restoration.entry.weight", "restoration.exit.weight", "restoration.exit.bias"}
     grown = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     for name, tensor in tensors.items():
         target = grown.get(name)
         place = tuple(slice(side) for side in tensor.shape)
-        if target is None or target[place].shape != tensor.shape or (name not in widens and target.shape != tensor.shape):
+        if target is None or target[place].shape != tensor.shape or target.shape[2:] != tensor.shape[2:]:
             raise ShapeError(f"`{name}`, {tuple(tensor.shape)}, has no place in a network that should begin as another one")
-        target.zero_()
+        backwards = tensor.ndim > 1 and isinstance(net.get_submodule(name.rpartition(".")[0]), nn.ConvTranspose2d)  # its inputs come first
+        into_old = target[:, : tensor.shape[1]] if backwards else target[: tensor.shape[0]]
+        into_old.zero_()
         target[place] = tensor
     return grown

@@ -39,7 +39,7 @@ from unblur.layers.windows import from_numbers, from_windows, to_windows
 from unblur.models.base import CENTRE
 from unblur.models.swift import FOLD, LENGTH_UNIT, LONGEST, SHARES, SmearNet
 
-__all__ = ["BORDER", "GAMMA", "SwiftBest", "bordered", "luma", "unsmeared"]
+__all__ = ["BORDER", "GAMMA", "SwiftBest", "bordered", "luma", "unbordered", "unsmeared"]
 
 GAMMA = 2.2
 """Exponent that makes linear light of a picture's values."""
@@ -167,14 +167,13 @@ class SwiftBest(SmearNet):
             undone, sure = (torch.cat(each) for each in zip(*parts, strict=True))  # (n·B, 3·views, h, w), (n·B, 13)
             shape = light.shape[-2:]
             whole = from_windows(undone, shape, side=self.window, stride=self.stride)
-            inside = whole[..., down : down + blurry.shape[-2], across : across + blurry.shape[-1]]
+            inside = unbordered(whole, down, across)
             sure = from_numbers(sure, shape, side=self.window, stride=self.stride, border=(down, across), cell=CELL)
             return inside.clamp(DARKEST, 1) ** (1 / GAMMA), sure  # (B, 3·views, H, W), (B, 13, H/8, W/8)
 
     def _undone(self, windows: Tensor, down: int, across: int) -> tuple[Tensor, Tensor]:
         """Windows without their blur, and how sure their paths are; kernels are sought within the border, as a mirrored path is another one."""
-        height, width = windows.shape[-2:]
-        bright = luma(windows)[:, 0, down : height - down, across : width - across]
+        bright = unbordered(luma(windows)[:, 0], down, across)
         path, told = self.sought(bright)
         undone = torch.cat(unsmeared(windows, path, turns=self.turns), dim=1)  # (n, 3·views, h, w)
         return undone, certainty(path, told, bright)  # (n, 13)
@@ -208,6 +207,12 @@ def bordered(blurry: Tensor) -> tuple[Tensor, int, int]:
     """
     down, across = (min(BORDER, side - 1) for side in blurry.shape[-2:])
     return pad(blurry.float().clamp(0, 1), (across, across, down, down), mode="reflect") ** GAMMA, down, across
+
+
+def unbordered(picture: Tensor, down: int, across: int) -> Tensor:
+    """What is within the border that `bordered` put on, (..., H + 2·down, W + 2·across) to (..., H, W)."""
+    height, width = picture.shape[-2:]
+    return picture[..., down : height - down, across : width - across]
 
 
 def luma(picture: Tensor) -> Tensor:

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from unblur.errors import InputError, ShapeError, UnblurError, WeightsError
-from unblur.layers.unet import broadened
 from unblur.models import create, create_flow, flow_names
 from unblur.models.base import Net
 from unblur.models.flow import FlowNet
@@ -58,7 +57,6 @@ _OBJECTIVES: dict[str, type[Objective]] = {
     "told_path": ToldPathObjective,
     "flow": FlowObjective,
 }
-_PATH = "path.unet."  # begins the names of what may be narrower in the weights that a `swift_best` starts from
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -398,9 +396,8 @@ def _grown(tensors: dict[str, Tensor], *, of: str, net: Net | FlowNet) -> dict[s
         return from_photo(tensors, net=net)
     if (of == "swift" and isinstance(net, SwiftBest)) or (of == "swift_video" and isinstance(net, SwiftVideoBest)):
         return widened(tensors, net=net)
-    if of == "swift_best" and isinstance(net, SwiftBest):
-        path = {name.removeprefix(_PATH): tensor for name, tensor in tensors.items() if name.startswith(_PATH)}
-        return tensors | {_PATH + name: tensor for name, tensor in broadened(path, net=net.path.unet).items()}
+    if of == "swift_best" and isinstance(net, SwiftBest) and tensors.keys() == net.state_dict().keys():
+        return widened(tensors, net=net)
     return tensors
 
 

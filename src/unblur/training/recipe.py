@@ -53,8 +53,8 @@ class Recipe(BaseModel):
     """`xavier` draws the weights of all plain convolutions anew; what starts at zero stays so."""
     start: str | None = None
     """Weights to begin from, as for `unblur restore --model`; they must be of the same network, but that
-    `swift_video` and `swift_best` may begin from a `swift`, `swift_video_best` from a `swift_video`, and a `swift_best` from one with a narrower
-    `path`, whose result they then give at first."""
+    `swift_video` and `swift_best` may begin from a `swift`, `swift_video_best` from a `swift_video`, and a `swift_best` from a narrower
+    one, whose result they then give at first."""
     flow_weights: str | None = None
     """Weights for the network's flow: built-in ones such as `pwcnet`, a `.safetensors` file with its card, or a published PWC-Net;
     None trains it from scratch."""
