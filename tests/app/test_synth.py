@@ -81,6 +81,7 @@ def test_stills_make_sequences(photos, tmp_path):
         ("--nearly-sharp", 0.5, "sharp_share", 0.5),
         ("--tripod", 0.4, "tripod_share", 0.4),
         ("--defocus", 0.3, "defocus_share", 0.3),
+        ("--dim", 0.2, "dim_share", 0.2),
         ("--curves", 0.5, "curve_share", 0.5),
         ("--highlights", 0.25, "highlight_share", 0.25),
         ("--noise", 0, "noise_share", 0),

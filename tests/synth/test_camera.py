@@ -10,6 +10,7 @@ from unblur.synth.camera import (
     compress_h264,
     compress_jpeg,
     develop,
+    dimmed,
     draw_highlights,
     raise_highlights,
     sharpen,
@@ -125,6 +126,14 @@ def test_ranges_set_the_strength(fault, name, weak, strong):
         done = develop([SRGB.decode(picture)], np.random.default_rng(0), response=SRGB, camera=camera)[0]
         errors.append(np.abs(done.astype(int) - picture).mean())
     assert errors[0] < errors[1]
+
+
+def test_less_light_leaves_opacity_alone():
+    light = np.random.default_rng(0).random((4, 5, 4), np.float32)
+    dark = dimmed(light, share=0.25)
+    assert np.array_equal(dark[..., :3], light[..., :3] * np.float32(0.25))
+    assert np.array_equal(dark[..., 3], light[..., 3])
+    assert dimmed(light, share=1) is light
 
 
 def test_highlight_gain_is_drawn_in_its_range_and_costs_nothing_when_off():

@@ -144,6 +144,7 @@ def test_border_of_the_background_stays_out_of_sight(photos):
         ("curve_share", 1.0),
         ("highlight_share", 1.0),
         ("defocus_share", 1.0),
+        ("dim_share", 1.0),
         ("tripod_share", 1.0),
         ("short_share", 1.0),
         ("h264_share", 1.0),

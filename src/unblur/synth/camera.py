@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from unblur.errors import InputError
 from unblur.synth.response import Response
 
-__all__ = ["CameraRanges", "add_noise", "compress_h264", "compress_jpeg", "develop", "draw_highlights", "raise_highlights", "sharpen"]
+__all__ = [
+    "CameraRanges",
+    "add_noise",
+    "compress_h264",
+    "compress_jpeg",
+    "develop",
+    "dimmed",
+    "draw_highlights",
+    "raise_highlights",
+    "sharpen",
+]
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -112,6 +122,11 @@ def raise_highlights(light: Floats, *, gain: float, knee: float = 0.7) -> Floats
     rise = np.clip((luminance - np.float32(knee)) / np.float32(1 - knee), 0, 1)
     factor = 1 + np.float32(gain - 1) * rise * rise * (3 - 2 * rise)
     return np.concatenate([light[..., :3] * factor, light[..., 3:]], axis=2).astype(np.float32, copy=False)
+
+
+def dimmed(light: Floats, *, share: float) -> Floats:
+    """As much of the light as reached the sensor: (H, W, 3) linear light, or with opacity last, which is left alone."""
+    return light if share == 1 else np.concatenate([light[..., :3] * np.float32(share), light[..., 3:]], axis=2)
 
 
 def add_noise(light: Floats, generator: np.random.Generator, *, shot: float, read: float) -> Floats:

@@ -7,12 +7,24 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.synth.camera import CameraRanges, develop, draw_highlights, raise_highlights
+from unblur.synth.camera import CameraRanges, develop, dimmed, draw_highlights, raise_highlights
 from unblur.synth.response import GAMMA22, SRGB, Response, draw_curve
 from unblur.synth.scene import Layer, expose, instant, motion, spread, steps_needed
 from unblur.synth.trajectory import Path, random_path
 
-__all__ = ["Pair", "Scene", "StillsBlur", "cut_out", "draw_length", "draw_pair", "draw_response", "draw_scene", "patch", "photograph"]
+__all__ = [
+    "Pair",
+    "Scene",
+    "StillsBlur",
+    "cut_out",
+    "draw_dim",
+    "draw_length",
+    "draw_pair",
+    "draw_response",
+    "draw_scene",
+    "patch",
+    "photograph",
+]
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -39,6 +51,8 @@ class StillsBlur(CameraRanges):
         tripod_share: share of the others in which the camera stands still, and things in front of the background move alone.
         defocus_share: share of layers of which a part, or all, is out of focus, in the truth too: it is to stay as it is.
         defocus_radius: smallest and largest radius of the disc that a point becomes there, pixels (log-uniform).
+        dim_share: share of pictures taken in too little light, in the truth too.
+        dim: smallest and largest share of the light that is left then (log-uniform).
     """
 
     sharp_share: float = 0.12
@@ -52,6 +66,8 @@ class StillsBlur(CameraRanges):
     tripod_share: float = 0.0
     defocus_share: float = 0.0
     defocus_radius: tuple[float, float] = (1.0, 8.0)
+    dim_share: float = 0.0
+    dim: tuple[float, float] = (0.05, 0.7)
 
 
 @dataclass(frozen=True)
@@ -123,7 +139,8 @@ def draw_scene(generator: np.random.Generator, photos: Sequence[Bytes], *, size:
         light = response.decode(patch(generator, photos, size=(size + 2 * margin,) * 2, smallest_scale=blur.smallest_scale))
         layers.append(Layer(cut_out(out_of_focus(light, generator, blur=blur), generator), (own, camera), (margin, margin)))
     gain = draw_highlights(generator, camera=blur)
-    return Scene(tuple(_raised(layer, gain=gain) for layer in layers), camera, response, length, gain)
+    share = draw_dim(generator, blur=blur)
+    return Scene(tuple(_lit(layer, gain=gain, share=share) for layer in layers), camera, response, length, gain * share)
 
 
 def draw_length(generator: np.random.Generator, *, blur: StillsBlur) -> tuple[float, bool]:
@@ -151,8 +168,15 @@ def draw_response(generator: np.random.Generator, *, camera: CameraRanges) -> Re
     return draw_curve(generator) if camera.curve_share and generator.random() < camera.curve_share else plain
 
 
-def _raised(layer: Layer, *, gain: float) -> Layer:
-    return Layer(raise_highlights(layer.light, gain=gain), layer.paths, layer.origin) if gain > 1 else layer
+def draw_dim(generator: np.random.Generator, *, blur: StillsBlur) -> float:
+    """Draw the share of the light that reaches the sensor: all of it in all but `dim_share` of the pictures."""
+    if blur.dim_share and generator.random() < blur.dim_share:
+        return float(np.exp(generator.uniform(*np.log(blur.dim))))
+    return 1.0
+
+
+def _lit(layer: Layer, *, gain: float, share: float) -> Layer:
+    return Layer(dimmed(raise_highlights(layer.light, gain=gain), share=share), layer.paths, layer.origin)
 
 
 def patch(generator: np.random.Generator, photos: Sequence[Bytes], *, size: tuple[int, int], smallest_scale: float) -> Bytes:
