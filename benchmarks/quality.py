@@ -4,8 +4,8 @@
     python -m benchmarks.quality PAIRS --blur moderate --pairs 128
 
 PAIRS holds `blurry/` and `sharp/` with pictures of the same names. With `--blur`, its sharp pictures are blurred anew by
-`unblur.synth.stills` in a named range instead: `moderate`, the blur of the demo; `near-sharp`, less than a pixel, with
-the noise and compression of a camera. Measures are those of the protocol `gopro-skimage`, or of another one by `--protocol`; `realblur-ecc` lays pictures over
+`unblur.synth.stills` in a named range instead: `moderate`, the blur of the demo; `dim`, the same in 0.05 to 0.4 of the light; `highlights`, the same
+with whites that are 2 to 8 times as bright as a file can say; `near-sharp`, less than a pixel, with the noise and compression of a camera. Measures are those of the protocol `gopro-skimage`, or of another one by `--protocol`; `realblur-ecc` lays pictures over
 each other first. Gains are over the blurry picture; `strong` are pairs below 28 dB, `weak` the others. `--views` restores so many mirrored and turned views of each picture and
 takes their mean. `--card` writes the figures into the card of a model's file.
 
@@ -17,7 +17,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -38,10 +38,13 @@ PROTOCOL = "gopro-skimage"
 Known = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64] | None]
 """Blurry, sharp, and the kernel if it is known."""
 SIDE = 320  # pixels of a synthetic pair
+MODERATE = StillsBlur(
+    sharp_share=0, length=(4, 10), wobble=(0, 0.4), turn=0.004, zoom=0.002, noise_share=1, shot=(1e-4, 1e-4), jpeg_share=0
+)
 RANGES = {
-    "moderate": StillsBlur(
-        sharp_share=0, length=(4, 10), wobble=(0, 0.4), turn=0.004, zoom=0.002, noise_share=1, shot=(1e-4, 1e-4), jpeg_share=0
-    ),
+    "moderate": MODERATE,
+    "dim": replace(MODERATE, dim_share=1, dim=(0.05, 0.4)),
+    "highlights": replace(MODERATE, highlight_share=1, highlight_gain=(2, 8)),
     "near-sharp": StillsBlur(
         sharp_share=1, length=(1, 2), object_share=0, noise_share=1, shot=(5e-5, 4e-4), jpeg_share=1, jpeg_quality=(88, 96)
     ),

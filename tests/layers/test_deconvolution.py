@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from smears import CURVE, blurred, leaves
@@ -28,6 +30,24 @@ def test_where_nothing_was_blurred_nothing_changes():
     still = torch.ones(1, 128, 65, dtype=torch.complex64)
     for result in undone(light, still, turns=(1, 4)):
         torch.testing.assert_close(result, light, rtol=1e-4, atol=1e-4)
+
+
+def test_a_full_sensor_contradicts_nothing():
+    sharp = pictures() * 0.5
+    sharp[..., 40:46, 60:66] = 6
+    blurry = blurred(sharp, CURVE[:, None]).clamp(max=1)
+    blur, adjoint = by_transform(known(sharp))
+    plain, told = (richardson_lucy(blurry, blur=blur, adjoint=adjoint, turns=(10,), full=full)[0] for full in (math.inf, 0.99))
+    assert error(told.clamp(max=1), sharp.clamp(max=1)) < 0.8 * error(plain.clamp(max=1), sharp.clamp(max=1))
+    assert float(told[..., 40:46, 60:66].mean()) > 1.5 * float(plain[..., 40:46, 60:66].mean())
+
+
+def test_what_is_nowhere_full_is_undone_as_ever():
+    blurry = blurred(pictures(), CURVE[:, None]) * 0.9
+    blur, adjoint = by_transform(known(blurry))
+    one, other = (richardson_lucy(blurry, blur=blur, adjoint=adjoint, turns=(4,), full=full)[0] for full in (math.inf, 0.99))
+    assert float(blurry.max()) < 0.99
+    assert torch.equal(one, other)
 
 
 def test_each_turn_comes_nearer_to_the_truth():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from smears import CURVE, LINE, blurred, drawn, leaves
 
-from unblur.layers.kernel import BANDS, EVIDENCE, blur_kernel, evidence, in_spectrum, path_middle, placed
+from unblur.layers.kernel import BANDS, EVIDENCE, blur_kernel, evidence, in_spectrum, levelled, path_middle, placed, unclipped
 
 
 def alike(one, other):
@@ -59,6 +59,56 @@ def test_windows_of_a_batch_do_not_touch_each_other():
     together = blur_kernel(light, size=31)
     for number in range(2):
         torch.testing.assert_close(together[number], blur_kernel(light[number : number + 1], size=31)[0], rtol=1e-3, atol=1e-4)
+
+
+def test_in_little_light_the_same_is_found():
+    light = blurred(leaves(), CURVE)
+    for told in (lambda given: blur_kernel(given, size=31), lambda given: evidence(given, CURVE)):
+        torch.testing.assert_close(told(0.25 * light), told(0.125 * light), rtol=1e-4, atol=1e-5)
+    assert alike(blur_kernel(0.125 * light, size=31), CURVE) > 0.8
+
+
+def test_contrast_is_raised_to_the_usual_and_never_lowered():
+    light = leaves(count=2) * torch.tensor([0.1, 1.0])[:, None, None]
+    low, high = levelled(light)
+    assert float(low.std(correction=0)) == pytest.approx(0.2, rel=1e-3)
+    assert torch.equal(high, light[1])
+    torch.testing.assert_close(levelled(light * 1e-3)[0], light[0] * 8e-3)  # what is nearly flat may be noise
+    lamp = light.clone()
+    lamp[:, :8, :8] = 50
+    seen = torch.ones_like(light)
+    seen[:, :8, :8] = 0
+    assert float(levelled(lamp, seen=seen)[0, 8:, 8:].std()) == pytest.approx(0.2, rel=0.05)  # what is not seen does not count
+
+
+def test_what_light_that_was_cut_off_may_reach_is_not_seen():
+    light = torch.full((1, 3, 40, 60), 0.5)
+    light[:, :2, 10:14, 20:24] = 1  # two of three channels
+    seen = unclipped(light, full=0.97, reach=6)
+    assert seen.shape == (1, 40, 60)
+    assert float(seen[:, 4:20, 14:30].max()) == 0
+    seen[:, 2:22, 12:32] = 1
+    assert float(seen.min()) == 1
+
+
+def test_one_channel_or_a_spark_is_no_light_that_was_cut_off():
+    light = torch.full((1, 3, 41, 61), 0.5)
+    light[:, 0, 10:14] = 1
+    light[:, :, 30:32] = 1
+    assert float(unclipped(light, full=0.97, reach=6).min()) == 1
+
+
+def test_lamps_do_not_hide_the_path_where_they_are_not_looked_at():
+    scene = leaves()[:, None].repeat(1, 3, 1, 1) * 0.4
+    for place in (20, 60, 100):
+        scene[..., place : place + 5, 120 - place : 125 - place] = 20
+    picture = blurred(scene, CURVE[:, None]).clamp(max=1)
+    seen = unclipped(picture, full=0.97, reach=7)
+    light = picture.mean(1)
+    blind, told = blur_kernel(light, size=31), blur_kernel(light, size=31, seen=seen)
+    assert alike(told, CURVE) > 0.8
+    assert alike(told, CURVE) > alike(blind, CURVE) + 0.1
+    assert float((evidence(light, CURVE, seen=seen)[:, 1] - evidence(light, CURVE)[:, 1]).abs().max()) > 1e-3
 
 
 def test_transfer_of_a_moved_point_moves_a_picture():

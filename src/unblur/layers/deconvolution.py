@@ -1,5 +1,6 @@
 """Undoing a known blur: Richardson-Lucy."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -13,9 +14,10 @@ Blur = Callable[[Tensor], Tensor]
 
 _DARK = 1e-3  # light that is added to all, so that nothing is divided by nothing
 _FASTEST = 0.95
+_BRIGHTEST = 8.0  # light that is restored at most: a lamp, which a sensor that is full shows as white
 
 
-def richardson_lucy(light: Tensor, *, blur: Blur, adjoint: Blur, turns: Sequence[int]) -> list[Tensor]:
+def richardson_lucy(light: Tensor, *, blur: Blur, adjoint: Blur, turns: Sequence[int], full: float = math.inf) -> list[Tensor]:
     """What `light` was before it was blurred, as the method has it after so many turns; gradients flow, but for how far a turn looks ahead.
 
     Args:
@@ -23,14 +25,17 @@ def richardson_lucy(light: Tensor, *, blur: Blur, adjoint: Blur, turns: Sequence
         blur: what blurred them; keeps what is white white.
         adjoint: gives light back to where `blur` took it from. An approximation will do for few turns.
         turns: numbers of turns after which the result is given; rising.
+        full: light from which on the sensor was full, so that there may have been more: what blurs into more than that is no contradiction.
 
     Shape:
         light (N, C, H, W) -> as many of the same shape
 
     Source:
         Richardson (1972) and Lucy (1974), in the accelerated form of Biggs and Andrews (Applied Optics 1997): each turn begins
-        further along the way that the last two went.
+        further along the way that the last two went. That a full sensor contradicts nothing, Whyte, Sivic and Zisserman, "Deblurring Shaken
+        and Partially Saturated Images" (IJCV 2014); decided: a step instead of their smooth curve.
     """
+    least = (light >= full).to(light.dtype)  # of what multiplies light: 1 where there may have been more
     light = light + _DARK
     now = before = light
     step = earlier = torch.zeros((), device=light.device)
@@ -41,7 +46,7 @@ def richardson_lucy(light: Tensor, *, blur: Blur, adjoint: Blur, turns: Sequence
             with torch.no_grad():
                 share = (step * earlier).sum((1, 2, 3), keepdim=True) / earlier.square().sum((1, 2, 3), keepdim=True).clamp_min(1e-12)
             ahead = (now + share.clamp(0, _FASTEST) * (now - before)).clamp_min(1e-4)
-        restored = (ahead * adjoint((light / blur(ahead).clamp_min(_DARK)).clamp(0, 10))).clamp(1e-4, 2)
+        restored = (ahead * adjoint(torch.maximum(light / blur(ahead).clamp_min(_DARK), least).clamp_max(10))).clamp(1e-4, _BRIGHTEST)
         step, earlier = restored - ahead, step
         now, before = restored, now
         if turn in turns:

@@ -19,11 +19,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 from torch.fft import irfft2, rfft2
-from torch.nn.functional import avg_pool2d, interpolate, pad
+from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
 from unblur.layers.warp import flow_warp
 
-__all__ = ["BANDS", "EVIDENCE", "blur_kernel", "evidence", "in_spectrum", "path_middle", "placed", "transfer"]
+__all__ = ["BANDS", "EVIDENCE", "blur_kernel", "evidence", "in_spectrum", "path_middle", "placed", "transfer", "unclipped"]
 
 BANDS = (0.02, 0.08, 0.16, 0.28, 0.45)
 """Borders of the bands of frequencies of `in_spectrum`, cycles a pixel."""
@@ -42,6 +42,9 @@ _TOGETHER = 0.05  # of the light: a place around which less lies is noise
 _SURE = 0.3  # pixels by which a place must be nearer to all light than another, to count e times as much as the middle
 _LEAST = 1e-7  # power of a gradient where there is none
 _USUAL = 1.5  # the logarithm of the usual size of a gradient is less by this
+_WIDE = 3  # pixels that are full side by side, where light was cut off
+_CONTRAST = 0.2  # standard deviation of the light in a window of usual contrast
+_FLATTEST = 8.0  # by which the contrast of a window is raised at most
 _LARGE = 64  # side of a picture that is brought to whole multiples of 16 pixels, and not of 8
 _SMALLEST = 24  # side of the smallest picture worth a look, pixels
 _RING = 0.01  # width of a ring of frequencies in which pictures have about as much power everywhere, cycles a pixel
@@ -51,18 +54,20 @@ _NOISE = 3e-3  # power of a kernel's spectrum below which nothing of the picture
 
 
 @torch.no_grad()
-def blur_kernel(light: Tensor, *, size: int) -> Tensor:
+def blur_kernel(light: Tensor, *, size: int, seen: Tensor | None = None) -> Tensor:
     """The kernel that blurred each window, of sum 1.
 
     Args:
         light: windows in linear light, one channel.
+        seen: how much each place counts, in [0, 1], see `unclipped`; all of them the same by default.
         size: side of the kernels, odd; what is blurred further than half of it is not found. In windows narrower than that, it is the
             largest odd number that they hold.
 
     Shape:
-        (N, H, W) -> (N, size, size)
+        (N, H, W), (N, H, W) -> (N, size, size)
     """
     size = min(size, (min(light.shape[-2:]) - 1) // 2 * 2 + 1)
+    light = levelled(light, seen=seen)
     kernel: Tensor | None = None
     for level in reversed(range(len(_TURNS))):
         share = _SHRINK**level
@@ -72,6 +77,8 @@ def blur_kernel(light: Tensor, *, size: int) -> Tensor:
         side = max(3, round(size * share) // 2 * 2 + 1) if level else size
         small = _resized(light, shape) if level else light
         window = _window(shape, edge=max(side // 2, 4), like=light)
+        if seen is not None:
+            window = window * (_resized(seen, shape) if level else seen)
         kernel = _first_kernel(light, side) if kernel is None else _normal(_resized(kernel, [side, side]).clamp_min(0))
         spectrum, steps, few = rfft2(small), _steps(small, window=window), _FEW
         for _ in range(_TURNS[level]):
@@ -83,12 +90,13 @@ def blur_kernel(light: Tensor, *, size: int) -> Tensor:
 
 
 @torch.no_grad()
-def evidence(light: Tensor, kernel: Tensor) -> Tensor:
+def evidence(light: Tensor, kernel: Tensor, *, seen: Tensor | None = None) -> Tensor:
     """What a window says of its kernel beside one that was found, as maps of the kernel's size.
 
     Args:
         light: windows in linear light, one channel.
         kernel: of each; edges are put where it has its origin in the middle.
+        seen: how much each place counts, as for `blur_kernel`.
 
     Returns:
         the kernel; the least-squares kernel between the edges that it leads to and the light, of which nothing is dropped; how these
@@ -96,10 +104,13 @@ def evidence(light: Tensor, kernel: Tensor) -> Tensor:
         same in all places, logarithms of the power of the gradients and of their own second differences, and how bright the window is.
 
     Shape:
-        (N, H, W), (N, K, K) -> (N, 8, K, K)
+        (N, H, W), (N, K, K), (N, H, W) -> (N, 8, K, K)
     """
     shape, size = light.shape[-2:], kernel.shape[-1]
     window = _window(shape, edge=max(size // 2, 4), like=light)
+    if seen is not None:
+        window = window * seen
+    light = levelled(light, seen=seen)
     edges = _sharp_edges(rfft2(light), transfer(kernel, shape), light, few=_FEW / _FEWER ** _TURNS[0])
     steps = _steps(light, window=window)
     shared, power = _correlations(_steps(edges, window=window), steps)
@@ -148,6 +159,48 @@ def in_spectrum(light: Tensor, kernel: Tensor) -> Tensor:
         (one * other) @ bands / bands.sum(0).clamp_min(1) for one, other in ((power, dark), (power, power), (dark, dark))
     )
     return torch.cat([both / (own * of_kernel + _UNLIKE).sqrt(), of_kernel.sqrt()], dim=1)
+
+
+def unclipped(light: Tensor, *, full: float, reach: int) -> Tensor:
+    """1 where no light that a full sensor cut off blurs into the picture, else 0.
+
+    Where it does, no kernel explains the picture: a lamp smears into a streak that is as white as the lamp. Light counts as cut off where two of
+    three channels are full over three or four pixels each way: less is mostly no brighter than it looks.
+
+    Args:
+        light: windows in linear light.
+        full: light from which on some may have been cut off.
+        reach: how far that blurs, pixels.
+
+    Shape:
+        (N, 3, H, W) -> (N, H, W)
+    """
+    one, two, three = light[:, None].unbind(2)  # (N, 1, H, W) each
+    second = torch.maximum(
+        torch.minimum(one, two), torch.minimum(torch.maximum(one, two), three)
+    )  # the median of three, in a twentieth of the time
+    below = max_pool2d((second < full).to(light.dtype), _WIDE, stride=2, padding=_WIDE // 2)  # (N, 1, H/2, W/2): half as fine will do
+    clipped, side = 1 - below, 2 * (math.ceil(reach / 2) + 1) + 1
+    for sides in ((side, 1), (1, side)):
+        clipped = max_pool2d(clipped, sides, stride=1, padding=(sides[0] // 2, sides[1] // 2))
+    return 1 - interpolate(clipped, size=light.shape[-2:], mode="nearest")[:, 0]
+
+
+def levelled(light: Tensor, *, seen: Tensor | None = None) -> Tensor:
+    """Windows of little contrast with more of it, as in a picture that was exposed for longer: what counts as an edge is an absolute number.
+
+    Args:
+        light: windows in linear light, one channel.
+        seen: how much each place counts, as for `blur_kernel`.
+
+    Shape:
+        (N, H, W), (N, H, W) -> (N, H, W)
+    """
+    share = torch.ones_like(light[:1]) if seen is None else seen
+    count = share.sum((1, 2), keepdim=True).clamp_min(1)
+    middle = (light * share).sum((1, 2), keepdim=True) / count
+    deviation = (((light - middle).square() * share).sum((1, 2), keepdim=True) / count).sqrt()
+    return light * (_CONTRAST / deviation.clamp_min(_LEAST)).clamp(1, _FLATTEST)
 
 
 def transfer(kernel: Tensor, shape: Sequence[int]) -> Tensor:

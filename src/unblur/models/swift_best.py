@@ -30,7 +30,7 @@ from torch.nn.functional import avg_pool2d, pad, pixel_shuffle
 from unblur.layers.deconvolution import by_transform, richardson_lucy
 from unblur.layers.fold import fold
 from unblur.layers.join import join
-from unblur.layers.kernel import blur_kernel, evidence, path_middle, placed, transfer
+from unblur.layers.kernel import blur_kernel, evidence, path_middle, placed, transfer, unclipped
 from unblur.layers.path import CERTAINTY, PathNet, certainty
 from unblur.layers.smear import sample_along
 from unblur.layers.trust import CELL, Trust
@@ -54,6 +54,9 @@ DARKEST = 1e-6
 
 BORDER = 16
 """Pixels that are mirrored around a picture, so that deconvolution finds something beyond its border."""
+
+FULL = 0.97
+"""Light from which on a picture may have been brighter than its file can say; noise and compression leave such places a little below 1."""
 
 AT_ONCE = 8
 """Windows of which the transforms are in memory at a time: more of them leave a processor's cache."""
@@ -173,19 +176,21 @@ class SwiftBest(SmearNet):
 
     def _undone(self, windows: Tensor, down: int, across: int) -> tuple[Tensor, Tensor]:
         """Windows without their blur, and how sure their paths are; kernels are sought within the border, as a mirrored path is another one."""
-        bright = unbordered(luma(windows)[:, 0], down, across)
-        path, told = self.sought(bright)
+        light = unbordered(windows, down, across)
+        path, told = self.sought(light)
         undone = torch.cat(unsmeared(windows, path, turns=self.turns), dim=1)  # (n, 3·views, h, w)
-        return undone, certainty(path, told, bright)  # (n, 13)
+        return undone, certainty(path, told, luma(light)[:, 0])  # (n, 13)
 
-    def sought(self, bright: Tensor) -> tuple[Tensor, Tensor]:
+    def sought(self, light: Tensor) -> tuple[Tensor, Tensor]:
         """The path of each window in linear light, and the evidence of which it was made.
 
         Shape:
-            (n, H, W) -> (n, K, K) of sum 1, (n, 8, K, K)
+            (n, 3, H, W) -> (n, K, K) of sum 1, (n, 8, K, K)
         """
-        kernel = blur_kernel(bright, size=self.kernel_size)  # (n, K, K)
-        told = evidence(bright, placed(kernel, path_middle(kernel)))  # (n, 8, K, K)
+        bright = luma(light)[:, 0]  # (n, H, W)
+        seen = unclipped(light, full=FULL, reach=self.kernel_size // 2)  # (n, H, W)
+        kernel = blur_kernel(bright, size=self.kernel_size, seen=seen)  # (n, K, K)
+        told = evidence(bright, placed(kernel, path_middle(kernel)), seen=seen)  # (n, 8, K, K)
         return self.path(told), told
 
 
@@ -196,7 +201,7 @@ def unsmeared(windows: Tensor, path: Tensor, *, turns: Sequence[int]) -> list[Te
         (n, 3, h, w), (n, K, K) -> as many of (n, 3, h, w) as there are turns
     """
     blur, adjoint = by_transform(transfer(path, windows.shape[-2:]))
-    return richardson_lucy(windows, blur=blur, adjoint=adjoint, turns=turns)
+    return richardson_lucy(windows, blur=blur, adjoint=adjoint, turns=turns, full=FULL)
 
 
 def bordered(blurry: Tensor) -> tuple[Tensor, int, int]:

@@ -8,7 +8,7 @@ from unblur.errors import InputError
 from unblur.losses import log_kernel
 from unblur.models.base import Net
 from unblur.models.flow import FlowNet
-from unblur.models.swift_best import BORDER, GAMMA, SwiftBest, bordered, luma, unbordered, unsmeared
+from unblur.models.swift_best import BORDER, GAMMA, SwiftBest, bordered, unbordered, unsmeared
 from unblur.training.batch import Batch
 from unblur.training.content import Judged, Objective
 from unblur.training.recipe import Recipe
@@ -39,7 +39,7 @@ class ToldPathObjective(Objective):
         assert batch.path is not None
         with torch.autocast(batch.blurry.device.type, enabled=False):
             light, down, across = bordered(batch.blurry)
-            path, _ = cast(SwiftBest, self.net).sought(unbordered(luma(light)[:, 0], down, across))  # (B, K, K)
+            path, _ = cast(SwiftBest, self.net).sought(unbordered(light, down, across))  # (B, K, K)
             with torch.no_grad():
                 (undone,) = unsmeared(light, path, turns=_TURNS)
             restored = unbordered(undone, down, across).clamp(0, 1) ** (1 / GAMMA)
