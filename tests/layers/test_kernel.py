@@ -81,6 +81,23 @@ def test_contrast_is_raised_to_the_usual_and_never_lowered():
     assert float(levelled(lamp, seen=seen)[0, 8:, 8:].std()) == pytest.approx(0.2, rel=0.05)  # what is not seen does not count
 
 
+def test_what_is_not_seen_fades_into_what_is_around():
+    light = leaves()
+    light[:, 40:72, 50:90] = 30
+    seen = torch.ones_like(light)
+    seen[:, 32:80, 42:98] = 0
+    level = levelled(light, seen=seen)
+    assert float(level.max()) <= float(light[seen > 0].max()) * 1.01
+    torch.testing.assert_close(level[:, :, 120:], light[:, :, 120:])  # far from it nothing changes
+    edges = [(level.roll(1, axis) - level).abs()[:, 1:, 1:].max() for axis in (-1, -2)]
+    assert max(edges) <= float((leaves().roll(1, -1) - leaves()).abs().max()) * 1.05  # and there is no new edge
+
+
+def test_where_nothing_is_seen_there_is_nothing_to_find():
+    kernel = blur_kernel(torch.ones(1, 64, 64), size=31, seen=torch.zeros(1, 64, 64))
+    assert float(kernel[0, 15, 15]) == pytest.approx(1, abs=1e-4)
+
+
 def test_what_light_that_was_cut_off_may_reach_is_not_seen():
     light = torch.full((1, 3, 40, 60), 0.5)
     light[:, :2, 10:14, 20:24] = 1  # two of three channels
@@ -94,7 +111,7 @@ def test_what_light_that_was_cut_off_may_reach_is_not_seen():
 def test_one_channel_or_a_spark_is_no_light_that_was_cut_off():
     light = torch.full((1, 3, 41, 61), 0.5)
     light[:, 0, 10:14] = 1
-    light[:, :, 30:32] = 1
+    light[:, :, 30] = 1
     assert float(unclipped(light, full=0.97, reach=6).min()) == 1
 
 

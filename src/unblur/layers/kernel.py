@@ -42,7 +42,9 @@ _TOGETHER = 0.05  # of the light: a place around which less lies is noise
 _SURE = 0.3  # pixels by which a place must be nearer to all light than another, to count e times as much as the middle
 _LEAST = 1e-7  # power of a gradient where there is none
 _USUAL = 1.5  # the logarithm of the usual size of a gradient is less by this
-_WIDE = 3  # pixels that are full side by side, where light was cut off
+_WIDE = 2  # pixels that are full side by side, and below each other, where light was cut off
+_COARSE = 16  # pixels over which what is not seen fades
+_LITTLE = 0.02  # of what is around, if little of it is seen, that is the mean of all
 _CONTRAST = 0.2  # standard deviation of the light in a window of usual contrast
 _FLATTEST = 8.0  # by which the contrast of a window is raised at most
 _LARGE = 64  # side of a picture that is brought to whole multiples of 16 pixels, and not of 8
@@ -165,7 +167,7 @@ def unclipped(light: Tensor, *, full: float, reach: int) -> Tensor:
     """1 where no light that a full sensor cut off blurs into the picture, else 0.
 
     Where it does, no kernel explains the picture: a lamp smears into a streak that is as white as the lamp. Light counts as cut off where two of
-    three channels are full over three or four pixels each way: less is mostly no brighter than it looks.
+    three channels are full over two or three pixels each way: less is mostly no brighter than it looks.
 
     Args:
         light: windows in linear light.
@@ -179,15 +181,18 @@ def unclipped(light: Tensor, *, full: float, reach: int) -> Tensor:
     second = torch.maximum(
         torch.minimum(one, two), torch.minimum(torch.maximum(one, two), three)
     )  # the median of three, in a twentieth of the time
-    below = max_pool2d((second < full).to(light.dtype), _WIDE, stride=2, padding=_WIDE // 2)  # (N, 1, H/2, W/2): half as fine will do
-    clipped, side = 1 - below, 2 * (math.ceil(reach / 2) + 1) + 1
+    below = max_pool2d((second < full).to(light.dtype), _WIDE, stride=_WIDE, ceil_mode=True)  # (N, 1, H/2, W/2)
+    clipped, side = 1 - below, 2 * math.ceil((reach + _WIDE) / _WIDE) + 1
     for sides in ((side, 1), (1, side)):
         clipped = max_pool2d(clipped, sides, stride=1, padding=(sides[0] // 2, sides[1] // 2))
-    return 1 - interpolate(clipped, size=light.shape[-2:], mode="nearest")[:, 0]
+    return 1 - interpolate(clipped, scale_factor=float(_WIDE), mode="nearest")[:, 0, : light.shape[-2], : light.shape[-1]]
 
 
 def levelled(light: Tensor, *, seen: Tensor | None = None) -> Tensor:
-    """Windows of little contrast with more of it, as in a picture that was exposed for longer: what counts as an edge is an absolute number.
+    """Windows as kernels are sought in them.
+
+    What is not seen fades into what is around it, so that the search makes no edges of it that reach into what is. What counts as an edge is an absolute
+    number, so windows of little contrast are given more of it, as in a picture that was exposed for longer.
 
     Args:
         light: windows in linear light, one channel.
@@ -200,7 +205,21 @@ def levelled(light: Tensor, *, seen: Tensor | None = None) -> Tensor:
     count = share.sum((1, 2), keepdim=True).clamp_min(1)
     middle = (light * share).sum((1, 2), keepdim=True) / count
     deviation = (((light - middle).square() * share).sum((1, 2), keepdim=True) / count).sqrt()
+    light = light if seen is None else _faded(light, seen, middle)
     return light * (_CONTRAST / deviation.clamp_min(_LEAST)).clamp(1, _FLATTEST)
+
+
+def _faded(light: Tensor, seen: Tensor, middle: Tensor) -> Tensor:
+    """What is not seen replaced by the mean of what is around it, or of all there is to see, smoothly."""
+    rest = [-side % _COARSE for side in light.shape[-2:]]
+    both = pad(torch.stack([light * seen, seen], dim=1), (0, rest[1], 0, rest[0]))
+    coarse = avg_pool2d(both, _COARSE)  # (N, 2, H/16, W/16)
+    around, count = avg_pool2d(coarse, 5, stride=1, padding=2).chunk(2, dim=1)
+    around = (around + _LITTLE * middle[:, None]) / (count + _LITTLE)
+    share = (2 * coarse[:, 1:] - 1).clamp_min(0)  # none where half is not seen
+    fine = interpolate(torch.cat([around, share], dim=1), scale_factor=float(_COARSE), mode="bilinear", align_corners=False)
+    around, share = fine[..., : light.shape[-2], : light.shape[-1]].unbind(1)
+    return torch.lerp(around, light, share * seen)
 
 
 def transfer(kernel: Tensor, shape: Sequence[int]) -> Tensor:

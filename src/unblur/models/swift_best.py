@@ -55,7 +55,7 @@ DARKEST = 1e-6
 BORDER = 16
 """Pixels that are mirrored around a picture, so that deconvolution finds something beyond its border."""
 
-FULL = 0.97
+FULL = 0.985
 """Light from which on a picture may have been brighter than its file can say; noise and compression leave such places a little below 1."""
 
 AT_ONCE = 8
