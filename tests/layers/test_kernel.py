@@ -93,6 +93,12 @@ def test_what_is_not_seen_fades_into_what_is_around():
     assert max(edges) <= float((leaves().roll(1, -1) - leaves()).abs().max()) * 1.05  # and there is no new edge
 
 
+@pytest.mark.parametrize("shape", [(50, 70), (64, 64), (9, 33)])
+def test_where_all_is_seen_nothing_fades(shape):
+    light = torch.rand(1, *shape, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(levelled(light, seen=torch.ones_like(light)), levelled(light))
+
+
 def test_where_nothing_is_seen_there_is_nothing_to_find():
     kernel = blur_kernel(torch.ones(1, 64, 64), size=31, seen=torch.zeros(1, 64, 64))
     assert float(kernel[0, 15, 15]) == pytest.approx(1, abs=1e-4)

@@ -7,7 +7,7 @@ edges into the picture?
 Sources: the turns from coarse to fine and the kernel in closed form, Cho and Lee, "Fast Motion Deblurring" (SIGGRAPH Asia 2009); edges as the
 picture with few gradients, Xu, Zheng and Jia, "Unnatural L0 Sparse Representation for Natural Image Deblurring" (CVPR 2013).
 Decided: few and strong steps of its penalty, which is faster and finds more; light off the path is dropped by how little of it
-lies together. Neither says where a picture lies in place; here the truth is the middle of the exposure (`path_middle`).
+lies together; windows of little contrast are given more (`levelled`), and what light that was cut off may reach is left out (`unclipped`). Neither says where a picture lies in place; here the truth is the middle of the exposure (`path_middle`).
 
 All of it is Fourier transforms of whole windows, batched, in fp32, on any device. No gradient flows through the search, and one to the kernel through `transfer`.
 """
@@ -23,7 +23,7 @@ from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
 from unblur.layers.warp import flow_warp
 
-__all__ = ["BANDS", "EVIDENCE", "blur_kernel", "evidence", "in_spectrum", "path_middle", "placed", "transfer", "unclipped"]
+__all__ = ["BANDS", "EVIDENCE", "blur_kernel", "evidence", "in_spectrum", "levelled", "path_middle", "placed", "transfer", "unclipped"]
 
 BANDS = (0.02, 0.08, 0.16, 0.28, 0.45)
 """Borders of the bands of frequencies of `in_spectrum`, cycles a pixel."""
@@ -178,9 +178,8 @@ def unclipped(light: Tensor, *, full: float, reach: int) -> Tensor:
         (N, 3, H, W) -> (N, H, W)
     """
     one, two, three = light[:, None].unbind(2)  # (N, 1, H, W) each
-    second = torch.maximum(
-        torch.minimum(one, two), torch.minimum(torch.maximum(one, two), three)
-    )  # the median of three, in a twentieth of the time
+    lower, upper = torch.minimum(one, two), torch.maximum(one, two)
+    second = torch.maximum(lower, torch.minimum(upper, three))  # the median of three, in a twentieth of the time
     below = max_pool2d((second < full).to(light.dtype), _WIDE, stride=_WIDE, ceil_mode=True)  # (N, 1, H/2, W/2)
     clipped, side = 1 - below, 2 * math.ceil((reach + _WIDE) / _WIDE) + 1
     for sides in ((side, 1), (1, side)):
@@ -212,7 +211,7 @@ def levelled(light: Tensor, *, seen: Tensor | None = None) -> Tensor:
 def _faded(light: Tensor, seen: Tensor, middle: Tensor) -> Tensor:
     """What is not seen replaced by the mean of what is around it, or of all there is to see, smoothly."""
     rest = [-side % _COARSE for side in light.shape[-2:]]
-    both = pad(torch.stack([light * seen, seen], dim=1), (0, rest[1], 0, rest[0]))
+    both = pad(torch.stack([light * seen, seen], dim=1), (0, rest[1], 0, rest[0]), mode="replicate")
     coarse = avg_pool2d(both, _COARSE)  # (N, 2, H/16, W/16)
     around, count = avg_pool2d(coarse, 5, stride=1, padding=2).chunk(2, dim=1)
     around = (around + _LITTLE * middle[:, None]) / (count + _LITTLE)
