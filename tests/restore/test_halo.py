@@ -24,4 +24,5 @@ def test_built_in_weights_give_tiled_what_they_give_whole(name):
         return
     assert np.square(whole - tiled).mean() < 2.5e-4  # 36 dB
     steps = [np.abs(np.diff(result, axis=1)).mean(axis=(0, 2)) for result in (whole, tiled)]  # from column to column
-    assert np.abs(steps[0] - steps[1]).max() < 0.1 * steps[0].mean()  # no seam shows
+    inside = np.abs(steps[0] - steps[1])[8:-8]  # no tiles meet at the border of the picture, where other kernels show most
+    assert inside.max() < 0.1 * steps[0].mean()  # no seam shows
