@@ -23,12 +23,11 @@ from torch.nn.functional import grid_sample, interpolate, pad
 
 import unblur
 from benchmarks.told import RANGES, SIDE, blur_between, rounded
-from unblur.layers.deconvolution import by_transform, richardson_lucy
-from unblur.layers.kernel import blur_kernel, evidence, path_middle, placed, transfer
+from unblur.layers.kernel import blur_kernel, evidence, levelled, path_middle, placed, unclipped
 from unblur.layers.smear import spread_axis
 from unblur.metrics import from_uint8, psnr
 from unblur.models.swift import Swift
-from unblur.models.swift_best import BORDER, GAMMA, SwiftBest, bordered, luma
+from unblur.models.swift_best import FULL, GAMMA, SwiftBest, bordered, luma, unbordered, unsmeared
 from unblur.synth.scene import motion, spread
 from unblur.synth.sources import find_photos, read_photo
 from unblur.synth.stills import Scene, StillsBlur, draw_scene, photograph
@@ -74,13 +73,16 @@ def measured(swift: Swift, best: SwiftBest, photos: list[NDArray[np.uint8]], blu
     light = blurry**GAMMA
     results = [by_richardson_lucy(light, displacements) ** (1 / GAMMA) for displacements in (-path, *lines)]
     known = kernel_of(scene)
-    bright = luma(light)[:, 0]
-    found = blur_kernel(bright, size=SIZE)
+    seen = unclipped(light, full=FULL, reach=SIZE // 2)
+    bright = levelled(luma(light)[:, 0], seen=seen)
+    found = blur_kernel(bright, size=SIZE, seen=seen)
     unplaced, central, best_placed = (
         placed(kernel, middle)
         for kernel, middle in ((known, path_middle(known)), (found, path_middle(found)), (found, best_place(found, known)))
     )
-    results += [by_kernel(blurry, kernel) for kernel in (known, unplaced, central, best.path(evidence(bright, central)), best_placed)]
+    results += [
+        by_kernel(blurry, kernel) for kernel in (known, unplaced, central, best.path(evidence(bright, central, seen=seen)), best_placed)
+    ]
     before = float(psnr(blurry, sharp))
     return [before, *(float(psnr(rounded(result), sharp)) - before for result in results)]
 
@@ -117,10 +119,9 @@ def best_place(kernel: Tensor, known: Tensor, *, finer: int = 4) -> Tensor:
 
 def by_kernel(blurry: Tensor, kernel: Tensor) -> Tensor:
     """Undo a blur that is the same everywhere, with the middle of the exposure in the kernel's middle."""
-    light, _, _ = bordered(blurry)
-    blur, adjoint = by_transform(transfer(kernel, light.shape[-2:]))
-    (undone,) = richardson_lucy(light, blur=blur, adjoint=adjoint, turns=(ACCELERATED,))
-    return undone[..., BORDER:-BORDER, BORDER:-BORDER].clamp(0, 1) ** (1 / GAMMA)
+    light, down, across = bordered(blurry)
+    (undone,) = unsmeared(light, kernel, turns=(ACCELERATED,))
+    return unbordered(undone, down, across).clamp(0, 1) ** (1 / GAMMA)
 
 
 def by_richardson_lucy(light: Tensor, displacements: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ from unblur.synth.camera import (
     compress_h264,
     compress_jpeg,
     develop,
-    dimmed,
-    draw_highlights,
+    draw_factor,
+    lit,
     raise_highlights,
     sharpen,
 )
@@ -130,19 +130,21 @@ def test_ranges_set_the_strength(fault, name, weak, strong):
 
 def test_less_light_leaves_opacity_alone():
     light = np.random.default_rng(0).random((4, 5, 4), np.float32)
-    dark = dimmed(light, share=0.25)
+    dark = lit(light, gain=1, share=0.25)
     assert np.array_equal(dark[..., :3], light[..., :3] * np.float32(0.25))
     assert np.array_equal(dark[..., 3], light[..., 3])
-    assert dimmed(light, share=1) is light
+    assert lit(light, gain=1, share=1) is light
+    assert np.array_equal(lit(light, gain=4, share=0.5)[..., :3], raise_highlights(light, gain=4)[..., :3] / 2)
 
 
-def test_highlight_gain_is_drawn_in_its_range_and_costs_nothing_when_off():
+def test_factors_are_drawn_in_their_range_and_cost_nothing_when_off():
     generator = np.random.default_rng(0)
     before = generator.bit_generator.state
-    assert draw_highlights(generator, camera=OFF) == 1
+    assert draw_factor(generator, share=0, bounds=(2.0, 3.0)) == 1
     assert generator.bit_generator.state == before
-    camera = dataclasses.replace(OFF, highlight_share=1.0, highlight_gain=(2.0, 3.0))
-    assert all(2 <= draw_highlights(generator, camera=camera) <= 3 for _ in range(20))
+    assert all(0.1 <= draw_factor(generator, share=1, bounds=(0.1, 0.2)) <= 0.2 for _ in range(20))
+    drawn = [draw_factor(generator, share=0.5, bounds=(2.0, 3.0)) for _ in range(40)]
+    assert 5 < drawn.count(1.0) < 35
 
 
 def test_light_far_above_the_sensor_is_white_without_noise():

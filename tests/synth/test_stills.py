@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from unblur.synth.stills import StillsBlur, _disc, cut_out, draw_dim, draw_pair, draw_scene, out_of_focus, patch, photograph
+from unblur.synth.stills import StillsBlur, _disc, cut_out, draw_pair, draw_scene, out_of_focus, patch, photograph
 
 PLAIN = StillsBlur(sharp_share=0, object_share=0, noise_share=0, jpeg_share=0)
 
@@ -110,15 +110,6 @@ def test_in_too_little_light_both_pictures_are_dark(photos):
     for lit, unlit in ((plain.blurry, dark.blurry), (plain.sharp, dark.sharp)):
         assert unlit.mean() / lit.mean() == pytest.approx(0.2 ** (1 / 2.2), rel=0.1)
     assert np.array_equal(plain.spread, dark.spread)
-
-
-def test_the_share_of_light_is_drawn_in_its_range_and_costs_nothing_when_off():
-    generator = np.random.default_rng(0)
-    state = generator.bit_generator.state
-    assert draw_dim(generator, blur=StillsBlur()) == 1
-    assert generator.bit_generator.state == state
-    blur = StillsBlur(dim_share=1.0, dim=(0.1, 0.2))
-    assert all(0.1 <= draw_dim(generator, blur=blur) <= 0.2 for _ in range(20))
 
 
 def test_a_scene_photographed_is_the_pair(photos):

@@ -60,7 +60,7 @@ def blur_kernel(light: Tensor, *, size: int, seen: Tensor | None = None) -> Tens
     """The kernel that blurred each window, of sum 1.
 
     Args:
-        light: windows in linear light, one channel.
+        light: windows in linear light, one channel, as by `levelled`.
         seen: how much each place counts, in [0, 1], see `unclipped`; all of them the same by default.
         size: side of the kernels, odd; what is blurred further than half of it is not found. In windows narrower than that, it is the
             largest odd number that they hold.
@@ -69,7 +69,6 @@ def blur_kernel(light: Tensor, *, size: int, seen: Tensor | None = None) -> Tens
         (N, H, W), (N, H, W) -> (N, size, size)
     """
     size = min(size, (min(light.shape[-2:]) - 1) // 2 * 2 + 1)
-    light = levelled(light, seen=seen)
     kernel: Tensor | None = None
     for level in reversed(range(len(_TURNS))):
         share = _SHRINK**level
@@ -78,9 +77,7 @@ def blur_kernel(light: Tensor, *, size: int, seen: Tensor | None = None) -> Tens
             continue
         side = max(3, round(size * share) // 2 * 2 + 1) if level else size
         small = _resized(light, shape) if level else light
-        window = _window(shape, edge=max(side // 2, 4), like=light)
-        if seen is not None:
-            window = window * (_resized(seen, shape) if level else seen)
+        window = _window(shape, edge=max(side // 2, 4), like=light, seen=seen)
         kernel = _first_kernel(light, side) if kernel is None else _normal(_resized(kernel, [side, side]).clamp_min(0))
         spectrum, steps, few = rfft2(small), _steps(small, window=window), _FEW
         for _ in range(_TURNS[level]):
@@ -96,7 +93,7 @@ def evidence(light: Tensor, kernel: Tensor, *, seen: Tensor | None = None) -> Te
     """What a window says of its kernel beside one that was found, as maps of the kernel's size.
 
     Args:
-        light: windows in linear light, one channel.
+        light: windows in linear light, one channel, as by `levelled`.
         kernel: of each; edges are put where it has its origin in the middle.
         seen: how much each place counts, as for `blur_kernel`.
 
@@ -109,10 +106,7 @@ def evidence(light: Tensor, kernel: Tensor, *, seen: Tensor | None = None) -> Te
         (N, H, W), (N, K, K), (N, H, W) -> (N, 8, K, K)
     """
     shape, size = light.shape[-2:], kernel.shape[-1]
-    window = _window(shape, edge=max(size // 2, 4), like=light)
-    if seen is not None:
-        window = window * seen
-    light = levelled(light, seen=seen)
+    window = _window(shape, edge=max(size // 2, 4), like=light, seen=seen)
     edges = _sharp_edges(rfft2(light), transfer(kernel, shape), light, few=_FEW / _FEWER ** _TURNS[0])
     steps = _steps(light, window=window)
     shared, power = _correlations(_steps(edges, window=window), steps)
@@ -337,14 +331,17 @@ def _frequencies(shape: Sequence[int], *, like: Tensor) -> tuple[Tensor, Tensor]
     return down, across
 
 
-def _window(shape: Sequence[int], *, edge: int, like: Tensor) -> Tensor:
-    """1, falling to 0 within `edge` of the border: there, what lies outside blurs in."""
+def _window(shape: Sequence[int], *, edge: int, like: Tensor, seen: Tensor | None = None) -> Tensor:
+    """How much each place is seen, falling to 0 within `edge` of the border: there, what lies outside blurs in."""
     sides = []
     for length in shape:
         fade = min(edge, length // 4)
         ramp = 0.5 - 0.5 * torch.cos(math.pi * (torch.arange(fade, device=like.device) + 0.5) / fade)
         sides.append(torch.cat([ramp, torch.ones(length - 2 * fade, device=like.device), ramp.flip(0)]))
-    return sides[0][:, None] * sides[1][None]
+    window = sides[0][:, None] * sides[1][None]
+    if seen is None:
+        return window
+    return window * (seen if list(seen.shape[-2:]) == list(shape) else _resized(seen, shape))
 
 
 def _quick(length: float) -> int:

@@ -30,7 +30,7 @@ from torch.nn.functional import avg_pool2d, pad, pixel_shuffle
 from unblur.layers.deconvolution import by_transform, richardson_lucy
 from unblur.layers.fold import fold
 from unblur.layers.join import join
-from unblur.layers.kernel import blur_kernel, evidence, path_middle, placed, transfer, unclipped
+from unblur.layers.kernel import blur_kernel, evidence, levelled, path_middle, placed, transfer, unclipped
 from unblur.layers.path import CERTAINTY, PathNet, certainty
 from unblur.layers.smear import sample_along
 from unblur.layers.trust import CELL, Trust
@@ -39,7 +39,7 @@ from unblur.layers.windows import from_numbers, from_windows, to_windows
 from unblur.models.base import CENTRE
 from unblur.models.swift import FOLD, LENGTH_UNIT, LONGEST, SHARES, SmearNet
 
-__all__ = ["BORDER", "GAMMA", "SwiftBest", "bordered", "luma", "unbordered", "unsmeared"]
+__all__ = ["BORDER", "FULL", "GAMMA", "SwiftBest", "bordered", "luma", "unbordered", "unsmeared"]
 
 GAMMA = 2.2
 """Exponent that makes linear light of a picture's values."""
@@ -187,8 +187,8 @@ class SwiftBest(SmearNet):
         Shape:
             (n, 3, H, W) -> (n, K, K) of sum 1, (n, 8, K, K)
         """
-        bright = luma(light)[:, 0]  # (n, H, W)
         seen = unclipped(light, full=FULL, reach=self.kernel_size // 2)  # (n, H, W)
+        bright = levelled(luma(light)[:, 0], seen=seen)  # (n, H, W)
         kernel = blur_kernel(bright, size=self.kernel_size, seen=seen)  # (n, K, K)
         told = evidence(bright, placed(kernel, path_middle(kernel)), seen=seen)  # (n, 8, K, K)
         return self.path(told), told

@@ -22,8 +22,8 @@ __all__ = [
     "compress_h264",
     "compress_jpeg",
     "develop",
-    "dimmed",
-    "draw_highlights",
+    "draw_factor",
+    "lit",
     "raise_highlights",
     "sharpen",
 ]
@@ -94,10 +94,10 @@ def develop(lights: Sequence[Floats], generator: np.random.Generator, *, respons
     return pictures
 
 
-def draw_highlights(generator: np.random.Generator, *, camera: CameraRanges) -> float:
-    """Draw the gain of `raise_highlights`: 1, which changes nothing, in all but `highlight_share` of the pictures."""
-    if camera.highlight_share and generator.random() < camera.highlight_share:
-        return float(np.exp(generator.uniform(*np.log(camera.highlight_gain))))
+def draw_factor(generator: np.random.Generator, *, share: float, bounds: tuple[float, float]) -> float:
+    """Draw what light is multiplied by: 1, which changes nothing, in all but a share of the pictures, and there between bounds (log-uniform)."""
+    if share and generator.random() < share:
+        return float(np.exp(generator.uniform(*np.log(bounds))))
     return 1.0
 
 
@@ -124,8 +124,9 @@ def raise_highlights(light: Floats, *, gain: float, knee: float = 0.7) -> Floats
     return np.concatenate([light[..., :3] * factor, light[..., 3:]], axis=2).astype(np.float32, copy=False)
 
 
-def dimmed(light: Floats, *, share: float) -> Floats:
-    """As much of the light as reached the sensor: (H, W, 3) linear light, or with opacity last, which is left alone."""
+def lit(light: Floats, *, gain: float, share: float) -> Floats:
+    """The light that reaches the sensor: with highlights raised by `gain`, and a share of all that; opacity, if there is any, is left alone."""
+    light = raise_highlights(light, gain=gain)
     return light if share == 1 else np.concatenate([light[..., :3] * np.float32(share), light[..., 3:]], axis=2)
 
 

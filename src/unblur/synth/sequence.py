@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.errors import InputError
-from unblur.synth.camera import develop, dimmed, draw_highlights, raise_highlights
+from unblur.synth.camera import develop, draw_factor, lit
 from unblur.synth.scene import Layer, expose, instant, motion, owners, spread, steps_needed
-from unblur.synth.stills import Scene, StillsBlur, cut_out, draw_dim, draw_length, draw_response, out_of_focus, patch
+from unblur.synth.stills import Scene, StillsBlur, cut_out, draw_length, draw_response, out_of_focus, patch
 from unblur.synth.trajectory import Path, random_path
 
 __all__ = ["SequenceBlur", "StillsSequence", "draw_moving_scene", "draw_sequence", "film", "flow_between"]
@@ -144,7 +144,8 @@ def draw_moving_scene(
     )
     amount = 1.0 if tripod else amount  # of what things move by themselves
     depths = np.sort(generator.uniform(1, blur.parallax, size=int(generator.integers(*blur.objects, endpoint=True))))
-    gain, share = draw_highlights(generator, camera=blur), draw_dim(generator, blur=blur)
+    gain = draw_factor(generator, share=blur.highlight_share, bounds=blur.highlight_gain)
+    share = draw_factor(generator, share=blur.dim_share, bounds=blur.dim)
     layers: list[Layer] = []
     for depth in (1.0, *depths):
         seen = camera.scaled(np.array([depth, depth, 1, 1]))
@@ -167,7 +168,7 @@ def draw_moving_scene(
         if layers:
             inner = margin / min(canvas)
             light = cut_out(light, generator, middles=(inner, 1 - inner))
-        layers.append(Layer(dimmed(raise_highlights(light, gain=gain), share=share), paths, (margin, margin)))
+        layers.append(Layer(lit(light, gain=gain, share=share), paths, (margin, margin)))
     return Scene(tuple(layers), camera, response, length, gain * share)
 
 

@@ -1,30 +1,18 @@
 """Blurry and sharp pairs from sharp photos: a hand shakes, things move by themselves, the sensor adds noise."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.synth.camera import CameraRanges, develop, dimmed, draw_highlights, raise_highlights
+from unblur.synth.camera import CameraRanges, develop, draw_factor, lit
 from unblur.synth.response import GAMMA22, SRGB, Response, draw_curve
 from unblur.synth.scene import Layer, expose, instant, motion, spread, steps_needed
 from unblur.synth.trajectory import Path, random_path
 
-__all__ = [
-    "Pair",
-    "Scene",
-    "StillsBlur",
-    "cut_out",
-    "draw_dim",
-    "draw_length",
-    "draw_pair",
-    "draw_response",
-    "draw_scene",
-    "patch",
-    "photograph",
-]
+__all__ = ["Pair", "Scene", "StillsBlur", "cut_out", "draw_length", "draw_pair", "draw_response", "draw_scene", "patch", "photograph"]
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -138,9 +126,10 @@ def draw_scene(generator: np.random.Generator, photos: Sequence[Bytes], *, size:
         own = random_path(generator, length=amount * generator.uniform(0, blur.length[1]), wobble=generator.uniform(*blur.wobble))
         light = response.decode(patch(generator, photos, size=(size + 2 * margin,) * 2, smallest_scale=blur.smallest_scale))
         layers.append(Layer(cut_out(out_of_focus(light, generator, blur=blur), generator), (own, camera), (margin, margin)))
-    gain = draw_highlights(generator, camera=blur)
-    share = draw_dim(generator, blur=blur)
-    return Scene(tuple(_lit(layer, gain=gain, share=share) for layer in layers), camera, response, length, gain * share)
+    gain = draw_factor(generator, share=blur.highlight_share, bounds=blur.highlight_gain)
+    share = draw_factor(generator, share=blur.dim_share, bounds=blur.dim)
+    layers = [replace(layer, light=lit(layer.light, gain=gain, share=share)) for layer in layers]
+    return Scene(tuple(layers), camera, response, length, gain * share)
 
 
 def draw_length(generator: np.random.Generator, *, blur: StillsBlur) -> tuple[float, bool]:
@@ -166,17 +155,6 @@ def draw_response(generator: np.random.Generator, *, camera: CameraRanges) -> Re
     """Draw sRGB or gamma 2.2, or a camera's own curve in `curve_share` of the calls."""
     plain = SRGB if generator.random() < 0.5 else GAMMA22
     return draw_curve(generator) if camera.curve_share and generator.random() < camera.curve_share else plain
-
-
-def draw_dim(generator: np.random.Generator, *, blur: StillsBlur) -> float:
-    """Draw the share of the light that reaches the sensor: all of it in all but `dim_share` of the pictures."""
-    if blur.dim_share and generator.random() < blur.dim_share:
-        return float(np.exp(generator.uniform(*np.log(blur.dim))))
-    return 1.0
-
-
-def _lit(layer: Layer, *, gain: float, share: float) -> Layer:
-    return Layer(dimmed(raise_highlights(layer.light, gain=gain), share=share), layer.paths, layer.origin)
 
 
 def patch(generator: np.random.Generator, photos: Sequence[Bytes], *, size: tuple[int, int], smallest_scale: float) -> Bytes:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.errors import InputError
-from unblur.synth.camera import CameraRanges, develop, draw_highlights, raise_highlights
+from unblur.synth.camera import CameraRanges, develop, draw_factor, raise_highlights
 from unblur.synth.exposure import gather
 from unblur.synth.interpolate import LEAST_MATCHED, Span, grey, match
 from unblur.synth.response import Response
@@ -231,7 +231,7 @@ def blur_clip(
         while waiting and max(waiting[0].instants[-1], waiting[0].centre) <= index:
             window = waiting.pop(0)
             generator = np.random.default_rng([*seed, window.count, window.centre])
-            gain = draw_highlights(generator, camera=blur)
+            gain = draw_factor(generator, share=blur.highlight_share, bounds=blur.highlight_gain)
             light = gather((_latent(held, spans, time) for time in window.instants), response=response, gain=gain)
             middle = held[window.centre]
             yield BlurredMoment(
