@@ -32,7 +32,7 @@ EVIDENCE = 8
 """Maps of `evidence`."""
 
 _SHRINK = math.sqrt(0.5)  # from one size to the next
-_TURNS = (3, 4, 4, 4, 4, 4, 4)  # at full size, at the next smaller, ...
+_TURNS = (2, 3, 4, 4, 4, 4, 4)  # at full size, at the next smaller, ...
 _PENALTIES = (2.0, 8.0, 32.0, 128.0, 512.0, 2048.0)  # of gradients that are dropped, times twice `_FEW`
 _FEW = 4e-3  # price of a gradient
 _FEWER = 1.1  # by which it falls from turn to turn
