@@ -1,12 +1,12 @@
 """How much nearer to the truth: `swift` and others on a folder of pairs.
 
-    python -m benchmarks.quality PAIRS [--model NAME|FILE]... [--views N] [--precision P] [--protocol NAME] [--card]
+    python -m benchmarks.quality PAIRS [--model NAME|FILE]... [--views N] [--enlarge N] [--one-size] [--precision P] [--protocol NAME] [--card]
     python -m benchmarks.quality PAIRS --blur moderate --pairs 128
 
 PAIRS holds `blurry/` and `sharp/` with pictures of the same names. With `--blur`, its sharp pictures are blurred anew by
 `unblur.synth.stills` in a named range instead: `moderate`, the blur of the demo; `dim`, the same in 0.05 to 0.4 of the light; `highlights`, the same
 with whites that are 2 to 8 times as bright as a file can say; `near-sharp`, less than a pixel, with the noise and compression of a camera. Measures are those of the protocol `gopro-skimage`, or of another one by `--protocol`; `realblur-ecc` lays pictures over
-each other first. Gains are over the blurry picture; `strong` are pairs below 28 dB, `weak` the others. `--views` restores so many mirrored and turned views of each picture and
+each other first. With `--enlarge` pairs have more pixels, but no more detail, as those of a camera of many pixels. Gains are over the blurry picture; `strong` are pairs below 28 dB, `weak` the others. `--views` restores so many mirrored and turned views of each picture and
 takes their mean. `--card` writes the figures into the card of a model's file.
 
 `--model unsharp`, `richardson-lucy` and `wiener` are those of `benchmarks.classical`; the last two need `--blur`, as they must be
@@ -19,8 +19,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,6 +75,10 @@ def main() -> None:
     parser.add_argument("--blur", choices=sorted(RANGES))
     parser.add_argument("--pairs", type=int, default=128, help="number of pairs with `--blur`")
     parser.add_argument("--views", type=int, default=1, choices=COUNTS)
+    parser.add_argument(
+        "--enlarge", type=float, default=1.0, help="how many times pairs are enlarged, as by a camera of more pixels than detail"
+    )
+    parser.add_argument("--one-size", action="store_true", help="restore pictures at their own size alone")
     parser.add_argument("--precision", default="auto", choices=get_args(Precision))
     parser.add_argument("--protocol", default=PROTOCOL, choices=(PROTOCOL, "realblur-ecc"))
     parser.add_argument("--card", action="store_true", help="write the figures into the card")
@@ -86,12 +91,17 @@ def main() -> None:
         method, needs_kernel = CLASSICAL.get(model, (None, False))
         if needs_kernel and not arguments.blur:
             parser.error(f"`--model {model}` must be told the kernel, which is known with `--blur` alone")
-        deblurrer = None if method else unblur.load(model, views=arguments.views, precision=arguments.precision)
+        if needs_kernel and arguments.enlarge != 1:
+            parser.error(f"`--model {model}` must be told the kernel, which is that of the picture before `--enlarge`")
+        deblurrer = (
+            None if method else unblur.load(model, views=arguments.views, precision=arguments.precision, one_size=arguments.one_size)
+        )
         pairs = (
             drawn(arguments.pairs_folder, RANGES[arguments.blur], count=arguments.pairs) if arguments.blur else read(arguments.pairs_folder)
         )
         rows, seconds = [], 0.0
         for blurry, sharp, kernel in pairs:
+            blurry, sharp = (enlarged(each, arguments.enlarge) for each in (blurry, sharp))
             began = time.perf_counter()
             restored = deblurrer.photo(blurry) if deblurrer else method(blurry, kernel)  # type: ignore[misc]
             seconds += time.perf_counter() - began
@@ -102,9 +112,13 @@ def main() -> None:
             flags = f" --model {path.stem}"
             flags += f" --blur {arguments.blur} --pairs {arguments.pairs}" if arguments.blur else ""
             flags += f" --views {arguments.views}" if arguments.views > 1 else ""
+            flags += f" --enlarge {arguments.enlarge:g}" if arguments.enlarge != 1 else ""
+            flags += " --one-size" if arguments.one_size else ""
             flags += f" --protocol {arguments.protocol}" if arguments.protocol != PROTOCOL else ""
             command = f"python -m benchmarks.quality {arguments.pairs_folder.name}{flags}"
             data = source + (f", {arguments.views} views" if arguments.views > 1 else "")
+            data += f", enlarged {arguments.enlarge:g} times" if arguments.enlarge != 1 else ""
+            data += ", at their own size alone" if arguments.one_size else ""
             result = Result(
                 measure="gain in PSNR, dB",
                 value=round(mean([row.gain for row in rows]), 2),
@@ -133,6 +147,14 @@ def rgb(path: Path) -> NDArray[np.uint8]:
     """An 8-bit picture of three channels."""
     pixels = np.asarray(read_image(path).pixels, np.uint8)
     return np.broadcast_to(pixels.reshape(*pixels.shape[:2], -1), (*pixels.shape[:2], 3)).copy()
+
+
+def enlarged(picture: NDArray[np.uint8], times: float) -> NDArray[np.uint8]:
+    """A picture of more pixels, with no more detail."""
+    if times == 1:
+        return picture
+    larger: NDArray[Any] = cv2.resize(picture, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
+    return larger
 
 
 def compare(blurry: NDArray[np.uint8], restored: NDArray[np.uint8], sharp: NDArray[np.uint8], *, protocol: str = PROTOCOL) -> Row:

@@ -1,6 +1,6 @@
 """How much nearer to the truth, and how steady: photo and video networks on clips.
 
-    python -m benchmarks.quality_of_clips CLIPS [--model NAME|FILE|RUN]... [--views N] [--steady] [--given-sharp] [--precision P]
+    python -m benchmarks.quality_of_clips CLIPS [--model NAME|FILE|RUN]... [--views N] [--steady] [--given-sharp] [--enlarge N] [--one-size] [--precision P]
 
 CLIPS holds a folder a clip, each with `blurry/` and `sharp/` frames of the same names. Measures are those of the protocol
 `gopro-skimage`, and the warping error by the motion of the sharp clip (`unblur.metrics.temporal`) in 1/255, that of the sharp clip
@@ -16,19 +16,15 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
-import torch
 from torch import Tensor
 
 import unblur
-from benchmarks.quality import compare, mean, rgb
+from benchmarks.quality import compare, enlarged, mean, rgb
 from unblur.io.image import is_image
 from unblur.metrics import from_uint8, psnr
 from unblur.metrics.temporal import warping_error
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.precision import Precision
-from unblur.restore.steady import Steadier
-from unblur.restore.stream import Stream
-from unblur.restore.tiles import to_pixels
 from unblur.restore.views import COUNTS
 
 
@@ -40,12 +36,22 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=1, choices=COUNTS)
     parser.add_argument("--steady", action="store_true")
     parser.add_argument("--given-sharp", action="store_true")
+    parser.add_argument(
+        "--enlarge", type=float, default=1.0, help="how many times clips are enlarged, as by a camera of more pixels than detail"
+    )
+    parser.add_argument("--one-size", action="store_true", help="restore frames at their own size alone")
     parser.add_argument("--precision", default="auto", choices=get_args(Precision))
     arguments = parser.parse_args()
-    clips = {folder.name: (frames(folder / "blurry"), frames(folder / "sharp")) for folder in sorted(arguments.clips.iterdir())}
+    clips = {
+        folder.name: tuple([enlarged(frame, arguments.enlarge) for frame in frames(folder / kind)] for kind in ("blurry", "sharp"))
+        for folder in sorted(arguments.clips.iterdir())
+    }
+    loaded = [
+        (model, unblur.load(model, views=arguments.views, precision=arguments.precision, one_size=arguments.one_size))
+        for model in arguments.model or ["swift"]
+    ]
     if arguments.given_sharp:
-        for model in arguments.model or ["swift"]:
-            deblurrer = unblur.load(model, views=arguments.views, precision=arguments.precision)
+        for model, deblurrer in loaded:
             for name, (_, sharp) in clips.items():
                 print(f"{Path(model).name:24} {name:10} {kept(deblurrer, sharp, steady=arguments.steady):7.2f}", flush=True)
         return
@@ -53,11 +59,11 @@ def main() -> None:
     for name, (blurry, sharp) in clips.items():
         for label, shown in (("(blurry)", blurry), ("(sharp)", sharp)):
             print(f"{label:24} {name:10} {'':31} {255 * warping_error(tensors(shown), tensors(sharp)).error:8.3f}")
-    for model in arguments.model or ["swift"]:
+    for model, deblurrer in loaded:
         gains, errors = [], []
         for name, (blurry, sharp) in clips.items():
             began = time.perf_counter()
-            restored = restore(unblur.load(model, views=arguments.views, precision=arguments.precision), blurry, steady=arguments.steady)
+            restored = list(deblurrer.frames(blurry, steady=arguments.steady))
             seconds = (time.perf_counter() - began) / len(blurry)
             rows = [compare(*each) for each in zip(blurry, restored, sharp, strict=True)]
             errors.append(255 * warping_error(tensors(restored), tensors(sharp)).error)
@@ -72,7 +78,7 @@ def main() -> None:
 
 def kept(deblurrer: Deblurrer, sharp: Sequence[np.ndarray], *, steady: bool) -> float:
     """How near to a sharp clip is what the network makes of it, dB."""
-    return mean([float(psnr(*pair)) for pair in zip(*map(tensors, (restore(deblurrer, sharp, steady=steady), sharp)), strict=True)])
+    return mean([float(psnr(*pair)) for pair in zip(*map(tensors, (list(deblurrer.frames(sharp, steady=steady)), sharp)), strict=True)])
 
 
 def frames(folder: Path) -> list[np.ndarray]:
@@ -83,23 +89,6 @@ def frames(folder: Path) -> list[np.ndarray]:
 def tensors(pictures: Sequence[np.ndarray]) -> list[Tensor]:
     """(1, 3, H, W) in [0, 1] each."""
     return [from_uint8(picture) for picture in pictures]
-
-
-def restore(deblurrer: Deblurrer, blurry: Sequence[np.ndarray], *, steady: bool) -> list[np.ndarray]:
-    """Restore a clip, frame by frame or as a stream."""
-    restored = [deblurrer.photo(frame) for frame in blurry] if deblurrer.net.num_frames == 1 else streamed(deblurrer, blurry)
-    if not steady:
-        return restored
-    steadier: Steadier[None] = Steadier()
-    calm = [pair for frame in restored for pair in steadier.push(None, frame)] + steadier.finish()
-    return [frame for _, frame in calm]
-
-
-def streamed(deblurrer: Deblurrer, blurry: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Restore a clip by a network that sees several frames."""
-    stream = Stream(deblurrer.net, setup=deblurrer.setup, tile=max(blurry[0].shape), halo=0)
-    given = [torch.from_numpy(frame).permute(2, 0, 1).float() / 255 for frame in blurry]
-    return [to_pixels(restored, np.dtype(np.uint8)) for restored in stream.restore(given)]
 
 
 if __name__ == "__main__":

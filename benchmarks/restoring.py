@@ -1,4 +1,4 @@
-"""What restoring costs: precision, memory layout, what is spent outside the network, and peak memory.
+"""What restoring costs: precision, memory layout, smaller sizes, what is spent outside the network, and peak memory.
 
     python -m benchmarks.restoring
 
@@ -17,8 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import unblur
 from unblur.io.image import Image, write_image
@@ -39,6 +41,7 @@ def main() -> None:
     is_photo = unblur.load(arguments.model).net.num_frames == 1
     if is_photo:
         network(arguments.model, rounds=arguments.rounds)
+        sizes(arguments.model, rounds=arguments.rounds)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         outside(arguments.model, folder)
@@ -70,6 +73,23 @@ def network(model: str, *, rounds: int) -> None:
     for name, values in seconds.items():
         middle = statistics.median(values)
         print(f"  {name:24} {middle:6.2f} s  {middle / best:5.2f}×")
+
+
+def sizes(model: str, *, rounds: int) -> None:
+    """A photo of 1280×720, as the program restores it: at its own size alone, and at smaller ones as well."""
+    picture = cv2.blur(pattern(), (9, 1))
+    ways = {name: unblur.load(model, one_size=one_size) for name, one_size in (("own size", True), ("several", False))}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(rounds + 1):
+        for name, deblurrer in ways.items():
+            began = time.perf_counter()
+            deblurrer.photo(picture)
+            if turn:  # the first turn warms up
+                seconds[name].append(time.perf_counter() - began)
+    print(f"\na photo of {WIDTH}×{HEIGHT} in {ways['several'].setup.precision}")
+    for name, values in seconds.items():
+        middle = statistics.median(values)
+        print(f"  {name:24} {middle:6.2f} s  {middle / statistics.median(seconds['own size']):5.2f}×")
 
 
 def laid_out(net: Net, layout: torch.memory_format) -> Net:
@@ -109,15 +129,20 @@ def peak(model: str, source: Path) -> float:
     return usage.ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)
 
 
+def pattern() -> NDArray[np.uint8]:
+    """Squares of 8×8 pixels, of random colours."""
+    tile = np.random.default_rng(1).integers(0, 256, (HEIGHT // 8, WIDTH // 8, 3), np.uint8)
+    return np.repeat(np.repeat(tile, 8, axis=0), 8, axis=1)
+
+
 def write_clip(path: Path, *, frames: int) -> Path:
     """A clip of a pattern that drifts."""
-    tile = np.random.default_rng(1).integers(0, 256, (HEIGHT // 8, WIDTH // 8, 3), np.uint8)
-    pattern = np.repeat(np.repeat(tile, 8, axis=0), 8, axis=1)
+    moved = pattern()
     with av.open(str(path), "w") as file:
         stream = file.add_stream("libx264", rate=30, options={"preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for number in range(frames):
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(np.roll(pattern, 3 * number, axis=1), format="rgb24")))
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(np.roll(moved, 3 * number, axis=1), format="rgb24")))
         file.mux(stream.encode(None))
     return path
 

@@ -11,6 +11,7 @@ from PIL import Image
 from unblur.models import create
 from unblur.restore.batch import Job, Options
 from unblur.restore.choose import choose, pixels_of, seconds_a_pixel, seconds_to_steady
+from unblur.restore.sizes import area
 
 SPEED = {"swift": 1.0, "swift_best": 3.0, "swift_video": 2.0, "swift_video_best": 4.0}
 
@@ -110,4 +111,6 @@ def test_the_work_is_pixels_of_photos_and_frames(jobs, tmp_path):
 def test_seconds_are_those_of_a_frame(network, monkeypatch):
     clock = itertools.count(step=0.5)
     monkeypatch.setattr("unblur.restore.choose.time.monotonic", lambda: next(clock))
-    assert seconds_a_pixel(deblurrer(network())) == pytest.approx(0.5 / 512**2)
+    given = deblurrer(network())
+    assert seconds_a_pixel(given) == pytest.approx(0.5 / 512**2 * area(512, 512, step=given.size_step))
+    assert (seconds_a_pixel(given) > 0.5 / 512**2) == (given.size_step is not None)

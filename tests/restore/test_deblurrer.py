@@ -12,14 +12,15 @@ import torch
 from clips import Clip, Sound, number_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nets import Darker, Folded, GlobalMean, Hungry, Identity, NanMaker, deblurrer, tiny_swift
+from nets import CPU, Darker, Folded, GlobalMean, Hungry, Identity, NanMaker, deblurrer, tiny_swift
 from PIL import Image as PillowImage
 from torch import Tensor
 
 from unblur.errors import DeviceError, InputError, OutputError, UnreadableError, UnsupportedError
 from unblur.io.video import VideoReader
 from unblur.restore import deblurrer as module
-from unblur.restore.deblurrer import VideoReport
+from unblur.restore.deblurrer import Deblurrer, VideoReport
+from unblur.restore.precision import Setup
 from unblur.restore.steady import Steadier
 
 
@@ -310,6 +311,92 @@ def test_what_cannot_be_used():
     net = Identity()
     with pytest.raises(InputError, match="at least 64"):
         deblurrer(net, tile=63)
+
+
+# Several sizes
+
+
+class Lighter(Identity):
+    """Makes small pictures lighter, and the more so the smaller they are."""
+
+    size_step = 2.0
+
+    def __init__(self, *, power: float = 1.0) -> None:
+        super().__init__()
+        self.power = power
+
+    def change(self, blurry: Tensor) -> Tensor:
+        return blurry + 0.02 * (600 / blurry.shape[-1]) ** self.power
+
+
+def test_a_picture_is_restored_from_the_smallest_size_on_and_joined():
+    net = Lighter(power=0.2)
+    picture = np.full((300, 600, 3), 0.5, np.float32)
+    restored = deblurrer(net).photo(picture)
+    assert net.seen[1:] == [(150, 300), (300, 600)]  # the first is for measuring memory
+    assert restored.mean() - 0.5 == pytest.approx(0.0212, abs=0.0008)  # both are alike, and the picture's own counts more
+    assert deblurrer(net).photo((255 * picture).astype(np.uint8)).dtype == np.uint8
+
+
+def test_larger_sizes_are_left_out_once_they_tell_nothing():
+    net = Lighter(power=1.0)
+    picture = np.full((600, 600, 3), 0.5, np.float32)
+    restored = deblurrer(net).photo(picture)
+    assert net.seen[1:] == [(150, 150), (300, 300)]  # half the change is a quarter of its square
+    assert restored.mean() - 0.5 > 0.07
+
+
+def test_one_size_can_be_asked_for_and_networks_of_papers_have_it():
+    picture = picture_of((300, 300, 3))
+    for net, one_size in ((Lighter(), True), (Identity(), False)):
+        Deblurrer(net.eval(), setup=Setup(CPU, torch.float32), one_size=one_size).photo(picture)
+        assert net.seen[1:] == [(300, 300)]
+
+
+def test_of_several_sizes_the_fail_safe_counts_where_all_of_them_fail():
+    class Broken(Identity):
+        size_step = 2.0
+
+        def change(self, blurry: Tensor) -> Tensor:
+            return torch.full_like(blurry, torch.nan) if blurry.shape[-1] < 300 else blurry + 0.05
+
+    given = deblurrer(Broken())
+    picture = np.full((300, 300, 3), 0.5, np.float32)
+    np.testing.assert_allclose(given.photo(picture), 0.55, atol=1e-5)
+    assert given.kept_input == 0
+
+
+# Frames that are in no file
+
+
+@pytest.mark.parametrize("steady", [False, True])
+def test_frames_come_back_in_order_one_for_each(steady):
+    frames = [picture_of((40, 56, 3), seed=number) for number in range(4)]
+    restored = list(deblurrer(Darker()).frames(iter(frames), steady=steady, strength=1.0))
+    assert len(restored) == 4
+    if not steady:
+        for before, after in zip(frames, restored, strict=True):
+            np.testing.assert_array_equal(after, deblurrer(Darker()).photo(before))
+
+
+def test_frames_of_a_file_are_restored_alike(tmp_path):
+    clip = Clip().make(tmp_path / "clip.mkv")
+    given = deblurrer(Darker())
+    given.video(clip, tmp_path / "out.mkv", codec="ffv1")
+    with VideoReader(clip) as reader, VideoReader(tmp_path / "out.mkv") as written:
+        for made, frame in zip(given.frames(frame.pixels for frame in reader), written, strict=True):
+            assert np.abs(made.astype(int) - frame.pixels).max() <= 3  # what turning colours to those of the file and back takes
+
+
+@pytest.mark.parametrize("frame", [np.zeros((4, 5), np.uint8), np.zeros((4, 5, 3), np.float32), "frame.png"])
+def test_what_is_no_frame(frame):
+    with pytest.raises(InputError, match=r"a frame must be an array \(H, W, 3\) of uint8 or uint16, got"):
+        list(deblurrer(Identity()).frames([frame]))
+
+
+def test_a_strength_that_is_none_is_said_before_the_first_frame():
+    with pytest.raises(InputError, match="strength must be between 0 and 1"):
+        next(deblurrer(Identity()).frames([], strength=2))
 
 
 # The fail-safe

@@ -135,6 +135,12 @@ def restore(
     views: Annotated[
         int, typer.Option(help="1, 2, 4 or 8: restore so many mirrored and turned views and take their mean: better, and as much slower.")
     ] = 1,
+    one_size: Annotated[
+        bool,
+        typer.Option(
+            "--one-size", help="Restore at the size that there is, and not at smaller ones as well: worse on far blur, in less time."
+        ),
+    ] = False,
     within: Annotated[
         float | None,
         typer.Option(
@@ -163,7 +169,15 @@ def restore(
     choice = Choice(best_for("photo"), best_for("video"), views) if model == "auto" else Choice(model, model, views)
 
     def load(name: str, *, views: int) -> unblur.Deblurrer:
-        return unblur.load(name, device=device.value, precision=precision.value, tile=tile_size, only_blurred=only_blurred, views=views)
+        return unblur.load(
+            name,
+            device=device.value,
+            precision=precision.value,
+            tile=tile_size,
+            only_blurred=only_blurred,
+            views=views,
+            one_size=one_size,
+        )
 
     def deblurrer_for(job: Job) -> unblur.Deblurrer:
         name = choice.weights(job.kind)

@@ -2,8 +2,8 @@
 
 Pictures go in and come out in [0, 1]; a network centres them inside if it wants to. Lists over scales are finest
 first: entry 0 is the paper's scale 1. A network pads nothing, tiles nothing and chooses no device or precision;
-`unblur.restore` does that, from the four facts that a network publishes: `size_multiple`, `num_frames`,
-`receptive_radius` and `global_context`.
+`unblur.restore` does that, from the five facts that a network publishes: `size_multiple`, `num_frames`,
+`receptive_radius`, `global_context` and `size_step`.
 """
 
 from abc import ABC, abstractmethod
@@ -27,6 +27,8 @@ class Net(nn.Module, ABC):
         global_context: whether the network also looks at the picture as a whole, by an average over it or by where its
             borders are: a tile is then not restored exactly as the picture is, whatever its halo, and
             `receptive_radius` is that of the convolutions alone.
+        size_step: how many times smaller each further size is at which pictures are restored as well, see `unblur.restore.sizes`; None for a network that
+            restores them at their own size alone, as those of papers do.
 
     Shape:
         photo (B, 3, H, W) or video (B, N, 3, H, W) -> (B, 3, H, W); values in [0, 1], the output not clamped.
@@ -36,6 +38,7 @@ class Net(nn.Module, ABC):
     num_frames: int = 1
     receptive_radius: int
     global_context: bool = False
+    size_step: float | None = None
 
     @overload
     def forward(self, blurry: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...

@@ -111,6 +111,8 @@ class Swift(SmearNet):
         longest: see `SmearNet`.
     """
 
+    size_step = 3.0
+
     def __init__(
         self,
         *,

@@ -86,6 +86,8 @@ class SwiftBest(SmearNet):
         views: deconvolved views that the network sees.
     """
 
+    size_step = math.sqrt(3)
+
     def __init__(
         self,
         *,

@@ -15,6 +15,7 @@ from unblur.io.image import size_of
 from unblur.io.kind import Kind
 from unblur.restore.batch import Job, Options
 from unblur.restore.deblurrer import Deblurrer
+from unblur.restore.sizes import area
 from unblur.restore.steady import steadied
 from unblur.restore.stream import Stream
 from unblur.restore.views import COUNTS
@@ -91,7 +92,7 @@ def pixels_of(jobs: Iterable[Job], *, options: Options) -> dict[Kind, float]:
 
 
 def seconds_a_pixel(deblurrer: Deblurrer) -> float:
-    """How long a pixel takes, after a first run that prepares what is only prepared once."""
+    """How long a pixel takes, at all sizes together, after a first run that prepares what is only prepared once."""
     generator = torch.Generator().manual_seed(0)
     side = -(-_SIDE // deblurrer.net.size_multiple) * deblurrer.net.size_multiple
     stream = Stream(deblurrer.net, setup=deblurrer.setup, tile=side, halo=0, is_cut=lambda _: False)
@@ -102,7 +103,7 @@ def seconds_a_pixel(deblurrer: Deblurrer) -> float:
         stream.push(frame)
         deblurrer.setup.wait()
         seconds.append(time.monotonic() - began)
-    return min(seconds[-_FRAMES:]) / side**2
+    return min(seconds[-_FRAMES:]) / side**2 * area(side, side, step=deblurrer.size_step)
 
 
 def seconds_to_steady() -> float:

@@ -26,9 +26,10 @@ from unblur.restore.safety import guard
 from unblur.restore.stream import Stream
 from unblur.restore.tiles import BAND, best_core, to_pixels, to_tensor
 
-__all__ = ["ClipRestorer"]
+__all__ = ["ClipRestorer", "Done"]
 
 Done = list[tuple[Frame, NDArray[Any]]]
+"""Frames with their restored pixels."""
 
 _AROUND = 5 * 12  # bytes a pixel: input, result, their difference for the fail-safe, and the sums of overlapping tiles, 3 fp32 each
 _SHARE_HELD = 0.5  # of the budget that features may take while they wait

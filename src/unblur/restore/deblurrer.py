@@ -3,7 +3,7 @@
 import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -20,10 +20,12 @@ from unblur.io.video import Frame, VideoReader, VideoWriter
 from unblur.models.base import Net
 from unblur.restore.blurred import BlurMeter
 from unblur.restore.clip import ClipRestorer
+from unblur.restore.clip_sizes import SizedClip
 from unblur.restore.memory import free_bytes, out_of_memory, peak_bytes
 from unblur.restore.pipeline import overlapped
 from unblur.restore.precision import Setup
 from unblur.restore.safety import guard
+from unblur.restore.sizes import Restored, area, joined, mean_square, shapes, shrunk
 from unblur.restore.steady import Steadier
 from unblur.restore.tiles import BAND, Pixels, best_core, restore_tiled, to_pixels, to_tensor
 from unblur.weights import Card
@@ -34,9 +36,12 @@ Picture = TypeVar("Picture", NDArray[Any], PillowImage.Image, Tensor)
 
 _SMALLEST_CORE = 64  # pixels; a tile smaller than this is nearly all halo
 _SHARE_OF_FREE = 0.5
+_WEAKER = 0.5
+"""A picture is restored from the smallest size on, until one changes it by so much less, in mean square, than the one before."""
 _WIDEST_HALO = 192
 """Pixels around a tile's core, at most. Networks of many scales can be reached from farther away, in theory; the built-in
 weights are not: beyond 128 pixels, nothing changes a value by a thousandth (`tests/restore/test_halo.py`)."""
+_LARGE = 4096  # pixels of a frame's side, for which all sizes must find room
 _CPU_BUDGET = 1200 << 20  # bytes; more than this makes nothing faster on a processor
 
 
@@ -70,14 +75,23 @@ class Deblurrer:
         card: the card of its weights, if they came from a file.
         tile: largest side of a tile's core in pixels, or None to choose by free memory.
         meter: tells which pictures and frames are sharp and to be left alone; None restores all.
+        one_size: restore pictures at their own size alone, and not at smaller ones as well (`unblur.restore.sizes`).
     """
 
     def __init__(
-        self, net: Net, *, setup: Setup, card: Card | None = None, tile: int | None = None, meter: BlurMeter | None = None
+        self,
+        net: Net,
+        *,
+        setup: Setup,
+        card: Card | None = None,
+        tile: int | None = None,
+        meter: BlurMeter | None = None,
+        one_size: bool = False,
     ) -> None:
         if tile is not None and tile < _SMALLEST_CORE:
             raise InputError(f"a tile has at least {_SMALLEST_CORE} pixels on a side, got {tile}; larger ones are faster")
         self.net, self.setup, self.card, self.meter = net, setup, card, meter
+        self.size_step = None if one_size else net.size_step
         self.kept_input = 0.0
         """Share of the area of the last picture where the fail-safe kept the input."""
         self.left_alone = 0
@@ -162,25 +176,10 @@ class Deblurrer:
         """
         _check_strength(strength)
         began = time.monotonic()
-        kept, done = 0.0, 0
-        self.network_seconds = self.kept_input = 0.0
-        self.left_alone = 0
+        done = 0
         with VideoReader(Path(source), start=start, duration=duration, allow_interlaced=allow_interlaced) as reader:
             total = reader.frame_count
-            streamed = self._clip(strength) if self.net.num_frames > 1 and strength > 0 else None
-            steadier: Steadier[Frame] | None = Steadier(share=strength) if steady and strength > 0 else None
-
-            def restore(frame: Frame | None) -> list[tuple[Frame, NDArray[Any]]]:
-                nonlocal kept
-                if streamed is not None:
-                    pairs = streamed.finish() if frame is None else streamed.push(frame)
-                    pairs = [(each, each.pixels if self._is_sharp(each.pixels) else pixels) for each, pixels in pairs]
-                elif frame is None:
-                    pairs = []
-                else:
-                    pairs = [(frame, self._array(frame.pixels, strength))]
-                    kept += self.kept_input
-                return pairs if steadier is None else _steadied(pairs, steadier, ends=frame is None)
+            restore = _Restoring(self, strength=strength, steady=steady)
 
             def write(restored: list[tuple[Frame, NDArray[Any]]]) -> None:
                 nonlocal done
@@ -197,6 +196,7 @@ class Deblurrer:
                 "weights": self._fingerprint(),
                 "precision": str(self.setup.precision),
                 "views": self.setup.views,
+                "size_step": self.size_step,
                 "only_blurred": self.meter is not None,
                 "strength": strength,
                 "steady": steady,
@@ -207,18 +207,43 @@ class Deblurrer:
                 frames = (
                     reader
                     if writer.begin_at is None
-                    else reader.frames_from(writer.time_before(int(steady) if streamed is None else self._lead))
+                    else reader.frames_from(writer.time_before(int(steady) if self.net.num_frames == 1 else self._lead))
                 )
                 overlapped(chain(frames, (None,)), restore, write)
-            if streamed is not None:
-                kept, self.network_seconds = streamed.kept_input, streamed.network_seconds
             warnings = _warnings(reader, writer)
-        kept /= max(done - before, 1)
+        kept = restore.kept / max(done - before, 1)
         if kept:
             warnings.append(f"the network's result looked wrong on {100 * kept:.1f} % of the area; the input was kept there")
         if self.left_alone:
             warnings.append(f"{self.left_alone} of {done - before} frames are sharp and were left as they are")
         return VideoReport(done, time.monotonic() - began, self.network_seconds, kept, before, tuple(warnings))
+
+    def frames(self, frames: Iterable[NDArray[Any]], *, strength: float = 1.0, steady: bool = True) -> Iterator[NDArray[Any]]:
+        """Restore the frames of a clip that is in no file; yields as many as it takes, in order, reading a few ahead.
+
+        Args:
+            frames: RGB (H, W, 3), 8 or 16 bit. Another size begins a new shot.
+            strength: as for `photo`.
+            steady: as for `video`.
+
+        Raises:
+            InputError: if a frame is none of these, or `strength` is not in [0, 1].
+            DeviceError: if memory is too small even for the smallest tile.
+
+        Example:
+            >>> import numpy as np, unblur
+            >>> clip = [np.zeros((40, 56, 3), np.uint8)] * 4
+            >>> [frame.shape for frame in unblur.load("swift_video", device="cpu").frames(clip)]
+            [(40, 56, 3), (40, 56, 3), (40, 56, 3), (40, 56, 3)]
+        """
+        _check_strength(strength)
+        restore = _Restoring(self, strength=strength, steady=steady)
+        for number, pixels in enumerate(frames):
+            if not isinstance(pixels, np.ndarray) or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
+                what = f"{pixels.dtype} of shape {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
+                raise InputError(f"a frame must be an array (H, W, 3) of uint8 or uint16, got {what}")
+            yield from (restored for _, restored in restore(Frame(pixels, pts=number)))
+        yield from (restored for _, restored in restore(None))
 
     @property
     def _lead(self) -> int:
@@ -233,16 +258,21 @@ class Deblurrer:
             digest.update(tensor.detach().cpu().float().numpy().tobytes())
         return digest.hexdigest()
 
-    def _clip(self, strength: float) -> ClipRestorer:
-        return ClipRestorer(
-            self.net,
-            setup=self.setup,
-            strength=strength,
-            tile=self._tile,
-            smallest=_SMALLEST_CORE,
-            halo=self._halo - BAND,
-            budget=self._budget(),
-        )
+    def _clip(self, strength: float) -> SizedClip:
+        budget = self._budget() / area(_LARGE, _LARGE, step=self.size_step)  # of each size; smaller ones take less than theirs
+
+        def restorer() -> ClipRestorer:
+            return ClipRestorer(
+                self.net,
+                setup=self.setup,
+                strength=strength,
+                tile=self._tile,
+                smallest=_SMALLEST_CORE,
+                halo=self._halo - BAND,
+                budget=budget,
+            )
+
+        return SizedClip(restorer, step=self.size_step)
 
     def _tensor(self, image: Tensor, strength: float) -> Tensor:
         if image.ndim not in (3, 4) or image.shape[-3] != 3 or 0 in image.shape or not image.is_floating_point():
@@ -292,10 +322,24 @@ class Deblurrer:
         return sharp
 
     def _restore(self, picture: Pixels, strength: float) -> Pixels:
-        """Restore (H, W, 1 or 3), with tiles that are halved as long as memory runs out."""
+        """Restore (H, W, 1 or 3), at several sizes if the network gains by that."""
         if self._is_sharp(picture):
             self.kept_input = 0.0
             return picture
+        sizes: list[Restored] = []
+        kept, before = 1.0, 0.0
+        for shape in shapes(*picture.shape[:2], step=self.size_step):
+            small = shrunk(picture, shape)
+            sizes.append((small, self._restore_at_once(small, strength)))
+            kept, now = min(kept, self.kept_input), mean_square(sizes[-1])
+            if now < _WEAKER * before:
+                break  # larger ones would tell nothing
+            before = now
+        self.kept_input = kept
+        return joined(picture, sizes) if len(sizes) > 1 else sizes[0][1]
+
+    def _restore_at_once(self, picture: Pixels, strength: float) -> Pixels:
+        """Restore at one size, with tiles that are halved as long as memory runs out."""
         while True:
             core = _SMALLEST_CORE, _SMALLEST_CORE
             try:
@@ -358,6 +402,34 @@ class Deblurrer:
         network = peak_bytes(lambda: self.setup.run(self.net, blurry)) / side**2
         around = 5 * 12  # input, result, their difference for the fail-safe, and the sums of overlapping tiles, 3 fp32 each
         return 1.2 * network + around  # a fifth for what the convolutions take inside
+
+
+class _Restoring:
+    """Restores the frames of a clip one after the other; called with each, and with None at the end, it gives those that are done.
+
+    Attributes:
+        kept: sum over the frames of the share of the area where the fail-safe kept the input.
+    """
+
+    def __init__(self, deblurrer: Deblurrer, *, strength: float, steady: bool) -> None:
+        self._deblurrer, self._strength = deblurrer, strength
+        deblurrer.network_seconds = deblurrer.kept_input = 0.0
+        deblurrer.left_alone = 0
+        self._clip = deblurrer._clip(strength) if deblurrer.net.num_frames > 1 and strength > 0 else None  # noqa: SLF001 - a part of it
+        self._steadier: Steadier[Frame] | None = Steadier(share=strength) if steady and strength > 0 else None
+        self.kept = 0.0
+
+    def __call__(self, frame: Frame | None) -> list[tuple[Frame, NDArray[Any]]]:
+        if self._clip is not None:
+            pairs = self._clip.finish() if frame is None else self._clip.push(frame)
+            pairs = [(each, each.pixels if self._deblurrer._is_sharp(each.pixels) else pixels) for each, pixels in pairs]  # noqa: SLF001
+            self.kept, self._deblurrer.network_seconds = self._clip.kept_input, self._clip.network_seconds
+        elif frame is None:
+            pairs = []
+        else:
+            pairs = [(frame, self._deblurrer._array(frame.pixels, self._strength))]  # noqa: SLF001
+            self.kept += self._deblurrer.kept_input
+        return pairs if self._steadier is None else _steadied(pairs, self._steadier, ends=frame is None)
 
 
 def _steadied(pairs: list[tuple[Frame, NDArray[Any]]], steadier: Steadier[Frame], *, ends: bool) -> list[tuple[Frame, NDArray[Any]]]:

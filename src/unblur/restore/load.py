@@ -22,6 +22,7 @@ def load(
     tile: int | None = None,
     only_blurred: bool = False,
     views: int = 1,
+    one_size: bool = False,
 ) -> Deblurrer:
     """Load weights and make them ready to restore pictures and clips.
 
@@ -37,6 +38,8 @@ def load(
         only_blurred: leave pictures and frames alone, bit for bit, that are sharp (`unblur.restore.blurred`).
         views: 1, 2, 4 or 8: as many mirrored and turned views are restored and averaged, in as many times the time
             (`unblur.restore.views`).
+        one_size: restore pictures at their own size alone; by itself, the project's own networks restore smaller ones as well and take in each place
+            the one that tells most (`unblur.restore.sizes`), in up to half as much more time.
 
     Raises:
         WeightsError: if there are no such weights, or they are damaged, unsafe or of another network.
@@ -70,4 +73,6 @@ def load(
         sees = net if isinstance(net, Swift) else load("swift", device=device, precision=precision).net
         assert isinstance(sees, Swift)
         meter = BlurMeter(sees, setup=set_up(sees, device=device, precision=precision))
-    return Deblurrer(net, setup=set_up(net, device=device, precision=precision, views=views), card=card, tile=tile, meter=meter)
+    return Deblurrer(
+        net, setup=set_up(net, device=device, precision=precision, views=views), card=card, tile=tile, meter=meter, one_size=one_size
+    )
