@@ -4,7 +4,7 @@ import pytest
 import torch
 from smears import CURVE, blurred, leaves
 
-from unblur.layers.deconvolution import by_transform, richardson_lucy
+from unblur.layers.deconvolution import by_transform, richardson_lucy, tapered
 from unblur.layers.kernel import transfer
 
 
@@ -106,3 +106,24 @@ def test_any_blur_can_be_undone():
     blurry = blur(sharp)
     result = richardson_lucy(blurry, blur=blur, adjoint=adjoint, turns=(5,))[0]
     assert error(result, sharp) < error(blurry, sharp) / 4
+
+
+def test_what_meets_at_the_border_makes_no_waves_inside():
+    """A window cut out of a larger picture, dark on the left and bright on the right: the kernel reaches from one to the other."""
+    ramp = (
+        torch.linspace(0.05, 0.95, 128)[None, None, None].expand(1, 1, 128, 128).contiguous()
+    )  # a straight rise is what blur leaves of it
+    blur, adjoint = by_transform(known(ramp[:, 0]))
+    plain = richardson_lucy(ramp, blur=blur, adjoint=adjoint, turns=(10,))[0]
+    smooth = richardson_lucy(tapered(ramp, blur=blur, edge=16), blur=blur, adjoint=adjoint, turns=(10,))[0]
+    waves = [float(result[..., 24:-24, 24:-24].diff(dim=-1).std()) for result in (plain, smooth)]
+    assert waves[1] < 0.3 * waves[0]
+
+
+def test_a_window_whose_borders_meet_stays_as_it_is():
+    sharp = pictures()
+    blur, _ = by_transform(known(sharp))
+    faded = tapered(sharp, blur=blur, edge=16)
+    assert torch.equal(faded[..., 16:-16, 16:-16], sharp[..., 16:-16, 16:-16])
+    even = torch.full_like(sharp, 0.4)
+    torch.testing.assert_close(tapered(even, blur=blur, edge=16), even)

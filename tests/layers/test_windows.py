@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from unblur.layers.windows import from_numbers, from_windows, starts, to_windows
+from unblur.layers.windows import fading, from_numbers, from_windows, starts, to_windows
 
 SHAPES = [(1, 1), (5, 40), (16, 16), (17, 33), (64, 31), (100, 80)]
 
@@ -54,3 +54,12 @@ def test_numbers_are_windows_of_one_value(shape, cell):
     down, across = (side // cell * cell for side in inside.shape[-2:])
     wanted = inside[..., :down, :across].reshape(2, 5, down // cell, cell, across // cell, cell).mean((-3, -1))
     torch.testing.assert_close(from_numbers(numbers, shape, side=16, stride=12, border=border, cell=cell), wanted)
+
+
+def test_a_window_fades_towards_its_border():
+    fade = fading((32, 20), edge=6, like=torch.zeros(()))
+    assert fade.shape == (32, 20)
+    assert bool((fade[6:-6, 5:-5] == 1).all())  # a quarter of the side, where that is less
+    assert bool((fade[:6, 10].diff() > 0).all())
+    assert 0 < fade[0, 10] < 0.1
+    torch.testing.assert_close(fade, fade.flip(0, 1))

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 from torch.fft import irfft2, rfft2
 
-__all__ = ["Blur", "by_transform", "richardson_lucy"]
+from unblur.layers.windows import fading
+
+__all__ = ["Blur", "by_transform", "richardson_lucy", "tapered"]
 
 Blur = Callable[[Tensor], Tensor]
 """What a camera makes of sharp light, (N, C, H, W) each."""
@@ -68,3 +70,23 @@ def by_transform(kernel: Tensor) -> tuple[Blur, Blur]:
         lambda light: irfft2(rfft2(light) * forward, s=light.shape[-2:]),
         lambda light: irfft2(rfft2(light) * back, s=light.shape[-2:]),
     )
+
+
+def tapered(light: Tensor, *, blur: Blur, edge: int) -> Tensor:
+    """Windows that fade into what the blur makes of them towards their borders.
+
+    Where borders meet that show different things, a kernel that reaches across explains nothing, and deconvolution answers with waves that run far into the
+    window. What was blurred across the border already goes on there smoothly.
+
+    Args:
+        light: windows in linear light.
+        blur: of which borders meet, as of `by_transform`.
+        edge: how far from the border they fade, pixels.
+
+    Shape:
+        (N, C, H, W) -> (N, C, H, W)
+
+    Source:
+        `edgetaper` of MATLAB's Image Processing Toolbox does so. Decided: a raised cosine of a given width, where there it is the kernel's correlation with itself.
+    """
+    return torch.lerp(blur(light), light, fading(light.shape[-2:], edge=edge, like=light))

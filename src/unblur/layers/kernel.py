@@ -22,6 +22,7 @@ from torch.fft import irfft2, rfft2
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
 from unblur.layers.warp import flow_warp
+from unblur.layers.windows import fading
 
 __all__ = ["BANDS", "EVIDENCE", "blur_kernel", "evidence", "in_spectrum", "levelled", "path_middle", "placed", "transfer", "unclipped"]
 
@@ -333,12 +334,7 @@ def _frequencies(shape: Sequence[int], *, like: Tensor) -> tuple[Tensor, Tensor]
 
 def _window(shape: Sequence[int], *, edge: int, like: Tensor, seen: Tensor | None = None) -> Tensor:
     """How much each place is seen, falling to 0 within `edge` of the border: there, what lies outside blurs in."""
-    sides = []
-    for length in shape:
-        fade = min(edge, length // 4)
-        ramp = 0.5 - 0.5 * torch.cos(math.pi * (torch.arange(fade, device=like.device) + 0.5) / fade)
-        sides.append(torch.cat([ramp, torch.ones(length - 2 * fade, device=like.device), ramp.flip(0)]))
-    window = sides[0][:, None] * sides[1][None]
+    window = fading(shape, edge=edge, like=like)
     if seen is None:
         return window
     return window * (seen if list(seen.shape[-2:]) == list(shape) else _resized(seen, shape))

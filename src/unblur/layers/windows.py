@@ -7,7 +7,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-__all__ = ["from_numbers", "from_windows", "starts", "to_windows"]
+__all__ = ["fading", "from_numbers", "from_windows", "starts", "to_windows"]
 
 
 def starts(length: int, *, side: int, stride: int) -> list[int]:
@@ -79,6 +79,20 @@ def from_numbers(numbers: Tensor, shape: Sequence[int], *, side: int, stride: in
     down, across = shares  # (rows, h), (columns, w)
     grid = numbers.view(len(down), len(across), -1, numbers.shape[-1]).permute(2, 3, 0, 1)  # (B, C, rows, columns)
     return down.mT @ grid @ across
+
+
+def fading(shape: Sequence[int], *, edge: int, like: Tensor) -> Tensor:
+    """1 inside of a window, and falling to 0 within `edge` of its border, or a quarter of its side, along a raised cosine.
+
+    Shape:
+        (H, W) -> (H, W)
+    """
+    sides = []
+    for length in shape:
+        fade = min(edge, length // 4)
+        ramp = 0.5 - 0.5 * torch.cos(math.pi * (torch.arange(fade, device=like.device) + 0.5) / fade)
+        sides.append(torch.cat([ramp, torch.ones(length - 2 * fade, device=like.device), ramp.flip(0)]))
+    return sides[0][:, None] * sides[1][None]
 
 
 def _shares(length: int, *, side: int, stride: int, like: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad, pixel_shuffle
 
-from unblur.layers.deconvolution import by_transform, richardson_lucy
+from unblur.layers.deconvolution import by_transform, richardson_lucy, tapered
 from unblur.layers.fold import fold
 from unblur.layers.join import join
 from unblur.layers.kernel import blur_kernel, evidence, levelled, path_middle, placed, transfer, unclipped
@@ -203,7 +203,7 @@ def unsmeared(windows: Tensor, path: Tensor, *, turns: Sequence[int]) -> list[Te
         (n, 3, h, w), (n, K, K) -> as many of (n, 3, h, w) as there are turns
     """
     blur, adjoint = by_transform(transfer(path, windows.shape[-2:]))
-    return richardson_lucy(windows, blur=blur, adjoint=adjoint, turns=turns, full=FULL)
+    return richardson_lucy(tapered(windows, blur=blur, edge=BORDER), blur=blur, adjoint=adjoint, turns=turns, full=FULL)
 
 
 def bordered(blurry: Tensor) -> tuple[Tensor, int, int]:
