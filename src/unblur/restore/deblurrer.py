@@ -37,7 +37,9 @@ Picture = TypeVar("Picture", NDArray[Any], PillowImage.Image, Tensor)
 _SMALLEST_CORE = 64  # pixels; a tile smaller than this is nearly all halo
 _SHARE_OF_FREE = 0.5
 _WEAKER = 0.5
-"""A picture is restored from the smallest size on, until one changes it by so much less, in mean square, than the one before."""
+"""A picture is restored from the smallest size on, until one changes it by so much less, in mean square, than the one before, ..."""
+_PLAIN = 1e-4
+"""... which changed it by so much at least. What is sharp at a small size is changed a little there by chance, and that tells nothing of larger ones."""
 _WIDEST_HALO = 192
 """Pixels around a tile's core, at most. Networks of many scales can be reached from farther away, in theory; the built-in
 weights are not: beyond 128 pixels, nothing changes a value by a thousandth (`tests/restore/test_halo.py`)."""
@@ -332,7 +334,7 @@ class Deblurrer:
             small = shrunk(picture, shape)
             sizes.append((small, self._restore_at_once(small, strength)))
             kept, now = min(kept, self.kept_input), mean_square(sizes[-1])
-            if now < _WEAKER * before:
+            if before > _PLAIN and now < _WEAKER * before:
                 break  # larger ones would tell nothing
             before = now
         self.kept_input = kept
