@@ -17,6 +17,15 @@ from unblur.restore.precision import Setup
 CPU = torch.device("cpu")
 TINY = {"widths": [8, 12], "blocks": [1, 1], "motion_widths": [8, 12], "motion_blocks": [1, 1]}
 """Arguments of a small `swift`."""
+TINY_VIDEO = {
+    "widths": [8, 12],
+    "blocks": [1, 1],
+    "motion_widths": [4, 8],
+    "motion_blocks": [1, 1],
+    "flow_widths": [4, 8],
+    "flow_radii": [0, 2],
+}
+"""Those of a small `swift_video`."""
 
 
 class Identity(Net):

@@ -7,6 +7,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from nets import TINY_VIDEO
 from safetensors.torch import save_file
 
 import unblur
@@ -31,24 +32,8 @@ SMALL = {
     "mdcn": {"widths": [4, 6, 8], "num_blocks": 1},
     "ifirnn": {"width": 12, "hidden": 4, "num_blocks": 1, "iterations": 2, "adds_input": True},
     "ovd": {"width": 8, "num_blocks": 1, "adds_input": True},
-    "swift_video": {
-        "widths": [8, 12],
-        "blocks": [1, 1],
-        "motion_widths": [4, 8],
-        "motion_blocks": [1, 1],
-        "flow_widths": [4, 8],
-        "flow_radii": [0, 2],
-    },
-    "swift_video_best": {
-        "widths": [8, 12],
-        "blocks": [1, 1],
-        "motion_widths": [4, 8],
-        "motion_blocks": [1, 1],
-        "flow_widths": [4, 8],
-        "flow_radii": [0, 2],
-        "trust_widths": [8],
-        "trust_blocks": [1],
-    },
+    "swift_video": TINY_VIDEO,
+    "swift_video_best": {**TINY_VIDEO, "trust_widths": [8], "trust_blocks": [1]},
 }
 GAIN = {"astcn": 1.2, "ifirnn": 1.4, "mdcn": 1.7, "ovd": 2.1, "swift_video": 1.0, "swift_video_best": 1.0}
 """By which their random weights are raised, so that they change a picture visibly."""

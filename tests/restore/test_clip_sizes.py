@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from nets import CPU
+from nets import CPU, TINY_VIDEO
 
 from unblur.io.video import Frame
 from unblur.models import create
@@ -13,20 +13,12 @@ from unblur.restore.precision import Setup
 from unblur.restore.sizes import joined, shrunk
 
 SETUP = Setup(CPU, torch.float32)
-ARGUMENTS = {
-    "widths": [8, 12],
-    "blocks": [1, 1],
-    "motion_widths": [4, 8],
-    "motion_blocks": [1, 1],
-    "flow_widths": [4, 8],
-    "flow_radii": [0, 2],
-}
 
 
 @pytest.fixture(scope="module")
 def net():
     torch.manual_seed(0)
-    made = create("swift_video", **ARGUMENTS).eval()
+    made = create("swift_video", **TINY_VIDEO).eval()
     for parameter in made.parameters():
         parameter.data += 0.03 * torch.randn(parameter.shape)  # also where training starts from zero
     return made
