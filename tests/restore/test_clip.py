@@ -149,9 +149,10 @@ def test_a_clip_is_restored_as_its_frames_are_by_a_stream(name, tmp_path):
     assert np.abs(written - np.stack([frame.pixels for frame in blurry])).max() > 8
 
 
-@pytest.mark.parametrize("name", ["astcn", "swift_video", "swift_video_best"])
-def test_a_clip_that_was_stopped_is_gone_on_with_its_neighbours(name, tmp_path, monkeypatch):
-    """What comes first after the place where it stopped sees the frames before it, as if it had not been stopped."""
+@pytest.mark.parametrize(("name", "least_side"), [("astcn", 128), ("swift_video", 128), ("swift_video_best", 128), ("swift_video", 12)])
+def test_a_clip_that_was_stopped_is_gone_on_with_its_neighbours(name, least_side, tmp_path, monkeypatch):
+    """What comes first after the place where it stopped sees the frames before it, as if it had not been stopped, at every size."""
+    monkeypatch.setattr("unblur.restore.sizes.LEAST_SIDE", least_side)
     monkeypatch.setattr("unblur.io.journal._LEAST", 4)
     clip = make_clip(tmp_path / "clip.mkv", cut_at=14, pts=range(0, 24 * 40, 40))
     deblurrer = unblur.load(weights_of(name, tmp_path), device="cpu", precision="fp32")

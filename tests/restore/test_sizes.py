@@ -6,7 +6,7 @@ import pytest
 
 from unblur.models import create, names
 from unblur.restore import sizes as module
-from unblur.restore.sizes import LEAST_SIDE, area, joined, mean_square, shapes, shrunk
+from unblur.restore.sizes import LEAST_SIDE, area, joined, shapes, shrunk, tell_all
 
 STEP = 3**0.5
 
@@ -139,4 +139,20 @@ def test_the_strength_of_a_change_is_its_mean_square(dtype):
     white = 1 if dtype == np.float32 else np.iinfo(dtype).max
     before, after = ((np.random.default_rng(seed).random((700, 90, 3)) * white).astype(dtype) for seed in (0, 1))
     expected = np.square((after.astype(float) - before) / white).mean()
-    assert mean_square((before, after)) == pytest.approx(expected, rel=1e-4)
+    assert module._mean_square((before, after)) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "ended"),
+    [
+        ((), False),
+        ((0.1,), False),
+        ((0.1, 0.08), False),
+        ((0.1, 0.06), True),
+        ((0.002, 0.001), False),
+        ((0.06, 0.1), False),
+        ((0.1, 0.05, 0.05), False),
+    ],
+)
+def test_larger_sizes_tell_nothing_after_a_clear_fall(changes, ended):
+    assert tell_all([changed(np.full((8, 9, 3), 0.4, np.float32), change) for change in changes]) == ended

@@ -25,7 +25,7 @@ from unblur.restore.memory import free_bytes, out_of_memory, peak_bytes
 from unblur.restore.pipeline import overlapped
 from unblur.restore.precision import Setup
 from unblur.restore.safety import guard
-from unblur.restore.sizes import Restored, area, joined, mean_square, shapes, shrunk
+from unblur.restore.sizes import Restored, area, joined, shapes, shrunk, tell_all
 from unblur.restore.steady import Steadier
 from unblur.restore.tiles import BAND, Pixels, best_core, restore_tiled, to_pixels, to_tensor
 from unblur.weights import Card
@@ -36,10 +36,6 @@ Picture = TypeVar("Picture", NDArray[Any], PillowImage.Image, Tensor)
 
 _SMALLEST_CORE = 64  # pixels; a tile smaller than this is nearly all halo
 _SHARE_OF_FREE = 0.5
-_WEAKER = 0.5
-"""A picture is restored from the smallest size on, until one changes it by so much less, in mean square, than the one before, ..."""
-_PLAIN = 1e-4
-"""... which changed it by so much at least. What is sharp at a small size is changed a little there by chance, and that tells nothing of larger ones."""
 _WIDEST_HALO = 192
 """Pixels around a tile's core, at most. Networks of many scales can be reached from farther away, in theory; the built-in
 weights are not: beyond 128 pixels, nothing changes a value by a thousandth (`tests/restore/test_halo.py`)."""
@@ -100,6 +96,7 @@ class Deblurrer:
         """Pictures of the last call, or frames of the last clip, that were sharp and were left as they were."""
         self.network_seconds = 0.0
         """Seconds that the network has worked on the last picture or clip."""
+        self._kept = 0.0  # sum of `kept_input` over the frames of the last clip
         self._tile, self._halo = tile, min(net.receptive_radius, _WIDEST_HALO) + BAND
         self._limit = math.inf  # largest core for which memory has sufficed
         self._pixels: float | None = None  # what a tile may have by free memory, with its halo
@@ -181,7 +178,7 @@ class Deblurrer:
         done = 0
         with VideoReader(Path(source), start=start, duration=duration, allow_interlaced=allow_interlaced) as reader:
             total = reader.frame_count
-            restore = _Restoring(self, strength=strength, steady=steady)
+            restore = self._restoring(strength=strength, steady=steady)
 
             def write(restored: list[tuple[Frame, NDArray[Any]]]) -> None:
                 nonlocal done
@@ -213,7 +210,7 @@ class Deblurrer:
                 )
                 overlapped(chain(frames, (None,)), restore, write)
             warnings = _warnings(reader, writer)
-        kept = restore.kept / max(done - before, 1)
+        kept = self._kept / max(done - before, 1)
         if kept:
             warnings.append(f"the network's result looked wrong on {100 * kept:.1f} % of the area; the input was kept there")
         if self.left_alone:
@@ -239,13 +236,34 @@ class Deblurrer:
             [(40, 56, 3), (40, 56, 3), (40, 56, 3), (40, 56, 3)]
         """
         _check_strength(strength)
-        restore = _Restoring(self, strength=strength, steady=steady)
+        restore = self._restoring(strength=strength, steady=steady)
         for number, pixels in enumerate(frames):
             if not isinstance(pixels, np.ndarray) or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
                 what = f"{pixels.dtype} of shape {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
                 raise InputError(f"a frame must be an array (H, W, 3) of uint8 or uint16, got {what}")
             yield from (restored for _, restored in restore(Frame(pixels, pts=number)))
         yield from (restored for _, restored in restore(None))
+
+    def _restoring(self, *, strength: float, steady: bool) -> Callable[[Frame | None], list[tuple[Frame, NDArray[Any]]]]:
+        """What restores the frames of a clip one after the other: called with each, and with None at the end, it gives those that are done."""
+        self.network_seconds = self.kept_input = self._kept = 0.0
+        self.left_alone = 0
+        clip = self._clip(strength) if self.net.num_frames > 1 and strength > 0 else None
+        steadier: Steadier[Frame] | None = Steadier(share=strength) if steady and strength > 0 else None
+
+        def restore(frame: Frame | None) -> list[tuple[Frame, NDArray[Any]]]:
+            if clip is not None:
+                pairs = clip.finish() if frame is None else clip.push(frame)
+                pairs = [(each, each.pixels if self._is_sharp(each.pixels) else pixels) for each, pixels in pairs]
+                self._kept, self.network_seconds = clip.kept_input, clip.network_seconds
+            elif frame is None:
+                pairs = []
+            else:
+                pairs = [(frame, self._array(frame.pixels, strength))]
+                self._kept += self.kept_input
+            return pairs if steadier is None else _steadied(pairs, steadier, ends=frame is None)
+
+        return restore
 
     @property
     def _lead(self) -> int:
@@ -329,14 +347,13 @@ class Deblurrer:
             self.kept_input = 0.0
             return picture
         sizes: list[Restored] = []
-        kept, before = 1.0, 0.0
+        kept = 1.0
         for shape in shapes(*picture.shape[:2], step=self.size_step):
+            if tell_all(sizes):
+                break
             small = shrunk(picture, shape)
             sizes.append((small, self._restore_at_once(small, strength)))
-            kept, now = min(kept, self.kept_input), mean_square(sizes[-1])
-            if before > _PLAIN and now < _WEAKER * before:
-                break  # larger ones would tell nothing
-            before = now
+            kept = min(kept, self.kept_input)
         self.kept_input = kept
         return joined(picture, sizes) if len(sizes) > 1 else sizes[0][1]
 
@@ -404,34 +421,6 @@ class Deblurrer:
         network = peak_bytes(lambda: self.setup.run(self.net, blurry)) / side**2
         around = 5 * 12  # input, result, their difference for the fail-safe, and the sums of overlapping tiles, 3 fp32 each
         return 1.2 * network + around  # a fifth for what the convolutions take inside
-
-
-class _Restoring:
-    """Restores the frames of a clip one after the other; called with each, and with None at the end, it gives those that are done.
-
-    Attributes:
-        kept: sum over the frames of the share of the area where the fail-safe kept the input.
-    """
-
-    def __init__(self, deblurrer: Deblurrer, *, strength: float, steady: bool) -> None:
-        self._deblurrer, self._strength = deblurrer, strength
-        deblurrer.network_seconds = deblurrer.kept_input = 0.0
-        deblurrer.left_alone = 0
-        self._clip = deblurrer._clip(strength) if deblurrer.net.num_frames > 1 and strength > 0 else None  # noqa: SLF001 - a part of it
-        self._steadier: Steadier[Frame] | None = Steadier(share=strength) if steady and strength > 0 else None
-        self.kept = 0.0
-
-    def __call__(self, frame: Frame | None) -> list[tuple[Frame, NDArray[Any]]]:
-        if self._clip is not None:
-            pairs = self._clip.finish() if frame is None else self._clip.push(frame)
-            pairs = [(each, each.pixels if self._deblurrer._is_sharp(each.pixels) else pixels) for each, pixels in pairs]  # noqa: SLF001
-            self.kept, self._deblurrer.network_seconds = self._clip.kept_input, self._clip.network_seconds
-        elif frame is None:
-            pairs = []
-        else:
-            pairs = [(frame, self._deblurrer._array(frame.pixels, self._strength))]  # noqa: SLF001
-            self.kept += self._deblurrer.kept_input
-        return pairs if self._steadier is None else _steadied(pairs, self._steadier, ends=frame is None)
 
 
 def _steadied(pairs: list[tuple[Frame, NDArray[Any]]], steadier: Steadier[Frame], *, ends: bool) -> list[tuple[Frame, NDArray[Any]]]:

@@ -39,7 +39,7 @@ def load(
         views: 1, 2, 4 or 8: as many mirrored and turned views are restored and averaged, in as many times the time
             (`unblur.restore.views`).
         one_size: restore pictures at their own size alone; by itself, the project's own networks restore smaller ones as well and take in each place
-            the one that tells most (`unblur.restore.sizes`), in up to half as much more time.
+            the one that tells most (`unblur.restore.sizes`), in up to two thirds more time.
 
     Raises:
         WeightsError: if there are no such weights, or they are damaged, unsafe or of another network.

@@ -10,7 +10,6 @@ Source: for the mean of the truth x given a picture y, E|x - y|² - E|x - E[x|y]
 than in training; `python -m benchmarks.quality PAIRS --enlarge 2` says what it is worth.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,9 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.restore.tiles import Pixels
+from unblur.restore.tiles import Pixels, white
 
-__all__ = ["Restored", "area", "joined", "mean_square", "shapes", "shrunk"]
+__all__ = ["Restored", "area", "joined", "shapes", "shrunk", "tell_all"]
 
 LEAST_SIDE = 128
 """Of the smallest size, pixels."""
@@ -32,7 +31,9 @@ _BANDS = 3  # an octave each; the last has all that is below
 _CELL = 16  # pixels over which squares are averaged
 _AROUND = 9  # cells
 _POWER = 3  # of a mean square, by which a change counts
-_SMALLER = 0.65  # how much the mean square of a smaller size counts beside that of the picture's own
+_SMALLER = 0.65  # how much the mean square of a smaller size counts beside that of the largest
+_WEAKER = 0.5  # a size that changes the picture by so much less, in mean square, than the one before it is the last ...
+_PLAIN = 1e-4  # ... if that changed it by so much: what is sharp when small is changed a little there by chance, which tells nothing of larger sizes
 _LEAST = 1e-12  # mean square of a change that is none
 _PIXELS = 1 << 20  # that are joined at a time
 _MARGIN = 160  # rows around those that have a say: cells, and what the bands reach
@@ -48,10 +49,13 @@ def shapes(height: int, width: int, *, step: float | None) -> list[tuple[int, in
         width: of the picture.
         step: how many times smaller each size is than the one before it, above 1; None for the picture's own size alone.
     """
-    sizes, times = [(height, width)], step or math.inf
+    sizes = [(height, width)]
+    if step is None:
+        return sizes
+    times = step
     while min(height, width) >= LEAST_SIDE * times:
         sizes.insert(0, (round(height / times), round(width / times)))
-        times *= step or 1
+        times *= step
     return sizes
 
 
@@ -65,15 +69,19 @@ def shrunk(picture: Pixels, shape: tuple[int, int]) -> Pixels:
     if picture.shape[:2] == shape:
         return picture
     small: NDArray[Any] = cv2.resize(picture, shape[::-1], interpolation=cv2.INTER_AREA)
-    return small.reshape(*shape, picture.shape[2])  # OpenCV drops a single channel's axis
+    return _with_channels(small, picture)
 
 
-def mean_square(restored: Restored) -> float:
-    """Of the change, values in [0, 1]."""
-    height, width = restored[0].shape[:2]
-    rows = _rows(width)
-    changes = (_change(restored, first, first + rows) for first in range(0, height, rows))
-    return sum(float(np.vdot(change, change)) for change in changes) / restored[0].size
+def tell_all(sizes: Sequence[Restored]) -> bool:
+    """Whether larger sizes would tell nothing more, so that they need not be restored.
+
+    Args:
+        sizes: restored so far, from the smallest on.
+    """
+    if len(sizes) < 2:
+        return False
+    before, now = map(_mean_square, sizes[-2:])
+    return before > _PLAIN and now < _WEAKER * before
 
 
 def joined(picture: Pixels, sizes: Sequence[Restored]) -> Pixels:
@@ -94,6 +102,14 @@ def joined(picture: Pixels, sizes: Sequence[Restored]) -> Pixels:
         change = _strongest([_enlarged(restored, picture.shape, top, bottom) for restored in sizes])
         result[first:last] = _added(picture[first:last], change[first - top : last - top])
     return result
+
+
+def _mean_square(restored: Restored) -> float:
+    """Of the change, values in [0, 1]."""
+    height, width = restored[0].shape[:2]
+    rows = _rows(width)
+    changes = (_change(restored, first, first + rows) for first in range(0, height, rows))
+    return sum(float(np.vdot(change, change)) for change in changes) / restored[0].size
 
 
 def _rows(width: int) -> int:
@@ -172,17 +188,13 @@ def _cubic(away: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _change(restored: Restored, top: int, bottom: int) -> NDArray[np.float32]:
     before, after = (each[top:bottom].astype(np.float32) for each in restored)
-    return (after - before) / _white(restored[0])
+    return (after - before) / np.float32(white(restored[0].dtype))
 
 
 def _added(picture: Pixels, change: NDArray[np.float32]) -> NDArray[Any]:
-    white = _white(picture)
-    values = np.clip(picture / np.float32(white) + change, 0, 1)
-    return values if white == 1 else np.round(values * white)
-
-
-def _white(picture: NDArray[Any]) -> float:
-    return float(np.iinfo(picture.dtype).max) if np.issubdtype(picture.dtype, np.integer) else 1.0
+    most = white(picture.dtype)
+    values = np.clip(picture / np.float32(most) + change, 0, 1)
+    return values if most == 1 else np.round(values * most)
 
 
 def _with_channels(picture: NDArray[Any], like: NDArray[Any]) -> NDArray[Any]:

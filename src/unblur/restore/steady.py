@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.fft import irfft2, rfft2
 
+from unblur.restore.tiles import white
 from unblur.synth.interpolate import LEAST_QUICK, fetch, quick_flow
 
 __all__ = ["Steadier", "gathered", "steadied"]
@@ -89,7 +90,7 @@ def steadied(frame: Pixels, neighbours: Sequence[Pixels], *, share: float = 1.0)
     alike = [other for other in neighbours if other.shape == frame.shape and other.dtype == frame.dtype]
     if not alike or min(frame.shape[:2]) < LEAST_QUICK:
         return frame
-    scale = float(np.iinfo(frame.dtype).max)
+    scale = white(frame.dtype)
     seen = frame.astype(np.float32) / scale
     views = [seen]
     for other in alike:

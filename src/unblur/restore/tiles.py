@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["BAND", "Tile", "best_core", "cut", "layout", "restore_tiled", "to_pixels", "to_tensor"]
+__all__ = ["BAND", "Tile", "best_core", "cut", "layout", "restore_tiled", "to_pixels", "to_tensor", "white"]
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 
@@ -136,6 +136,11 @@ def restore_tiled(
         carried = across[:, done:]
 
 
+def white(dtype: np.dtype) -> float:
+    """The value that is white: the largest of integers, 1 of floats."""
+    return float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0
+
+
 def to_pixels(rows: Tensor, dtype: np.dtype) -> Pixels:
     """(C, h, w) in [0, 1] to (h, w, C) of `dtype`: clamped, and for integers rounded to their full range."""
     rows = rows.clamp(0, 1).permute(1, 2, 0)
@@ -148,11 +153,9 @@ def to_pixels(rows: Tensor, dtype: np.dtype) -> Pixels:
 
 def to_tensor(cut: NDArray[Any], device: torch.device) -> Tensor:
     """(h, w, 1 or 3) to (1, 3, h, w) in [0, 1], fp32, channels last."""
+    scale = white(cut.dtype)
     if cut.dtype == np.uint16:
         cut = cut.astype(np.int32)  # torch does little with uint16
-        scale = 65535
-    else:
-        scale = 255 if cut.dtype == np.uint8 else 1
     cut = np.ascontiguousarray(cut)
     picture = torch.from_numpy(cut if cut.flags.writeable else cut.copy()).to(device)  # torch warns of what is read-only
     return (picture.float() / scale).permute(2, 0, 1)[None].expand(1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
