@@ -1,4 +1,4 @@
-"""Undoing a known blur: Richardson-Lucy."""
+"""Undoing a known blur: Richardson-Lucy, turn by turn and in leaps."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from torch.fft import irfft2, rfft2
 
 from unblur.layers.windows import fading
 
-__all__ = ["Blur", "by_transform", "richardson_lucy", "tapered"]
+__all__ = ["Blur", "by_transform", "leaps", "richardson_lucy", "tapered"]
 
 Blur = Callable[[Tensor], Tensor]
 """What a camera makes of sharp light, (N, C, H, W) each."""
@@ -17,6 +17,9 @@ Blur = Callable[[Tensor], Tensor]
 _DARK = 1e-3  # light that is added to all, so that nothing is divided by nothing
 _FASTEST = 0.95
 _BRIGHTEST = 8.0  # light that is restored at most: a lamp, which a sensor that is full shows as white
+_GONE = 1e-7  # share of a difference that is none
+_SMALLEST = -80.0  # logarithm of the smallest number that a processor handles as fast as others
+_FAINT = 1e-5  # share of a frequency's power below which it is as good as gone
 
 
 def richardson_lucy(light: Tensor, *, blur: Blur, adjoint: Blur, turns: Sequence[int], full: float = math.inf) -> list[Tensor]:
@@ -53,6 +56,40 @@ def richardson_lucy(light: Tensor, *, blur: Blur, adjoint: Blur, turns: Sequence
         now, before = restored, now
         if turn in turns:
             results.append((now - _DARK).clamp_min(0))
+    return results
+
+
+def leaps(light: Tensor, *, kernel: Tensor, turns: Sequence[int], full: float = math.inf) -> list[Tensor]:
+    """What `light` was before it was blurred, in few steps, each of which goes as far as so many turns of Richardson-Lucy; gradients flow.
+
+    Where light is nearly even, a turn adds what the adjoint gives back of the difference between the picture and what it should look like, and that of
+    T turns is a geometric series in each frequency. Its sum takes the place of the adjoint here, so that a leap costs what a turn does. That blur gives no
+    negative light, and where contrasts are high, it only comes near: each leap begins where the last one ended.
+
+    Args:
+        light: windows in linear light, of which borders meet, see `by_transform`.
+        kernel: Fourier transform of each window's kernel, of sum 1.
+        turns: for which the first leap stands, the second, ...
+        full: light from which on the sensor was full, see `richardson_lucy`.
+
+    Shape:
+        light (N, C, H, W), kernel (N, H, W//2 + 1) -> as many of light's shape as there are leaps
+
+    Source:
+        Guo and others, "Rapid image deconvolution and multiview fusion for optical microscopy" (Nature Biotechnology 2020), who put a filter in the place of
+        the adjoint. Decided: the one that stands for T turns, where theirs is that of Wiener and Butterworth.
+    """
+    least = (light >= full).to(light.dtype)  # as in `richardson_lucy`
+    light = light + _DARK
+    forward = kernel[:, None]  # (N, 1, H, W//2 + 1)
+    power = (forward * forward.conj()).real
+    left = torch.log((1 - power).clamp_min(_GONE))  # of the difference, after a turn
+    now, results = light, []
+    for count in turns:
+        series = (1 - torch.exp((count * left).clamp_min(_SMALLEST))) / power.clamp_min(_FAINT)  # 1 + (1-|k|²) + (1-|k|²)² + ...
+        ratio = torch.maximum(light / irfft2(rfft2(now) * forward, s=light.shape[-2:]).clamp_min(_DARK), least).clamp_max(10)
+        now = (now * irfft2(rfft2(ratio) * (forward.conj() * series), s=light.shape[-2:])).clamp(1e-4, _BRIGHTEST)
+        results.append((now - _DARK).clamp_min(0))
     return results
 
 

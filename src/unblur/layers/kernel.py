@@ -24,7 +24,19 @@ from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 from unblur.layers.warp import flow_warp
 from unblur.layers.windows import fading
 
-__all__ = ["BANDS", "EVIDENCE", "blur_kernel", "evidence", "in_spectrum", "levelled", "path_middle", "placed", "transfer", "unclipped"]
+__all__ = [
+    "BANDS",
+    "EVIDENCE",
+    "TURNS",
+    "blur_kernel",
+    "evidence",
+    "in_spectrum",
+    "levelled",
+    "path_middle",
+    "placed",
+    "transfer",
+    "unclipped",
+]
 
 BANDS = (0.02, 0.08, 0.16, 0.28, 0.45)
 """Borders of the bands of frequencies of `in_spectrum`, cycles a pixel."""
@@ -32,13 +44,14 @@ BANDS = (0.02, 0.08, 0.16, 0.28, 0.45)
 EVIDENCE = 8
 """Maps of `evidence`."""
 
+TURNS = (2, 3, 4, 4, 4, 4, 4)
+"""Turns of the search at full size, at the next smaller one, ..."""
+
 _SHRINK = math.sqrt(0.5)  # from one size to the next
-_TURNS = (2, 3, 4, 4, 4, 4, 4)  # at full size, at the next smaller, ...
 _PENALTIES = (2.0, 8.0, 32.0, 128.0, 512.0, 2048.0)  # of gradients that are dropped, times twice `_FEW`
 _FEW = 4e-3  # price of a gradient
 _FEWER = 1.1  # by which it falls from turn to turn
 _SMOOTH = 20.0  # price of the kernel's square
-_FLOOR = 0.1  # of the largest value: what is less is noise
 _TOGETHER = 0.05  # of the light: a place around which less lies is noise
 _SURE = 0.3  # pixels by which a place must be nearer to all light than another, to count e times as much as the middle
 _LEAST = 1e-7  # power of a gradient where there is none
@@ -57,7 +70,7 @@ _NOISE = 3e-3  # power of a kernel's spectrum below which nothing of the picture
 
 
 @torch.no_grad()
-def blur_kernel(light: Tensor, *, size: int, seen: Tensor | None = None) -> Tensor:
+def blur_kernel(light: Tensor, *, size: int, seen: Tensor | None = None, turns: Sequence[int] = TURNS, floor: float = 0.1) -> Tensor:
     """The kernel that blurred each window, of sum 1.
 
     Args:
@@ -65,13 +78,15 @@ def blur_kernel(light: Tensor, *, size: int, seen: Tensor | None = None) -> Tens
         seen: how much each place counts, in [0, 1], see `unclipped`; all of them the same by default.
         size: side of the kernels, odd; what is blurred further than half of it is not found. In windows narrower than that, it is the
             largest odd number that they hold.
+        turns: at full size, at the next smaller one, ..., as far as windows are large enough.
+        floor: share of a kernel's largest value below which a value is noise.
 
     Shape:
         (N, H, W), (N, H, W) -> (N, size, size)
     """
     size = min(size, (min(light.shape[-2:]) - 1) // 2 * 2 + 1)
     kernel: Tensor | None = None
-    for level in reversed(range(len(_TURNS))):
+    for level in reversed(range(len(turns))):
         share = _SHRINK**level
         shape = [_quick(side * share) for side in light.shape[-2:]] if level else list(light.shape[-2:])
         if level and min(shape) < _SMALLEST:
@@ -81,9 +96,9 @@ def blur_kernel(light: Tensor, *, size: int, seen: Tensor | None = None) -> Tens
         window = _window(shape, edge=max(side // 2, 4), like=light, seen=seen)
         kernel = _first_kernel(light, side) if kernel is None else _normal(_resized(kernel, [side, side]).clamp_min(0))
         spectrum, steps, few = rfft2(small), _steps(small, window=window), _FEW
-        for _ in range(_TURNS[level]):
+        for _ in range(turns[level]):
             edges = _sharp_edges(spectrum, transfer(kernel, shape), small, few=few)
-            kernel = _kernel_between(_steps(edges, window=window), steps, shape=shape, size=side)
+            kernel = _kernel_between(_steps(edges, window=window), steps, shape=shape, size=side, floor=floor)
             few /= _FEWER
     assert kernel is not None
     return kernel
@@ -108,12 +123,12 @@ def evidence(light: Tensor, kernel: Tensor, *, seen: Tensor | None = None) -> Te
     """
     shape, size = light.shape[-2:], kernel.shape[-1]
     window = _window(shape, edge=max(size // 2, 4), like=light, seen=seen)
-    edges = _sharp_edges(rfft2(light), transfer(kernel, shape), light, few=_FEW / _FEWER ** _TURNS[0])
+    edges = _sharp_edges(rfft2(light), transfer(kernel, shape), light, few=_FEW / _FEWER ** TURNS[0])
     steps = _steps(light, window=window)
     shared, power = _correlations(_steps(edges, window=window), steps)
     maps = [shared * (power + _SMOOTH).reciprocal(), shared, *_power(steps)]  # (N, H, W//2 + 1) each
     found, alike, *itself = (_cropped(irfft2(each, s=shape), size) for each in maps)
-    across = (light.roll(-1, -1) - light) * window
+    across = _ahead(light, -1) * window
     bend = across.roll(-1, -1) - 2 * across + across.roll(1, -1)
     strength = [torch.log10(each.square().mean((1, 2)) + _LEAST) / 2 + _USUAL for each in (across, bend)]
     numbers = [each[:, None, None].expand_as(kernel) for each in (*strength, light.mean((1, 2)) - 0.3)]
@@ -273,27 +288,45 @@ def _sharp_edges(blurry: Tensor, kernel: Tensor, start: Tensor, *, few: float) -
     edges = start
     for penalty in _PENALTIES:
         penalty = 2 * few * penalty
-        right, below = (edges.roll(-1, axis).sub_(edges) for axis in (-1, -2))  # in place: the memory takes longer than the transforms
+        right, below = (_ahead(edges, axis) for axis in (-1, -2))
         keep = right.square().addcmul_(below, below).sub_(few / penalty).sign_().clamp_min_(0)  # times a number is quicker than a bool
-        right, below = right.mul_(keep), below.mul_(keep)
-        divergence = right.roll(1, -1).sub_(right).add_(below.roll(1, -2)).sub_(below)
+        divergence = _fall(right.mul_(keep), below.mul_(keep))  # in place: the memory takes longer than the transforms
         edges = irfft2(rfft2(divergence).mul_(penalty).add_(back).mul_((power + penalty * gradient).reciprocal_()), s=shape)
     return edges
 
 
-def _kernel_between(edges: Tensor, light: Tensor, *, shape: Sequence[int], size: int) -> Tensor:
+def _kernel_between(edges: Tensor, light: Tensor, *, shape: Sequence[int], size: int, floor: float) -> Tensor:
     """The kernel that best turns the gradients of edges into those of light, both as of `_steps`."""
     shared, power = _correlations(edges, light)
     kernel = _cropped(irfft2(shared * (power + _SMOOTH).reciprocal(), s=tuple(shape)), size).clamp_min(0)
-    kernel = _normal(kernel * (kernel >= _FLOOR * kernel.amax((-2, -1), keepdim=True)))
+    kernel = _normal(kernel * (kernel >= floor * kernel.amax((-2, -1), keepdim=True)))
     side = 7 if size >= 15 else 3
     together = avg_pool2d(kernel[:, None], side, stride=1, padding=side // 2)[:, 0] * side**2
     return _normal(kernel * (together >= _TOGETHER))
 
 
+def _ahead(picture: Tensor, axis: int) -> Tensor:
+    """What the next place has more, where borders meet; in one pass over memory, where `roll` takes one for itself."""
+    count = picture.shape[axis]
+    result = torch.empty_like(picture)
+    torch.sub(picture.narrow(axis, 1, count - 1), picture.narrow(axis, 0, count - 1), out=result.narrow(axis, 0, count - 1))
+    torch.sub(picture.narrow(axis, 0, 1), picture.narrow(axis, count - 1, 1), out=result.narrow(axis, count - 1, 1))
+    return result
+
+
+def _fall(right: Tensor, below: Tensor) -> Tensor:
+    """How much less there is at each place of both than at the one before it, on the left and above: the divergence of gradients, negative."""
+    result = torch.empty_like(right)
+    torch.sub(right[..., :-1], right[..., 1:], out=result[..., 1:])
+    torch.sub(right[..., -1], right[..., 0], out=result[..., 0])
+    result[..., 1:, :] += below[..., :-1, :]
+    result[..., 0, :] += below[..., -1, :]
+    return result.sub_(below)
+
+
 def _steps(picture: Tensor, *, window: Tensor) -> Tensor:
     """Transforms of the gradients of pictures, across and down: (N, H, W) -> (2, N, H, W//2 + 1)."""
-    return rfft2(torch.stack([picture.roll(-1, axis) - picture for axis in (-1, -2)]) * window)
+    return rfft2(torch.stack([_ahead(picture, axis) for axis in (-1, -2)]).mul_(window))
 
 
 def _correlations(edges: Tensor, light: Tensor) -> tuple[Tensor, Tensor]:
