@@ -23,11 +23,12 @@ from torch.nn.functional import grid_sample, interpolate, pad
 
 import unblur
 from benchmarks.told import RANGES, SIDE, blur_between, rounded
-from unblur.layers.kernel import blur_kernel, evidence, levelled, path_middle, placed, unclipped
+from unblur.layers.deconvolution import by_transform, richardson_lucy, tapered
+from unblur.layers.kernel import blur_kernel, evidence, levelled, path_middle, placed, transfer, unclipped
 from unblur.layers.smear import spread_axis
 from unblur.metrics import from_uint8, psnr
 from unblur.models.swift import Swift
-from unblur.models.swift_best import FULL, GAMMA, SwiftBest, bordered, luma, unbordered, unsmeared
+from unblur.models.swift_best import BORDER, FULL, GAMMA, SwiftBest, bordered, luma, unbordered
 from unblur.synth.scene import motion, spread
 from unblur.synth.sources import find_photos, read_photo
 from unblur.synth.stills import Scene, StillsBlur, draw_scene, photograph
@@ -120,7 +121,8 @@ def best_place(kernel: Tensor, known: Tensor, *, finer: int = 4) -> Tensor:
 def by_kernel(blurry: Tensor, kernel: Tensor) -> Tensor:
     """Undo a blur that is the same everywhere, with the middle of the exposure in the kernel's middle."""
     light, down, across = bordered(blurry)
-    (undone,) = unsmeared(light, kernel, turns=(ACCELERATED,))
+    blur, adjoint = by_transform(transfer(kernel, light.shape[-2:]))
+    (undone,) = richardson_lucy(tapered(light, blur=blur, edge=BORDER), blur=blur, adjoint=adjoint, turns=(ACCELERATED,), full=FULL)
     return unbordered(undone, down, across).clamp(0, 1) ** (1 / GAMMA)
 
 

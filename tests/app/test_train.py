@@ -71,7 +71,7 @@ def commands() -> list[list[str]]:
 
 def test_every_command_of_the_guide_works(footage):
     found = commands()
-    assert len(found) == 13
+    assert len(found) == 14
     for words in found:
         if words[0] == "mv":
             shutil.move(*words[1:])
@@ -88,6 +88,7 @@ def test_every_command_of_the_guide_works(footage):
         "tuned",
         "swift_best-path-gpu-2min",
         "swift_best-all-gpu-5min",
+        "swift_best-leaps-cpu-hour",
     }
     for name in ("tried.png", "restored.png"):
         assert cv2.imread(name).shape == (128, 160, 3)

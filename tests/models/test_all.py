@@ -38,7 +38,8 @@ SMALL = {
         "kernel_size": 5,
         "window": 48,
         "stride": 14,
-        "turns": (1,),
+        "turns": (2, 1, 1),
+        "shown": (1,),
         "path_widths": (8,),
         "path_blocks": (1,),
         "trust_widths": (8,),
@@ -212,8 +213,14 @@ def reach(net, *, margin):
 # --- constructor arguments -------------------------------------------------------------------------------------------
 
 
-SHOWN_ELSEWHERE = {("swift_best", "kernel_size")}
-"""What does not show in a picture of noise, which has no blur; the network's own tests show it."""
+SHOWN_ELSEWHERE = {
+    ("swift_best", "kernel_size"),
+    ("swift_best", "floor"),
+    ("swift_best", "search"),
+    ("swift_best", "looks"),
+    ("swift_best", "size_step"),
+}
+"""What does not show in a picture of noise, which has no blur, or in training, or in one size; the network's own tests show it."""
 
 
 def parameters_of(name):

@@ -60,7 +60,7 @@ def test_refuses_a_swift_of_other_widths():
 def test_deconvolved_views_are_nearer_to_the_truth():
     """And in their place, not moved by a few pixels."""
     blurry, sharp = pictures()
-    views = SwiftBest(**SMALL, turns=(2, 5)).deconvolved(blurry)[0].chunk(2, dim=1)
+    views = SwiftBest(**SMALL, turns=(2, 5), shown=(0, 1)).deconvolved(blurry)[0].chunk(2, dim=1)
     gains = [psnr(view, sharp) - psnr(blurry, sharp) for view in views]
     assert gains[0] > 1
     assert gains[1] > gains[0]
@@ -71,7 +71,7 @@ def test_every_window_has_a_kernel_of_its_own():
     blurry, sharp = pictures()
     half = torch.cat([blurry, sharp.flip(-1)], dim=-1)
     truth = torch.cat([sharp, sharp.flip(-1)], dim=-1)
-    undone = SwiftBest(**SMALL, window=128, stride=96, turns=(4,)).deconvolved(half)[0][:, :3]
+    undone = SwiftBest(**SMALL, window=128, stride=96, turns=(4,), shown=(0,)).deconvolved(half)[0][:, :3]
     assert undone.shape == half.shape
     assert psnr(undone[..., :96], truth[..., :96]) > psnr(half[..., :96], truth[..., :96]) + 0.7
     assert psnr(undone[..., 208:-16], truth[..., 208:-16]) > 30
@@ -120,6 +120,12 @@ def test_views_are_the_same_in_any_precision():
         ({"stride": 300}, "overlap"),
         ({"turns": ()}, "turns"),
         ({"turns": (0,)}, "turns"),
+        ({"turns": (1, 1), "shown": (0, 2)}, "shown"),
+        ({"shown": (1, 0)}, "shown"),
+        ({"shown": ()}, "shown"),
+        ({"search": (0, 0)}, "search"),
+        ({"looks": 3}, "looks"),
+        ({"share": 1.1}, "share"),
     ],
 )
 def test_refuses_what_makes_no_sense(wrong, says):
@@ -131,7 +137,7 @@ def test_size_of_the_built_in_network():
     net = SwiftBest()
     parts = sum(p.numel() for part in (net.trust, net.path) for p in part.parameters())
     grown = sum(p.numel() for p in net.parameters()) - sum(p.numel() for p in Swift().parameters()) - parts
-    assert grown == 3 * 48 * 64 * 9 + 3 * 16 * (64 * 9 + 1)  # three views more to see, and three shares to give
+    assert grown == 3 * 16 * 64 * 9 + 3 * 16 * (64 * 9 + 1)  # three views more to see, and three shares to give
 
 
 def test_looks_at_all_it_knows_upright_and_turned_by_half(monkeypatch):
@@ -154,11 +160,52 @@ def test_looks_at_all_it_knows_upright_and_turned_by_half(monkeypatch):
         assert difference() > 0.01
         net.eval()
         assert difference() < 1e-5
+        net.looks = 1
+        assert difference() > 0.01
+
+
+def drawn_net(**arguments):
+    """One that changes a picture, with the same weights each time."""
+    net, generator = SwiftBest(**SMALL, **arguments).eval(), torch.Generator().manual_seed(0)
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.1, generator=generator)
+    return net
+
+
+@pytest.mark.parametrize("shape", [(64, 96), (16, 8), (128, 64)])
+def test_restored_smaller_it_is_as_large_as_it_was(shape):
+    net = drawn_net(share=0.8)
+    blurry = torch.rand(1, 3, *shape)
+    with torch.no_grad():
+        assert net(blurry).shape == blurry.shape
+        assert net.smaller(blurry).shape[-1] % net.size_multiple == 0
+        assert not torch.equal(net(blurry), blurry)
+
+
+def test_restored_smaller_it_keeps_what_the_smaller_picture_does_not_show():
+    """Untrained, it gives back the picture with its finest detail."""
+    blurry = torch.rand(1, 3, 64, 48)
+    torch.testing.assert_close(SwiftBest(**SMALL, share=0.8)(blurry), blurry, rtol=0, atol=1e-6)
+
+
+def test_a_change_of_the_smaller_picture_comes_to_its_place(monkeypatch):
+    wave = torch.linspace(0, 9, 96).sin()[None] * torch.linspace(0, 7, 64).cos()[:, None]
+    blurry = 0.5 + 0.4 * wave.expand(1, 3, 64, 96)
+    net = SwiftBest(**SMALL, share=0.75)
+    monkeypatch.setattr(net, "restore", lambda small, _: 0.5 * small)
+    torch.testing.assert_close(net(blurry), 0.5 * blurry, rtol=0, atol=4e-3)
+
+
+def test_the_search_is_told_how_far_to_go():
+    blurry, _ = pictures()
+    found = [SwiftBest(**SMALL, **arguments).sought(blurry**GAMMA)[1][:, 0] for arguments in ({}, {"search": (0, 0, 1)}, {"floor": 0.5})]
+    assert not torch.allclose(found[0], found[1], atol=1e-3)
+    assert int((found[2] > 0).sum()) < int((found[0] > 0).sum())
 
 
 def test_makes_of_each_change_as_much_as_it_trusts():
     blurry, _ = pictures()
-    net = SwiftBest(**SMALL, turns=(2, 4)).eval()
+    net = SwiftBest(**SMALL, turns=(2, 4), shown=(0, 1)).eval()
     with torch.no_grad():
         net.restoration.exit.bias.normal_(std=0.1, generator=torch.Generator().manual_seed(0))
         own = net(blurry) - blurry

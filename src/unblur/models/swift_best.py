@@ -14,23 +14,30 @@ it in order is for the network, which is told how sure a path is.
              │
           restored
 
-All that is known of a picture is looked at twice, as it is and turned by half, and the mean is made of both. That takes a quarter more time, where
+All that is known of a picture is looked at twice (`looks`), as it is and turned by half, and the mean is made of both. That takes a quarter more time, where
 a second view of the picture takes as much again, since neither the smear nor the paths need be found anew. Training looks once.
+
+The blur is undone in leaps (`unblur.layers.deconvolution.leaps`), and the restoration sees what comes of it in luma; it is taken in colour.
+
+`swift_quick` has the same weights and other arguments: one look at a picture that is made a little smaller first (`share`), since strong blur leaves nothing of the
+finest resolution that could be told from noise, and all costs go with the pixels. The change is enlarged.
 
 It begins as a `swift`: the weights for the new views are zero, and so is what is taken of them.
 """
 
 import math
 from collections.abc import Sequence
+from typing import Literal, overload
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, pad, pixel_shuffle
+from torch.nn.functional import avg_pool2d, interpolate, pad, pixel_shuffle
 
-from unblur.layers.deconvolution import by_transform, richardson_lucy, tapered
+from unblur.layers.check import check_multiple, check_shape
+from unblur.layers.deconvolution import by_transform, leaps, tapered
 from unblur.layers.fold import fold
 from unblur.layers.join import join
-from unblur.layers.kernel import blur_kernel, evidence, levelled, path_middle, placed, transfer, unclipped
+from unblur.layers.kernel import TURNS, blur_kernel, evidence, levelled, path_middle, placed, transfer, unclipped
 from unblur.layers.path import CERTAINTY, PathNet, certainty
 from unblur.layers.smear import sample_along
 from unblur.layers.trust import CELL, Trust
@@ -58,11 +65,20 @@ BORDER = 16
 FULL = 0.985
 """Light from which on a picture may have been brighter than its file can say; noise and compression leave such places a little below 1."""
 
-AT_ONCE = 8
-"""Windows of which the transforms are in memory at a time: more of them leave a processor's cache."""
+RESIZED = 5
+"""Pixels that making a picture smaller, and its change as large again, may reach beyond what is theirs."""
+
+RAISED = 1.2
+"""How many times the finest detail of a change counts, of which making the picture smaller and the change larger takes some away."""
+
+AT_ONCE = 16
+"""Windows of which the transforms are in memory at a time."""
+
+UNDONE_AT_ONCE = 2
+"""The same of windows in colour whose blur is undone: more of them leave a processor's cache."""
 
 AT_ONCE_ON_GPU = 128
-"""The same on a GPU, which fewer leave idle."""
+"""The same of both on a GPU, which fewer leave idle."""
 
 
 class SwiftBest(SmearNet):
@@ -76,17 +92,22 @@ class SwiftBest(SmearNet):
         kernel_size: side of the kernels that are sought, pixels, odd.
         window: side of the windows that have a kernel each, pixels.
         stride: from one window to the next at most, pixels.
-        turns: of Richardson-Lucy after which its result is shown.
+        search: turns of the search for kernels at full size, at the next smaller one, ..., see `blur_kernel`.
+        floor: of that search.
+        turns: of Richardson-Lucy for which each leap stands, see `leaps`.
+        shown: leaps after which the result is a view, counted from 0, rising.
         path_widths: features of what makes a path of each kernel, see `PathNet`.
         path_blocks: its residual blocks.
         trust_widths: features of what says how much of each change to make, at 1/8, 1/16, ... resolution.
         trust_blocks: its residual blocks there.
+        looks: how often it looks at what is known of a picture, 1 or 2.
+        share: how many times a picture's sides those are at which it is restored, about, as they are multiples of what the network needs. All that is
+            said of pixels above holds there.
+        size_step: see `Net`.
 
     Attributes:
         views: deconvolved views that the network sees.
     """
-
-    size_step = math.sqrt(3)
 
     def __init__(
         self,
@@ -98,37 +119,86 @@ class SwiftBest(SmearNet):
         kernel_size: int = 31,
         window: int = 288,
         stride: int = 232,
-        turns: tuple[int, ...] = (2, 5, 10),
+        search: tuple[int, ...] = TURNS,
+        floor: float = 0.1,
+        turns: tuple[int, ...] = (3, 3, 3, 5, 6, 7),
+        shown: tuple[int, ...] = (0, 2, 5),
         path_widths: tuple[int, ...] = (64, 128, 192),
         path_blocks: tuple[int, ...] = (1, 2, 2),
         trust_widths: tuple[int, ...] = (48, 64, 96),
         trust_blocks: tuple[int, ...] = (1, 1, 2),
+        looks: int = 2,
+        share: float = 1.0,
+        size_step: float = math.sqrt(3),
     ) -> None:
         if kernel_size % 2 == 0 or kernel_size < 3:
             raise ValueError(f"a kernel has a middle: `kernel_size` is odd and at least 3, got {kernel_size}")
         if window < 3 * BORDER or not 0 < stride <= window:
             raise ValueError(f"windows are at least {3 * BORDER} pixels wide and overlap, got {window} every {stride}")
         if not turns or min(turns) < 1:
-            raise ValueError(f"`turns` names one turn or more, from 1 on, got {turns}")
-        views = len(turns)
+            raise ValueError(f"`turns` names one leap or more, of 1 turn or more each, got {turns}")
+        if not shown or list(shown) != sorted(set(shown)) or not 0 <= shown[0] <= shown[-1] < len(turns):
+            raise ValueError(f"`shown` names leaps from 0 to {len(turns) - 1}, rising, got {shown}")
+        if not search or min(search) < 0 or not any(search):
+            raise ValueError(f"`search` names turns at each size, some of them above 0, got {search}")
+        if looks not in (1, 2):
+            raise ValueError(f"`looks` is 1 or 2, got {looks}")
+        if not 0.5 <= share <= 1:
+            raise ValueError(f"`share` is from a half to 1, got {share}")
+        views = len(shown)
         pixels = 3 * FOLD**2
-        seen, given = pixels * (1 + len(SHARES) + views) + 3, pixels + views * FOLD**2
+        seen, given = pixels * (1 + len(SHARES)) + 3 + views * FOLD**2, pixels + views * FOLD**2
         motion = UNet(in_channels=pixels, out_channels=3, widths=tuple(motion_widths), blocks=tuple(motion_blocks))
         restoration = UNet(in_channels=seen, out_channels=given, widths=tuple(widths), blocks=tuple(blocks))
         super().__init__(motion=motion, restoration=restoration, shares=SHARES, longest=LONGEST)
         self.path = PathNet(widths=tuple(path_widths), blocks=tuple(path_blocks))
         self.trust = Trust(changes=1 + views, beside=3 + CERTAINTY, widths=tuple(trust_widths), blocks=tuple(trust_blocks))
-        self.kernel_size, self.window, self.stride, self.turns, self.views = kernel_size, window, stride, tuple(turns), views
+        self.kernel_size, self.window, self.stride, self.views = kernel_size, window, stride, views
+        self.search, self.floor, self.turns, self.shown = tuple(search), floor, tuple(turns[: shown[-1] + 1]), tuple(shown)
+        self.looks, self.share, self.size_step = looks, share, size_step
         self.receptive_radius = max(self.receptive_radius, window) + CELL * (self.trust.unet.receptive_radius + 1)
+        if share < 1:
+            self.receptive_radius = math.ceil(self.receptive_radius / share) + RESIZED
         self.size_multiple = max(self.size_multiple, CELL)
         self.global_context = True  # where windows lie depends on the size of the picture
 
+    @overload
+    def forward(self, blurry: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
+
+    @overload
+    def forward(self, blurry: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
+
+    def forward(self, blurry: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
+        small = self.smaller(blurry)  # (B, 3, h, w)
+        restored = self.restore(small, self.spread(small))
+        if self.share < 1:
+            change = (restored - small).contiguous()  # (B, 3, h, w)
+            change = torch.lerp(avg_pool2d(change, 3, stride=1, padding=1, count_include_pad=False), change, RAISED)
+            restored = blurry + interpolate(change, size=blurry.shape[-2:], mode="bicubic", align_corners=False)  # (B, 3, H, W)
+        return [restored] if all_scales else restored
+
+    def smaller(self, blurry: Tensor) -> Tensor:
+        """The picture at the size at which it is restored.
+
+        Shape:
+            (B, 3, H, W) -> (B, 3, h, w)
+
+        Raises:
+            ShapeError: if the sides are not multiples of `size_multiple`.
+        """
+        check_shape(blurry, ("B", 3, "H", "W"), name="blurry")
+        check_multiple(blurry, self.size_multiple, name="blurry")
+        if self.share == 1:
+            return blurry
+        shape = [max(round(side * self.share / self.size_multiple), 1) * self.size_multiple for side in blurry.shape[-2:]]
+        return interpolate(blurry.contiguous(), size=shape, mode="bicubic", align_corners=False, antialias=True)
+
     def restore(self, blurry: Tensor, spread: Tensor) -> Tensor:
         deconvolved, sure = self.deconvolved(blurry)  # (B, 3·views, H, W), (B, 13, H/8, W/8)
-        changes = deconvolved - blurry.repeat(1, self.views, 1, 1)  # (B, 3·views, H, W)
+        changes = deconvolved.view(-1, self.views, *blurry.shape[1:]) - blurry[:, None]  # (B, views, 3, H, W)
         known = [blurry, spread.clamp(-self.longest, self.longest), changes, sure]
         made = self.changed(*known)  # (B, 3, H, W)
-        if self.training:
+        if self.training or self.looks == 1:
             return made
         turned = self.changed(*(each.flip(-2, -1) for each in known))  # a line that is turned by half is the same line
         return (made + turned.flip(-2, -1)) / 2
@@ -137,29 +207,31 @@ class SwiftBest(SmearNet):
         """The picture, changed by what is made of all that is known of it.
 
         Shape:
-            (B, 3, H, W), (B, 3, H/4, W/4), (B, 3·views, H, W), (B, 13, H/8, W/8) -> (B, 3, H, W)
+            (B, 3, H, W), (B, 3, H/4, W/4), (B, views, 3, H, W), (B, 13, H/8, W/8) -> (B, 3, H, W)
         """
-        views = [blurry - CENTRE, sample_along(blurry, spread, shares=self.shares) - CENTRE, changes / CHANGE_UNIT]
-        seen, along, undone = (fold(view, side=FOLD) for view in views)  # (B, 48·1, 48·shares, 48·views, H/4, W/4)
+        bright = luma(changes.flatten(0, 1)).view(-1, self.views, *blurry.shape[2:])  # (B, views, H, W)
+        views = [blurry - CENTRE, sample_along(blurry, spread, shares=self.shares) - CENTRE, bright / CHANGE_UNIT]
+        seen, along, undone = (fold(view, side=FOLD) for view in views)  # (B, 48·1, 48·shares, 16·views, H/4, W/4)
         given = self.restoration(join(seen, along, spread / LENGTH_UNIT, undone))  # (B, 48 + 16·views, H/4, W/4)
         residual, takes = pixel_shuffle(given, FOLD).float().tensor_split([3], dim=1)  # (B, 3, H, W), (B, views, H, W)
-        changes = changes.view(-1, self.views, *blurry.shape[1:])  # (B, views, 3, H, W)
-        own = residual + (takes[:, :, None] * changes).sum(1)  # (B, 3, H, W)
-        return blurry + self.trusted(blurry, torch.cat([own[:, None], changes], dim=1), spread, sure)  # (B, 3, H, W)
+        own = luma(residual) + (takes * bright).sum(1, keepdim=True)  # (B, 1, H, W), the luma of its own change: residual + takes · changes
+        shares = self.trusted(blurry, torch.cat([own, bright], dim=1), spread, sure)  # (B, 1 + views, H, W)
+        restored = blurry + shares[:, :1] * residual  # (B, 3, H, W)
+        for view, take in enumerate((shares[:, :1] * takes + shares[:, 1:]).unbind(1)):
+            restored = torch.addcmul(restored, take[:, None], changes[:, view])
+        return restored
 
     def trusted(self, blurry: Tensor, changes: Tensor, spread: Tensor, sure: Tensor) -> Tensor:
-        """The network's own change and those of the views, each as far as it is trusted.
+        """How far the network's own change and those of the views, in luma, are trusted.
 
         Shape:
-            (B, 3, H, W), (B, 1 + views, 3, H, W), (B, 3, H/4, W/4), (B, 13, H/8, W/8) -> (B, 3, H, W)
+            (B, 3, H, W), (B, 1 + views, H, W), (B, 3, H/4, W/4), (B, 13, H/8, W/8) -> (B, 1 + views, H, W)
         """
-        bright = luma(changes.flatten(0, 1)).view(-1, 1 + self.views, *blurry.shape[-2:])
         beside = torch.cat([avg_pool2d(spread, CELL // FOLD) / LENGTH_UNIT, sure], dim=1)  # (B, 16, H/8, W/8)
-        shares = self.trust(luma(blurry), bright, beside)  # (B, 1 + views, H, W)
-        return (shares[:, :, None] * changes).sum(1)
+        return self.trust(luma(blurry), changes, beside)
 
     def deconvolved(self, blurry: Tensor) -> tuple[Tensor, Tensor]:
-        """The picture with the blur of each window undone, after `turns`, and how sure the path is there, see `certainty`.
+        """The picture with the blur of each window undone, after each leap, and how sure the path is there, see `certainty`.
 
         Shape:
             (B, 3, H, W) -> (B, views·3, H, W) in [0, 1], (B, 13, H/8, W/8)
@@ -180,7 +252,10 @@ class SwiftBest(SmearNet):
         """Windows without their blur, and how sure their paths are; kernels are sought within the border, as a mirrored path is another one."""
         light = unbordered(windows, down, across)
         path, told = self.sought(light)
-        undone = torch.cat(unsmeared(windows, path, turns=self.turns), dim=1)  # (n, 3·views, h, w)
+        parts = math.ceil(len(windows) / (UNDONE_AT_ONCE if windows.device.type == "cpu" else AT_ONCE_ON_GPU))
+        pairs = zip(windows.tensor_split(parts), path.tensor_split(parts), strict=True)
+        leapt = [unsmeared(some, along, turns=self.turns) for some, along in pairs]
+        undone = torch.cat([torch.cat([results[leap] for leap in self.shown], dim=1) for results in leapt])  # (n, 3·views, h, w)
         return undone, certainty(path, told, luma(light)[:, 0])  # (n, 13)
 
     def sought(self, light: Tensor) -> tuple[Tensor, Tensor]:
@@ -191,19 +266,20 @@ class SwiftBest(SmearNet):
         """
         seen = unclipped(light, full=FULL, reach=self.kernel_size // 2)  # (n, H, W)
         bright = levelled(luma(light)[:, 0], seen=seen)  # (n, H, W)
-        kernel = blur_kernel(bright, size=self.kernel_size, seen=seen)  # (n, K, K)
+        kernel = blur_kernel(bright, size=self.kernel_size, seen=seen, turns=self.search, floor=self.floor)  # (n, K, K)
         told = evidence(bright, placed(kernel, path_middle(kernel)), seen=seen)  # (n, 8, K, K)
         return self.path(told), told
 
 
 def unsmeared(windows: Tensor, path: Tensor, *, turns: Sequence[int]) -> list[Tensor]:
-    """Windows in linear light with the blur along a path each undone, after so many turns.
+    """Windows in linear light with the blur along a path each undone, after each leap, see `leaps`.
 
     Shape:
         (n, 3, h, w), (n, K, K) -> as many of (n, 3, h, w) as there are turns
     """
-    blur, adjoint = by_transform(transfer(path, windows.shape[-2:]))
-    return richardson_lucy(tapered(windows, blur=blur, edge=BORDER), blur=blur, adjoint=adjoint, turns=turns, full=FULL)
+    kernel = transfer(path, windows.shape[-2:])
+    blur, _ = by_transform(kernel)
+    return leaps(tapered(windows, blur=blur, edge=BORDER), kernel=kernel, turns=turns, full=FULL)
 
 
 def bordered(blurry: Tensor) -> tuple[Tensor, int, int]:
@@ -224,4 +300,5 @@ def unbordered(picture: Tensor, down: int, across: int) -> Tensor:
 
 def luma(picture: Tensor) -> Tensor:
     """How bright each pixel is, (B, 3, H, W) to (B, 1, H, W)."""
-    return (picture * picture.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
+    red, green, blue = picture[:, :1], picture[:, 1:2], picture[:, 2:]
+    return torch.add(LUMA[0] * red, green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])

@@ -140,18 +140,19 @@ def inspect_window(frames: Sequence[NDArray[Any]], *, net: Net, setup: Setup) ->
     with torch.inference_mode(), torch.autocast(setup.device.type, setup.dtype if lower else None, enabled=lower):
         with _caught(net) as caught:
             restored = net(window if len(frames) == 1 else window[None])[0].float()
+        seen = net.smaller(window) if isinstance(net, SwiftBest) else window
         if isinstance(net, SmearNet):
-            drawn += _smear(net.spread(window), window[0])
+            drawn += _smear(net.spread(seen), seen[0])
         if isinstance(net, SwiftBest):
-            drawn.append(_paths(net, caught, size=_size(window)))
-            drawn.append(_undone(net.deconvolved(window)[0].chunk(net.views, dim=1), turns=net.turns, note=""))
+            drawn.append(_paths(net, caught, size=_size(seen)))
+            drawn.append(_undone(net.deconvolved(seen)[0].chunk(net.views, dim=1), turns=_turns(net), note=""))
         if isinstance(net, VideoNet):
             drawn += _video(net, window)
         if isinstance(net, CascadeNet):
             radius = net.net.num_frames // 2
             drawn += _video(net.net, window[middle - radius : middle + radius + 1])
         if isinstance(net, SwiftBest | SwiftVideoBest):
-            drawn.append(_trusted(caught.shares[0][0], turns=net.turns))
+            drawn.append(_trusted(caught.shares[0][0], turns=_turns(net)))
         if isinstance(net, STFAN):
             drawn += _filters(net, caught)
         if caught.blends:
@@ -235,6 +236,11 @@ def _paths(net: SwiftBest, caught: _Caught, *, size: tuple[int, int]) -> Drawing
         "the kernels of the picture's windows: bright where the camera rested, in the middle where it was in the middle of the exposure"
     )
     return Drawing("paths", caption, sheet([row], width=480))
+
+
+def _turns(net: SwiftBest | SwiftVideoBest) -> list[int]:
+    """Of Richardson-Lucy, for which each view of the picture stands."""
+    return [sum(net.turns[: leap + 1]) for leap in net.shown] if isinstance(net, SwiftBest) else list(net.turns)
 
 
 def _undone(views: Sequence[Tensor], *, turns: Sequence[int], note: str) -> Drawing:
