@@ -26,7 +26,9 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from unblur import weights
 from unblur.models import create, names
+from unblur.models.base import Net
 from unblur.restore.memory import keep_freed_memory
 from unblur.restore.precision import Precision, set_up
 from unblur.restore.stream import Stream
@@ -56,10 +58,19 @@ class Measured:
         return f"{mark}{self.seconds:.3g} s, {mark}{self.gib:.2g} GiB"
 
 
+def build(name: str) -> Net:
+    """A network at its published size, or one that is built in under a name of its own, such as `swift_quick`; with random weights."""
+    if name in names():
+        return create(name)
+    card = weights.card_of(name)
+    return create(card.architecture, **card.arguments)
+
+
 def main() -> None:
     """Measure one network after the other and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", nargs="+", choices=names(), default=names())
+    known = [*names(), *(name for name in weights.names() if weights.card_of(name).tensors_of)]
+    parser.add_argument("--networks", nargs="+", choices=known, default=known)
     parser.add_argument("--limit", type=float, default=6.0, help="seconds that a frame may take")
     parser.add_argument("--memory", type=float, default=2.0, help="GiB that a frame may take")
     parser.add_argument("--patience", type=float, default=600.0, help="seconds of wall time after which a measurement is given up")
@@ -105,7 +116,7 @@ def _on_gpu(networks: list[str]) -> Iterator[str]:
     yield "|---|---|---|---|"
     precisions: tuple[Precision, ...] = ("fp32", "bf16")
     for name in networks:
-        net = create(name)
+        net = build(name)
         frames = (net.num_frames,) if net.num_frames > 1 else ()
         window = torch.rand(1, *frames, 3, *(-(-side // net.size_multiple) * net.size_multiple for side in (HEIGHT, WIDTH)))
         cells = []
@@ -131,7 +142,7 @@ def count(name: str) -> tuple[int, int, int]:
     deformable convolutions are counted where they are matrix products.
     """
     with FakeTensorMode(), torch.no_grad():
-        net = create(name).eval()
+        net = build(name).eval()
         shape = [-(-side // net.size_multiple) * net.size_multiple for side in (HEIGHT, WIDTH)]
         frames = (net.num_frames,) if net.num_frames > 1 else ()
         with FlopCounterMode(display=False) as counter:
@@ -168,7 +179,7 @@ def _run(*, name: str, precision: str, stream: bool, height: int, width: int) ->
     keep_freed_memory()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    net = create(name)
+    net = build(name)
     setup = set_up(net, device="cpu", precision="bf16" if precision == "bf16" else "fp32")
     multiple = net.size_multiple
     sides = [-(-side // multiple) * multiple for side in (height, width)]

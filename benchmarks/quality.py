@@ -32,7 +32,7 @@ from unblur.metrics import from_uint8, protocols
 from unblur.restore.precision import Precision
 from unblur.restore.views import COUNTS
 from unblur.synth.stills import StillsBlur, draw_pair
-from unblur.weights import Card, Result, weights_path
+from unblur.weights import Card, Result, card_path
 
 STRONG = 28.0  # dB
 PROTOCOL = "gopro-skimage"
@@ -108,7 +108,7 @@ def main() -> None:
             rows.append(compare(blurry, restored, sharp, protocol=arguments.protocol))
         show(model, rows, seconds)
         if arguments.card:
-            path = weights_path(model)
+            path = card_path(model)
             flags = f" --model {path.stem}"
             flags += f" --blur {arguments.blur} --pairs {arguments.pairs}" if arguments.blur else ""
             flags += f" --views {arguments.views}" if arguments.views > 1 else ""
@@ -126,7 +126,7 @@ def main() -> None:
                 data=data,
                 command=command,
             )
-            add_to_card(path.with_suffix(".json"), result)
+            add_to_card(path, result)
 
 
 def read(folder: Path) -> Iterator[Known]:

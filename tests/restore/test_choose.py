@@ -13,7 +13,7 @@ from unblur.restore.batch import Job, Options
 from unblur.restore.choose import choose, pixels_of, seconds_a_pixel, seconds_to_steady
 from unblur.restore.sizes import area
 
-SPEED = {"swift": 1.0, "swift_best": 3.0, "swift_video": 2.0, "swift_video_best": 4.0}
+SPEED = {"swift": 1.0, "swift_quick": 2.0, "swift_best": 3.0, "swift_video": 2.0, "swift_video_best": 4.0}
 
 
 def chosen(work, within):
@@ -29,7 +29,9 @@ def chosen(work, within):
         (14400, ("swift_best", "swift_video_best", 4)),
         (7200, ("swift_best", "swift_video_best", 2)),
         (3600, ("swift_best", "swift_video_best", 1)),
-        (3599, ("swift", "swift_video_best", 1)),
+        (3599, ("swift_quick", "swift_video_best", 1)),
+        (2400, ("swift_quick", "swift_video_best", 1)),
+        (2399, ("swift", "swift_video_best", 1)),
         (1200, ("swift", "swift_video_best", 1)),
         (0, ("swift", "swift", 1)),
     ],
@@ -44,6 +46,7 @@ def test_clips_are_restored_frame_by_frame_before_nothing_is():
     assert chosen({"video": 1000.0}, 2400) == ("swift", "swift_video", 1)
     assert chosen({"video": 1000.0}, 1300) == ("swift", "swift", 1)
     assert chosen({"photo": 1000.0, "video": 1000.0}, 8400) == ("swift_best", "swift_video_best", 1)
+    assert chosen({"photo": 1000.0, "video": 1000.0}, 7200) == ("swift_quick", "swift_video_best", 1)
     assert chosen({"photo": 1000.0, "video": 1000.0}, 6000) == ("swift", "swift_video_best", 1)
     assert chosen({"photo": 1000.0, "video": 1000.0}, 3600) == ("swift", "swift_video", 1)
     assert chosen({"photo": 1000.0, "video": 1000.0}, 3599) == ("swift", "swift", 1)
@@ -67,7 +70,7 @@ def test_a_network_is_timed_once_and_only_if_it_has_work():
     assert timed == ["swift_video_best", "swift_video", "swift"]
     timed.clear()
     choose({"photo": 1.0, "video": 0.0}, within=0, speed=lambda name: timed.append(name) or 1.0)
-    assert timed == ["swift_best", "swift"]
+    assert timed == ["swift_best", "swift_quick", "swift"]
 
 
 def test_what_was_chosen_is_told_with_its_options():

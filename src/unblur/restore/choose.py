@@ -69,8 +69,9 @@ def choose(work: Mapping[Kind, float], *, within: float, speed: Callable[[str], 
         steadying: seconds a pixel of videos beside that, with however many views.
     """
     known = cache(speed)
-    photo, videos = by_quality("photo")[0], by_quality("video")
-    for choice in (*(Choice(photo, videos[0], views) for views in reversed(COUNTS)), *(Choice(FASTEST, video, 1) for video in videos)):
+    (photo, *faster), videos = by_quality("photo"), by_quality("video")
+    best = [Choice(photo, videos[0], views) for views in reversed(COUNTS)]
+    for choice in (*best, *(Choice(name, videos[0], 1) for name in faster), *(Choice(FASTEST, video, 1) for video in videos[1:])):
         seconds = steadying * work.get("video", 0.0)
         seconds += sum(_AROUND * choice.views * pixels * known(choice.weights(kind)) for kind, pixels in work.items() if pixels)
         if seconds <= within:

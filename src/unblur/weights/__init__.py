@@ -15,7 +15,19 @@ from unblur.errors import WeightsError
 from unblur.weights.card import Card, Result
 from unblur.weights.run import average_of_run, card_of_run, is_run
 
-__all__ = ["FASTEST", "Card", "Result", "best_for", "by_quality", "card_of", "load_tensors", "names", "sha256_of", "weights_path"]
+__all__ = [
+    "FASTEST",
+    "Card",
+    "Result",
+    "best_for",
+    "by_quality",
+    "card_of",
+    "card_path",
+    "load_tensors",
+    "names",
+    "sha256_of",
+    "weights_path",
+]
 
 FASTEST = "swift"
 """The built-in weights that take the least time, for photos and, frame by frame, for videos."""
@@ -25,7 +37,7 @@ BUILT_IN = Path(str(files("unblur.weights")))
 
 def names() -> list[str]:
     """Names of the built-in weights."""
-    return sorted(path.stem for path in BUILT_IN.glob("*.safetensors"))
+    return sorted(path.stem for path in BUILT_IN.glob("*.json"))
 
 
 def best_for(kind: Literal["photo", "video"]) -> str:
@@ -35,7 +47,7 @@ def best_for(kind: Literal["photo", "video"]) -> str:
 
 def by_quality(kind: Literal["photo", "video"]) -> list[str]:
     """The built-in weights for photos or for videos, the best first and the fastest, which there always are, last."""
-    made = {"photo": ("swift_best",), "video": ("swift_video_best", "swift_video")}[kind]
+    made = {"photo": ("swift_best", "swift_quick"), "video": ("swift_video_best", "swift_video")}[kind]
     there = names()
     return [*(name for name in made if name in there), FASTEST]
 
@@ -48,7 +60,7 @@ def weights_path(name_or_path: str | Path) -> Path:
     """
     path = Path(name_or_path)
     if str(name_or_path) in names():
-        return BUILT_IN / f"{name_or_path}.safetensors"
+        return BUILT_IN / f"{card_of(name_or_path).tensors_of or name_or_path}.safetensors"
     if path.suffix in {".pth", ".pt", ".pkl", ".ckpt", ".bin"}:
         raise WeightsError(f"`{path}` is a pickle, which may run code when it is loaded; weights must be a `.safetensors` file with a card")
     if path.suffix != ".safetensors" or not path.is_file():
@@ -56,6 +68,17 @@ def weights_path(name_or_path: str | Path) -> Path:
             f"there are no weights `{name_or_path}`; built in: {', '.join(names())}; or give the path of a `.safetensors` file"
         )
     return path
+
+
+def card_path(name_or_path: str | Path) -> Path:
+    """The file of the card of built-in weights called so, or of a file of weights.
+
+    Raises:
+        WeightsError: if there is neither; the message lists the names.
+    """
+    if str(name_or_path) in names():
+        return BUILT_IN / f"{name_or_path}.json"
+    return weights_path(name_or_path).with_suffix(".json")
 
 
 def card_of(name_or_path: str | Path) -> Card:
@@ -66,7 +89,7 @@ def card_of(name_or_path: str | Path) -> Card:
     """
     if is_run(name_or_path):
         return card_of_run(Path(name_or_path))
-    path = weights_path(name_or_path).with_suffix(".json")
+    path = card_path(name_or_path)
     try:
         return Card.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
