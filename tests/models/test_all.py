@@ -240,7 +240,7 @@ def other_values(value):
         case int():
             return [value + 2, value + 1, 1]
         case float():
-            return [value / 2 + 0.1]
+            return [value / 2 + 0.1, value / 2]
         case tuple():
             return [(2 * value[0], *value[1:]), (*value, value[-1])]
         case str():

@@ -57,13 +57,16 @@ class SmearNet(Net):
         restoration: restores it.
         shares: where the picture is read along the smear, in shares of its length from its middle.
         longest: longest smear that is read along, pixels; bounds what one output pixel can depend on.
+
+    Attributes:
+        inner_multiple: sides of what `spread` and `restore` see are multiples of this.
     """
 
     def __init__(self, *, motion: UNet, restoration: UNet, shares: tuple[float, ...], longest: float) -> None:
         super().__init__()
         self.shares, self.longest = tuple(shares), longest
         self.motion, self.restoration = motion, restoration
-        self.size_multiple = FOLD * max(motion.size_multiple, restoration.size_multiple)
+        self.size_multiple = self.inner_multiple = FOLD * max(motion.size_multiple, restoration.size_multiple)
         reach = motion.receptive_radius + 1 + restoration.receptive_radius  # 1: bringing the spread up
         self.receptive_radius = FOLD * reach + FOLD - 1 + int(longest * max((abs(share) for share in shares), default=0)) + 1
 
@@ -84,10 +87,10 @@ class SmearNet(Net):
             (B, 3, H, W) -> (B, 3, H/4, W/4)
 
         Raises:
-            ShapeError: if the sides are not multiples of `size_multiple`.
+            ShapeError: if the sides are not multiples of `inner_multiple`.
         """
         check_shape(blurry, ("B", 3, "H", "W"), name="blurry")
-        check_multiple(blurry, self.size_multiple, name="blurry")
+        check_multiple(blurry, self.inner_multiple, name="blurry")
         return LENGTH_UNIT * self.motion(fold(blurry - CENTRE, side=FOLD)).float()  # (B, 3, H/4, W/4)
 
     @abstractmethod

@@ -101,8 +101,8 @@ class SwiftBest(SmearNet):
         trust_widths: features of what says how much of each change to make, at 1/8, 1/16, ... resolution.
         trust_blocks: its residual blocks there.
         looks: how often it looks at what is known of a picture, 1 or 2.
-        share: how many times a picture's sides those are at which it is restored, about, as they are multiples of what the network needs. All that is
-            said of pixels above holds there.
+        share: how many times a picture's sides those are at which it is restored, such that a multiple of the picture's pixels is the multiple that the
+            network needs there: 0.8 of 20 is 16. All that is said of pixels above holds there.
         size_step: see `Net`.
 
     Attributes:
@@ -143,8 +143,6 @@ class SwiftBest(SmearNet):
             raise ValueError(f"`search` names turns at each size, some of them above 0, got {search}")
         if looks not in (1, 2):
             raise ValueError(f"`looks` is 1 or 2, got {looks}")
-        if not 0.5 <= share <= 1:
-            raise ValueError(f"`share` is from a half to 1, got {share}")
         views = len(shown)
         pixels = 3 * FOLD**2
         seen, given = pixels * (1 + len(SHARES)) + 3 + views * FOLD**2, pixels + views * FOLD**2
@@ -157,9 +155,12 @@ class SwiftBest(SmearNet):
         self.search, self.floor, self.turns, self.shown = tuple(search), floor, tuple(turns[: shown[-1] + 1]), tuple(shown)
         self.looks, self.share, self.size_step = looks, share, size_step
         self.receptive_radius = max(self.receptive_radius, window) + CELL * (self.trust.unet.receptive_radius + 1)
+        self.inner_multiple = max(self.inner_multiple, CELL)
+        self.size_multiple = round(self.inner_multiple / share) if 0.5 <= share <= 1 else 0
+        if self.size_multiple == 0 or not math.isclose(self.size_multiple * share, self.inner_multiple):
+            raise ValueError(f"`share` is from a half to 1, and {self.inner_multiple} divided by it a whole number, got {share}")
         if share < 1:
             self.receptive_radius = math.ceil(self.receptive_radius / share) + RESIZED
-        self.size_multiple = max(self.size_multiple, CELL)
         self.global_context = True  # where windows lie depends on the size of the picture
 
     @overload
@@ -190,7 +191,7 @@ class SwiftBest(SmearNet):
         check_multiple(blurry, self.size_multiple, name="blurry")
         if self.share == 1:
             return blurry
-        shape = [max(round(side * self.share / self.size_multiple), 1) * self.size_multiple for side in blurry.shape[-2:]]
+        shape = [side // self.size_multiple * self.inner_multiple for side in blurry.shape[-2:]]
         return interpolate(blurry.contiguous(), size=shape, mode="bicubic", align_corners=False, antialias=True)
 
     def restore(self, blurry: Tensor, spread: Tensor) -> Tensor:
