@@ -20,7 +20,7 @@ def undone(light, kernel, *, turns):
 
 def leapt(light, kernel, *, turns):
     """As `undone`, with a leap from each of the turns to the next."""
-    return leaps(light, kernel=kernel, turns=[after - before for before, after in pairwise((0, *turns))])
+    return leaps(light, kernel=kernel, turns=[(after - before,) for before, after in pairwise((0, *turns))])
 
 
 both = pytest.mark.parametrize("method", [undone, leapt])
@@ -55,7 +55,16 @@ def by_the_book(blurry, kernel, *, turns):
 def test_a_leap_of_one_turn_is_one_turn():
     blurry = blurred(pictures(), CURVE[:, None])
     kernel = known(blurry)
-    torch.testing.assert_close(leaps(blurry, kernel=kernel, turns=(1,))[0], by_the_book(blurry, kernel, turns=1), rtol=5e-3, atol=2e-3)
+    torch.testing.assert_close(leaps(blurry, kernel=kernel, turns=((1,),))[0], by_the_book(blurry, kernel, turns=1), rtol=5e-3, atol=2e-3)
+
+
+def test_leaps_go_on_from_each_other_whether_they_are_shown_or_not():
+    blurry = blurred(pictures(), CURVE[:, None])
+    kernel = known(blurry)
+    first, second = leaps(blurry, kernel=kernel, turns=((2,), (3, 4)))
+    each = leaps(blurry, kernel=kernel, turns=((2,), (3,), (4,)))
+    assert torch.equal(first, each[0])
+    assert torch.equal(second, each[2])
 
 
 @pytest.mark.parametrize("turns", [2, 7])
@@ -63,7 +72,7 @@ def test_a_leap_goes_as_far_as_its_turns_where_light_is_nearly_even(turns):
     blurry = 0.5 + 0.002 * (blurred(pictures(), CURVE[:, None]) - 0.5)
     kernel = known(blurry)
     change = by_the_book(blurry, kernel, turns=turns) - blurry
-    difference = leaps(blurry, kernel=kernel, turns=(turns,))[0] - blurry - change
+    difference = leaps(blurry, kernel=kernel, turns=((turns,),))[0] - blurry - change
     assert float(difference.norm()) < 0.03 * float(change.norm())
 
 
@@ -73,7 +82,7 @@ def test_a_leap_passes_gradients_to_the_kernel_where_nothing_is_blurred():
     kernel[:, 1, 1] = 1
     kernel.requires_grad_()
     light = pictures()
-    leaps(light, kernel=transfer(kernel, light.shape[-2:]), turns=(3, 10))[-1].square().sum().backward()
+    leaps(light, kernel=transfer(kernel, light.shape[-2:]), turns=((3, 10),))[-1].square().sum().backward()
     assert kernel.grad.isfinite().all()
     assert kernel.grad.any()
 
@@ -82,7 +91,7 @@ def test_a_full_sensor_contradicts_no_leap():
     sharp = pictures() * 0.5
     sharp[..., 40:46, 60:66] = 6
     blurry = blurred(sharp, CURVE[:, None]).clamp(max=1)
-    plain, told = (leaps(blurry, kernel=known(sharp), turns=(3, 6, 10), full=full)[-1] for full in (math.inf, 0.99))
+    plain, told = (leaps(blurry, kernel=known(sharp), turns=((3, 6, 10),), full=full)[-1] for full in (math.inf, 0.99))
     assert error(told.clamp(max=1), sharp.clamp(max=1)) < error(plain.clamp(max=1), sharp.clamp(max=1))
 
 

@@ -229,7 +229,7 @@ def test_what_is_undone_is_drawn_with_the_share_of_the_exposure():
 
 
 def test_what_is_undone_of_a_photo_is_drawn():
-    net = SwiftBest(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), turns=(1, 2), shown=(0, 1))
+    net = SwiftBest(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), turns=((1,), (2,)))
     (frame,) = moving(1, height=64, width=64)
     views = net.deconvolved(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255)[0][0]
     pictures = [(view * 255).round().byte().permute(1, 2, 0).numpy() for view in views.split(3)]
@@ -258,7 +258,7 @@ def test_kernels_of_a_photo_are_drawn_where_their_windows_are():
 
 
 def test_what_is_trusted_is_drawn():
-    net = SwiftBest(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), turns=(1,), shown=(0,))
+    net = SwiftBest(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), turns=((1,),))
     with torch.no_grad():
         net.trust.unet.exit.bias.copy_(torch.tensor([-0.5, 0.25]))
     (frame,) = moving(1, height=64, width=64)

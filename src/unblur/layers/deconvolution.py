@@ -59,7 +59,7 @@ def richardson_lucy(light: Tensor, *, blur: Blur, adjoint: Blur, turns: Sequence
     return results
 
 
-def leaps(light: Tensor, *, kernel: Tensor, turns: Sequence[int], full: float = math.inf) -> list[Tensor]:
+def leaps(light: Tensor, *, kernel: Tensor, turns: Sequence[Sequence[int]], full: float = math.inf) -> list[Tensor]:
     """What `light` was before it was blurred, in few steps, each of which goes as far as so many turns of Richardson-Lucy; gradients flow.
 
     Where light is nearly even, a turn adds what the adjoint gives back of the difference between the picture and what it should look like, and that of
@@ -69,11 +69,11 @@ def leaps(light: Tensor, *, kernel: Tensor, turns: Sequence[int], full: float = 
     Args:
         light: windows in linear light, of which borders meet, see `by_transform`.
         kernel: Fourier transform of each window's kernel, of sum 1.
-        turns: for which the first leap stands, the second, ...
+        turns: for which each leap stands, on the way to the first result, from there to the second, ...
         full: light from which on the sensor was full, see `richardson_lucy`.
 
     Shape:
-        light (N, C, H, W), kernel (N, H, W//2 + 1) -> as many of light's shape as there are leaps
+        light (N, C, H, W), kernel (N, H, W//2 + 1) -> as many of light's shape as there are ways
 
     Source:
         Guo and others, "Rapid image deconvolution and multiview fusion for optical microscopy" (Nature Biotechnology 2020), who put a filter in the place of
@@ -85,10 +85,11 @@ def leaps(light: Tensor, *, kernel: Tensor, turns: Sequence[int], full: float = 
     power = (forward * forward.conj()).real
     left = torch.log((1 - power).clamp_min(_GONE))  # of the difference, after a turn
     now, results = light, []
-    for count in turns:
-        series = (1 - torch.exp((count * left).clamp_min(_SMALLEST))) / power.clamp_min(_FAINT)  # 1 + (1-|k|²) + (1-|k|²)² + ...
-        ratio = torch.maximum(light / irfft2(rfft2(now) * forward, s=light.shape[-2:]).clamp_min(_DARK), least).clamp_max(10)
-        now = (now * irfft2(rfft2(ratio) * (forward.conj() * series), s=light.shape[-2:])).clamp(1e-4, _BRIGHTEST)
+    for way in turns:
+        for count in way:
+            series = (1 - torch.exp((count * left).clamp_min(_SMALLEST))) / power.clamp_min(_FAINT)  # 1 + (1-|k|²) + (1-|k|²)² + ...
+            ratio = torch.maximum(light / irfft2(rfft2(now) * forward, s=light.shape[-2:]).clamp_min(_DARK), least).clamp_max(10)
+            now = (now * irfft2(rfft2(ratio) * (forward.conj() * series), s=light.shape[-2:])).clamp(1e-4, _BRIGHTEST)
         results.append((now - _DARK).clamp_min(0))
     return results
 

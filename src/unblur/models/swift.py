@@ -77,8 +77,12 @@ class SmearNet(Net):
     def forward(self, blurry: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
 
     def forward(self, blurry: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
-        restored = self.restore(blurry, self.spread(blurry))
+        restored = self.restored(blurry)
         return [restored] if all_scales else restored
+
+    def restored(self, blurry: Tensor) -> Tensor:
+        """The picture restored by what it says of its smear, (B, 3, H, W) to (B, 3, H, W)."""
+        return self.restore(blurry, self.spread(blurry))
 
     def spread(self, blurry: Tensor) -> Tensor:
         """How each square of pixels was smeared, in pixels (see `unblur.layers.smear`).

@@ -27,7 +27,6 @@ It begins as a `swift`: the weights for the new views are zero, and so is what i
 
 import math
 from collections.abc import Sequence
-from typing import Literal, overload
 
 import torch
 from torch import Tensor
@@ -94,8 +93,7 @@ class SwiftBest(SmearNet):
         stride: from one window to the next at most, pixels.
         search: turns of the search for kernels at full size, at the next smaller one, ..., see `blur_kernel`.
         floor: of that search.
-        turns: of Richardson-Lucy for which each leap stands, see `leaps`.
-        shown: leaps after which the result is a view, counted from 0, rising.
+        turns: of Richardson-Lucy for which each leap stands, on the way to the first view, from there to the second, ..., see `leaps`.
         path_widths: features of what makes a path of each kernel, see `PathNet`.
         path_blocks: its residual blocks.
         trust_widths: features of what says how much of each change to make, at 1/8, 1/16, ... resolution.
@@ -121,8 +119,7 @@ class SwiftBest(SmearNet):
         stride: int = 232,
         search: tuple[int, ...] = TURNS,
         floor: float = 0.1,
-        turns: tuple[int, ...] = (3, 3, 3, 5, 6, 7),
-        shown: tuple[int, ...] = (0, 2, 5),
+        turns: tuple[tuple[int, ...], ...] = ((3,), (3, 3), (5, 6, 7)),
         path_widths: tuple[int, ...] = (64, 128, 192),
         path_blocks: tuple[int, ...] = (1, 2, 2),
         trust_widths: tuple[int, ...] = (48, 64, 96),
@@ -135,15 +132,13 @@ class SwiftBest(SmearNet):
             raise ValueError(f"a kernel has a middle: `kernel_size` is odd and at least 3, got {kernel_size}")
         if window < 3 * BORDER or not 0 < stride <= window:
             raise ValueError(f"windows are at least {3 * BORDER} pixels wide and overlap, got {window} every {stride}")
-        if not turns or min(turns) < 1:
-            raise ValueError(f"`turns` names one leap or more, of 1 turn or more each, got {turns}")
-        if not shown or list(shown) != sorted(set(shown)) or not 0 <= shown[0] <= shown[-1] < len(turns):
-            raise ValueError(f"`shown` names leaps from 0 to {len(turns) - 1}, rising, got {shown}")
+        if not turns or min(min(way, default=0) for way in turns) < 1:
+            raise ValueError(f"`turns` names one leap or more to each view, of 1 turn or more, got {turns}")
         if not search or min(search) < 0 or not any(search):
             raise ValueError(f"`search` names turns at each size, some of them above 0, got {search}")
         if looks not in (1, 2):
             raise ValueError(f"`looks` is 1 or 2, got {looks}")
-        views = len(shown)
+        views = len(turns)
         pixels = 3 * FOLD**2
         seen, given = pixels * (1 + len(SHARES)) + 3 + views * FOLD**2, pixels + views * FOLD**2
         motion = UNet(in_channels=pixels, out_channels=3, widths=tuple(motion_widths), blocks=tuple(motion_blocks))
@@ -152,31 +147,25 @@ class SwiftBest(SmearNet):
         self.path = PathNet(widths=tuple(path_widths), blocks=tuple(path_blocks))
         self.trust = Trust(changes=1 + views, beside=3 + CERTAINTY, widths=tuple(trust_widths), blocks=tuple(trust_blocks))
         self.kernel_size, self.window, self.stride, self.views = kernel_size, window, stride, views
-        self.search, self.floor, self.turns, self.shown = tuple(search), floor, tuple(turns[: shown[-1] + 1]), tuple(shown)
+        self.search, self.floor, self.turns = tuple(search), floor, tuple(map(tuple, turns))
         self.looks, self.share, self.size_step = looks, share, size_step
         self.receptive_radius = max(self.receptive_radius, window) + CELL * (self.trust.unet.receptive_radius + 1)
         self.inner_multiple = max(self.inner_multiple, CELL)
-        self.size_multiple = round(self.inner_multiple / share) if 0.5 <= share <= 1 else 0
-        if self.size_multiple == 0 or not math.isclose(self.size_multiple * share, self.inner_multiple):
+        if not 0.5 <= share <= 1 or not math.isclose(round(self.inner_multiple / share) * share, self.inner_multiple):
             raise ValueError(f"`share` is from a half to 1, and {self.inner_multiple} divided by it a whole number, got {share}")
+        self.size_multiple = round(self.inner_multiple / share)
         if share < 1:
             self.receptive_radius = math.ceil(self.receptive_radius / share) + RESIZED
         self.global_context = True  # where windows lie depends on the size of the picture
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
-
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
-
-    def forward(self, blurry: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
+    def restored(self, blurry: Tensor) -> Tensor:
         small = self.smaller(blurry)  # (B, 3, h, w)
-        restored = self.restore(small, self.spread(small))
-        if self.share < 1:
-            change = (restored - small).contiguous()  # (B, 3, h, w)
-            change = torch.lerp(avg_pool2d(change, 3, stride=1, padding=1, count_include_pad=False), change, RAISED)
-            restored = blurry + interpolate(change, size=blurry.shape[-2:], mode="bicubic", align_corners=False)  # (B, 3, H, W)
-        return [restored] if all_scales else restored
+        restored = super().restored(small)  # (B, 3, h, w)
+        if self.share == 1:
+            return restored
+        change = (restored - small).contiguous()
+        change = torch.lerp(avg_pool2d(change, 3, stride=1, padding=1, count_include_pad=False), change, RAISED)
+        return blurry + interpolate(change, size=blurry.shape[-2:], mode="bicubic", align_corners=False)  # (B, 3, H, W)
 
     def smaller(self, blurry: Tensor) -> Tensor:
         """The picture at the size at which it is restored.
@@ -232,7 +221,7 @@ class SwiftBest(SmearNet):
         return self.trust(luma(blurry), changes, beside)
 
     def deconvolved(self, blurry: Tensor) -> tuple[Tensor, Tensor]:
-        """The picture with the blur of each window undone, after each leap, and how sure the path is there, see `certainty`.
+        """The picture with the blur of each window undone, and how sure the path is there, see `certainty`.
 
         Shape:
             (B, 3, H, W) -> (B, views·3, H, W) in [0, 1], (B, 13, H/8, W/8)
@@ -255,8 +244,7 @@ class SwiftBest(SmearNet):
         path, told = self.sought(light)
         parts = math.ceil(len(windows) / (UNDONE_AT_ONCE if windows.device.type == "cpu" else AT_ONCE_ON_GPU))
         pairs = zip(windows.tensor_split(parts), path.tensor_split(parts), strict=True)
-        leapt = [unsmeared(some, along, turns=self.turns) for some, along in pairs]
-        undone = torch.cat([torch.cat([results[leap] for leap in self.shown], dim=1) for results in leapt])  # (n, 3·views, h, w)
+        undone = torch.cat([torch.cat(unsmeared(some, along, turns=self.turns), dim=1) for some, along in pairs])  # (n, 3·views, h, w)
         return undone, certainty(path, told, luma(light)[:, 0])  # (n, 13)
 
     def sought(self, light: Tensor) -> tuple[Tensor, Tensor]:
@@ -272,11 +260,11 @@ class SwiftBest(SmearNet):
         return self.path(told), told
 
 
-def unsmeared(windows: Tensor, path: Tensor, *, turns: Sequence[int]) -> list[Tensor]:
-    """Windows in linear light with the blur along a path each undone, after each leap, see `leaps`.
+def unsmeared(windows: Tensor, path: Tensor, *, turns: Sequence[Sequence[int]]) -> list[Tensor]:
+    """Windows in linear light with the blur along a path each undone by `leaps`.
 
     Shape:
-        (n, 3, h, w), (n, K, K) -> as many of (n, 3, h, w) as there are turns
+        (n, 3, h, w), (n, K, K) -> as many of (n, 3, h, w) as there are ways
     """
     kernel = transfer(path, windows.shape[-2:])
     blur, _ = by_transform(kernel)

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +241,7 @@ def _paths(net: SwiftBest, caught: _Caught, *, size: tuple[int, int]) -> Drawing
 
 def _turns(net: SwiftBest | SwiftVideoBest) -> list[int]:
     """Of Richardson-Lucy, for which each view of the picture stands."""
-    return [sum(net.turns[: leap + 1]) for leap in net.shown] if isinstance(net, SwiftBest) else list(net.turns)
+    return list(accumulate(sum(way) for way in net.turns)) if isinstance(net, SwiftBest) else list(net.turns)
 
 
 def _undone(views: Sequence[Tensor], *, turns: Sequence[int], note: str) -> Drawing:

@@ -15,7 +15,7 @@ from unblur.training.recipe import Recipe
 
 __all__ = ["ToldPathObjective"]
 
-_TURNS = (2, 3)  # of Richardson-Lucy, for which the leaps stand after which the log shows what the paths are good for
+_TURNS = ((2, 3),)  # of Richardson-Lucy, for which the leaps stand after which the log shows what the paths are good for
 
 
 class ToldPathObjective(Objective):
@@ -41,7 +41,7 @@ class ToldPathObjective(Objective):
             light, down, across = bordered(batch.blurry)
             path, _ = cast(SwiftBest, self.net).sought(unbordered(light, down, across))  # (B, K, K)
             with torch.no_grad():
-                undone = unsmeared(light, path, turns=_TURNS)[-1]
+                (undone,) = unsmeared(light, path, turns=_TURNS)
             restored = unbordered(undone, down, across).clamp(0, 1) ** (1 / GAMMA)
         return Judged(log_kernel(path, batch.path), restored)
 
