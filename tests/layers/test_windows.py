@@ -3,14 +3,16 @@ from itertools import pairwise
 import pytest
 import torch
 
-from unblur.layers.windows import fading, from_numbers, from_windows, starts, to_windows
+from unblur.layers.windows import Layout, fading, from_numbers, from_windows, to_windows
 
+LAYOUT = Layout(side=16, stride=12)
 SHAPES = [(1, 1), (5, 40), (16, 16), (17, 33), (64, 31), (100, 80)]
 
 
 @pytest.mark.parametrize("length", [1, 15, 16, 17, 28, 29, 100])
-def test_starts_cover_evenly(length):
-    places = starts(length, side=16, stride=12)
+def test_windows_cover_a_side_evenly(length):
+    places, side = LAYOUT.along(length)
+    assert side == min(length, 16)
     assert places[0] == 0
     assert places[-1] == max(length - 16, 0)
     gaps = [after - before for before, after in pairwise(places)]
@@ -18,18 +20,34 @@ def test_starts_cover_evenly(length):
     assert max(gaps, default=0) - min(gaps, default=0) <= 1
 
 
+@pytest.mark.parametrize("length", range(1, 900, 7))
+def test_windows_are_wider_only_where_fewer_of_them_do(length):
+    plain, layout = Layout(side=64, stride=52), Layout(side=64, stride=52, widest=80)
+    places, side = layout.along(length)
+    assert places[0] == 0
+    assert places[-1] + side == length
+    assert all(side - (after - before) >= 12 for before, after in pairwise(places))
+    usual, narrow = plain.along(length)
+    assert (side, places) == (narrow, usual) or (narrow < side <= 80 and len(places) < len(usual))
+
+
+def test_few_wide_windows_are_taken_where_they_fit():
+    assert Layout(side=256, stride=224, widest=288).along(1056) == ([0, 256, 512, 768], 288)
+    assert Layout(side=256, stride=224, widest=288).along(608) == ([0, 176, 352], 256)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_windows_make_the_picture_again(shape):
     picture = torch.rand(2, 3, *shape, generator=torch.Generator().manual_seed(0))
-    windows = to_windows(picture, side=16, stride=12)
-    assert windows.shape[-2:] == tuple(min(side, 16) for side in shape)
-    torch.testing.assert_close(from_windows(windows, shape, side=16, stride=12), picture)
+    for layout in (LAYOUT, Layout(side=16, stride=12, widest=32)):
+        windows = to_windows(picture, layout=layout)
+        torch.testing.assert_close(from_windows(windows, shape, layout=layout), picture)
 
 
 def test_windows_fade_into_each_other():
     """From the value of one to that of the next without a step."""
     windows = torch.stack([torch.zeros(1, 16, 16), torch.ones(1, 16, 16)])
-    row = from_windows(windows, (16, 24), side=16, stride=8)[0, 0, 8]
+    row = from_windows(windows, (16, 24), layout=Layout(side=16, stride=8))[0, 0, 8]
     assert float(row[0]) == 0
     assert float(row[-1]) == 1
     assert (row.diff() >= 0).all()
@@ -38,22 +56,22 @@ def test_windows_fade_into_each_other():
 
 def test_one_window_is_the_picture():
     picture = torch.rand(1, 3, 9, 13, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(from_windows(to_windows(picture, side=16, stride=12), (9, 13), side=16, stride=12), picture)
+    assert torch.equal(from_windows(to_windows(picture, layout=LAYOUT), (9, 13), layout=LAYOUT), picture)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("cell", [1, 4])
 def test_numbers_are_windows_of_one_value(shape, cell):
     border = tuple(min(3, (side - 1) // 2) for side in shape)
-    windows = to_windows(torch.zeros(2, 1, *shape), side=16, stride=12)
+    windows = to_windows(torch.zeros(2, 1, *shape), layout=LAYOUT)
     numbers = torch.rand(len(windows), 5, generator=torch.Generator().manual_seed(0))
-    whole = from_windows(numbers[..., None, None].expand(-1, -1, *windows.shape[-2:]), shape, side=16, stride=12)
+    whole = from_windows(numbers[..., None, None].expand(-1, -1, *windows.shape[-2:]), shape, layout=LAYOUT)
     if len(windows) == 2:  # one window a picture is given as it is
         whole = whole.expand(2, 5, *shape)
     inside = whole[..., border[0] : shape[0] - border[0], border[1] : shape[1] - border[1]]
     down, across = (side // cell * cell for side in inside.shape[-2:])
     wanted = inside[..., :down, :across].reshape(2, 5, down // cell, cell, across // cell, cell).mean((-3, -1))
-    torch.testing.assert_close(from_numbers(numbers, shape, side=16, stride=12, border=border, cell=cell), wanted)
+    torch.testing.assert_close(from_numbers(numbers, shape, layout=LAYOUT, border=border, cell=cell), wanted)
 
 
 def test_a_window_fades_towards_its_border():

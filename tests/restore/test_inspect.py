@@ -244,7 +244,7 @@ def test_kernels_of_a_photo_are_drawn_where_their_windows_are():
         net.path.unet.exit.weight.normal_(std=0.01, generator=torch.Generator().manual_seed(0))
     (frame,) = moving(1, height=64, width=128)
     light, down, across = bordered(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255)
-    bright = levelled(luma(to_windows(light, side=64, stride=48))[:, 0, down:-down, across:-across])
+    bright = levelled(luma(to_windows(light, layout=net.layout))[:, 0, down:-down, across:-across])
     kernel = blur_kernel(bright, size=7)
     found = placed(kernel, path_middle(kernel))
     with torch.no_grad():

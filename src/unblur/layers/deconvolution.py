@@ -88,8 +88,9 @@ def leaps(light: Tensor, *, kernel: Tensor, turns: Sequence[Sequence[int]], full
     for way in turns:
         for count in way:
             series = (1 - torch.exp((count * left).clamp_min(_SMALLEST))) / power.clamp_min(_FAINT)  # 1 + (1-|k|²) + (1-|k|²)² + ...
-            ratio = torch.maximum(light / irfft2(rfft2(now) * forward, s=light.shape[-2:]).clamp_min(_DARK), least).clamp_max(10)
-            now = (now * irfft2(rfft2(ratio) * (forward.conj() * series), s=light.shape[-2:])).clamp(1e-4, _BRIGHTEST)
+            blurred = irfft2(rfft2(now).mul_(forward), s=light.shape[-2:])
+            ratio = torch.maximum(light / blurred.clamp_min_(_DARK), least).clamp_max_(10)
+            now = irfft2(rfft2(ratio).mul_(forward.conj() * series), s=light.shape[-2:]).mul_(now).clamp_(1e-4, _BRIGHTEST)
         results.append((now - _DARK).clamp_min(0))
     return results
 

@@ -126,15 +126,14 @@ def evidence(light: Tensor, kernel: Tensor, *, seen: Tensor | None = None) -> Te
     edges = _sharp_edges(rfft2(light), transfer(kernel, shape), light, few=_FEW / _FEWER ** TURNS[0])
     steps = _steps(light, window=window)
     shared, power = _correlations(_steps(edges, window=window), steps)
-    maps = [shared * (power + _SMOOTH).reciprocal(), shared, *_power(steps)]  # (N, H, W//2 + 1) each
-    found, alike, *itself = (_cropped(irfft2(each, s=shape), size) for each in maps)
+    maps = torch.stack([shared * (power + _SMOOTH).reciprocal(), shared, power, *_power(steps)])  # (5, N, H, W//2 + 1)
+    found, alike, edge, right, below = _near(maps, shape=shape, size=size)  # (N, K, K) each
+    total, *own = (each[:, size // 2, None, size // 2, None].clamp_min(_LEAST) for each in (edge, right, below))
     across = _ahead(light, -1) * window
     bend = across.roll(-1, -1) - 2 * across + across.roll(1, -1)
     strength = [torch.log10(each.square().mean((1, 2)) + _LEAST) / 2 + _USUAL for each in (across, bend)]
     numbers = [each[:, None, None].expand_as(kernel) for each in (*strength, light.mean((1, 2)) - 0.3)]
-    total = irfft2(power, s=shape)[:, :1, :1].clamp_min(_LEAST)
-    itself = [each / each[:, size // 2, None, size // 2, None].clamp_min(_LEAST) for each in itself]
-    return torch.stack([kernel, found, alike / total, *itself, *numbers], dim=1)
+    return torch.stack([kernel, found, alike / total, right / own[0], below / own[1], *numbers], dim=1)
 
 
 @torch.no_grad()
@@ -158,15 +157,15 @@ def in_spectrum(light: Tensor, kernel: Tensor) -> Tensor:
     down, across = (each / (2 * math.pi) for each in _frequencies(shape, like=light))
     far = (down.square() + across.square()).sqrt()  # (H, W//2 + 1)
     seen = (far >= BANDS[0]) & (far < BANDS[-1]) & (down.abs() > _AXIS) & (across > _AXIS)
-    places = torch.arange(math.ceil(BANDS[-1] / _RING), device=light.device)
-    rings = (((far / _RING).long()[..., None] == places) & seen[..., None]).flatten(0, 1).to(light.dtype)  # (F, R), each frequency on one
+    ring = torch.where(seen, (far / _RING).long() + 1, 0).flatten()  # (F,), all that is not seen on one of its own
     bands = torch.stack([(seen & (far >= low) & (far < high)).flatten() for low, high in pairwise(BANDS)], dim=1).to(light.dtype)  # (F, 4)
     window = _window(shape, edge=max(size // 2, 4), like=light)
     spectrum = rfft2((light - light.mean((1, 2), keepdim=True)) * window)
     power = torch.log(_power(spectrum) + _LEAST).flatten(1)  # (N, F)
     dark = torch.log(_power(transfer(kernel, shape)) + _NOISE).flatten(1)
-    count = rings.sum(0).clamp_min(1)
-    power, dark = (each - (each @ rings / count) @ rings.mT for each in (power, dark))  # where nothing is seen, it does not count
+    rings = light.new_zeros(math.ceil(BANDS[-1] / _RING) + 1)
+    count = rings.index_add(0, ring, torch.ones_like(far).flatten()).clamp_min(1)
+    power, dark = (each - (rings.repeat(len(each), 1).index_add_(1, ring, each) / count)[:, ring] for each in (power, dark))
     both, own, of_kernel = (
         (one * other) @ bands / bands.sum(0).clamp_min(1) for one, other in ((power, dark), (power, power), (dark, dark))
     )
@@ -298,7 +297,7 @@ def _sharp_edges(blurry: Tensor, kernel: Tensor, start: Tensor, *, few: float) -
 def _kernel_between(edges: Tensor, light: Tensor, *, shape: Sequence[int], size: int, floor: float) -> Tensor:
     """The kernel that best turns the gradients of edges into those of light, both as of `_steps`."""
     shared, power = _correlations(edges, light)
-    kernel = _cropped(irfft2(shared * (power + _SMOOTH).reciprocal(), s=tuple(shape)), size).clamp_min(0)
+    kernel = _near(shared * (power + _SMOOTH).reciprocal(), shape=shape, size=size).clamp_min(0)
     kernel = _normal(kernel * (kernel >= floor * kernel.amax((-2, -1), keepdim=True)))
     side = 7 if size >= 15 else 3
     together = avg_pool2d(kernel[:, None], side, stride=1, padding=side // 2)[:, 0] * side**2
@@ -338,9 +337,23 @@ def _power(transformed: Tensor) -> Tensor:
     return (transformed * transformed.conj()).real
 
 
-def _cropped(moves: Tensor, size: int) -> Tensor:
-    """The values for moves by less than half of `size`, that for none in the middle."""
-    return moves.roll((size // 2, size // 2), (-2, -1))[..., :size, :size]
+def _near(transformed: Tensor, *, shape: Sequence[int], size: int) -> Tensor:
+    """The values for moves by less than half of `size`, that for none in the middle: an inverse transform of which nothing else is made.
+
+    Shape:
+        (..., H, W//2 + 1) -> (..., size, size)
+    """
+    moves = torch.arange(size, device=transformed.device) - size // 2
+    down, across = _frequencies(shape, like=transformed.real)
+    turned = moves[:, None] * down.mT  # (size, H)
+    twice = torch.full_like(across, 2)  # what is left away is the mirror image of the rest
+    twice[:, 0] = 1
+    if shape[1] % 2 == 0:
+        twice[:, -1] = 1
+    rows = torch.polar(torch.ones_like(turned), turned) @ transformed  # (..., size, W//2 + 1)
+    columns = across.mT * moves  # (W//2 + 1, size)
+    weight = twice.mT / (shape[0] * shape[1])
+    return rows.real @ (weight * torch.cos(columns)) - rows.imag @ (weight * torch.sin(columns))
 
 
 def _first_kernel(light: Tensor, size: int) -> Tensor:

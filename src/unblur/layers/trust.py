@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
+from unblur.layers.around import around
 from unblur.layers.unet import UNet
 
 __all__ = ["CELL", "Trust", "agreement"]
@@ -63,8 +64,8 @@ def agreement(picture: Tensor, changes: Tensor) -> Tensor:
     Shape:
         (B, 1, H, W), (B, n, H, W) -> (B, (n+2)·(n+5)/2 + 1, H/8, W/8)
     """
-    fine = _detail(picture)
-    signals = torch.cat([changes, fine, _detail(fine)], dim=1)  # (B, n+2, H, W)
+    fine = picture - around(picture)
+    signals = torch.cat([changes, fine, fine - around(fine)], dim=1)  # (B, n+2, H, W)
     power = avg_pool2d(signals.square(), CELL) + _LEAST
     alike = [
         avg_pool2d(signals[:, one] * signals[:, other], CELL) / (power[:, one] * power[:, other]).sqrt()
@@ -73,7 +74,3 @@ def agreement(picture: Tensor, changes: Tensor) -> Tensor:
     ]
     here, everywhere = (torch.log10(each / _USUAL) for each in (power, power.mean((2, 3), keepdim=True)))
     return torch.cat([here, torch.stack(alike, dim=1), everywhere.expand_as(here), avg_pool2d(picture, CELL) - 0.5], dim=1)
-
-
-def _detail(picture: Tensor) -> Tensor:
-    return picture - avg_pool2d(pad(picture, (1, 1, 1, 1), mode="replicate"), 3, stride=1)

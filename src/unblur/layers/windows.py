@@ -2,69 +2,83 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 
 import torch
 from torch import Tensor
 
-__all__ = ["fading", "from_numbers", "from_windows", "starts", "to_windows"]
+__all__ = ["Layout", "fading", "from_numbers", "from_windows", "to_windows"]
+
+_QUICK = 16  # a side that is a multiple of this many pixels has quick transforms
 
 
-def starts(length: int, *, side: int, stride: int) -> list[int]:
-    """Where windows of `side` begin so that they cover `length` evenly, at most `stride` apart; one alone if it covers all."""
-    if length <= side:
-        return [0]
-    last = length - side
-    parts = math.ceil(last / stride)
-    return [last * part // parts for part in range(parts + 1)]
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How windows lie along a side of a picture.
+
+    Attributes:
+        side: of a window, pixels.
+        stride: from one window to the next at most.
+        widest: side that windows may have if fewer of them, which overlap as much, cover the picture; `side` by default.
+    """
+
+    side: int
+    stride: int
+    widest: int = 0
+
+    def along(self, length: int) -> tuple[list[int], int]:
+        """Where windows begin so that they cover `length` evenly, and their side; one alone, of that length, if it covers all."""
+        overlap, side = self.side - self.stride, self.side
+        if length <= side:
+            return [0], length
+        parts, fewer = (math.ceil((length - most) / (most - overlap)) for most in (side, max(side, self.widest)))
+        if fewer < parts:
+            least = math.ceil((length + fewer * overlap) / (fewer + 1))
+            parts, side = fewer, min(math.ceil(least / _QUICK) * _QUICK, self.widest, length)
+        last = length - side
+        return [last * part // max(parts, 1) for part in range(parts + 1)], side
 
 
-def to_windows(picture: Tensor, *, side: int, stride: int) -> Tensor:
+def to_windows(picture: Tensor, *, layout: Layout) -> Tensor:
     """All windows of a picture, row by row.
 
-    A picture that is narrower than `side` gives windows of its own width.
-
     Shape:
-        (B, C, H, W) -> (n·B, C, min(side, H), min(side, W))
+        (B, C, H, W) -> (n·B, C, h, w), of the sides that the layout gives them
     """
-    height, width = picture.shape[-2:]
-    places = product(*(starts(length, side=side, stride=stride) for length in (height, width)))
-    return torch.cat([picture[..., top : top + side, left : left + side] for top, left in places])
+    (rows, down), (columns, across) = (layout.along(length) for length in picture.shape[-2:])
+    return torch.cat([picture[..., top : top + down, left : left + across] for top, left in product(rows, columns)])
 
 
-def from_windows(windows: Tensor, shape: Sequence[int], *, side: int, stride: int) -> Tensor:
+def from_windows(windows: Tensor, shape: Sequence[int], *, layout: Layout) -> Tensor:
     """The picture of which these are the windows, or what became of them: where they overlap, their mean, weighed by how far from the border.
 
     Args:
         windows: as from `to_windows`.
         shape: height and width of the picture.
-        side: as for `to_windows`.
-        stride: as for `to_windows`.
+        layout: as for `to_windows`.
 
     Shape:
         (n·B, C, h, w) -> (B, C, H, W)
     """
-    sides = [
-        list(zip(starts(length, side=side, stride=stride), _shares(length, side=side, stride=stride, like=windows), strict=True))
-        for length in shape
-    ]
-    places = list(product(*sides))
-    if len(places) == 1:
+    (down, height), (across, width) = (_shares(length, layout=layout, like=windows) for length in shape)
+    count = len(down) * len(across)
+    if count == 1:
         return windows
-    total = windows.new_zeros(windows.shape[0] // len(places), windows.shape[1], *shape)
-    for ((top, down), (left, across)), window in zip(places, windows.chunk(len(places)), strict=True):
-        total[..., top : top + side, left : left + side] += window * (down[top : top + side, None] * across[left : left + side])
+    total = windows.new_zeros(windows.shape[0] // count, windows.shape[1], *shape)
+    for ((top, row), (left, column)), window in zip(product(down, across), windows.chunk(count), strict=True):
+        here = (..., slice(top, top + height), slice(left, left + width))
+        total[here] += window * (row[top : top + height, None] * column[left : left + width])
     return total
 
 
-def from_numbers(numbers: Tensor, shape: Sequence[int], *, side: int, stride: int, border: Sequence[int] = (0, 0), cell: int = 1) -> Tensor:
+def from_numbers(numbers: Tensor, shape: Sequence[int], *, layout: Layout, border: Sequence[int] = (0, 0), cell: int = 1) -> Tensor:
     """What `from_windows` gives for windows that are each of one value throughout, averaged over squares; as two small products of matrices.
 
     Args:
         numbers: of each window, in the order of `to_windows`.
         shape: height and width of the picture.
-        side: as for `to_windows`.
-        stride: as for `to_windows`.
+        layout: as for `to_windows`.
         border: pixels that are left away above and below, and at both sides.
         cell: side of the squares, pixels; what is left over below and at the right is left away.
 
@@ -74,7 +88,8 @@ def from_numbers(numbers: Tensor, shape: Sequence[int], *, side: int, stride: in
     shares = []
     for length, edge in zip(shape, border, strict=True):
         inside = (length - 2 * edge) // cell
-        weight = _shares(length, side=side, stride=stride, like=numbers)[:, edge : edge + inside * cell]
+        windows, _ = _shares(length, layout=layout, like=numbers)
+        weight = torch.stack([share for _, share in windows])[:, edge : edge + inside * cell]
         shares.append(weight.reshape(len(weight), inside, cell).mean(-1))
     down, across = shares  # (rows, h), (columns, w)
     grid = numbers.view(len(down), len(across), -1, numbers.shape[-1]).permute(2, 3, 0, 1)  # (B, C, rows, columns)
@@ -95,13 +110,13 @@ def fading(shape: Sequence[int], *, edge: int, like: Tensor) -> Tensor:
     return sides[0][:, None] * sides[1][None]
 
 
-def _shares(length: int, *, side: int, stride: int, like: Tensor) -> Tensor:
-    """How much each of the windows along one side counts at each place of it, (windows, length); all together 1."""
-    places = starts(length, side=side, stride=stride)
+def _shares(length: int, *, layout: Layout, like: Tensor) -> tuple[list[tuple[int, Tensor]], int]:
+    """Where each of the windows along a side begins and how much it counts at each place, (length,); all together 1. And the windows' side."""
+    places, side = layout.along(length)
     weight = like.new_zeros(len(places), length)
     for row, start in zip(weight, places, strict=True):
-        row[start : start + side] = _hill(min(side, length), like=like)
-    return weight / weight.sum(0)
+        row[start : start + side] = _hill(side, like=like)
+    return list(zip(places, weight / weight.sum(0), strict=True)), side
 
 
 def _hill(length: int, *, like: Tensor) -> Tensor:

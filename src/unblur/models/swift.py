@@ -82,7 +82,16 @@ class SmearNet(Net):
 
     def restored(self, blurry: Tensor) -> Tensor:
         """The picture restored by what it says of its smear, (B, 3, H, W) to (B, 3, H, W)."""
-        return self.restore(blurry, self.spread(blurry))
+        small = self.smaller(blurry)  # (B, 3, h, w)
+        return self.larger(self.restore(small, self.spread(small)), small=small, blurry=blurry)  # (B, 3, H, W)
+
+    def smaller(self, blurry: Tensor) -> Tensor:
+        """The picture at the size at which it is restored: its own, (B, 3, H, W) to (B, 3, h, w)."""
+        return blurry
+
+    def larger(self, restored: Tensor, *, small: Tensor, blurry: Tensor) -> Tensor:  # noqa: ARG002 (others need both)
+        """What `restored` is at the size of the picture, which was restored at the size of `small`: (B, 3, h, w) to (B, 3, H, W)."""
+        return restored
 
     def spread(self, blurry: Tensor) -> Tensor:
         """How each square of pixels was smeared, in pixels (see `unblur.layers.smear`).

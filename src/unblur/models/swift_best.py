@@ -32,6 +32,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, pad, pixel_shuffle
 
+from unblur.layers.around import around
 from unblur.layers.check import check_multiple, check_shape
 from unblur.layers.deconvolution import by_transform, leaps, tapered
 from unblur.layers.fold import fold
@@ -41,7 +42,7 @@ from unblur.layers.path import CERTAINTY, PathNet, certainty
 from unblur.layers.smear import sample_along
 from unblur.layers.trust import CELL, Trust
 from unblur.layers.unet import UNet
-from unblur.layers.windows import from_numbers, from_windows, to_windows
+from unblur.layers.windows import Layout, from_numbers, from_windows, to_windows
 from unblur.models.base import CENTRE
 from unblur.models.swift import FOLD, LENGTH_UNIT, LONGEST, SHARES, SmearNet
 
@@ -67,7 +68,7 @@ FULL = 0.985
 RESIZED = 5
 """Pixels that making a picture smaller, and its change as large again, may reach beyond what is theirs."""
 
-RAISED = 1.2
+RAISED = 1.3
 """How many times the finest detail of a change counts, of which making the picture smaller and the change larger takes some away."""
 
 AT_ONCE = 16
@@ -91,6 +92,7 @@ class SwiftBest(SmearNet):
         kernel_size: side of the kernels that are sought, pixels, odd.
         window: side of the windows that have a kernel each, pixels.
         stride: from one window to the next at most, pixels.
+        widest: side of windows where fewer of them will do then, pixels, see `Layout`.
         search: turns of the search for kernels at full size, at the next smaller one, ..., see `blur_kernel`.
         floor: of that search.
         turns: of Richardson-Lucy for which each leap stands, on the way to the first view, from there to the second, ..., see `leaps`.
@@ -117,6 +119,7 @@ class SwiftBest(SmearNet):
         kernel_size: int = 31,
         window: int = 288,
         stride: int = 232,
+        widest: int = 0,
         search: tuple[int, ...] = TURNS,
         floor: float = 0.1,
         turns: tuple[tuple[int, ...], ...] = ((3,), (3, 3), (5, 6, 7)),
@@ -146,10 +149,11 @@ class SwiftBest(SmearNet):
         super().__init__(motion=motion, restoration=restoration, shares=SHARES, longest=LONGEST)
         self.path = PathNet(widths=tuple(path_widths), blocks=tuple(path_blocks))
         self.trust = Trust(changes=1 + views, beside=3 + CERTAINTY, widths=tuple(trust_widths), blocks=tuple(trust_blocks))
-        self.kernel_size, self.window, self.stride, self.views = kernel_size, window, stride, views
+        self.kernel_size, self.window, self.views = kernel_size, window, views
+        self.layout = Layout(side=window, stride=stride, widest=widest)
         self.search, self.floor, self.turns = tuple(search), floor, tuple(map(tuple, turns))
         self.looks, self.share, self.size_step = looks, share, size_step
-        self.receptive_radius = max(self.receptive_radius, window) + CELL * (self.trust.unet.receptive_radius + 1)
+        self.receptive_radius = max(self.receptive_radius, window, widest) + CELL * (self.trust.unet.receptive_radius + 1)
         self.inner_multiple = max(self.inner_multiple, CELL)
         if not 0.5 <= share <= 1 or not math.isclose(round(self.inner_multiple / share) * share, self.inner_multiple):
             raise ValueError(f"`share` is from a half to 1, and {self.inner_multiple} divided by it a whole number, got {share}")
@@ -158,17 +162,8 @@ class SwiftBest(SmearNet):
             self.receptive_radius = math.ceil(self.receptive_radius / share) + RESIZED
         self.global_context = True  # where windows lie depends on the size of the picture
 
-    def restored(self, blurry: Tensor) -> Tensor:
-        small = self.smaller(blurry)  # (B, 3, h, w)
-        restored = super().restored(small)  # (B, 3, h, w)
-        if self.share == 1:
-            return restored
-        change = (restored - small).contiguous()
-        change = torch.lerp(avg_pool2d(change, 3, stride=1, padding=1, count_include_pad=False), change, RAISED)
-        return blurry + interpolate(change, size=blurry.shape[-2:], mode="bicubic", align_corners=False)  # (B, 3, H, W)
-
     def smaller(self, blurry: Tensor) -> Tensor:
-        """The picture at the size at which it is restored.
+        """The picture at the size at which it is restored, see `share`.
 
         Shape:
             (B, 3, H, W) -> (B, 3, h, w)
@@ -183,9 +178,18 @@ class SwiftBest(SmearNet):
         shape = [side // self.size_multiple * self.inner_multiple for side in blurry.shape[-2:]]
         return interpolate(blurry.contiguous(), size=shape, mode="bicubic", align_corners=False, antialias=True)
 
+    def larger(self, restored: Tensor, *, small: Tensor, blurry: Tensor) -> Tensor:
+        """The picture with the change that was made to it at the size of `small`: (B, 3, h, w) to (B, 3, H, W)."""
+        if self.share == 1:
+            return restored
+        change = (restored - small).contiguous()
+        change = torch.lerp(around(change), change, RAISED)
+        return blurry + interpolate(change, size=blurry.shape[-2:], mode="bicubic", align_corners=False, antialias=True)  # (B, 3, H, W)
+
     def restore(self, blurry: Tensor, spread: Tensor) -> Tensor:
-        deconvolved, sure = self.deconvolved(blurry)  # (B, 3·views, H, W), (B, 13, H/8, W/8)
-        changes = deconvolved.view(-1, self.views, *blurry.shape[1:]) - blurry[:, None]  # (B, views, 3, H, W)
+        undone, sure = self.deconvolved(blurry)  # (B, 3·views, H, W), (B, 13, H/8, W/8)
+        changes = undone.view(-1, self.views, *blurry.shape[1:]) - blurry[:, None]  # (B, views, 3, H, W)
+        del undone  # the largest of all
         known = [blurry, spread.clamp(-self.longest, self.longest), changes, sure]
         made = self.changed(*known)  # (B, 3, H, W)
         if self.training or self.looks == 1:
@@ -200,9 +204,7 @@ class SwiftBest(SmearNet):
             (B, 3, H, W), (B, 3, H/4, W/4), (B, views, 3, H, W), (B, 13, H/8, W/8) -> (B, 3, H, W)
         """
         bright = luma(changes.flatten(0, 1)).view(-1, self.views, *blurry.shape[2:])  # (B, views, H, W)
-        views = [blurry - CENTRE, sample_along(blurry, spread, shares=self.shares) - CENTRE, bright / CHANGE_UNIT]
-        seen, along, undone = (fold(view, side=FOLD) for view in views)  # (B, 48·1, 48·shares, 16·views, H/4, W/4)
-        given = self.restoration(join(seen, along, spread / LENGTH_UNIT, undone))  # (B, 48 + 16·views, H/4, W/4)
+        given = self.restoration(self.seen(blurry, spread, bright))  # (B, 48 + 16·views, H/4, W/4)
         residual, takes = pixel_shuffle(given, FOLD).float().tensor_split([3], dim=1)  # (B, 3, H, W), (B, views, H, W)
         own = luma(residual) + (takes * bright).sum(1, keepdim=True)  # (B, 1, H, W), the luma of its own change: residual + takes · changes
         shares = self.trusted(blurry, torch.cat([own, bright], dim=1), spread, sure)  # (B, 1 + views, H, W)
@@ -210,6 +212,16 @@ class SwiftBest(SmearNet):
         for view, take in enumerate((shares[:, :1] * takes + shares[:, 1:]).unbind(1)):
             restored = torch.addcmul(restored, take[:, None], changes[:, view])
         return restored
+
+    def seen(self, blurry: Tensor, spread: Tensor, bright: Tensor) -> Tensor:
+        """What the restoration sees: the picture, read along the smear, its spread, and what the views change in luma.
+
+        Shape:
+            (B, 3, H, W), (B, 3, H/4, W/4), (B, views, H, W) -> (B, 48·(1 + shares) + 3 + 16·views, H/4, W/4)
+        """
+        views = (blurry - CENTRE, sample_along(blurry, spread, shares=self.shares) - CENTRE, bright / CHANGE_UNIT)
+        own, along, undone = (fold(view, side=FOLD) for view in views)  # (B, 48·1, 48·shares, 16·views, H/4, W/4)
+        return join(own, along, spread / LENGTH_UNIT, undone)
 
     def trusted(self, blurry: Tensor, changes: Tensor, spread: Tensor, sure: Tensor) -> Tensor:
         """How far the network's own change and those of the views, in luma, are trusted.
@@ -228,15 +240,15 @@ class SwiftBest(SmearNet):
         """
         with torch.autocast(blurry.device.type, enabled=False):
             light, down, across = bordered(blurry)
-            windows = to_windows(light, side=self.window, stride=self.stride)  # (n·B, 3, h, w)
+            windows = to_windows(light, layout=self.layout)  # (n·B, 3, h, w)
             at_once = AT_ONCE if windows.device.type == "cpu" else AT_ONCE_ON_GPU
             parts = [self._undone(some, down, across) for some in windows.tensor_split(math.ceil(len(windows) / at_once))]
             undone, sure = (torch.cat(each) for each in zip(*parts, strict=True))  # (n·B, 3·views, h, w), (n·B, 13)
             shape = light.shape[-2:]
-            whole = from_windows(undone, shape, side=self.window, stride=self.stride)
+            whole = from_windows(undone, shape, layout=self.layout)
             inside = unbordered(whole, down, across)
-            sure = from_numbers(sure, shape, side=self.window, stride=self.stride, border=(down, across), cell=CELL)
-            return inside.clamp(DARKEST, 1) ** (1 / GAMMA), sure  # (B, 3·views, H, W), (B, 13, H/8, W/8)
+            sure = from_numbers(sure, shape, layout=self.layout, border=(down, across), cell=CELL)
+            return inside.clamp(DARKEST, 1).pow_(1 / GAMMA), sure  # (B, 3·views, H, W), (B, 13, H/8, W/8)
 
     def _undone(self, windows: Tensor, down: int, across: int) -> tuple[Tensor, Tensor]:
         """Windows without their blur, and how sure their paths are; kernels are sought within the border, as a mirrored path is another one."""

@@ -29,7 +29,6 @@ from unblur.layers.path import PathNet
 from unblur.layers.smear import spread_axis
 from unblur.layers.trust import Trust
 from unblur.layers.warp import flow_resize, flow_warp
-from unblur.layers.windows import starts
 from unblur.models.astcn import ASTCN
 from unblur.models.base import CENTRE, Net
 from unblur.models.cascade import CascadeNet
@@ -141,7 +140,7 @@ def inspect_window(frames: Sequence[NDArray[Any]], *, net: Net, setup: Setup) ->
     with torch.inference_mode(), torch.autocast(setup.device.type, setup.dtype if lower else None, enabled=lower):
         with _caught(net) as caught:
             restored = net(window if len(frames) == 1 else window[None])[0].float()
-        seen = net.smaller(window) if isinstance(net, SwiftBest) else window
+        seen = net.smaller(window) if isinstance(net, SmearNet) else window
         if isinstance(net, SmearNet):
             drawn += _smear(net.spread(seen), seen[0])
         if isinstance(net, SwiftBest):
@@ -227,7 +226,7 @@ def _smear(spread: Tensor, image: Tensor) -> list[Drawing]:
 
 
 def _paths(net: SwiftBest, caught: _Caught, *, size: tuple[int, int]) -> Drawing:
-    rows, columns = (len(starts(length + 2 * BORDER, side=net.window, stride=net.stride)) for length in size)
+    rows, columns = (len(net.layout.along(length + 2 * BORDER)[0]) for length in size)
     row = []
     for title, windows in zip(("found", "as the path of a hand"), zip(*caught.kernels, strict=True), strict=True):
         found = torch.cat(windows)

@@ -4,14 +4,16 @@ At first the restoration is told the true spread, so that it learns to use one; 
 estimate is taught by its own error alone: the restoration's gradient does not reach it.
 """
 
-from typing import Protocol, cast, runtime_checkable
+from typing import cast
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from unblur.errors import InputError
 from unblur.models.base import Net
 from unblur.models.flow import FlowNet
+from unblur.models.swift import SmearNet
 from unblur.training.batch import Batch
 from unblur.training.content import Judged, Objective, compare
 from unblur.training.recipe import Recipe
@@ -29,13 +31,6 @@ def told(step: int, *, recipe: Recipe) -> Tensor:
     return torch.rand(recipe.batch, generator=generator) < share
 
 
-@runtime_checkable
-class _SeesMotion(Protocol):
-    def spread(self, blurry: Tensor) -> Tensor: ...
-
-    def restore(self, blurry: Tensor, spread: Tensor) -> Tensor: ...
-
-
 class ToldMotionObjective(Objective):
     """Content losses, and the mean absolute error of the estimated spread.
 
@@ -45,18 +40,23 @@ class ToldMotionObjective(Objective):
 
     def __init__(self, net: Net | FlowNet, *, recipe: Recipe) -> None:
         super().__init__(net, recipe=recipe)
-        if not isinstance(net, _SeesMotion):
+        if not isinstance(net, SmearNet):
             raise InputError(f"`objective: told_motion` is for networks that estimate how pixels are smeared; `{recipe.model}` does not")
 
     def forward(self, batch: Batch, step: int) -> Judged:
-        net, recipe = cast(_SeesMotion, self.net), self.recipe
+        net, recipe = cast(SmearNet, self.net), self.recipe
         assert batch.spread is not None
         assert recipe.motion_weight is not None
-        seen = net.spread(batch.blurry)
+        small = net.smaller(batch.blurry)
+        seen = net.spread(small)
+        truth = batch.spread
+        if seen.shape != truth.shape:
+            truth = interpolate(truth, size=seen.shape[-2:], mode="bilinear", align_corners=False) * (
+                small.shape[-1] / batch.blurry.shape[-1]
+            )
         knows = told(step, recipe=recipe)[batch.slots].to(seen.device)[:, None, None, None]
-        given = torch.where(knows, batch.spread, seen.detach())
-        restored = net.restore(batch.blurry, given)
-        error = (seen - batch.spread).abs().mean()
+        restored = net.larger(net.restore(small, torch.where(knows, truth, seen.detach())), small=small, blurry=batch.blurry)
+        error = (seen - truth).abs().mean()
         content = compare([restored], batch.truth, weights=recipe.loss)
         return Judged(content + recipe.motion_weight * error / UNIT, restored, {"motion": error.detach(), "content": content.detach()})
 
