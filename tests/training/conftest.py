@@ -99,7 +99,8 @@ def small(path: Path, **changes: object) -> Recipe:
         "flow_weights": None,  # they would not fit
     }
     if recipe.data in ("stills", "sequences"):
-        values |= {"pair_size": 32, "window": 4, "window_start": 2, "fresh": 0.5, "crop": 32 if recipe.objective == "told_path" else 16}
+        crop = 32 if recipe.objective == "told_path" else 20 if "share" in recipe.arguments else 16
+        values |= {"pair_size": 32, "window": 4, "window_start": 2, "fresh": 0.5, "crop": crop}
     if recipe.adversary == "deepdeblur":
         values |= {"crop": 256, "adversary_arguments": {"width": 2}}
     if recipe.adversary == "deblurgan":

@@ -75,7 +75,7 @@ class SwiftVideoBest(SwiftVideo):
         self,
         *,
         widths: tuple[int, ...] = (64, 96, 128),
-        blocks: tuple[int, ...] = (2, 2, 4),
+        blocks: tuple[int, ...] = (2, 1, 0),
         motion_widths: tuple[int, ...] = (32, 64, 128),
         motion_blocks: tuple[int, ...] = (1, 2, 3),
         flow_widths: tuple[int, ...] = (32, 64, 96),
@@ -85,7 +85,7 @@ class SwiftVideoBest(SwiftVideo):
         turns: tuple[int, ...] = (3, 8),
         reads: int = 9,
         trust_widths: tuple[int, ...] = (48, 64, 96),
-        trust_blocks: tuple[int, ...] = (1, 1, 2),
+        trust_blocks: tuple[int, ...] = (1, 1, 0),
     ) -> None:
         if not turns or min(turns) < 1:
             raise ValueError(f"`turns` names one turn or more, from 1 on, got {turns}")
