@@ -7,6 +7,7 @@ import torch
 from smears import CURVE, LINE, blurred, drawn, leaves
 
 from unblur.layers.kernel import BANDS, EVIDENCE, blur_kernel, evidence, in_spectrum, levelled, path_middle, placed, unclipped
+from unblur.layers.windows import fading
 
 
 def alike(one, other):
@@ -165,6 +166,20 @@ def test_evidence_is_of_light_that_is_like_itself_where_it_is_moved_along_the_pa
     still, across = (evidence(light, drawn([(0, 0)])) for light in (leaves(), blurred(leaves(), LINE)))
     torch.testing.assert_close(across[0, 3:5, 15, 15], torch.ones(2))
     assert float(across[0, 3, 15, 18] - still[0, 3, 15, 18]) > 0.1
+
+
+@pytest.mark.parametrize("shape", [(64, 48), (51, 64), (48, 45)])
+def test_how_light_is_like_itself_is_what_whole_transforms_say(shape):
+    """Of which the evidence makes only the places near the middle."""
+    light = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
+    kernel = torch.zeros(2, 9, 9)
+    kernel[:, 4, 4] = 1
+    across, down = evidence(light, kernel)[:, 3:5].unbind(1)
+    for axis, found in ((-1, across), (-2, down)):
+        steps = (light.roll(-1, axis) - light) * fading(shape, edge=4, like=light)
+        power = torch.fft.rfft2(steps).abs().square()
+        whole = torch.fft.irfft2(power, s=shape).roll((4, 4), (-2, -1))[:, :9, :9]
+        torch.testing.assert_close(found, whole / whole[:, 4:5, 4:5], rtol=0, atol=1e-5)
 
 
 def test_evidence_of_nothing_is_finite():

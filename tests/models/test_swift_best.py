@@ -123,6 +123,7 @@ def test_views_are_the_same_in_any_precision():
         ({"turns": ((1,), ())}, "turns"),
         ({"search": (0, 0)}, "search"),
         ({"looks": 3}, "looks"),
+        ({"widest": 32}, "widest"),
         ({"share": 1.1}, "share"),
         ({"share": 0.7}, "share"),
         ({"share": 0.0}, "share"),

@@ -61,12 +61,14 @@ def from_windows(windows: Tensor, shape: Sequence[int], *, layout: Layout) -> Te
     Shape:
         (n·B, C, h, w) -> (B, C, H, W)
     """
-    (down, height), (across, width) = (_shares(length, layout=layout, like=windows) for length in shape)
-    count = len(down) * len(across)
+    (rows, height), (columns, width) = (layout.along(length) for length in shape)
+    count = len(rows) * len(columns)
     if count == 1:
         return windows
+    down, across = (_shares(length, layout=layout, like=windows) for length in shape)  # (rows, H), (columns, W)
+    places = product(zip(rows, down, strict=True), zip(columns, across, strict=True))
     total = windows.new_zeros(windows.shape[0] // count, windows.shape[1], *shape)
-    for ((top, row), (left, column)), window in zip(product(down, across), windows.chunk(count), strict=True):
+    for ((top, row), (left, column)), window in zip(places, windows.chunk(count), strict=True):
         here = (..., slice(top, top + height), slice(left, left + width))
         total[here] += window * (row[top : top + height, None] * column[left : left + width])
     return total
@@ -88,8 +90,7 @@ def from_numbers(numbers: Tensor, shape: Sequence[int], *, layout: Layout, borde
     shares = []
     for length, edge in zip(shape, border, strict=True):
         inside = (length - 2 * edge) // cell
-        windows, _ = _shares(length, layout=layout, like=numbers)
-        weight = torch.stack([share for _, share in windows])[:, edge : edge + inside * cell]
+        weight = _shares(length, layout=layout, like=numbers)[:, edge : edge + inside * cell]
         shares.append(weight.reshape(len(weight), inside, cell).mean(-1))
     down, across = shares  # (rows, h), (columns, w)
     grid = numbers.view(len(down), len(across), -1, numbers.shape[-1]).permute(2, 3, 0, 1)  # (B, C, rows, columns)
@@ -110,13 +111,13 @@ def fading(shape: Sequence[int], *, edge: int, like: Tensor) -> Tensor:
     return sides[0][:, None] * sides[1][None]
 
 
-def _shares(length: int, *, layout: Layout, like: Tensor) -> tuple[list[tuple[int, Tensor]], int]:
-    """Where each of the windows along a side begins and how much it counts at each place, (length,); all together 1. And the windows' side."""
+def _shares(length: int, *, layout: Layout, like: Tensor) -> Tensor:
+    """How much each of the windows along a side counts at each place of it, (windows, length); all together 1."""
     places, side = layout.along(length)
     weight = like.new_zeros(len(places), length)
     for row, start in zip(weight, places, strict=True):
         row[start : start + side] = _hill(side, like=like)
-    return list(zip(places, weight / weight.sum(0), strict=True)), side
+    return weight / weight.sum(0)
 
 
 def _hill(length: int, *, like: Tensor) -> Tensor:

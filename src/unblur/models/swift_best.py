@@ -135,6 +135,8 @@ class SwiftBest(SmearNet):
             raise ValueError(f"a kernel has a middle: `kernel_size` is odd and at least 3, got {kernel_size}")
         if window < 3 * BORDER or not 0 < stride <= window:
             raise ValueError(f"windows are at least {3 * BORDER} pixels wide and overlap, got {window} every {stride}")
+        if widest and widest < window:
+            raise ValueError(f"`widest` is no less than `window`, which is {window}, or 0, got {widest}")
         if not turns or min(min(way, default=0) for way in turns) < 1:
             raise ValueError(f"`turns` names one leap or more to each view, of 1 turn or more, got {turns}")
         if not search or min(search) < 0 or not any(search):
