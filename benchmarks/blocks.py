@@ -1,10 +1,11 @@
-"""What each residual block of a network is worth: the gain without it.
+"""What each residual block of a network is worth: the gain without what it tells apart, and how many of its rectifiers are alive.
 
     python -m benchmarks.blocks PAIRS|CLIPS --model NAME|FILE|RUN [--clips] [--count N]
 
-PAIRS as for `benchmarks.quality`, CLIPS as for `benchmarks.quality_of_clips`, with `--clips`. Each block in turn says nothing (its residual is dropped), nothing is trained
-anew, and pictures are restored at their own size alone. Gains are those of the protocol `gopro-skimage` over the blurry picture, dB; `strong` are
-pairs below 28 dB, `weak` the others. A block whose absence costs nothing can be left out of the network; several that cost little each may cost more together.
+PAIRS as for `benchmarks.quality`, CLIPS as for `benchmarks.quality_of_clips`, with `--clips`. Of each block in turn, the residual is replaced by its mean over all places and
+pictures, one number a feature, which a bias before it could add; nothing is trained anew, and pictures are restored at their own size alone. Gains are those of the protocol
+`gopro-skimage` over the blurry picture, dB; `strong` are pairs below 28 dB, `weak` the others. `alive` is the share of a block's rectifiers that let anything through anywhere.
+A block without which nothing is lost can be left out of the network.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 import unblur
 from benchmarks.quality import STRONG, Row, compare, mean, read
@@ -39,12 +41,45 @@ def main() -> None:
         pairs = [([blurry], [sharp]) for blurry, sharp, _ in read(arguments.folder)][: arguments.count]
     deblurrer = unblur.load(arguments.model, one_size=True)
     blocks = {name: block for name, block in deblurrer.net.named_modules() if isinstance(block, ResBlock)}
-    print(f"{'without':40} {'mean':>7} {'strong':>7} {'weak':>7}")
+    print(f"{'without':40} {'mean':>7} {'strong':>7} {'weak':>7} {'alive':>6}")
+    watches = {name: Watch(block) for name, block in blocks.items()}
     print(f"{'(all there)':40} {gains(deblurrer, pairs)}", flush=True)
+    for watch in watches.values():
+        watch.stop()
     for name, block in blocks.items():
-        silent = block.conv2.register_forward_hook(lambda _conv, _given, said: torch.zeros_like(said))
-        print(f"{name:40} {gains(deblurrer, pairs)}", flush=True)
-        silent.remove()
+        constant = block.register_forward_hook(watches[name].constant)
+        print(f"{name:40} {gains(deblurrer, pairs)} {watches[name].alive:6.2f}", flush=True)
+        constant.remove()
+
+
+class Watch:
+    """What a block says while pictures are restored.
+
+    Attributes:
+        mean: of its residual, (1, C, 1, 1).
+        alive: share of its rectifiers that let anything through.
+    """
+
+    def __init__(self, block: ResBlock) -> None:
+        self._sum, self._count, self._most = torch.zeros(()), 0, torch.zeros(())
+        self._hooks = [block.register_forward_hook(self._residual), block.act.register_forward_hook(self._rectified)]
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        for hook in self._hooks:
+            hook.remove()
+        self.mean, self.alive = (self._sum / self._count)[None, :, None, None], float((self._most > 0).float().mean())
+
+    def constant(self, _block: nn.Module, given: tuple[Tensor], said: Tensor) -> Tensor:
+        """What the block would give if its residual were its mean."""
+        return (given[0] + self.mean).to(said.dtype)
+
+    def _residual(self, _block: nn.Module, given: tuple[Tensor], said: Tensor) -> None:
+        residual = said.float() - given[0].float()
+        self._sum, self._count = self._sum + residual.sum((0, 2, 3)), self._count + residual[:, 0].numel()
+
+    def _rectified(self, _act: nn.Module, _given: tuple[Tensor], said: Tensor) -> None:
+        self._most = torch.maximum(self._most, said.float().amax((0, 2, 3)))
 
 
 def gains(deblurrer: Deblurrer, pairs: Sequence[Known]) -> str:

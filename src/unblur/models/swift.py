@@ -133,7 +133,7 @@ class Swift(SmearNet):
         self,
         *,
         widths: tuple[int, ...] = (64, 96, 128),
-        blocks: tuple[int, ...] = (2, 1, 0),
+        blocks: tuple[int, ...] = (2, 0, 0),
         motion_widths: tuple[int, ...] = (32, 64, 128),
         motion_blocks: tuple[int, ...] = (1, 2, 3),
         shares: tuple[float, ...] = SHARES,

@@ -75,7 +75,7 @@ class SwiftVideoBest(SwiftVideo):
         self,
         *,
         widths: tuple[int, ...] = (64, 96, 128),
-        blocks: tuple[int, ...] = (2, 1, 0),
+        blocks: tuple[int, ...] = (2, 0, 0),
         motion_widths: tuple[int, ...] = (32, 64, 128),
         motion_blocks: tuple[int, ...] = (1, 2, 3),
         flow_widths: tuple[int, ...] = (32, 64, 96),
