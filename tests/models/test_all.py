@@ -214,6 +214,7 @@ def reach(net, *, margin):
 
 SHOWN_ELSEWHERE = {
     ("swift_best", "kernel_size"),
+    ("swift_best", "widest"),
     ("swift_best", "floor"),
     ("swift_best", "search"),
     ("swift_best", "looks"),

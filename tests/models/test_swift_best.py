@@ -5,7 +5,7 @@ from smears import CURVE, blurred, leaves
 from unblur.errors import ShapeError
 from unblur.layers.path import CERTAINTY
 from unblur.models.swift import Swift, widened
-from unblur.models.swift_best import GAMMA, SwiftBest
+from unblur.models.swift_best import BORDER, GAMMA, SwiftBest
 
 SMALL = {"widths": (8, 12), "blocks": (1, 1), "motion_widths": (4, 8), "motion_blocks": (1, 1)}
 
@@ -75,6 +75,14 @@ def test_every_window_has_a_kernel_of_its_own():
     assert undone.shape == half.shape
     assert psnr(undone[..., :96], truth[..., :96]) > psnr(half[..., :96], truth[..., :96]) + 0.7
     assert psnr(undone[..., 208:-16], truth[..., 208:-16]) > 30
+
+
+def test_windows_are_wider_where_one_will_do():
+    blurry, _ = pictures()
+    side = blurry.shape[-1] + 2 * BORDER
+    many, wide, one = (SwiftBest(**SMALL, window=w, stride=s, widest=m) for w, s, m in ((96, 80, 0), (96, 80, side), (side, 80, 0)))
+    assert torch.equal(wide.deconvolved(blurry)[0], one.deconvolved(blurry)[0])
+    assert not torch.equal(wide.deconvolved(blurry)[0], many.deconvolved(blurry)[0])
 
 
 def test_a_kernel_must_hold_the_path():
