@@ -298,6 +298,20 @@ def test_models_prints_the_cards(run):
     assert (code, "swift" in out, cards[0]["sha256"][:40] in out) == (0, True, True)
 
 
+def test_models_cuts_long_recipes_short_and_prints_one_card_in_full(run):
+    """A list of which one sees the end."""
+    code, listed, _ = run("models")
+    assert (code, "all of it" in listed) == (0, True)
+    code, full, _ = run("models", "swift_best")
+    assert (code, "all of it" in full, "pwcnet" in full) == (0, False, False)
+    assert len(full) > len(listed)
+    code, out, _ = run("models", "swift_best", "--json")
+    assert [card["name"] for card in json.loads(out)] == ["swift_best"]
+    code, _, err = run("models", "nothing_of_the_kind")
+    assert code == 1
+    assert "nothing_of_the_kind" in err
+
+
 def test_doctor_finds_this_machine_well(run):
     code, out, _ = run("doctor")
     assert (code, "all is well" in out) == (0, True)

@@ -38,6 +38,8 @@ class _RestoreByDefault(TyperGroup):
         return super().parse_args(ctx, args)
 
 
+_LONGEST = 240  # characters of a recipe that a list of cards shows
+
 app = typer.Typer(
     cls=_RestoreByDefault,
     no_args_is_help=True,
@@ -239,11 +241,17 @@ def restore(
 
 
 @app.command()
-def models(*, as_json: Annotated[bool, typer.Option("--json", help="Print the cards as JSON.")] = False) -> None:
-    """List the built-in weights with their cards."""
+def models(
+    name: Annotated[
+        str | None, typer.Argument(help="Built-in weights, a file or a run, of which to print all of the card.", show_default=False)
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the cards as JSON.")] = False,
+) -> None:
+    """List the built-in weights with their cards, of which recipes are cut short; or print one in full."""
     from unblur.weights import card_of, names
 
-    cards = [card_of(name) for name in names()]
+    cards = [card_of(each) for each in ([name] if name else names())]
     if as_json:
         typer.echo(json.dumps([card.model_dump() for card in cards], indent=2))
         return
@@ -254,7 +262,7 @@ def models(*, as_json: Annotated[bool, typer.Option("--json", help="Print the ca
         for key, value in (
             ("architecture", f"{card.architecture} {json.dumps(card.arguments)}"),
             ("origin", f"{card.origin}; {card.training_data}"),
-            ("recipe", card.recipe),
+            ("recipe", card.recipe if name else _shortened(card.recipe, rest=f"unblur models {card.name}")),
             ("licence", card.licence),
             ("sha256", card.sha256),
         ):
@@ -264,6 +272,11 @@ def models(*, as_json: Annotated[bool, typer.Option("--json", help="Print the ca
                 "measured", _plain(f"{result.measure}: {result.value:g} on {result.data} by {result.protocol} (`{result.command}`)")
             )
         console.print(table, highlight=False)
+
+
+def _shortened(text: str, *, rest: str) -> str:
+    """The beginning of a long text, and the command that prints the rest."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST].rpartition(' ')[0]} … (all of it: `{rest}`)"
 
 
 @app.command("convert-weights")
