@@ -22,8 +22,8 @@ from benchmarks.quality_of_clips import frames
 from unblur.layers.blocks import ResBlock
 from unblur.restore.deblurrer import Deblurrer
 
-Known = tuple[list[np.ndarray], list[np.ndarray]]
-"""A clip, blurry and sharp; a picture is one of one frame."""
+Clip = tuple[list[np.ndarray], list[np.ndarray]]
+"""Frames, blurry and sharp; a picture is a clip of one frame."""
 
 
 def main() -> None:
@@ -82,7 +82,7 @@ class Watch:
         self._most = torch.maximum(self._most, said.float().amax((0, 2, 3)))
 
 
-def gains(deblurrer: Deblurrer, pairs: Sequence[Known]) -> str:
+def gains(deblurrer: Deblurrer, pairs: Sequence[Clip]) -> str:
     """On average, where blur is strong, and where it is weak."""
     rows: list[Row] = []
     for blurry, sharp in pairs:

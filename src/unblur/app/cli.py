@@ -38,7 +38,7 @@ class _RestoreByDefault(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-_LONGEST = 240  # characters of a recipe that a list of cards shows
+_LONGEST_RECIPE = 240  # characters of a recipe that a list of cards shows
 
 app = typer.Typer(
     cls=_RestoreByDefault,
@@ -274,9 +274,9 @@ def models(
         console.print(table, highlight=False)
 
 
-def _shortened(text: str, *, rest: str) -> str:
-    """The beginning of a long text, and the command that prints the rest."""
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST].rpartition(' ')[0]} … (all of it: `{rest}`)"
+def _shortened(recipe: str, *, rest: str) -> str:
+    """The beginning of a long recipe, and the command that prints all of it."""
+    return recipe if len(recipe) <= _LONGEST_RECIPE else f"{recipe[:_LONGEST_RECIPE].rpartition(' ')[0]} … (all of it: `{rest}`)"
 
 
 @app.command("convert-weights")

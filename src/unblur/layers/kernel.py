@@ -128,12 +128,14 @@ def evidence(light: Tensor, kernel: Tensor, *, seen: Tensor | None = None) -> Te
     shared, power = _correlations(_steps(edges, window=window), steps)
     maps = torch.stack([shared * (power + _SMOOTH).reciprocal(), shared, power, *_power(steps)])  # (5, N, H, W//2 + 1)
     found, alike, edge, right, below = _near(maps, shape=shape, size=size)  # (N, K, K) each
-    total, *own = (each[:, size // 2, None, size // 2, None].clamp_min(_LEAST) for each in (edge, right, below))
+    of_edge, of_right, of_below = (
+        each[:, size // 2, None, size // 2, None].clamp_min(_LEAST) for each in (edge, right, below)
+    )  # not moved
     across = _ahead(light, -1) * window
     bend = across.roll(-1, -1) - 2 * across + across.roll(1, -1)
     strength = [torch.log10(each.square().mean((1, 2)) + _LEAST) / 2 + _USUAL for each in (across, bend)]
     numbers = [each[:, None, None].expand_as(kernel) for each in (*strength, light.mean((1, 2)) - 0.3)]
-    return torch.stack([kernel, found, alike / total, right / own[0], below / own[1], *numbers], dim=1)
+    return torch.stack([kernel, found, alike / of_edge, right / of_right, below / of_below, *numbers], dim=1)
 
 
 @torch.no_grad()

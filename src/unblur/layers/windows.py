@@ -29,15 +29,14 @@ class Layout:
 
     def along(self, length: int) -> tuple[list[int], int]:
         """Where windows begin so that they cover `length` evenly, and their side; one alone, of that length, if it covers all."""
-        overlap, side = self.side - self.stride, self.side
-        if length <= side:
+        if length <= self.side:
             return [0], length
-        parts, fewer = (math.ceil((length - most) / (most - overlap)) for most in (side, max(side, self.widest)))
-        if fewer < parts:
-            least = math.ceil((length + fewer * overlap) / (fewer + 1))
-            parts, side = fewer, min(math.ceil(least / _QUICK) * _QUICK, self.widest, length)
-        last = length - side
-        return [last * part // max(parts, 1) for part in range(parts + 1)], side
+        side, overlap = self.side, self.side - self.stride
+        count, fewer = (1 + max(math.ceil((length - most) / (most - overlap)), 0) for most in (side, max(side, self.widest)))
+        if fewer < count:
+            least = math.ceil((length - overlap) / fewer) + overlap
+            count, side = fewer, min(math.ceil(least / _QUICK) * _QUICK, self.widest, length)
+        return [(length - side) * place // max(count - 1, 1) for place in range(count)], side
 
 
 def to_windows(picture: Tensor, *, layout: Layout) -> Tensor:
