@@ -444,7 +444,7 @@ def test_it_may_begin_from_weights(run, recipe, photos, tmp_path, monkeypatch):
     weights = weights_after(from_run, tmp_path / "on", photos=photos)
     for name, tensor in state_of(run)["average"].items():
         torch.testing.assert_close(weights[name], tensor, rtol=0, atol=1e-6)
-    other = changed(from_run, arguments=recipe.arguments | {"widths": [12, 16]})
+    other = changed(from_run, arguments=recipe.arguments | {"widths": [4, 4]})
     with pytest.raises(WeightsError, match="not of the recipe's `swift`"):
         list(train(other, photos=photos, out=tmp_path / "other"))
 
@@ -470,6 +470,29 @@ def test_swift_best_may_begin_from_one_that_finds_paths_with_less(shrink):
     taught = narrow.deconvolved(blurry)[0]
     assert not torch.allclose(taught, untaught, atol=1e-2)
     torch.testing.assert_close(wide.deconvolved(blurry)[0], taught, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", ["swift", "swift_best", "swift_video", "swift_video_best"])
+def test_it_may_begin_from_one_with_fewer_blocks(model):
+    torch.manual_seed(0)
+    small = {"widths": [8, 12], "motion_widths": [4, 8], "motion_blocks": [1, 1]}
+    less, more = (create(model, **(small | {"blocks": blocks})).eval() for blocks in ([1, 0], [2, 1]))
+    for net in (less, more):
+        torch.nn.init.normal_(net.restoration.exit.weight, std=0.1)
+    blurry = torch.rand(1, 3, 64, 64) if less.num_frames == 1 else torch.rand(1, 3, 3, 64, 64)
+    assert not torch.allclose(more(blurry), less(blurry), atol=1e-2)
+    more.load_state_dict(_grown(less.state_dict(), of=model, net=more))
+    torch.testing.assert_close(more(blurry), less(blurry), rtol=1e-4, atol=1e-5)
+    more.train()(blurry).square().mean().backward()
+    new = more.restoration.bottleneck[0]
+    assert new.conv2.weight.grad.any()
+
+
+def test_what_lacks_more_than_blocks_is_refused():
+    net = create("swift_best", widths=[8, 12], blocks=[1, 1])
+    tensors = {name: tensor for name, tensor in net.state_dict().items() if not name.startswith("trust.")}
+    with pytest.raises(RuntimeError, match="trust"):
+        net.load_state_dict(_grown(tensors, of="swift_best", net=net))
 
 
 def test_swift_best_may_begin_from_swift(run, shrink):

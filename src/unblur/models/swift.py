@@ -156,8 +156,8 @@ class Swift(SmearNet):
 def widened(tensors: Mapping[str, Tensor], *, net: Net) -> dict[str, Tensor]:
     """Tensors with which `net`, which is new, and has all parts of another network as wide or wider, restores as that one does.
 
-    What is new counts for nothing yet: it comes after what both have, sees all by the weights that `net` has, and nothing of
-    the other network sees it.
+    What is new counts for nothing yet: features come after those that both have, see all by the weights that `net` has, and nothing of
+    the other network sees them; a residual block that is new in a U-Net that both have says 0.
 
     Args:
         tensors: of the other network.
@@ -167,6 +167,9 @@ def widened(tensors: Mapping[str, Tensor], *, net: Net) -> dict[str, Tensor]:
         ShapeError: if the other network has something that has no place in it.
     """
     grown = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    for unet in (name for name, module in net.named_modules() if isinstance(module, UNet) and f"{name}.entry.weight" in tensors):
+        for name in (name for name in grown if name.startswith(f"{unet}.") and ".conv2." in name and name not in tensors):
+            grown[name].zero_()
     for name, tensor in tensors.items():
         target = grown.get(name)
         place = tuple(slice(side) for side in tensor.shape)

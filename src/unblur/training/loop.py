@@ -20,11 +20,12 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from unblur.errors import InputError, ShapeError, UnblurError, WeightsError
+from unblur.layers.blocks import ResBlock
 from unblur.models import create, create_flow, flow_names
 from unblur.models.base import Net
 from unblur.models.flow import FlowNet
 from unblur.models.pwcnet import rename_published_keys
-from unblur.models.swift import widened
+from unblur.models.swift import Swift, widened
 from unblur.models.swift_best import SwiftBest
 from unblur.models.swift_video import SwiftVideo, from_photo
 from unblur.models.swift_video_best import SwiftVideoBest
@@ -391,14 +392,20 @@ def _make_net(recipe: Recipe) -> Net | FlowNet:
 
 
 def _grown(tensors: dict[str, Tensor], *, of: str, net: Net | FlowNet) -> dict[str, Tensor]:
-    """Tensors for `net`, of the same network, or of one that it may begin as."""
+    """Tensors for `net`, of the same network, also of one narrower or with fewer blocks, or of another one that it may begin as."""
     if of == "swift" and type(net) is SwiftVideo:
         return from_photo(tensors, net=net)
     if (of == "swift" and isinstance(net, SwiftBest)) or (of == "swift_video" and isinstance(net, SwiftVideoBest)):
         return widened(tensors, net=net)
-    if of == "swift_best" and isinstance(net, SwiftBest) and tensors.keys() == net.state_dict().keys():
+    missing = net.state_dict().keys() - tensors.keys()
+    if isinstance(net, Swift | SwiftBest | SwiftVideo) and all(_in_block(name, net=net) for name in missing):
         return widened(tensors, net=net)
     return tensors
+
+
+def _in_block(name: str, *, net: Net) -> bool:
+    """Whether a tensor is of a residual block."""
+    return isinstance(net.get_submodule(name.rsplit(".", 2)[0]), ResBlock)
 
 
 def _flow_tensors(name_or_path: str) -> dict[str, Tensor]:
