@@ -4,7 +4,8 @@
 
 PAIRS as for `benchmarks.quality`, CLIPS as for `benchmarks.quality_of_clips`, with `--clips`. Of each block in turn, the residual is replaced by its mean over all places and
 pictures, one number a feature, which a bias before it could add; nothing is trained anew, and pictures are restored at their own size alone. Gains are those of the protocol
-`gopro-skimage` over the blurry picture, dB; `strong` are pairs below 28 dB, `weak` the others. `alive` is the share of a block's rectifiers that let anything through anywhere.
+`gopro-skimage` over the blurry picture, dB; `strong` are pairs below 28 dB, `weak` the others. `alive` is the share of a block's rectifiers that let anything through anywhere,
+`open` the share of places at which they do, over all of them.
 A block without which nothing is lost can be left out of the network.
 """
 
@@ -41,14 +42,14 @@ def main() -> None:
         pairs = [([blurry], [sharp]) for blurry, sharp, _ in read(arguments.folder)][: arguments.count]
     deblurrer = unblur.load(arguments.model, one_size=True)
     blocks = {name: block for name, block in deblurrer.net.named_modules() if isinstance(block, ResBlock)}
-    print(f"{'without':40} {'mean':>7} {'strong':>7} {'weak':>7} {'alive':>6}")
+    print(f"{'without':40} {'mean':>7} {'strong':>7} {'weak':>7} {'alive':>6} {'open':>6}")
     watches = {name: Watch(block) for name, block in blocks.items()}
     print(f"{'(all there)':40} {gains(deblurrer, pairs)}", flush=True)
     for watch in watches.values():
         watch.stop()
     for name, block in blocks.items():
         constant = block.register_forward_hook(watches[name].constant)
-        print(f"{name:40} {gains(deblurrer, pairs)} {watches[name].alive:6.2f}", flush=True)
+        print(f"{name:40} {gains(deblurrer, pairs)} {watches[name].alive:6.2f} {watches[name].open:6.2f}", flush=True)
         constant.remove()
 
 
@@ -58,10 +59,11 @@ class Watch:
     Attributes:
         mean: of its residual, (1, C, 1, 1).
         alive: share of its rectifiers that let anything through.
+        open: share of places at which they do, the mean of all.
     """
 
     def __init__(self, block: ResBlock) -> None:
-        self._sum, self._count, self._most = torch.zeros(()), 0, torch.zeros(())
+        self._sum, self._count, self._most, self._through = torch.zeros(()), 0, torch.zeros(()), torch.zeros(())
         self._hooks = [block.register_forward_hook(self._residual), block.act.register_forward_hook(self._rectified)]
 
     def stop(self) -> None:
@@ -69,6 +71,7 @@ class Watch:
         for hook in self._hooks:
             hook.remove()
         self.mean, self.alive = (self._sum / self._count)[None, :, None, None], float((self._most > 0).float().mean())
+        self.open = float((self._through / self._count).mean())
 
     def constant(self, _block: nn.Module, given: tuple[Tensor], said: Tensor) -> Tensor:
         """What the block would give if its residual were its mean."""
@@ -80,6 +83,7 @@ class Watch:
 
     def _rectified(self, _act: nn.Module, _given: tuple[Tensor], said: Tensor) -> None:
         self._most = torch.maximum(self._most, said.float().amax((0, 2, 3)))
+        self._through = self._through + (said > 0).sum((0, 2, 3))
 
 
 def gains(deblurrer: Deblurrer, pairs: Sequence[Clip]) -> str:
