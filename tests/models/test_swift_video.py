@@ -163,10 +163,11 @@ def test_sizes_and_radii_must_belong_together():
         FlowPyramid(in_channels=3, widths=(4, 8), radii=(1,))
 
 
-def test_it_may_begin_as_a_photo_network():
+@pytest.mark.parametrize("fewer", [{}, {"blocks": (1, 0)}, {"motion_blocks": (1, 0)}])
+def test_it_may_begin_as_a_photo_network(fewer):
     torch.manual_seed(3)
     names = ("widths", "blocks", "motion_widths", "motion_blocks")
-    photo, net = Swift(**{name: SMALL[name] for name in names}), trained()
+    photo, net = Swift(**({name: SMALL[name] for name in names} | fewer)), trained()
     for part in (photo.motion, photo.restoration):
         torch.nn.init.normal_(part.exit.weight, std=0.05)
     flow = {name: tensor.clone() for name, tensor in net.flow.state_dict().items()}

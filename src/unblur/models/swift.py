@@ -20,13 +20,14 @@ is folded into channels (4x4 pixels to one position), so that no full-resolution
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Literal, overload
 
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle
 
 from unblur.errors import ShapeError
+from unblur.layers.blocks import ResBlock
 from unblur.layers.check import check_multiple, check_shape
 from unblur.layers.fold import fold
 from unblur.layers.join import join
@@ -34,7 +35,7 @@ from unblur.layers.smear import sample_along
 from unblur.layers.unet import UNet
 from unblur.models.base import CENTRE, Net
 
-__all__ = ["SmearNet", "Swift", "widened"]
+__all__ = ["SmearNet", "Swift", "begun", "widened"]
 
 FOLD = 4
 """Side of the square of pixels that becomes one position."""
@@ -166,10 +167,7 @@ def widened(tensors: Mapping[str, Tensor], *, net: Net) -> dict[str, Tensor]:
     Raises:
         ShapeError: if the other network has something that has no place in it.
     """
-    grown = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    for unet in (name for name, module in net.named_modules() if isinstance(module, UNet) and f"{name}.entry.weight" in tensors):
-        for name in (name for name in grown if name.startswith(f"{unet}.") and ".conv2." in name and name not in tensors):
-            grown[name].zero_()
+    grown = begun(net, known=tensors)
     for name, tensor in tensors.items():
         target = grown.get(name)
         place = tuple(slice(side) for side in tensor.shape)
@@ -180,3 +178,15 @@ def widened(tensors: Mapping[str, Tensor], *, net: Net) -> dict[str, Tensor]:
         into_old.zero_()
         target[place] = tensor
     return grown
+
+
+def begun(net: Net, *, known: Container[str]) -> dict[str, Tensor]:
+    """A copy of the tensors of `net`, which is new, in which residual blocks that are not `known`, of U-Nets that are, say 0."""
+    tensors = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    for unet, module in net.named_modules():
+        if isinstance(module, UNet) and f"{unet}.entry.weight" in known:
+            for block, inside in module.named_modules(prefix=unet):
+                if isinstance(inside, ResBlock) and f"{block}.conv2.weight" not in known:
+                    for part in ("weight", "bias"):
+                        tensors[f"{block}.conv2.{part}"].zero_()
+    return tensors

@@ -39,7 +39,7 @@ from unblur.layers.smear import sample_along
 from unblur.layers.unet import UNet
 from unblur.layers.warp import flow_resize, flow_warp
 from unblur.models.base import CENTRE
-from unblur.models.swift import FOLD, LENGTH_UNIT
+from unblur.models.swift import FOLD, LENGTH_UNIT, begun
 from unblur.models.video import VideoNet
 
 __all__ = ["FlowPyramid", "SwiftVideo", "evenly", "from_photo"]
@@ -235,25 +235,25 @@ def from_photo(photo: Mapping[str, Tensor], *, net: SwiftVideo) -> dict[str, Ten
 
     Args:
         photo: tensors of the `swift`.
-        net: to be given them; what it has beside, its flow, stays as it is.
+        net: to be given them; its flow stays as it is, and residual blocks that it has beside say 0.
 
     Raises:
         ShapeError: if the two have other widths.
     """
     pixels = 3 * FOLD**2  # channels of the reference, which come first in a `swift`
     neighbour = pixels + 2  # channels of the frame before, and again of the one after
-    tensors = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    for name, tensor in photo.items():
-        part, _, rest = name.partition(".")
-        target = tensors.get(f"{'spread' if part == 'motion' else part}.{rest}")
-        widens = rest == "entry.weight"
+    given = {f"spread.{name.removeprefix('motion.')}" if name.startswith("motion.") else name: tensor for name, tensor in photo.items()}
+    tensors = begun(net, known=given)
+    for name, tensor in given.items():
+        target = tensors.get(name)
+        widens = name.endswith(".entry.weight")
         if target is None or (target.shape[2:] if widens else target.shape) != (tensor.shape[2:] if widens else tensor.shape):
-            raise ShapeError(f"`{name}` of the photo network, {tuple(tensor.shape)}, has no place in the video network")
+            raise ShapeError(f"the photo network's tensor for `{name}`, {tuple(tensor.shape)}, has no place in the video network")
         if not widens:
             target.copy_(tensor)
             continue
         if target.shape[0] != tensor.shape[0] or target.shape[1] != tensor.shape[1] + 2 * neighbour:
-            raise ShapeError(f"`{name}` of the photo network, {tuple(tensor.shape)}, does not fit {tuple(target.shape)}")
+            raise ShapeError(f"the photo network's tensor for `{name}`, {tuple(tensor.shape)}, does not fit {tuple(target.shape)}")
         target.zero_()
         target[:, neighbour : neighbour + pixels] = tensor[:, :pixels]
         target[:, neighbour + pixels + neighbour :] = tensor[:, pixels:]
