@@ -1,5 +1,7 @@
 import ctypes
 import gc
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -45,6 +47,12 @@ def test_views_and_changes_in_place_cost_nothing():
         feat.t()[3:].mul_(2)
 
     assert peak_bytes(run) == KIB
+
+
+def test_counting_does_not_import_the_compiler_of_torch():
+    code = "import sys, torch; from unblur.restore.memory import peak_bytes; print(peak_bytes(lambda: torch.zeros(256)), 'torch._dynamo' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1024", "False"]
 
 
 @pytest.mark.parametrize(("dtype", "size"), [(torch.float32, 4), (torch.bfloat16, 2), (torch.uint8, 1)])
