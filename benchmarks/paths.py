@@ -23,7 +23,7 @@ from torch.nn.functional import grid_sample, interpolate, pad
 
 import unblur
 from benchmarks.told import RANGES, SIDE, blur_between, rounded
-from unblur.layers.deconvolution import by_transform, richardson_lucy, tapered
+from unblur.layers.deconvolution import by_transform, closed, richardson_lucy
 from unblur.layers.kernel import blur_kernel, evidence, levelled, path_middle, placed, transfer, unclipped
 from unblur.layers.smear import spread_axis
 from unblur.metrics import from_uint8, psnr
@@ -122,7 +122,7 @@ def by_kernel(blurry: Tensor, kernel: Tensor) -> Tensor:
     """Undo a blur that is the same everywhere, with the middle of the exposure in the kernel's middle."""
     light, down, across = bordered(blurry)
     blur, adjoint = by_transform(transfer(kernel, light.shape[-2:]))
-    (undone,) = richardson_lucy(tapered(light, blur=blur, edge=BORDER), blur=blur, adjoint=adjoint, turns=(ACCELERATED,), full=FULL)
+    (undone,) = richardson_lucy(closed(light, edge=BORDER), blur=blur, adjoint=adjoint, turns=(ACCELERATED,), full=FULL)
     return unbordered(undone, down, across).clamp(0, 1) ** (1 / GAMMA)
 
 

@@ -169,7 +169,7 @@ def show(model: str, rows: list[Row], seconds: float) -> None:
     print(
         f"{model:16} {len(rows):5} {mean([row.psnr_before for row in rows]):7.2f} {mean([row.psnr_after for row in rows]):7.2f} "
         f"{mean([row.gain for row in rows]):+6.2f} {statistics.median(row.gain for row in rows):+6.2f} {mean([row.ssim_after - row.ssim_before for row in rows]):+8.4f} "
-        f"{mean(strong):+6.2f} ({len(strong):3}) {mean(weak):+6.2f} ({len(weak):3}) {min(row.gain for row in rows):+6.2f} {seconds / len(rows):6.2f}",
+        f"{mean(strong):+6.2f} ({len(strong):3}) {mean(weak):+6.2f} ({len(weak):3}) {min(row.gain for row in rows):+6.2f} {seconds / len(rows):6.3f}",
         flush=True,
     )
 

@@ -24,6 +24,19 @@ def test_finds_the_path_and_not_another(kernel):
     assert alike(found, kernel) > alike(found, other.flip(-1)) + 0.1
 
 
+@pytest.mark.parametrize("kernel", [CURVE, LINE], ids=["curve", "line"])
+def test_finds_it_in_fewer_steps_where_turns_go_on_from_each_other(kernel, monkeypatch):
+    steps, found = [], []
+    monkeypatch.setattr("unblur.layers.kernel.irfft2", lambda *given, **named: steps.append(1) or torch.fft.irfft2(*given, **named))
+    for afresh in (True, False):
+        found.append(blur_kernel(blurred(leaves(), kernel), size=31, afresh=afresh))
+        steps.append(0)
+    count = [sum(steps[: steps.index(0)]), sum(steps[steps.index(0) :])]
+    assert count[1] < 0.8 * count[0]
+    assert not torch.equal(*found)
+    assert alike(found[1], kernel) > 0.8
+
+
 def test_turns_with_the_picture():
     light = blurred(leaves(), CURVE)
     found, turned = blur_kernel(light, size=31), blur_kernel(light.rot90(1, (-2, -1)), size=31)

@@ -36,10 +36,22 @@ def test_few_wide_windows_are_taken_where_they_fit():
     assert Layout(side=256, stride=224, widest=288).along(608) == ([0, 176, 352], 256)
 
 
+@pytest.mark.parametrize("length", range(1, 900, 7))
+def test_windows_are_narrower_only_where_they_overlap_by_more_than_they_need(length):
+    plain, layout = Layout(side=64, stride=52, widest=80), Layout(side=64, stride=52, widest=80, overlap=20)
+    places, side = layout.along(length)
+    usual, wide = plain.along(length)
+    assert len(places) == len(usual)
+    assert (places[0], places[-1] + side) == (0, length)
+    overlaps = [side - (after - before) for before, after in pairwise(places)]
+    assert side == wide or (side < wide and min(overlaps) >= 20)
+    assert len(places) == 1 or (len(places) * (side - 16) - length) < 20 * (len(places) - 1)  # sides are multiples of 16
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_windows_make_the_picture_again(shape):
     picture = torch.rand(2, 3, *shape, generator=torch.Generator().manual_seed(0))
-    for layout in (LAYOUT, Layout(side=16, stride=12, widest=32)):
+    for layout in (LAYOUT, Layout(side=16, stride=12, widest=32), Layout(side=40, stride=20, overlap=4)):
         windows = to_windows(picture, layout=layout)
         torch.testing.assert_close(from_windows(windows, shape, layout=layout), picture)
 

@@ -36,7 +36,7 @@ SMALL = {
         "motion_widths": (4, 8),
         "motion_blocks": (1, 1),
         "kernel_size": 5,
-        "window": 48,
+        "window": 32,
         "stride": 14,
         "turns": ((2, 1),),
         "path_widths": (8,),
@@ -215,7 +215,9 @@ def reach(net, *, margin):
 SHOWN_ELSEWHERE = {
     ("swift_best", "kernel_size"),
     ("swift_best", "widest"),
+    ("swift_best", "afresh"),
     ("swift_best", "floor"),
+    ("swift_best", "overlap"),
     ("swift_best", "search"),
     ("swift_best", "looks"),
     ("swift_best", "size_step"),

@@ -51,6 +51,23 @@ def test_begins_as_a_narrower_one_and_learns_with_all_it_has():
         assert unet.exit.weight.grad[:, small.path.unet.exit.in_channels :].any()  # what is new is the first to be heard there
 
 
+def test_in_luma_it_sees_a_third_of_what_is_along_the_smear():
+    """Of a grey picture as much as in colours, whose weights are added up."""
+    torch.manual_seed(0)
+    wide, net = (SwiftBest(**SMALL, colours=colours) for colours in (True, False))
+    own, along, rest = wide.restoration.entry.weight.detach().tensor_split([48, 240], dim=1)
+    bright = along.reshape(len(along), 4, 3, 16, 3, 3).sum(2).flatten(1, 2)
+    net.restoration.entry.load_state_dict({"weight": torch.cat([own, bright, rest], dim=1), "bias": wide.restoration.entry.bias})
+    grey, coloured = torch.rand(1, 1, 64, 48).expand(1, 3, 64, 48), torch.rand(1, 3, 64, 48)
+    spread, views = 8 * torch.randn(1, 3, 16, 12), torch.randn(1, 3, 64, 48)
+
+    def heard(net, blurry):
+        return net.restoration.entry(net.seen(blurry, spread, views))
+
+    torch.testing.assert_close(heard(net, grey), heard(wide, grey), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(heard(net, coloured), heard(wide, coloured), atol=1e-3)
+
+
 def test_refuses_a_swift_of_other_widths():
     for other in ({"widths": (12, 12)}, {"shares": (-0.5, 0.5), "widths": (12, 16)}, {"motion_widths": (8, 8)}):
         with pytest.raises(ShapeError, match="no place"):
@@ -83,6 +100,16 @@ def test_windows_are_wider_where_one_will_do():
     many, wide, one = (SwiftBest(**SMALL, window=w, stride=s, widest=m) for w, s, m in ((96, 80, 0), (96, 80, side), (side, 80, 0)))
     assert torch.equal(wide.deconvolved(blurry)[0], one.deconvolved(blurry)[0])
     assert not torch.equal(wide.deconvolved(blurry)[0], many.deconvolved(blurry)[0])
+
+
+def test_windows_are_narrower_to_undo_blur_where_they_overlap_by_much():
+    blurry, sharp = pictures()
+    plain, wide, narrow = (SwiftBest(**SMALL, window=96, stride=80, overlap=overlap) for overlap in (0, 96, 16))
+    seen = [net.deconvolved(blurry) for net in (plain, wide, narrow)]
+    assert torch.equal(seen[0][0], seen[1][0])
+    assert not torch.equal(seen[0][0], seen[2][0])
+    assert all(torch.equal(seen[0][1], other[1]) for other in seen)  # the paths are the same
+    assert psnr(seen[2][0][:, :3], sharp) > psnr(blurry, sharp) + 0.5
 
 
 def test_a_kernel_must_hold_the_path():
@@ -207,8 +234,10 @@ def test_a_change_of_the_smaller_picture_comes_to_its_place(monkeypatch):
 
 def test_the_search_is_told_how_far_to_go():
     blurry, _ = pictures()
-    found = [SwiftBest(**SMALL, **arguments).sought(blurry**GAMMA)[1][:, 0] for arguments in ({}, {"search": (0, 0, 1)}, {"floor": 0.5})]
+    told = ({}, {"search": (0, 0, 1)}, {"floor": 0.5}, {"afresh": False})
+    found = [SwiftBest(**SMALL, **arguments).sought(blurry**GAMMA)[1][:, 0] for arguments in told]
     assert not torch.allclose(found[0], found[1], atol=1e-3)
+    assert not torch.allclose(found[0], found[3], atol=1e-4)
     assert int((found[2] > 0).sum()) < int((found[0] > 0).sum())
 
 

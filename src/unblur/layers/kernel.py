@@ -14,7 +14,8 @@ All of it is Fourier transforms of whole windows, batched, in fp32, on any devic
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import dataclass
+from itertools import count, pairwise
 
 import torch
 from torch import Tensor
@@ -49,6 +50,7 @@ TURNS = (2, 3, 4, 4, 4, 4, 4)
 
 _SHRINK = math.sqrt(0.5)  # from one size to the next
 _PENALTIES = (2.0, 8.0, 32.0, 128.0, 512.0, 2048.0)  # of gradients that are dropped, times twice `_FEW`
+_KNOWN = 2  # of them that edges which were found a turn before can do without
 _FEW = 4e-3  # price of a gradient
 _FEWER = 1.1  # by which it falls from turn to turn
 _SMOOTH = 20.0  # price of the kernel's square
@@ -61,7 +63,6 @@ _COARSE = 16  # pixels over which what is not seen fades
 _LITTLE = 0.02  # of what is around, if little of it is seen, that is the mean of all
 _CONTRAST = 0.2  # standard deviation of the light in a window of usual contrast
 _FLATTEST = 8.0  # by which the contrast of a window is raised at most
-_LARGE = 64  # side of a picture that is brought to whole multiples of 16 pixels, and not of 8
 _SMALLEST = 24  # side of the smallest picture worth a look, pixels
 _RING = 0.01  # width of a ring of frequencies in which pictures have about as much power everywhere, cycles a pixel
 _AXIS = 0.008  # frequencies down or across below which borders show, and not what is between them
@@ -70,7 +71,9 @@ _NOISE = 3e-3  # power of a kernel's spectrum below which nothing of the picture
 
 
 @torch.no_grad()
-def blur_kernel(light: Tensor, *, size: int, seen: Tensor | None = None, turns: Sequence[int] = TURNS, floor: float = 0.1) -> Tensor:
+def blur_kernel(
+    light: Tensor, *, size: int, seen: Tensor | None = None, turns: Sequence[int] = TURNS, floor: float = 0.1, afresh: bool = True
+) -> Tensor:
     """The kernel that blurred each window, of sum 1.
 
     Args:
@@ -80,6 +83,8 @@ def blur_kernel(light: Tensor, *, size: int, seen: Tensor | None = None, turns: 
             largest odd number that they hold.
         turns: at full size, at the next smaller one, ..., as far as windows are large enough.
         floor: share of a kernel's largest value below which a value is noise.
+        afresh: whether each turn looks for edges from the blurry picture on. If not, it goes on from those of the turn before at that size, without the
+            weakest penalties, which takes less time.
 
     Shape:
         (N, H, W), (N, H, W) -> (N, size, size)
@@ -95,11 +100,14 @@ def blur_kernel(light: Tensor, *, size: int, seen: Tensor | None = None, turns: 
         small = _resized(light, shape) if level else light
         window = _window(shape, edge=max(side // 2, 4), like=light, seen=seen)
         kernel = _first_kernel(light, side) if kernel is None else _normal(_resized(kernel, [side, side]).clamp_min(0))
-        spectrum, steps, few = rfft2(small), _steps(small, window=window), _FEW
-        for _ in range(turns[level]):
-            edges = _sharp_edges(spectrum, transfer(kernel, shape), small, few=few)
-            kernel = _kernel_between(_steps(edges, window=window), steps, shape=shape, size=side, floor=floor)
-            few /= _FEWER
+        grid, spectrum, steps = _grid(shape, size=side, like=light), rfft2(small), _steps(small, window=window)
+        edges = small
+        for turn in range(turns[level]):
+            goes_on = turn > 0 and not afresh
+            penalties = _PENALTIES[_KNOWN:] if goes_on else _PENALTIES
+            start, few = edges if goes_on else small, _FEW / _FEWER**turn
+            edges = _sharp_edges(spectrum, transfer(kernel, shape), start, few=few, grid=grid, penalties=penalties)
+            kernel = _kernel_between(_steps(edges, window=window), steps, grid=grid, floor=floor)
     assert kernel is not None
     return kernel
 
@@ -123,11 +131,12 @@ def evidence(light: Tensor, kernel: Tensor, *, seen: Tensor | None = None) -> Te
     """
     shape, size = light.shape[-2:], kernel.shape[-1]
     window = _window(shape, edge=max(size // 2, 4), like=light, seen=seen)
-    edges = _sharp_edges(rfft2(light), transfer(kernel, shape), light, few=_FEW / _FEWER ** TURNS[0])
+    grid = _grid(shape, size=size, like=light)
+    edges = _sharp_edges(rfft2(light), transfer(kernel, shape), light, few=_FEW / _FEWER ** TURNS[0], grid=grid)
     steps = _steps(light, window=window)
     shared, power = _correlations(_steps(edges, window=window), steps)
-    maps = torch.stack([shared * (power + _SMOOTH).reciprocal(), shared, power, *_power(steps)])  # (5, N, H, W//2 + 1)
-    found, alike, edge, right, below = _near(maps, shape=shape, size=size)  # (N, K, K) each
+    found, alike = _near(torch.stack([shared * (power + _SMOOTH).reciprocal(), shared]), grid=grid)  # (N, K, K) each
+    edge, right, below = _near(torch.stack([power, *_power(steps)]), grid=grid)
     of_edge, of_right, of_below = (
         each[:, size // 2, None, size // 2, None].clamp_min(_LEAST) for each in (edge, right, below)
     )  # not moved
@@ -280,28 +289,61 @@ def path_middle(kernel: Tensor, *, points: int = 96) -> Tensor:
     return (place * share[..., None]).sum(1) / share.sum(1, keepdim=True) - size // 2
 
 
-def _sharp_edges(blurry: Tensor, kernel: Tensor, start: Tensor, *, few: float) -> Tensor:
-    """The picture with few gradients that the kernel blurs into `blurry`; Fourier transforms in, the picture out."""
-    shape = start.shape[-2:]
-    down, across = _frequencies(shape, like=start)
+@dataclass(frozen=True)
+class _Grid:
+    """What transforms of windows of a shape need that is the same for all of them, and for all turns.
+
+    Attributes:
+        shape: of windows, (H, W).
+        size: of kernels, K.
+        gradient: power of what takes gradients, (H, W//2 + 1).
+        rows: turns what was transformed down into the values for moves by less than half of `size`, (K, H), complex.
+        across: the same of what was transformed across, real and imaginary, (2, W//2 + 1, K).
+    """
+
+    shape: Sequence[int]
+    size: int
+    gradient: Tensor
+    rows: Tensor
+    across: Tensor
+
+
+def _grid(shape: Sequence[int], *, size: int, like: Tensor) -> _Grid:
+    down, across = _frequencies(shape, like=like)
     gradient = (2 - 2 * torch.cos(down)) + (2 - 2 * torch.cos(across))
+    moves = torch.arange(size, device=like.device) - size // 2
+    turned = moves[:, None] * down.mT  # (K, H)
+    twice = torch.full_like(across, 2)  # what is left away is the mirror image of the rest
+    twice[:, 0] = 1
+    if shape[1] % 2 == 0:
+        twice[:, -1] = 1
+    columns, weight = across.mT * moves, twice.mT / (shape[0] * shape[1])  # (W//2 + 1, K), (W//2 + 1, 1)
+    parts = torch.stack([weight * torch.cos(columns), -weight * torch.sin(columns)])
+    return _Grid(shape, size, gradient, torch.polar(torch.ones_like(turned), turned), parts)
+
+
+def _sharp_edges(
+    blurry: Tensor, kernel: Tensor, start: Tensor, *, few: float, grid: _Grid, penalties: Sequence[float] = _PENALTIES
+) -> Tensor:
+    """The picture with few gradients that the kernel blurs into `blurry`; Fourier transforms in, the picture out."""
     back, power = kernel.conj() * blurry, _power(kernel)
     edges = start
-    for penalty in _PENALTIES:
+    for penalty in penalties:
         penalty = 2 * few * penalty
         right, below = (_ahead(edges, axis) for axis in (-1, -2))
-        keep = right.square().addcmul_(below, below).sub_(few / penalty).sign_().clamp_min_(0)  # times a number is quicker than a bool
+        keep = right.square().addcmul_(below, below).gt_(few / penalty)  # in numbers, by which it is quicker to multiply than by a bool
         divergence = _fall(right.mul_(keep), below.mul_(keep))  # in place: the memory takes longer than the transforms
-        edges = irfft2(rfft2(divergence).mul_(penalty).add_(back).mul_((power + penalty * gradient).reciprocal_()), s=shape)
+        share = torch.add(power, grid.gradient, alpha=penalty).reciprocal_()
+        edges = irfft2(torch.add(back, rfft2(divergence), alpha=penalty).mul_(share), s=grid.shape)
     return edges
 
 
-def _kernel_between(edges: Tensor, light: Tensor, *, shape: Sequence[int], size: int, floor: float) -> Tensor:
+def _kernel_between(edges: Tensor, light: Tensor, *, grid: _Grid, floor: float) -> Tensor:
     """The kernel that best turns the gradients of edges into those of light, both as of `_steps`."""
     shared, power = _correlations(edges, light)
-    kernel = _near(shared * (power + _SMOOTH).reciprocal(), shape=shape, size=size).clamp_min(0)
+    kernel = _near(shared * (power + _SMOOTH).reciprocal(), grid=grid).clamp_min(0)
     kernel = _normal(kernel * (kernel >= floor * kernel.amax((-2, -1), keepdim=True)))
-    side = 7 if size >= 15 else 3
+    side = 7 if grid.size >= 15 else 3
     together = avg_pool2d(kernel[:, None], side, stride=1, padding=side // 2)[:, 0] * side**2
     return _normal(kernel * (together >= _TOGETHER))
 
@@ -332,30 +374,26 @@ def _steps(picture: Tensor, *, window: Tensor) -> Tensor:
 
 def _correlations(edges: Tensor, light: Tensor) -> tuple[Tensor, Tensor]:
     """Transforms of how gradients, as of `_steps`, are correlated with those of the light, and with themselves."""
-    return (edges.conj() * light).sum(0), _power(edges).sum(0)
+    (right, below), (light_right, light_below) = edges.conj(), light
+    return (right * light_right).addcmul_(below, light_below), _power(edges).sum(0)
 
 
 def _power(transformed: Tensor) -> Tensor:
     return (transformed * transformed.conj()).real
 
 
-def _near(transformed: Tensor, *, shape: Sequence[int], size: int) -> Tensor:
-    """The values for moves by less than half of `size`, that for none in the middle: an inverse transform of which nothing else is made.
+def _near(transformed: Tensor, *, grid: _Grid) -> Tensor:
+    """The values for moves by less than half of the grid's size, that for none in the middle: an inverse transform of which nothing else is made.
 
     Shape:
-        (..., H, W//2 + 1) -> (..., size, size)
+        (..., H, W//2 + 1) -> (..., K, K)
     """
-    moves = torch.arange(size, device=transformed.device) - size // 2
-    down, across = _frequencies(shape, like=transformed.real)
-    turned = moves[:, None] * down.mT  # (size, H)
-    twice = torch.full_like(across, 2)  # what is left away is the mirror image of the rest
-    twice[:, 0] = 1
-    if shape[1] % 2 == 0:
-        twice[:, -1] = 1
-    rows = torch.polar(torch.ones_like(turned), turned) @ transformed  # (..., size, W//2 + 1)
-    columns = across.mT * moves  # (W//2 + 1, size)
-    weight = twice.mT / (shape[0] * shape[1])
-    return rows.real @ (weight * torch.cos(columns)) - rows.imag @ (weight * torch.sin(columns))
+    if transformed.is_complex():
+        rows = grid.rows @ transformed  # (..., K, W//2 + 1)
+        real, imaginary = rows.real, rows.imag
+    else:
+        real, imaginary = (part @ transformed for part in (grid.rows.real, grid.rows.imag))
+    return real @ grid.across[0] + imaginary @ grid.across[1]
 
 
 def _first_kernel(light: Tensor, size: int) -> Tensor:
@@ -389,9 +427,16 @@ def _window(shape: Sequence[int], *, edge: int, like: Tensor, seen: Tensor | Non
 
 
 def _quick(length: float) -> int:
-    """A length near to this whose transforms are quick: 176 takes a third of the time of 184, which is eight times a prime number."""
-    multiple = 16 if length >= _LARGE else 8
-    return max(multiple * round(length / multiple), multiple)
+    """The length nearest to this whose transforms are quick, even and a product of primes up to 7: 180 takes a third of the time of 184, which is eight times 23."""
+    nearest = max(2 * round(length / 2), 2)
+    return next(side for step in count(0, 2) for side in (nearest - step, nearest + step) if side > 0 and _of_small_primes(side))
+
+
+def _of_small_primes(number: int) -> bool:
+    for prime in (2, 3, 5, 7):
+        while number % prime == 0:
+            number //= prime
+    return number == 1
 
 
 def _resized(pictures: Tensor, shape: Sequence[int]) -> Tensor:

@@ -21,11 +21,13 @@ class Layout:
         side: of a window, pixels.
         stride: from one window to the next at most.
         widest: side that windows may have if fewer of them, which overlap as much, cover the picture; `side` by default.
+        overlap: pixels by which as many windows overlap at most, being narrower where they would more; as wide as they are by default.
     """
 
     side: int
     stride: int
     widest: int = 0
+    overlap: int = 0
 
     def along(self, length: int) -> tuple[list[int], int]:
         """Where windows begin so that they cover `length` evenly, and their side; one alone, of that length, if it covers all."""
@@ -35,8 +37,14 @@ class Layout:
         count, fewer = (1 + max(math.ceil((length - most) / (most - overlap)), 0) for most in (side, max(side, self.widest)))
         if fewer < count:
             least = math.ceil((length - overlap) / fewer) + overlap
-            count, side = fewer, min(math.ceil(least / _QUICK) * _QUICK, self.widest, length)
+            count, side = fewer, min(_quick(least), self.widest, length)
+        if self.overlap and count > 1:
+            side = min(side, _quick(math.ceil((length + (count - 1) * self.overlap) / count)))
         return [(length - side) * place // max(count - 1, 1) for place in range(count)], side
+
+
+def _quick(least: int) -> int:
+    return math.ceil(least / _QUICK) * _QUICK
 
 
 def to_windows(picture: Tensor, *, layout: Layout) -> Tensor:

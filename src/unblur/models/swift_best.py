@@ -19,14 +19,17 @@ a second view of the picture takes as much again, since neither the smear nor th
 
 The blur is undone in leaps (`unblur.layers.deconvolution.leaps`), and the restoration sees what comes of it in luma; it is taken in colour.
 
-`swift_quick` has the same weights and other arguments: one look at a picture that is made a little smaller first (`share`), since strong blur leaves nothing of the
-finest resolution that could be told from noise, and all costs go with the pixels. The change is enlarged.
+`swift_quick` has other arguments: one look at a picture that is made a little smaller first (`share`), since strong blur leaves nothing of the
+finest resolution that could be told from noise, and all costs go with the pixels. The change is enlarged. Its search goes on from what it has found (`afresh`), and what it reads
+along the smear is luma (`colours`).
 
 It begins as a `swift`: the weights for the new views are zero, and so is what is taken of them.
 """
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -34,7 +37,7 @@ from torch.nn.functional import avg_pool2d, interpolate, pad, pixel_shuffle
 
 from unblur.layers.around import around
 from unblur.layers.check import check_multiple, check_shape
-from unblur.layers.deconvolution import by_transform, leaps, tapered
+from unblur.layers.deconvolution import closed, leaps
 from unblur.layers.fold import fold
 from unblur.layers.join import join
 from unblur.layers.kernel import TURNS, blur_kernel, evidence, levelled, path_middle, placed, transfer, unclipped
@@ -59,7 +62,7 @@ LUMA = (0.299, 0.587, 0.114)
 DARKEST = 1e-6
 """Light below which nothing is told apart: the slope of the curve to a picture's values has no bound there."""
 
-BORDER = 16
+BORDER = 8
 """Pixels that are mirrored around a picture, so that deconvolution finds something beyond its border."""
 
 FULL = 0.985
@@ -93,13 +96,16 @@ class SwiftBest(SmearNet):
         window: side of the windows that have a kernel each, pixels.
         stride: from one window to the next at most, pixels.
         widest: side of windows where fewer of them will do then, pixels, see `Layout`.
+        overlap: by which windows overlap at most when their blur is undone, pixels, for which they need not be as wide as to find it; 0 for as wide.
         search: turns of the search for kernels at full size, at the next smaller one, ..., see `blur_kernel`.
         floor: of that search.
+        afresh: of that search.
         turns: of Richardson-Lucy for which each leap stands, on the way to the first view, from there to the second, ..., see `leaps`.
         path_widths: features of what makes a path of each kernel, see `PathNet`.
         path_blocks: its residual blocks.
         trust_widths: features of what says how much of each change to make, at 1/8, 1/16, ... resolution.
         trust_blocks: its residual blocks there.
+        colours: whether the restoration sees three colours along the smear, or their luma.
         looks: how often it looks at what is known of a picture, 1 or 2.
         share: how many times a picture's sides those are at which it is restored, such that a multiple of the picture's pixels is the multiple that the
             network needs there: 0.8 of 20 is 16. All that is said of pixels above holds there.
@@ -117,16 +123,19 @@ class SwiftBest(SmearNet):
         motion_widths: tuple[int, ...] = (32, 64, 128),
         motion_blocks: tuple[int, ...] = (1, 2, 3),
         kernel_size: int = 31,
-        window: int = 288,
+        window: int = 272,
         stride: int = 232,
         widest: int = 0,
+        overlap: int = 0,
         search: tuple[int, ...] = TURNS,
         floor: float = 0.1,
+        afresh: bool = True,
         turns: tuple[tuple[int, ...], ...] = ((3,), (3, 3), (5, 6, 7)),
         path_widths: tuple[int, ...] = (64, 128, 192),
         path_blocks: tuple[int, ...] = (1, 2, 2),
         trust_widths: tuple[int, ...] = (48, 64, 96),
         trust_blocks: tuple[int, ...] = (1, 1, 0),
+        colours: bool = True,
         looks: int = 2,
         share: float = 1.0,
         size_step: float = math.sqrt(3),
@@ -145,7 +154,8 @@ class SwiftBest(SmearNet):
             raise ValueError(f"`looks` is 1 or 2, got {looks}")
         views = len(turns)
         pixels = 3 * FOLD**2
-        seen, given = pixels * (1 + len(SHARES)) + 3 + views * FOLD**2, pixels + views * FOLD**2
+        along = len(SHARES) * (pixels if colours else FOLD**2)
+        seen, given = pixels + along + 3 + views * FOLD**2, pixels + views * FOLD**2
         motion = UNet(in_channels=pixels, out_channels=3, widths=tuple(motion_widths), blocks=tuple(motion_blocks))
         restoration = UNet(in_channels=seen, out_channels=given, widths=tuple(widths), blocks=tuple(blocks))
         super().__init__(motion=motion, restoration=restoration, shares=SHARES, longest=LONGEST)
@@ -153,8 +163,10 @@ class SwiftBest(SmearNet):
         self.trust = Trust(changes=1 + views, beside=3 + CERTAINTY, widths=tuple(trust_widths), blocks=tuple(trust_blocks))
         self.kernel_size, self.window, self.views = kernel_size, window, views
         self.layout = Layout(side=window, stride=stride, widest=widest)
-        self.search, self.floor, self.turns = tuple(search), floor, tuple(map(tuple, turns))
-        self.looks, self.share, self.size_step = looks, share, size_step
+        self.narrower = replace(self.layout, overlap=overlap)
+        self.search, self.floor, self.afresh = tuple(search), floor, afresh
+        self.turns = tuple(map(tuple, turns))
+        self.colours, self.looks, self.share, self.size_step = colours, looks, share, size_step
         self.receptive_radius = max(self.receptive_radius, window, widest) + CELL * (self.trust.unet.receptive_radius + 1)
         self.inner_multiple = max(self.inner_multiple, CELL)
         if not 0.5 <= share <= 1 or not math.isclose(round(self.inner_multiple / share) * share, self.inner_multiple):
@@ -219,9 +231,10 @@ class SwiftBest(SmearNet):
         """What the restoration sees: the picture, read along the smear, its spread, and what the views change in luma.
 
         Shape:
-            (B, 3, H, W), (B, 3, H/4, W/4), (B, views, H, W) -> (B, 48·(1 + shares) + 3 + 16·views, H/4, W/4)
+            (B, 3, H, W), (B, 3, H/4, W/4), (B, views, H, W) -> (B, 48·(1 + shares) + 3 + 16·views, H/4, W/4); 16·shares where colours are not seen
         """
-        views = (blurry - CENTRE, sample_along(blurry, spread, shares=self.shares) - CENTRE, bright / CHANGE_UNIT)
+        read = blurry if self.colours else luma(blurry)
+        views = (blurry - CENTRE, sample_along(read, spread, shares=self.shares) - CENTRE, bright / CHANGE_UNIT)
         own, along, undone = (fold(view, side=FOLD) for view in views)  # (B, 48·1, 48·shares, 16·views, H/4, W/4)
         return join(own, along, spread / LENGTH_UNIT, undone)
 
@@ -242,23 +255,26 @@ class SwiftBest(SmearNet):
         """
         with torch.autocast(blurry.device.type, enabled=False):
             light, down, across = bordered(blurry)
-            windows = to_windows(light, layout=self.layout)  # (n·B, 3, h, w)
-            at_once = AT_ONCE if windows.device.type == "cpu" else AT_ONCE_ON_GPU
-            parts = [self._undone(some, down, across) for some in windows.tensor_split(math.ceil(len(windows) / at_once))]
-            undone, sure = (torch.cat(each) for each in zip(*parts, strict=True))  # (n·B, 3·views, h, w), (n·B, 13)
+            windows, narrower = (to_windows(light, layout=layout) for layout in (self.layout, self.narrower))  # (n·B, 3, h, w) each
+            parts = math.ceil(len(windows) / (AT_ONCE if windows.device.type == "cpu" else AT_ONCE_ON_GPU))
+            pairs = zip(windows.tensor_split(parts), narrower.tensor_split(parts), strict=True)
+            undone, sure = zip(*(self._undone(*pair, down, across) for pair in pairs), strict=True)
             shape = light.shape[-2:]
-            whole = from_windows(undone, shape, layout=self.layout)
+            whole = from_windows(torch.cat(list(chain.from_iterable(undone))), shape, layout=self.narrower)  # of (n·B, 3·views, h, w)
             inside = unbordered(whole, down, across)
-            sure = from_numbers(sure, shape, layout=self.layout, border=(down, across), cell=CELL)
-            return inside.clamp(DARKEST, 1).pow_(1 / GAMMA), sure  # (B, 3·views, H, W), (B, 13, H/8, W/8)
+            certain = from_numbers(torch.cat(sure), shape, layout=self.layout, border=(down, across), cell=CELL)
+            return inside.clamp(DARKEST, 1).pow_(1 / GAMMA), certain  # (B, 3·views, H, W), (B, 13, H/8, W/8)
 
-    def _undone(self, windows: Tensor, down: int, across: int) -> tuple[Tensor, Tensor]:
-        """Windows without their blur, and how sure their paths are; kernels are sought within the border, as a mirrored path is another one."""
+    def _undone(self, windows: Tensor, narrower: Tensor, down: int, across: int) -> tuple[list[Tensor], Tensor]:
+        """Narrower windows without their blur, some at a time, and how sure all their paths are.
+
+        Kernels are sought within the border, as a mirrored path is another one.
+        """
         light = unbordered(windows, down, across)
         path, told = self.sought(light)
         parts = math.ceil(len(windows) / (UNDONE_AT_ONCE if windows.device.type == "cpu" else AT_ONCE_ON_GPU))
-        pairs = zip(windows.tensor_split(parts), path.tensor_split(parts), strict=True)
-        undone = torch.cat([torch.cat(unsmeared(some, along, turns=self.turns), dim=1) for some, along in pairs])  # (n, 3·views, h, w)
+        pairs = zip(narrower.tensor_split(parts), path.tensor_split(parts), strict=True)
+        undone = [torch.cat(unsmeared(some, along, turns=self.turns), dim=1) for some, along in pairs]  # (some, 3·views, h, w)
         return undone, certainty(path, told, luma(light)[:, 0])  # (n, 13)
 
     def sought(self, light: Tensor) -> tuple[Tensor, Tensor]:
@@ -269,7 +285,7 @@ class SwiftBest(SmearNet):
         """
         seen = unclipped(light, full=FULL, reach=self.kernel_size // 2)  # (n, H, W)
         bright = levelled(luma(light)[:, 0], seen=seen)  # (n, H, W)
-        kernel = blur_kernel(bright, size=self.kernel_size, seen=seen, turns=self.search, floor=self.floor)  # (n, K, K)
+        kernel = blur_kernel(bright, size=self.kernel_size, seen=seen, turns=self.search, floor=self.floor, afresh=self.afresh)  # (n, K, K)
         told = evidence(bright, placed(kernel, path_middle(kernel)), seen=seen)  # (n, 8, K, K)
         return self.path(told), told
 
@@ -280,9 +296,7 @@ def unsmeared(windows: Tensor, path: Tensor, *, turns: Sequence[Sequence[int]]) 
     Shape:
         (n, 3, h, w), (n, K, K) -> as many of (n, 3, h, w) as there are ways
     """
-    kernel = transfer(path, windows.shape[-2:])
-    blur, _ = by_transform(kernel)
-    return leaps(tapered(windows, blur=blur, edge=BORDER), kernel=kernel, turns=turns, full=FULL)
+    return leaps(closed(windows, edge=BORDER), kernel=transfer(path, windows.shape[-2:]), turns=turns, full=FULL)
 
 
 def bordered(blurry: Tensor) -> tuple[Tensor, int, int]:
