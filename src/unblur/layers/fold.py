@@ -7,6 +7,8 @@ from unblur.layers.join import compute_dtype
 
 __all__ = ["fold"]
 
+_NUMBERS = {8: torch.int64, 16: torch.complex128}  # of so many bytes
+
 
 def fold(x: Tensor, *, side: int) -> Tensor:
     """Bring each square of `side`×`side` positions into the channels of one position.
@@ -24,8 +26,8 @@ def fold(x: Tensor, *, side: int) -> Tensor:
     batch, channels, height, width = x.shape
     dtype = compute_dtype(x)
     x = x.to(dtype)
-    whole = side * x.element_size() == 8 and not x.requires_grad  # then a row of a square is moved as one number
-    x, run = (x.contiguous().view(torch.int64), 1) if whole else (x, side)
+    number = None if x.requires_grad or x.device.type == "mps" else _NUMBERS.get(side * x.element_size())
+    x, run = (x, side) if number is None else (x.contiguous().view(number), 1)  # a row of a square is moved as one number
     squares = x.reshape(batch, channels, height // side, side, width // side, run)
     rows = squares.permute(0, 2, 4, 1, 3, 5).reshape(batch, height // side, width // side, channels * side * run)
-    return (rows.contiguous().view(dtype) if whole else rows).permute(0, 3, 1, 2)
+    return (rows if number is None else rows.contiguous().view(dtype)).permute(0, 3, 1, 2)
