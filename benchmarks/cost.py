@@ -69,7 +69,7 @@ def build(name: str) -> Net:
 def main() -> None:
     """Measure one network after the other and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    known = [*names(), *(name for name in weights.names() if weights.card_of(name).tensors_of)]
+    known = [*names(), *(name for name in weights.names() if name not in names() and weights.card_of(name).kind != "flow")]
     parser.add_argument("--networks", nargs="+", choices=known, default=known)
     parser.add_argument("--limit", type=float, default=6.0, help="seconds that a frame may take")
     parser.add_argument("--memory", type=float, default=2.0, help="GiB that a frame may take")

@@ -11,7 +11,7 @@ from unblur.training.told_motion import ToldMotionObjective, told
 ROOT = Path(__file__).parents[2] / "recipes" / "swift_best"
 
 
-@pytest.fixture(params=["leaps-cpu-hour", "quick-cpu-90min"])
+@pytest.fixture(params=["leaps-cpu-hour", "quick-cpu-hour"])
 def recipe(request, shrink):
     return shrink(ROOT / f"{request.param}.yaml", crop=80, pair_size=80, told_until=0)
 
