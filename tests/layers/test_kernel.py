@@ -6,7 +6,7 @@ import pytest
 import torch
 from smears import CURVE, LINE, blurred, drawn, leaves
 
-from unblur.layers.kernel import BANDS, EVIDENCE, blur_kernel, evidence, in_spectrum, levelled, path_middle, placed, unclipped
+from unblur.layers.kernel import BANDS, EVIDENCE, _quick, blur_kernel, evidence, in_spectrum, levelled, path_middle, placed, unclipped
 from unblur.layers.windows import fading
 
 
@@ -22,6 +22,13 @@ def test_finds_the_path_and_not_another(kernel):
     assert alike(found, kernel) > 0.8
     other = LINE if kernel is CURVE else CURVE
     assert alike(found, kernel) > alike(found, other.flip(-1)) + 0.1
+
+
+@pytest.mark.parametrize("length", [1.0, 22.6, 45.3, 90.5, 158.4, 181.0, 183.0, 2897.0])
+def test_sides_on_the_way_are_the_nearest_with_quick_transforms(length):
+    quick = [2 * 2**a * 3**b * 5**c * 7**d for a in range(11) for b in range(8) for c in range(6) for d in range(5)]
+    assert abs(_quick(length) - length) == min(abs(side - length) for side in quick)
+    assert _quick(length) in quick
 
 
 @pytest.mark.parametrize("kernel", [CURVE, LINE], ids=["curve", "line"])

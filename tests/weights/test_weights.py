@@ -10,7 +10,7 @@ from nets import save_weights, tiny_swift
 
 from unblur import weights
 from unblur.errors import WeightsError
-from unblur.weights import best_for, by_quality, card_of, card_path, load_tensors, names, sha256_of, weights_path
+from unblur.weights import best_for, by_quality, card_of, load_tensors, names, sha256_of, weights_path
 
 
 class Hostile:
@@ -49,19 +49,6 @@ def test_built_in_weights_go_by_name(built_in):
     assert weights_path("fine") == built_in / "fine.safetensors"
     assert card_of("fine").name == "fine"
     assert load_tensors("fine").keys() == tiny_swift().state_dict().keys()
-
-
-def test_a_card_may_describe_the_tensors_of_others(built_in):
-    card = card_of("fine").model_copy(update={"name": "quick", "tensors_of": "fine"})
-    (built_in / "quick.json").write_text(card.model_dump_json())
-    assert names() == ["fast", "fine", "quick"]
-    assert weights_path("quick") == built_in / "fine.safetensors"
-    assert card_path("quick") == built_in / "quick.json"
-    assert card_of("quick").name == "quick"
-    torch.testing.assert_close(load_tensors("quick"), load_tensors("fine"), rtol=0, atol=0)
-    save_weights(built_in / "fine.safetensors", tiny_swift(seed=1))
-    with pytest.raises(WeightsError, match=r"fine\.safetensors.*sha256 differs"):
-        load_tensors("quick")
 
 
 def test_each_kind_gets_its_own_weights_if_there_are_any(built_in):

@@ -429,7 +429,8 @@ def _window(shape: Sequence[int], *, edge: int, like: Tensor, seen: Tensor | Non
 def _quick(length: float) -> int:
     """The length nearest to this whose transforms are quick, even and a product of primes up to 7: 180 takes a third of the time of 184, which is eight times 23."""
     nearest = max(2 * round(length / 2), 2)
-    return next(side for step in count(0, 2) for side in (nearest - step, nearest + step) if side > 0 and _of_small_primes(side))
+    near = (side for step in count(0, 2) for side in sorted((nearest - step, nearest + step), key=lambda side: abs(side - length)))
+    return next(side for side in near if side > 0 and _of_small_primes(side))
 
 
 def _of_small_primes(number: int) -> bool:

@@ -255,7 +255,8 @@ class SwiftBest(SmearNet):
         """
         with torch.autocast(blurry.device.type, enabled=False):
             light, down, across = bordered(blurry)
-            windows, narrower = (to_windows(light, layout=layout) for layout in (self.layout, self.narrower))  # (n·B, 3, h, w) each
+            windows = to_windows(light, layout=self.layout)  # (n·B, 3, h, w)
+            narrower = windows if self.narrower == self.layout else to_windows(light, layout=self.narrower)
             parts = math.ceil(len(windows) / (AT_ONCE if windows.device.type == "cpu" else AT_ONCE_ON_GPU))
             pairs = zip(windows.tensor_split(parts), narrower.tensor_split(parts), strict=True)
             undone, sure = zip(*(self._undone(*pair, down, across) for pair in pairs), strict=True)

@@ -60,7 +60,7 @@ def weights_path(name_or_path: str | Path) -> Path:
     """
     path = Path(name_or_path)
     if str(name_or_path) in names():
-        return BUILT_IN / f"{card_of(name_or_path).tensors_of or name_or_path}.safetensors"
+        return BUILT_IN / f"{name_or_path}.safetensors"
     if path.suffix in {".pth", ".pt", ".pkl", ".ckpt", ".bin"}:
         raise WeightsError(f"`{path}` is a pickle, which may run code when it is loaded; weights must be a `.safetensors` file with a card")
     if path.suffix != ".safetensors" or not path.is_file():

@@ -33,8 +33,6 @@ class Card(BaseModel):
     """Name of the network, as for `unblur.models.create`, or `create_flow` if `kind` is flow."""
     arguments: dict[str, Any]
     """Arguments of its constructor."""
-    tensors_of: str | None = None
-    """Built-in weights whose file this card describes as well: the same tensors, in a network of other arguments."""
     size_multiple: int
     origin: Literal["trained here", "ported"]
     training_data: str
