@@ -24,7 +24,7 @@ from torch.nn.functional import grid_sample, interpolate, pad
 import unblur
 from benchmarks.told import RANGES, SIDE, blur_between, rounded
 from unblur.layers.deconvolution import by_transform, closed, richardson_lucy
-from unblur.layers.kernel import blur_kernel, evidence, levelled, path_middle, placed, transfer, unclipped
+from unblur.layers.kernel import blur_kernel, evidence, levelled, path_middle, placed, transfer, transformed, unclipped
 from unblur.layers.smear import spread_axis
 from unblur.metrics import from_uint8, psnr
 from unblur.models.swift import Swift
@@ -76,14 +76,13 @@ def measured(swift: Swift, best: SwiftBest, photos: list[NDArray[np.uint8]], blu
     known = kernel_of(scene)
     seen = unclipped(light, full=FULL, reach=SIZE // 2)
     bright = levelled(luma(light)[:, 0], seen=seen)
-    found = blur_kernel(bright, size=SIZE, seen=seen)
+    windows = transformed(bright, size=SIZE, seen=seen)
+    found = blur_kernel(windows)
     unplaced, central, best_placed = (
         placed(kernel, middle)
         for kernel, middle in ((known, path_middle(known)), (found, path_middle(found)), (found, best_place(found, known)))
     )
-    results += [
-        by_kernel(blurry, kernel) for kernel in (known, unplaced, central, best.path(evidence(bright, central, seen=seen)), best_placed)
-    ]
+    results += [by_kernel(blurry, kernel) for kernel in (known, unplaced, central, best.path(evidence(windows, central)), best_placed)]
     before = float(psnr(blurry, sharp))
     return [before, *(float(psnr(rounded(result), sharp)) - before for result in results)]
 

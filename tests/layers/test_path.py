@@ -4,13 +4,13 @@ import pytest
 import torch
 from smears import CURVE, LINE, blurred, leaves
 
-from unblur.layers.kernel import EVIDENCE, evidence, in_spectrum
+from unblur.layers.kernel import EVIDENCE, evidence, in_spectrum, transformed
 from unblur.layers.path import CERTAINTY, PathNet, certainty
 
 
 @pytest.mark.parametrize("kernel", [CURVE, LINE], ids=["curve", "line"])
 def test_untrained_it_says_what_was_found(kernel):
-    path = PathNet(widths=(8,), blocks=(1,))(evidence(blurred(leaves(), kernel), kernel))
+    path = PathNet(widths=(8,), blocks=(1,))(evidence(transformed(blurred(leaves(), kernel), size=31), kernel))
     torch.testing.assert_close(path, kernel, rtol=0, atol=2e-3)
 
 
@@ -54,7 +54,7 @@ def test_learns_to_leave_out_specks():
 def test_is_surer_of_a_true_path_than_of_a_wrong_one():
     """Both are judged by what the same picture tells."""
     light = blurred(leaves(), CURVE)
-    told = evidence(light, CURVE)
+    told = evidence(transformed(light, size=31), CURVE)
     true, wrong = (certainty(path, told, light)[0] for path in (CURVE, CURVE.flip(-1)))
     assert true.shape == (CERTAINTY,)
     assert all(true[:3] > wrong[:3] + 0.1)
@@ -65,6 +65,6 @@ def test_is_surer_of_a_true_path_than_of_a_wrong_one():
 def test_says_how_little_light_is_spread():
     still = torch.zeros(1, 31, 31)
     still[:, 15, 15] = 1
-    told = evidence(leaves(), still)
+    told = evidence(transformed(leaves(), size=31), still)
     still, line, curve = (float(certainty(path, told, leaves())[0, 4]) for path in (still, LINE, CURVE))
     assert curve < line < still == 1

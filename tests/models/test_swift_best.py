@@ -235,7 +235,8 @@ def test_a_change_of_the_smaller_picture_comes_to_its_place(monkeypatch):
 def test_the_search_is_told_how_far_to_go():
     blurry, _ = pictures()
     told = ({}, {"search": (0, 0, 1)}, {"floor": 0.5}, {"afresh": False})
-    found = [SwiftBest(**SMALL, **arguments).sought(blurry**GAMMA)[1][:, 0] for arguments in told]
+    nets = [SwiftBest(**SMALL, **arguments) for arguments in told]
+    found = [net.sought(net.sight(blurry**GAMMA))[1][:, 0] for net in nets]
     assert not torch.allclose(found[0], found[1], atol=1e-3)
     assert not torch.allclose(found[0], found[3], atol=1e-4)
     assert int((found[2] > 0).sum()) < int((found[0] > 0).sum())

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 from unblur.errors import InputError, OutputError
-from unblur.layers.kernel import blur_kernel, evidence, levelled, path_middle, placed
+from unblur.layers.kernel import blur_kernel, evidence, levelled, path_middle, placed, transformed
 from unblur.layers.windows import to_windows
 from unblur.models import create
 from unblur.models.astcn import ASTCN
@@ -245,10 +245,11 @@ def test_kernels_of_a_photo_are_drawn_where_their_windows_are():
     (frame,) = moving(1, height=64, width=128)
     light, down, across = bordered(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255)
     bright = levelled(luma(to_windows(light, layout=net.layout))[:, 0, down:-down, across:-across])
-    kernel = blur_kernel(bright, size=7)
+    windows = transformed(bright, size=7)
+    kernel = blur_kernel(windows)
     found = placed(kernel, path_middle(kernel))
     with torch.no_grad():
-        path = net.path(evidence(bright, found))
+        path = net.path(evidence(windows, found))
     assert not torch.equal(found, path)
     # three windows of 64 pixels side by side in the width of 160, with the border, two in the height of 96
     grids = [each.view(2, 3, 7, 7).permute(2, 3, 0, 1).numpy() for each in (found, path)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from unblur.layers.kernel import blur_kernel, evidence, levelled, path_middle, placed
+from unblur.layers.kernel import blur_kernel, evidence, levelled, path_middle, placed, transformed
 from unblur.losses import log_kernel
 from unblur.models import create
 from unblur.models.swift_best import GAMMA, luma
@@ -57,9 +57,9 @@ def test_the_exact_path_undoes_the_blur_and_has_the_least_error(recipe, batch):
 
 
 def test_untrained_it_judges_the_path_that_the_search_found(recipe, batch):
-    bright = levelled(luma(batch.blurry**GAMMA)[:, 0])
-    kernel = blur_kernel(bright, size=13)
-    found = evidence(bright, placed(kernel, path_middle(kernel)))[:, 0]
+    windows = transformed(levelled(luma(batch.blurry**GAMMA)[:, 0]), size=13)
+    kernel = blur_kernel(windows)
+    found = evidence(windows, placed(kernel, path_middle(kernel)))[:, 0]
     judged = ToldPathObjective(made(recipe), recipe=recipe)(batch, 0)
     assert judged.loss.item() == pytest.approx(float(log_kernel(found, batch.path)), abs=0.05)
 

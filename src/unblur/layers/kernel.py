@@ -29,6 +29,7 @@ __all__ = [
     "BANDS",
     "EVIDENCE",
     "TURNS",
+    "Transformed",
     "blur_kernel",
     "evidence",
     "in_spectrum",
@@ -36,6 +37,7 @@ __all__ = [
     "path_middle",
     "placed",
     "transfer",
+    "transformed",
     "unclipped",
 ]
 
@@ -70,56 +72,101 @@ _UNLIKE = 1e-3  # of the product of two variances: a kernel that blurs nothing i
 _NOISE = 3e-3  # power of a kernel's spectrum below which nothing of the picture is seen
 
 
+@dataclass(frozen=True)
+class _Grid:
+    """What transforms of windows of a shape need that is the same for all of them, and for all turns.
+
+    Attributes:
+        shape: of windows, (H, W).
+        size: of kernels, K.
+        gradient: power of what takes gradients, (H, W//2 + 1).
+        rows: turns what was transformed down into the values for moves by less than half of `size`, (K, H), complex.
+        across: the same of what was transformed across, real and imaginary, (2, W//2 + 1, K).
+    """
+
+    shape: Sequence[int]
+    size: int
+    gradient: Tensor
+    rows: Tensor
+    across: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transformed:
+    """Windows in which a kernel is sought, and what of them is the same for all turns of the search and after it.
+
+    Attributes:
+        light: (N, H, W).
+        seen: how much each place counts, (N, H, W), or all of them the same.
+        window: that, falling to 0 at the border, (N, H, W) or (H, W).
+        spectrum: of the light, (N, H, W//2 + 1), complex.
+        steps: transforms of its gradients, see `_steps`.
+        grid: of their shape and of the kernels.
+    """
+
+    light: Tensor
+    seen: Tensor | None
+    window: Tensor
+    spectrum: Tensor
+    steps: Tensor
+    grid: _Grid
+
+
 @torch.no_grad()
-def blur_kernel(
-    light: Tensor, *, size: int, seen: Tensor | None = None, turns: Sequence[int] = TURNS, floor: float = 0.1, afresh: bool = True
-) -> Tensor:
-    """The kernel that blurred each window, of sum 1.
+def transformed(light: Tensor, *, size: int, seen: Tensor | None = None) -> Transformed:
+    """Windows made ready for `blur_kernel` and `evidence`.
 
     Args:
         light: windows in linear light, one channel, as by `levelled`.
-        seen: how much each place counts, in [0, 1], see `unclipped`; all of them the same by default.
         size: side of the kernels, odd; what is blurred further than half of it is not found. In windows narrower than that, it is the
             largest odd number that they hold.
+        seen: how much each place counts, in [0, 1], see `unclipped`; all of them the same by default.
+
+    Shape:
+        (N, H, W), (N, H, W)
+    """
+    shape = list(light.shape[-2:])
+    size = min(size, (min(shape) - 1) // 2 * 2 + 1)
+    window = _window(shape, edge=max(size // 2, 4), like=light, seen=seen)
+    steps, grid = _steps(light, window=window), _grid(shape, size=size, like=light)
+    return Transformed(light=light, seen=seen, window=window, spectrum=rfft2(light), steps=steps, grid=grid)
+
+
+@torch.no_grad()
+def blur_kernel(windows: Transformed, *, turns: Sequence[int] = TURNS, floor: float = 0.1, afresh: bool = True) -> Tensor:
+    """The kernel that blurred each window, (N, K, K) of sum 1.
+
+    Args:
+        windows: see `transformed`.
         turns: at full size, at the next smaller one, ..., as far as windows are large enough.
         floor: share of a kernel's largest value below which a value is noise.
         afresh: whether each turn looks for edges from the blurry picture on. If not, it goes on from those of the turn before at that size, without the
             weakest penalties, which takes less time.
-
-    Shape:
-        (N, H, W), (N, H, W) -> (N, size, size)
     """
-    size = min(size, (min(light.shape[-2:]) - 1) // 2 * 2 + 1)
     kernel: Tensor | None = None
     for level in reversed(range(len(turns))):
-        share = _SHRINK**level
-        shape = [_quick(side * share) for side in light.shape[-2:]] if level else list(light.shape[-2:])
-        if level and min(shape) < _SMALLEST:
+        here = _smaller(windows, share=_SHRINK**level) if level else windows
+        if level and min(here.grid.shape) < _SMALLEST:
             continue
-        side = max(3, round(size * share) // 2 * 2 + 1) if level else size
-        small = _resized(light, shape) if level else light
-        window = _window(shape, edge=max(side // 2, 4), like=light, seen=seen)
-        kernel = _first_kernel(light, side) if kernel is None else _normal(_resized(kernel, [side, side]).clamp_min(0))
-        grid, spectrum, steps = _grid(shape, size=side, like=light), rfft2(small), _steps(small, window=window)
-        edges = small
+        side = here.grid.size
+        kernel = _first_kernel(here.light, side) if kernel is None else _normal(_resized(kernel, [side, side]).clamp_min(0))
+        edges = here.light
         for turn in range(turns[level]):
             goes_on = turn > 0 and not afresh
             penalties = _PENALTIES[_KNOWN:] if goes_on else _PENALTIES
-            start, few = edges if goes_on else small, _FEW / _FEWER**turn
-            edges = _sharp_edges(spectrum, transfer(kernel, shape), start, few=few, grid=grid, penalties=penalties)
-            kernel = _kernel_between(_steps(edges, window=window), steps, grid=grid, floor=floor)
+            edges = _sharp_edges(here, kernel, start=edges if goes_on else here.light, few=_FEW / _FEWER**turn, penalties=penalties)
+            kernel = _kernel_between(_steps(edges, window=here.window), here.steps, grid=here.grid, floor=floor)
     assert kernel is not None
     return kernel
 
 
 @torch.no_grad()
-def evidence(light: Tensor, kernel: Tensor, *, seen: Tensor | None = None) -> Tensor:
+def evidence(windows: Transformed, kernel: Tensor) -> Tensor:
     """What a window says of its kernel beside one that was found, as maps of the kernel's size.
 
     Args:
-        light: windows in linear light, one channel, as by `levelled`.
+        windows: see `transformed`.
         kernel: of each; edges are put where it has its origin in the middle.
-        seen: how much each place counts, as for `blur_kernel`.
 
     Returns:
         the kernel; the least-squares kernel between the edges that it leads to and the light, of which nothing is dropped; how these
@@ -127,16 +174,13 @@ def evidence(light: Tensor, kernel: Tensor, *, seen: Tensor | None = None) -> Te
         same in all places, logarithms of the power of the gradients and of their own second differences, and how bright the window is.
 
     Shape:
-        (N, H, W), (N, K, K), (N, H, W) -> (N, 8, K, K)
+        (N, K, K) -> (N, 8, K, K)
     """
-    shape, size = light.shape[-2:], kernel.shape[-1]
-    window = _window(shape, edge=max(size // 2, 4), like=light, seen=seen)
-    grid = _grid(shape, size=size, like=light)
-    edges = _sharp_edges(rfft2(light), transfer(kernel, shape), light, few=_FEW / _FEWER ** TURNS[0], grid=grid)
-    steps = _steps(light, window=window)
-    shared, power = _correlations(_steps(edges, window=window), steps)
+    light, window, grid, size = windows.light, windows.window, windows.grid, windows.grid.size
+    edges = _sharp_edges(windows, kernel, start=light, few=_FEW / _FEWER ** TURNS[0])
+    shared, power = _correlations(_steps(edges, window=window), windows.steps)
     found, alike = _near(torch.stack([shared * (power + _SMOOTH).reciprocal(), shared]), grid=grid)  # (N, K, K) each
-    edge, right, below = _near(torch.stack([power, *_power(steps)]), grid=grid)
+    edge, right, below = _near(torch.stack([power, *_power(windows.steps)]), grid=grid)
     of_edge, of_right, of_below = (
         each[:, size // 2, None, size // 2, None].clamp_min(_LEAST) for each in (edge, right, below)
     )  # not moved
@@ -215,7 +259,7 @@ def levelled(light: Tensor, *, seen: Tensor | None = None) -> Tensor:
 
     Args:
         light: windows in linear light, one channel.
-        seen: how much each place counts, as for `blur_kernel`.
+        seen: how much each place counts, as for `transformed`.
 
     Shape:
         (N, H, W), (N, H, W) -> (N, H, W)
@@ -289,25 +333,6 @@ def path_middle(kernel: Tensor, *, points: int = 96) -> Tensor:
     return (place * share[..., None]).sum(1) / share.sum(1, keepdim=True) - size // 2
 
 
-@dataclass(frozen=True)
-class _Grid:
-    """What transforms of windows of a shape need that is the same for all of them, and for all turns.
-
-    Attributes:
-        shape: of windows, (H, W).
-        size: of kernels, K.
-        gradient: power of what takes gradients, (H, W//2 + 1).
-        rows: turns what was transformed down into the values for moves by less than half of `size`, (K, H), complex.
-        across: the same of what was transformed across, real and imaginary, (2, W//2 + 1, K).
-    """
-
-    shape: Sequence[int]
-    size: int
-    gradient: Tensor
-    rows: Tensor
-    across: Tensor
-
-
 def _grid(shape: Sequence[int], *, size: int, like: Tensor) -> _Grid:
     down, across = _frequencies(shape, like=like)
     gradient = (2 - 2 * torch.cos(down)) + (2 - 2 * torch.cos(across))
@@ -322,19 +347,27 @@ def _grid(shape: Sequence[int], *, size: int, like: Tensor) -> _Grid:
     return _Grid(shape, size, gradient, torch.polar(torch.ones_like(turned), turned), parts)
 
 
-def _sharp_edges(
-    blurry: Tensor, kernel: Tensor, start: Tensor, *, few: float, grid: _Grid, penalties: Sequence[float] = _PENALTIES
-) -> Tensor:
-    """The picture with few gradients that the kernel blurs into `blurry`; Fourier transforms in, the picture out."""
-    back, power = kernel.conj() * blurry, _power(kernel)
+def _smaller(windows: Transformed, *, share: float) -> Transformed:
+    """The same windows, and kernels in them, so many times as large."""
+    shape = [_quick(side * share) for side in windows.grid.shape]
+    size = max(3, round(windows.grid.size * share) // 2 * 2 + 1)
+    seen = None if windows.seen is None else interpolate(windows.seen[:, None], size=shape, mode="nearest-exact")[:, 0]
+    return transformed(_resized(windows.light, shape), size=size, seen=seen)
+
+
+def _sharp_edges(windows: Transformed, kernel: Tensor, *, start: Tensor, few: float, penalties: Sequence[float] = _PENALTIES) -> Tensor:
+    """The picture with few gradients that the kernel blurs into the light of windows, (N, H, W), sought from `start` on."""
+    shape, gradient = windows.grid.shape, windows.grid.gradient
+    blur = transfer(kernel, shape)
+    back, power = blur.conj() * windows.spectrum, _power(blur)
     edges = start
     for penalty in penalties:
         penalty = 2 * few * penalty
         right, below = (_ahead(edges, axis) for axis in (-1, -2))
         keep = right.square().addcmul_(below, below).gt_(few / penalty)  # in numbers, by which it is quicker to multiply than by a bool
         divergence = _fall(right.mul_(keep), below.mul_(keep))  # in place: the memory takes longer than the transforms
-        share = torch.add(power, grid.gradient, alpha=penalty).reciprocal_()
-        edges = irfft2(torch.add(back, rfft2(divergence), alpha=penalty).mul_(share), s=grid.shape)
+        share = torch.add(power, gradient, alpha=penalty).reciprocal_()
+        edges = irfft2(torch.add(back, rfft2(divergence), alpha=penalty).mul_(share), s=shape)
     return edges
 
 
@@ -349,22 +382,13 @@ def _kernel_between(edges: Tensor, light: Tensor, *, grid: _Grid, floor: float) 
 
 
 def _ahead(picture: Tensor, axis: int) -> Tensor:
-    """What the next place has more, where borders meet; in one pass over memory, where `roll` takes one for itself."""
-    count = picture.shape[axis]
-    result = torch.empty_like(picture)
-    torch.sub(picture.narrow(axis, 1, count - 1), picture.narrow(axis, 0, count - 1), out=result.narrow(axis, 0, count - 1))
-    torch.sub(picture.narrow(axis, 0, 1), picture.narrow(axis, count - 1, 1), out=result.narrow(axis, count - 1, 1))
-    return result
+    """What the next place has more, where borders meet."""
+    return picture.roll(-1, axis).sub_(picture)
 
 
 def _fall(right: Tensor, below: Tensor) -> Tensor:
     """How much less there is at each place of both than at the one before it, on the left and above: the divergence of gradients, negative."""
-    result = torch.empty_like(right)
-    torch.sub(right[..., :-1], right[..., 1:], out=result[..., 1:])
-    torch.sub(right[..., -1], right[..., 0], out=result[..., 0])
-    result[..., 1:, :] += below[..., :-1, :]
-    result[..., 0, :] += below[..., -1, :]
-    return result.sub_(below)
+    return right.roll(1, -1).sub_(right).add_(below.roll(1, -2)).sub_(below)
 
 
 def _steps(picture: Tensor, *, window: Tensor) -> Tensor:
@@ -421,9 +445,7 @@ def _frequencies(shape: Sequence[int], *, like: Tensor) -> tuple[Tensor, Tensor]
 def _window(shape: Sequence[int], *, edge: int, like: Tensor, seen: Tensor | None = None) -> Tensor:
     """How much each place is seen, falling to 0 within `edge` of the border: there, what lies outside blurs in."""
     window = fading(shape, edge=edge, like=like)
-    if seen is None:
-        return window
-    return window * (seen if list(seen.shape[-2:]) == list(shape) else _resized(seen, shape))
+    return window if seen is None else window * seen
 
 
 def _quick(length: float) -> int:

@@ -40,7 +40,7 @@ from unblur.layers.check import check_multiple, check_shape
 from unblur.layers.deconvolution import closed, leaps
 from unblur.layers.fold import fold
 from unblur.layers.join import join
-from unblur.layers.kernel import TURNS, blur_kernel, evidence, levelled, path_middle, placed, transfer, unclipped
+from unblur.layers.kernel import TURNS, blur_kernel, evidence, levelled, path_middle, placed, transfer, transformed, unclipped
 from unblur.layers.path import CERTAINTY, PathNet, certainty
 from unblur.layers.smear import sample_along
 from unblur.layers.trust import CELL, Trust
@@ -255,39 +255,47 @@ class SwiftBest(SmearNet):
         """
         with torch.autocast(blurry.device.type, enabled=False):
             light, down, across = bordered(blurry)
-            windows = to_windows(light, layout=self.layout)  # (n·B, 3, h, w)
-            narrower = windows if self.narrower == self.layout else to_windows(light, layout=self.narrower)
+            shape = light.shape[-2:]
+            # Kernels are sought within the border, as a mirrored path is another one.
+            windows = unbordered(to_windows(self.sight(light), layout=self.layout), down, across)  # (n·B, 2, h, w)
+            narrower = to_windows(light, layout=self.narrower)  # (n·B, 3, h, w)
             parts = math.ceil(len(windows) / (AT_ONCE if windows.device.type == "cpu" else AT_ONCE_ON_GPU))
             pairs = zip(windows.tensor_split(parts), narrower.tensor_split(parts), strict=True)
-            undone, sure = zip(*(self._undone(*pair, down, across) for pair in pairs), strict=True)
-            shape = light.shape[-2:]
+            undone, sure = zip(*(self._undone(*pair) for pair in pairs), strict=True)
             whole = from_windows(torch.cat(list(chain.from_iterable(undone))), shape, layout=self.narrower)  # of (n·B, 3·views, h, w)
             inside = unbordered(whole, down, across)
             certain = from_numbers(torch.cat(sure), shape, layout=self.layout, border=(down, across), cell=CELL)
             return inside.clamp(DARKEST, 1).pow_(1 / GAMMA), certain  # (B, 3·views, H, W), (B, 13, H/8, W/8)
 
-    def _undone(self, windows: Tensor, narrower: Tensor, down: int, across: int) -> tuple[list[Tensor], Tensor]:
-        """Narrower windows without their blur, some at a time, and how sure all their paths are.
-
-        Kernels are sought within the border, as a mirrored path is another one.
-        """
-        light = unbordered(windows, down, across)
-        path, told = self.sought(light)
+    def _undone(self, windows: Tensor, narrower: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Narrower windows without their blur, some at a time, and how sure all their paths are; windows are those of `sight`."""
+        path, told = self.sought(windows)
         parts = math.ceil(len(windows) / (UNDONE_AT_ONCE if windows.device.type == "cpu" else AT_ONCE_ON_GPU))
         pairs = zip(narrower.tensor_split(parts), path.tensor_split(parts), strict=True)
         undone = [torch.cat(unsmeared(some, along, turns=self.turns), dim=1) for some, along in pairs]  # (some, 3·views, h, w)
-        return undone, certainty(path, told, luma(light)[:, 0])  # (n, 13)
+        return undone, certainty(path, told, windows[:, 0])  # (n, 13)
 
-    def sought(self, light: Tensor) -> tuple[Tensor, Tensor]:
-        """The path of each window in linear light, and the evidence of which it was made.
+    def sight(self, light: Tensor) -> Tensor:
+        """What of linear light is looked at to find paths: its luma, and how much each place counts.
 
         Shape:
-            (n, 3, H, W) -> (n, K, K) of sum 1, (n, 8, K, K)
+            (B, 3, H, W) -> (B, 2, H, W)
         """
-        seen = unclipped(light, full=FULL, reach=self.kernel_size // 2)  # (n, H, W)
-        bright = levelled(luma(light)[:, 0], seen=seen)  # (n, H, W)
-        kernel = blur_kernel(bright, size=self.kernel_size, seen=seen, turns=self.search, floor=self.floor, afresh=self.afresh)  # (n, K, K)
-        told = evidence(bright, placed(kernel, path_middle(kernel)), seen=seen)  # (n, 8, K, K)
+        return torch.cat([luma(light), unclipped(light, full=FULL, reach=self.kernel_size // 2)[:, None]], dim=1)
+
+    def sought(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+        """The path of each window, and the evidence of which it was made.
+
+        Args:
+            windows: of `sight`.
+
+        Shape:
+            (n, 2, H, W) -> (n, K, K) of sum 1, (n, 8, K, K)
+        """
+        bright, seen = windows.unbind(1)  # (n, H, W)
+        ready = transformed(levelled(bright, seen=seen), size=self.kernel_size, seen=seen)
+        kernel = blur_kernel(ready, turns=self.search, floor=self.floor, afresh=self.afresh)  # (n, K, K)
+        told = evidence(ready, placed(kernel, path_middle(kernel)))  # (n, 8, K, K)
         return self.path(told), told
 
 

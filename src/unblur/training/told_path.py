@@ -37,9 +37,10 @@ class ToldPathObjective(Objective):
 
     def forward(self, batch: Batch, step: int) -> Judged:  # noqa: ARG002 (others depend on the step)
         assert batch.path is not None
+        net = cast(SwiftBest, self.net)
         with torch.autocast(batch.blurry.device.type, enabled=False):
             light, down, across = bordered(batch.blurry)
-            path, _ = cast(SwiftBest, self.net).sought(unbordered(light, down, across))  # (B, K, K)
+            path, _ = net.sought(unbordered(net.sight(light), down, across))  # (B, K, K)
             with torch.no_grad():
                 (undone,) = unsmeared(light, path, turns=_TURNS)
             restored = unbordered(undone, down, across).clamp(0, 1) ** (1 / GAMMA)
