@@ -71,12 +71,14 @@ def smearing(line: Tensor, *, reads: int) -> Callable[[Tensor], Tensor]:
 def _places(line: Tensor, *, shares: Sequence[float]) -> Tensor:
     """(B, S, H, W, 2) where to read, as `grid_sample` counts: from -1 at the first pixel's middle to 1 at the last one's."""
     height, width = line.shape[-2:]
-    axis = line.permute(0, 2, 3, 1)  # (B, H, W, 2)
-    step = axis * axis.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)])
+    step = line * line.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)]).view(2, 1, 1)
     x = torch.linspace(-1, 1, width, device=line.device)
     y = torch.linspace(-1, 1, height, device=line.device)
-    at_rest = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], dim=-1)  # (H, W, 2)
-    return at_rest + step.new_tensor(tuple(shares)).view(-1, 1, 1, 1) * step[:, None]
+    at_rest = torch.stack(
+        torch.meshgrid(y, x, indexing="ij")[::-1]
+    )  # (2, H, W), as the line lies in memory: with both side by side, it takes longer
+    places = at_rest + step.new_tensor(tuple(shares)).view(-1, 1, 1, 1) * step[:, None]  # (B, S, 2, H, W)
+    return places.permute(0, 1, 3, 4, 2)
 
 
 def _read(picture: Tensor, places: Tensor) -> Tensor:
