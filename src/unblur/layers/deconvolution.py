@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.fft import irfft2, rfft2
 
-from unblur.layers.windows import fading
+from unblur.layers.windows import rising
 
 __all__ = ["Blur", "by_transform", "closed", "leaps", "richardson_lucy"]
 
@@ -127,7 +127,12 @@ def closed(light: Tensor, *, edge: int) -> Tensor:
     Source:
         `edgetaper` of MATLAB's Image Processing Toolbox fades into the blurred window, which takes transforms and gains 0.005 dB more.
     """
-    height, width = light.shape[-2:]
-    for axis, shape in ((-1, (1, width)), (-2, (height, 1))):
-        light = torch.lerp(light, light.flip(axis), (1 - fading(shape, edge=edge, like=light)) / 2)
+    light = light.clone()
+    for axis, sides in ((-1, (1, -1)), (-2, (-1, 1))):
+        length = light.shape[axis]
+        ramp = rising(min(edge, length // 4), like=light)
+        first, last = light.narrow(axis, 0, len(ramp)), light.narrow(axis, length - len(ramp), len(ramp))
+        change = (last.flip(axis) - first) * ((1 - ramp) / 2).view(sides)
+        first += change
+        last -= change.flip(axis)
     return light

@@ -8,7 +8,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-__all__ = ["Layout", "fading", "from_numbers", "from_windows", "to_windows"]
+__all__ = ["Layout", "fading", "from_numbers", "from_windows", "rising", "to_windows"]
 
 _QUICK = 16  # a side that is a multiple of this many pixels has quick transforms
 
@@ -77,7 +77,7 @@ def from_windows(windows: Tensor, shape: Sequence[int], *, layout: Layout) -> Te
     total = windows.new_zeros(windows.shape[0] // count, windows.shape[1], *shape)
     for ((top, row), (left, column)), window in zip(places, windows.chunk(count), strict=True):
         here = (..., slice(top, top + height), slice(left, left + width))
-        total[here] += window * (row[top : top + height, None] * column[left : left + width])
+        total[here].addcmul_(window, row[top : top + height, None] * column[left : left + width])
     return total
 
 
@@ -112,10 +112,14 @@ def fading(shape: Sequence[int], *, edge: int, like: Tensor) -> Tensor:
     """
     sides = []
     for length in shape:
-        fade = min(edge, length // 4)
-        ramp = 0.5 - 0.5 * torch.cos(math.pi * (torch.arange(fade, device=like.device) + 0.5) / fade)
-        sides.append(torch.cat([ramp, torch.ones(length - 2 * fade, device=like.device), ramp.flip(0)]))
+        ramp = rising(min(edge, length // 4), like=like)
+        sides.append(torch.cat([ramp, torch.ones(length - 2 * len(ramp), device=like.device), ramp.flip(0)]))
     return sides[0][:, None] * sides[1][None]
+
+
+def rising(length: int, *, like: Tensor) -> Tensor:
+    """From 0 to 1 along a raised cosine, (length,)."""
+    return 0.5 - 0.5 * torch.cos(math.pi * (torch.arange(length, device=like.device) + 0.5) / length)
 
 
 def _shares(length: int, *, layout: Layout, like: Tensor) -> Tensor:
