@@ -1,12 +1,12 @@
 """How much nearer to the truth: `swift` and others on a folder of pairs.
 
-    python -m benchmarks.quality PAIRS [--model NAME|FILE]... [--views N] [--enlarge N] [--one-size] [--precision P] [--protocol NAME] [--card]
+    python -m benchmarks.quality PAIRS [--model NAME|FILE]... [--views N] [--enlarge N] [--jpeg N] [--one-size] [--precision P] [--protocol NAME] [--card]
     python -m benchmarks.quality PAIRS --blur moderate --pairs 128
 
 PAIRS holds `blurry/` and `sharp/` with pictures of the same names. With `--blur`, its sharp pictures are blurred anew by
 `unblur.synth.stills` in a named range instead: `moderate`, the blur of the demo; `dim`, the same in 0.05 to 0.4 of the light; `highlights`, the same
 with whites that are 2 to 8 times as bright as a file can say; `near-sharp`, less than a pixel, with the noise and compression of a camera. Measures are those of the protocol `gopro-skimage`, or of another one by `--protocol`; `realblur-ecc` lays pictures over
-each other first. With `--enlarge` pairs have more pixels, but no more detail, as those of a camera of many pixels. Gains are over the blurry picture; `strong` are pairs below 28 dB, `weak` the others. `--views` restores so many mirrored and turned views of each picture and
+each other first. With `--enlarge` pairs have more pixels, but no more detail, as those of a camera of many pixels. `--jpeg` compresses blurry pictures before they are restored, as a messenger does. Gains are over the blurry picture; `strong` are pairs below 28 dB, `weak` the others. `--views` restores so many mirrored and turned views of each picture and
 takes their mean. `--card` writes the figures into the card of a model's file.
 
 `--model unsharp`, `richardson-lucy` and `wiener` are those of `benchmarks.classical`; the last two need `--blur`, as they must be
@@ -31,6 +31,7 @@ from unblur.io.image import is_image, read_image
 from unblur.metrics import from_uint8, protocols
 from unblur.restore.precision import Precision
 from unblur.restore.views import COUNTS
+from unblur.synth.camera import compress_jpeg
 from unblur.synth.stills import StillsBlur, draw_pair
 from unblur.weights import Card, Result, card_path
 
@@ -78,6 +79,7 @@ def main() -> None:
     parser.add_argument(
         "--enlarge", type=float, default=1.0, help="how many times pairs are enlarged, as by a camera of more pixels than detail"
     )
+    parser.add_argument("--jpeg", type=int, help="compress blurry pictures as JPEG of this quality, 1 to 100")
     parser.add_argument("--one-size", action="store_true", help="restore pictures at their own size alone")
     parser.add_argument("--precision", default="auto", choices=get_args(Precision))
     parser.add_argument("--protocol", default=PROTOCOL, choices=(PROTOCOL, "realblur-ecc"))
@@ -102,6 +104,8 @@ def main() -> None:
         rows, seconds = [], 0.0
         for blurry, sharp, kernel in pairs:
             blurry, sharp = (enlarged(each, arguments.enlarge) for each in (blurry, sharp))
+            if arguments.jpeg is not None:
+                blurry = compress_jpeg(blurry, quality=arguments.jpeg)
             began = time.perf_counter()
             restored = deblurrer.photo(blurry) if deblurrer else method(blurry, kernel)  # type: ignore[misc]
             seconds += time.perf_counter() - began
@@ -113,11 +117,13 @@ def main() -> None:
             flags += f" --blur {arguments.blur} --pairs {arguments.pairs}" if arguments.blur else ""
             flags += f" --views {arguments.views}" if arguments.views > 1 else ""
             flags += f" --enlarge {arguments.enlarge:g}" if arguments.enlarge != 1 else ""
+            flags += f" --jpeg {arguments.jpeg}" if arguments.jpeg is not None else ""
             flags += " --one-size" if arguments.one_size else ""
             flags += f" --protocol {arguments.protocol}" if arguments.protocol != PROTOCOL else ""
             command = f"python -m benchmarks.quality {arguments.pairs_folder.name}{flags}"
             data = source + (f", {arguments.views} views" if arguments.views > 1 else "")
             data += f", enlarged {arguments.enlarge:g} times" if arguments.enlarge != 1 else ""
+            data += f", as JPEG of quality {arguments.jpeg}" if arguments.jpeg is not None else ""
             data += ", at their own size alone" if arguments.one_size else ""
             result = Result(
                 measure="gain in PSNR, dB",

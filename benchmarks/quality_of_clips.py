@@ -1,11 +1,12 @@
 """How much nearer to the truth, and how steady: photo and video networks on clips.
 
-    python -m benchmarks.quality_of_clips CLIPS [--model NAME|FILE|RUN]... [--views N] [--steady] [--given-sharp] [--enlarge N] [--one-size] [--precision P]
+    python -m benchmarks.quality_of_clips CLIPS [--model NAME|FILE|RUN]... [--views N] [--steady] [--given-sharp] [--enlarge N] [--crf N] [--one-size] [--precision P]
 
 CLIPS holds a folder a clip, each with `blurry/` and `sharp/` frames of the same names. Measures are those of the protocol
 `gopro-skimage`, and the warping error by the motion of the sharp clip (`unblur.metrics.temporal`) in 1/255, that of the sharp clip
 itself being the least that can be hoped for. Photo networks restore frame by frame, video networks as a stream;
-`--views` restores so many mirrored and turned views and takes their mean; `--steady` brings restored frames together with their neighbours. `--given-sharp` gives the networks the sharp clips, as a camera in sunlight
+`--views` restores so many mirrored and turned views and takes their mean; `--steady` brings restored frames together with their neighbours. `--crf` compresses blurry clips as a phone
+or a messenger does, with H.264, before they are restored. `--given-sharp` gives the networks the sharp clips, as a camera in sunlight
 takes them, and prints how near to them what comes back is, PSNR in dB.
 """
 
@@ -26,6 +27,7 @@ from unblur.metrics.temporal import warping_error
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.precision import Precision
 from unblur.restore.views import COUNTS
+from unblur.synth.camera import compress_h264
 
 
 def main() -> None:
@@ -39,6 +41,7 @@ def main() -> None:
     parser.add_argument(
         "--enlarge", type=float, default=1.0, help="how many times clips are enlarged, as by a camera of more pixels than detail"
     )
+    parser.add_argument("--crf", type=int, help="compress blurry clips with H.264 at this constant rate factor, 0 to 51")
     parser.add_argument("--one-size", action="store_true", help="restore frames at their own size alone")
     parser.add_argument("--precision", default="auto", choices=get_args(Precision))
     arguments = parser.parse_args()
@@ -46,6 +49,8 @@ def main() -> None:
         folder.name: tuple([enlarged(frame, arguments.enlarge) for frame in frames(folder / kind)] for kind in ("blurry", "sharp"))
         for folder in sorted(arguments.clips.iterdir())
     }
+    if arguments.crf is not None:
+        clips = {name: (compress_h264(blurry, crf=arguments.crf), sharp) for name, (blurry, sharp) in clips.items()}
     loaded = [
         (model, unblur.load(model, views=arguments.views, precision=arguments.precision, one_size=arguments.one_size))
         for model in arguments.model or ["swift"]
