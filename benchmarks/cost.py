@@ -26,6 +26,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.resident import forget_peak, peak
 from unblur import weights
 from unblur.models import create, names
 from unblur.models.base import Net
@@ -187,31 +188,19 @@ def _run(*, name: str, precision: str, stream: bool, height: int, width: int) ->
     frames = [scene[:, :, 4 * i : 4 * i + sides[1]] for i in range(net.num_frames + 1)]
     if stream:
         restorer = Stream(net, setup=setup, is_cut=lambda _: False, halo=0)
-        base = _forget_peak()
+        base = forget_peak()
         for frame in frames[: net.num_frames]:
             restorer.push(frame)
         began = time.process_time()
         restored = restorer.push(frames[net.num_frames])
         assert len(restored) == 1
-        return {"seconds": time.process_time() - began, "gib": _resident(), "base": base, "pixels": sides[0] * sides[1]}
+        return {"seconds": time.process_time() - began, "gib": peak(), "base": base, "pixels": sides[0] * sides[1]}
     window = torch.stack(frames[: net.num_frames])[None] if net.num_frames > 1 else frames[0][None]
     setup.run(net, window[..., : max(multiple, 64 // multiple * multiple), : max(multiple, 64 // multiple * multiple)])
-    base = _forget_peak()
+    base = forget_peak()
     began = time.process_time()
     setup.run(net, window)
-    return {"seconds": time.process_time() - began, "gib": _resident(), "base": base, "pixels": sides[0] * sides[1]}
-
-
-def _forget_peak() -> float:
-    """Let the largest resident set count anew from now on, as Linux can; gives what is resident now, GiB."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return _resident()
-
-
-def _resident() -> float:
-    """The largest resident set, GiB."""
-    status = Path("/proc/self/status").read_text()
-    return float(status.partition("VmHWM:")[2].split()[0]) / 2**20  # it counts KiB
+    return {"seconds": time.process_time() - began, "gib": peak(), "base": base, "pixels": sides[0] * sides[1]}
 
 
 if __name__ == "__main__":

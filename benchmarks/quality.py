@@ -7,7 +7,7 @@ PAIRS holds `blurry/` and `sharp/` with pictures of the same names. With `--blur
 `unblur.synth.stills` in a named range instead: `moderate`, the blur of the demo; `dim`, the same in 0.05 to 0.4 of the light; `highlights`, the same
 with whites that are 2 to 8 times as bright as a file can say; `near-sharp`, less than a pixel, with the noise and compression of a camera. Measures are those of the protocol `gopro-skimage`, or of another one by `--protocol`; `realblur-ecc` lays pictures over
 each other first. With `--enlarge` pairs have more pixels, but no more detail, as those of a camera of many pixels. `--jpeg` compresses blurry pictures before they are restored, as a messenger does. Gains are over the blurry picture; `strong` are pairs below 28 dB, `weak` the others. `--views` restores so many mirrored and turned views of each picture and
-takes their mean. `--card` writes the figures into the card of a model's file.
+takes their mean. The last columns are seconds a picture, and by how much the largest resident set grows while the last one is restored once more. `--card` writes the figures into the card of a model's file.
 
 `--model unsharp`, `richardson-lucy` and `wiener` are those of `benchmarks.classical`; the last two need `--blur`, as they must be
 told the kernel.
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 import unblur
 from benchmarks.classical import CLASSICAL, line_kernel
+from benchmarks.resident import forget_peak, peak
 from unblur.io.image import is_image, read_image
 from unblur.metrics import from_uint8, protocols
 from unblur.restore.precision import Precision
@@ -87,7 +88,7 @@ def main() -> None:
     arguments = parser.parse_args()
     source = f"{arguments.pairs_folder.name}, blur `{arguments.blur}`" if arguments.blur else arguments.pairs_folder.name
     print(
-        f"{'weights':16} {'pairs':>5} {'before':>7} {'after':>7} {'gain':>6} {'median':>6} {'SSIM':>8} {'strong':>12} {'weak':>12} {'worst':>6} {'s':>6}"
+        f"{'weights':16} {'pairs':>5} {'before':>7} {'after':>7} {'gain':>6} {'median':>6} {'SSIM':>8} {'strong':>12} {'weak':>12} {'worst':>6} {'s':>6} {'GiB':>6}"
     )
     for model in arguments.model or ["swift"]:
         method, needs_kernel = CLASSICAL.get(model, (None, False))
@@ -110,7 +111,9 @@ def main() -> None:
             restored = deblurrer.photo(blurry) if deblurrer else method(blurry, kernel)  # type: ignore[misc]
             seconds += time.perf_counter() - began
             rows.append(compare(blurry, restored, sharp, protocol=arguments.protocol))
-        show(model, rows, seconds)
+        base = forget_peak()
+        _ = deblurrer.photo(blurry) if deblurrer else method(blurry, kernel)  # type: ignore[misc]
+        show(model, rows, seconds, gib=peak() - base)
         if arguments.card:
             path = card_path(model)
             flags = f" --model {path.stem}"
@@ -169,13 +172,13 @@ def compare(blurry: NDArray[np.uint8], restored: NDArray[np.uint8], sharp: NDArr
     return Row(before["psnr"], after["psnr"], before["ssim"], after["ssim"])
 
 
-def show(model: str, rows: list[Row], seconds: float) -> None:
+def show(model: str, rows: list[Row], seconds: float, *, gib: float) -> None:
     """Print one line of the table."""
     strong, weak = ([row.gain for row in rows if (row.psnr_before < STRONG) == side] for side in (True, False))
     print(
         f"{model:16} {len(rows):5} {mean([row.psnr_before for row in rows]):7.2f} {mean([row.psnr_after for row in rows]):7.2f} "
         f"{mean([row.gain for row in rows]):+6.2f} {statistics.median(row.gain for row in rows):+6.2f} {mean([row.ssim_after - row.ssim_before for row in rows]):+8.4f} "
-        f"{mean(strong):+6.2f} ({len(strong):3}) {mean(weak):+6.2f} ({len(weak):3}) {min(row.gain for row in rows):+6.2f} {seconds / len(rows):6.3f}",
+        f"{mean(strong):+6.2f} ({len(strong):3}) {mean(weak):+6.2f} ({len(weak):3}) {min(row.gain for row in rows):+6.2f} {seconds / len(rows):6.3f} {gib:6.3f}",
         flush=True,
     )
 
