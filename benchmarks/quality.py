@@ -2,12 +2,14 @@
 
     python -m benchmarks.quality PAIRS [--model NAME|FILE]... [--views N] [--enlarge N] [--jpeg N] [--one-size] [--precision P] [--protocol NAME] [--card]
     python -m benchmarks.quality PAIRS --blur moderate --pairs 128
+    python -m benchmarks.quality PAIRS --given-sharp [--model NAME|FILE]...
 
 PAIRS holds `blurry/` and `sharp/` with pictures of the same names. With `--blur`, its sharp pictures are blurred anew by
 `unblur.synth.stills` in a named range instead: `moderate`, the blur of the demo; `dim`, the same in 0.05 to 0.4 of the light; `highlights`, the same
 with whites that are 2 to 8 times as bright as a file can say; `near-sharp`, less than a pixel, with the noise and compression of a camera. Measures are those of the protocol `gopro-skimage`, or of another one by `--protocol`; `realblur-ecc` lays pictures over
 each other first. With `--enlarge` pairs have more pixels, but no more detail, as those of a camera of many pixels. `--jpeg` compresses blurry pictures before they are restored, as a messenger does. Gains are over the blurry picture; `strong` are pairs below 28 dB, `weak` the others. `--views` restores so many mirrored and turned views of each picture and
-takes their mean. The last columns are seconds a picture, and by how much the largest resident set grows while the last one is restored once more. `--card` writes the figures into the card of a model's file.
+takes their mean. The last columns are seconds a picture, and by how much the largest resident set grows while the last one is restored once more. `--card` writes the figures into the card of a model's file. `--given-sharp` gives the networks the sharp pictures, and prints how near to
+them what comes back is, PSNR in dB.
 
 `--model unsharp`, `richardson-lucy` and `wiener` are those of `benchmarks.classical`; the last two need `--blur`, as they must be
 told the kernel.
@@ -18,6 +20,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,7 +32,7 @@ import unblur
 from benchmarks.classical import CLASSICAL, line_kernel
 from benchmarks.resident import forget_peak, peak
 from unblur.io.image import is_image, read_image
-from unblur.metrics import from_uint8, protocols
+from unblur.metrics import from_uint8, protocols, psnr
 from unblur.restore.precision import Precision
 from unblur.restore.views import COUNTS
 from unblur.synth.camera import compress_jpeg
@@ -80,12 +83,22 @@ def main() -> None:
     parser.add_argument(
         "--enlarge", type=float, default=1.0, help="how many times pairs are enlarged, as by a camera of more pixels than detail"
     )
+    parser.add_argument("--given-sharp", action="store_true")
     parser.add_argument("--jpeg", type=int, help="compress blurry pictures as JPEG of this quality, 1 to 100")
     parser.add_argument("--one-size", action="store_true", help="restore pictures at their own size alone")
     parser.add_argument("--precision", default="auto", choices=get_args(Precision))
     parser.add_argument("--protocol", default=PROTOCOL, choices=(PROTOCOL, "realblur-ecc"))
     parser.add_argument("--card", action="store_true", help="write the figures into the card")
     arguments = parser.parse_args()
+    load = partial(unblur.load, views=arguments.views, precision=arguments.precision, one_size=arguments.one_size)
+    if arguments.given_sharp:
+        for model in arguments.model or ["swift"]:
+            photo = load(model).photo
+            near = [float(psnr(from_uint8(photo(sharp)), from_uint8(sharp))) for _, sharp, _ in read(arguments.pairs_folder)]
+            print(
+                f"{model:16} {len(near):5} mean {mean(near):5.2f} median {statistics.median(near):5.2f} worst {min(near):5.2f}", flush=True
+            )
+        return
     source = f"{arguments.pairs_folder.name}, blur `{arguments.blur}`" if arguments.blur else arguments.pairs_folder.name
     print(
         f"{'weights':16} {'pairs':>5} {'before':>7} {'after':>7} {'gain':>6} {'median':>6} {'SSIM':>8} {'strong':>12} {'weak':>12} {'worst':>6} {'s':>6} {'GiB':>6}"
@@ -96,9 +109,7 @@ def main() -> None:
             parser.error(f"`--model {model}` must be told the kernel, which is known with `--blur` alone")
         if needs_kernel and arguments.enlarge != 1:
             parser.error(f"`--model {model}` must be told the kernel, which is that of the picture before `--enlarge`")
-        deblurrer = (
-            None if method else unblur.load(model, views=arguments.views, precision=arguments.precision, one_size=arguments.one_size)
-        )
+        deblurrer = None if method else load(model)
         pairs = (
             drawn(arguments.pairs_folder, RANGES[arguments.blur], count=arguments.pairs) if arguments.blur else read(arguments.pairs_folder)
         )
