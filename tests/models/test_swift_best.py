@@ -4,6 +4,7 @@ from smears import CURVE, blurred, leaves
 
 from unblur.errors import ShapeError
 from unblur.layers.path import CERTAINTY
+from unblur.layers.windows import to_windows
 from unblur.models.swift import Swift, widened
 from unblur.models.swift_best import BORDER, GAMMA, SwiftBest
 
@@ -110,6 +111,16 @@ def test_windows_are_narrower_to_undo_blur_where_they_overlap_by_much():
     assert not torch.equal(seen[0][0], seen[2][0])
     assert all(torch.equal(seen[0][1], other[1]) for other in seen)  # the paths are the same
     assert psnr(seen[2][0][:, :3], sharp) > psnr(blurry, sharp) + 0.5
+
+
+def test_light_that_was_cut_off_reaches_into_other_windows():
+    light = torch.full((1, 3, 64, 128), 0.2)
+    light[..., 24:40, 66:74] = 1.0  # beside the first window
+    net = SwiftBest(**SMALL, window=64, stride=64, kernel_size=15)
+    bright, seen = to_windows(net.sight(light), layout=net.layout)[0]
+    torch.testing.assert_close(bright, torch.full_like(bright, 0.2))
+    assert float(seen[32, 63]) == 0
+    assert float(seen[32, 48]) == 1  # further than half a kernel away
 
 
 def test_a_kernel_must_hold_the_path():

@@ -1,0 +1,90 @@
+"""The benchmarks whose figures README states, on tiny data."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def write(path, picture):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), picture)
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Two pictures of squares, and the same smeared over nine pixels."""
+    for number in range(2):
+        squares = np.random.default_rng(number).integers(0, 256, (50, 60, 3), np.uint8)
+        sharp = np.repeat(np.repeat(squares, 8, axis=0), 8, axis=1)  # (400, 480, 3)
+        write(tmp_path / "pairs" / "sharp" / f"{number}.png", sharp)
+        write(tmp_path / "pairs" / "blurry" / f"{number}.png", cv2.blur(sharp, (9, 1)))
+    return tmp_path / "pairs"
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """Three frames of squares that move by six pixels, and the same smeared by as many."""
+    squares = np.random.default_rng(0).integers(0, 256, (8, 16, 3), np.uint8)
+    sharp = np.repeat(np.repeat(squares, 8, axis=0), 8, axis=1)
+    for number in range(3):
+        moved = np.roll(sharp, 6 * number, axis=1)
+        write(tmp_path / "clips" / "moved" / "sharp" / f"{number}.png", moved)
+        write(tmp_path / "clips" / "moved" / "blurry" / f"{number}.png", cv2.blur(moved, (6, 1)))
+    return tmp_path / "clips"
+
+
+@pytest.fixture
+def told(monkeypatch, capsys):
+    """What a benchmark prints, as words in lines."""
+    monkeypatch.syspath_prepend(str(ROOT))
+
+    def run(name, *arguments):
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        importlib.import_module(f"benchmarks.{name}").main()
+        return [line.split() for line in capsys.readouterr().out.splitlines()]
+
+    return run
+
+
+def test_pairs_are_measured_as_they_are_compressed_and_enlarged(pairs, told):
+    header, plain, textbook = told("quality", pairs, "--model", "swift", "--model", "unsharp", "--one-size")
+    assert header[-2:] == ["s", "GiB"]
+    assert plain[:2] == ["swift", "2"]
+    assert textbook[0] == "unsharp"
+    assert textbook[2] == plain[2]  # before
+    assert float(plain[4]) == pytest.approx(float(plain[3]) - float(plain[2]), abs=0.011)  # the gain, of rounded numbers
+    _, compressed = told("quality", pairs, "--jpeg", "5", "--one-size")
+    assert float(compressed[2]) < float(plain[2])
+    _, large = told("quality", pairs, "--enlarge", "1.1", "--views", "2", "--one-size")
+    assert large[2] != plain[2]
+
+
+def test_pairs_are_blurred_anew(pairs, told):
+    _, known, mild = told("quality", pairs, "--blur", "moderate", "--pairs", "1", "--model", "wiener", "--model", "swift")
+    assert known[:2] == ["wiener", "1"]
+    assert mild[2] == known[2]
+    _, nearly = told("quality", pairs, "--blur", "near-sharp", "--pairs", "1")
+    assert float(nearly[2]) > float(mild[2])
+
+
+def test_sharp_pictures_are_measured_as_well(pairs, told):
+    (line,) = told("quality", pairs, "--given-sharp", "--one-size")
+    assert line[:3] == ["swift", "2", "mean"]
+    assert 20 < float(line[-1]) <= float(line[3])  # the worst, and the mean
+
+
+def test_clips_are_measured_as_they_are_compressed_and_sharp(clips, told):
+    plain = told("quality_of_clips", clips, "--model", "swift_video", "--steady")
+    moved, mean = plain[3:]
+    assert moved[:2] == ["swift_video", "moved"]
+    assert mean[:2] == ["swift_video", "mean"]
+    compressed = told("quality_of_clips", clips, "--model", "swift_video", "--crf", "45")[3]
+    assert float(compressed[2]) < float(moved[2])
+    (kept,) = told("quality_of_clips", clips, "--given-sharp")
+    assert float(kept[2]) > 20
