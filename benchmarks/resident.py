@@ -22,7 +22,7 @@ def forget_peak() -> float:
 def peak() -> float:
     """The largest resident set, GiB."""
     try:
-        status = Path("/proc/self/status").read_text()
+        most = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()
     except OSError:
         return math.nan
-    return float(status.partition("VmHWM:")[2].split()[0]) / 2**20  # it counts KiB
+    return float(most[0]) / 2**20 if most else math.nan  # it counts KiB
