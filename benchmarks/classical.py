@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.restoration import richardson_lucy, wiener
 
-__all__ = ["CLASSICAL", "line_kernel"]
+__all__ = ["CLASSICAL", "Method", "line_kernel"]
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
+Method = Callable[[Bytes, Floats | None], Bytes]
+"""What makes a sharper picture of a blurry one and its kernel, if that is known."""
 
 
 def unsharp(blurry: Bytes, kernel: Floats | None) -> Bytes:  # noqa: ARG001 - it knows no kernel
@@ -34,7 +36,7 @@ def by_wiener(blurry: Bytes, kernel: Floats | None) -> Bytes:
     return _channels(blurry, kernel, lambda light, psf: wiener(light, psf, 0.01, clip=False))
 
 
-CLASSICAL: dict[str, tuple[Callable[[Bytes, Floats | None], Bytes], bool]] = {
+CLASSICAL: dict[str, tuple[Method, bool]] = {
     "unsharp": (unsharp, False),
     "richardson-lucy": (by_richardson_lucy, True),
     "wiener": (by_wiener, True),

@@ -24,11 +24,11 @@ from torch.nn.functional import grid_sample, interpolate, pad
 import unblur
 from benchmarks.told import RANGES, SIDE, blur_between, rounded
 from unblur.layers.deconvolution import by_transform, closed, richardson_lucy
-from unblur.layers.kernel import blur_kernel, evidence, levelled, path_middle, placed, transfer, transformed, unclipped
+from unblur.layers.kernel import blur_kernel, evidence, levelled, path_middle, placed, transfer, transformed
 from unblur.layers.smear import spread_axis
 from unblur.metrics import from_uint8, psnr
 from unblur.models.swift import Swift
-from unblur.models.swift_best import BORDER, FULL, GAMMA, SwiftBest, bordered, luma, unbordered
+from unblur.models.swift_best import BORDER, FULL, GAMMA, SwiftBest, bordered, unbordered
 from unblur.synth.scene import motion, spread
 from unblur.synth.sources import find_photos, read_photo
 from unblur.synth.stills import Scene, StillsBlur, draw_scene, photograph
@@ -74,9 +74,8 @@ def measured(swift: Swift, best: SwiftBest, photos: list[NDArray[np.uint8]], blu
     light = blurry**GAMMA
     results = [by_richardson_lucy(light, displacements) ** (1 / GAMMA) for displacements in (-path, *lines)]
     known = kernel_of(scene)
-    seen = unclipped(light, full=FULL, reach=SIZE // 2)
-    bright = levelled(luma(light)[:, 0], seen=seen)
-    windows = transformed(bright, size=SIZE, seen=seen)
+    bright, seen = best.sight(light).unbind(1)
+    windows = transformed(levelled(bright, seen=seen), size=SIZE, seen=seen)
     found = blur_kernel(windows)
     unplaced, central, best_placed = (
         placed(kernel, middle)

@@ -29,10 +29,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import unblur
-from benchmarks.classical import CLASSICAL, line_kernel
+from benchmarks.classical import CLASSICAL, Method, line_kernel
 from benchmarks.resident import forget_peak, peak
 from unblur.io.image import is_image, read_image
 from unblur.metrics import from_uint8, protocols, psnr
+from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.precision import Precision
 from unblur.restore.views import COUNTS
 from unblur.synth.camera import compress_jpeg
@@ -92,9 +93,12 @@ def main() -> None:
     arguments = parser.parse_args()
     load = partial(unblur.load, views=arguments.views, precision=arguments.precision, one_size=arguments.one_size)
     if arguments.given_sharp:
+        if arguments.blur or arguments.jpeg is not None or arguments.card:
+            parser.error("`--given-sharp` takes the sharp pictures as they are: leave out `--blur`, `--jpeg` and `--card`")
         for model in arguments.model or ["swift"]:
             photo = load(model).photo
-            near = [float(psnr(from_uint8(photo(sharp)), from_uint8(sharp))) for _, sharp, _ in read(arguments.pairs_folder)]
+            given = (enlarged(sharp, arguments.enlarge) for _, sharp, _ in read(arguments.pairs_folder))
+            near = [float(psnr(from_uint8(photo(sharp)), from_uint8(sharp))) for sharp in given]
             print(
                 f"{model:16} {len(near):5} mean {mean(near):5.2f} median {statistics.median(near):5.2f} worst {min(near):5.2f}", flush=True
             )
@@ -109,7 +113,7 @@ def main() -> None:
             parser.error(f"`--model {model}` must be told the kernel, which is known with `--blur` alone")
         if needs_kernel and arguments.enlarge != 1:
             parser.error(f"`--model {model}` must be told the kernel, which is that of the picture before `--enlarge`")
-        deblurrer = None if method else load(model)
+        restore = method or without_kernel(load(model))
         pairs = (
             drawn(arguments.pairs_folder, RANGES[arguments.blur], count=arguments.pairs) if arguments.blur else read(arguments.pairs_folder)
         )
@@ -119,11 +123,11 @@ def main() -> None:
             if arguments.jpeg is not None:
                 blurry = compress_jpeg(blurry, quality=arguments.jpeg)
             began = time.perf_counter()
-            restored = deblurrer.photo(blurry) if deblurrer else method(blurry, kernel)  # type: ignore[misc]
+            restored = restore(blurry, kernel)
             seconds += time.perf_counter() - began
             rows.append(compare(blurry, restored, sharp, protocol=arguments.protocol))
         base = forget_peak()
-        _ = deblurrer.photo(blurry) if deblurrer else method(blurry, kernel)  # type: ignore[misc]
+        restore(blurry, kernel)
         show(model, rows, seconds, gib=peak() - base)
         if arguments.card:
             path = card_path(model)
@@ -147,6 +151,11 @@ def main() -> None:
                 command=command,
             )
             add_to_card(path, result)
+
+
+def without_kernel(deblurrer: Deblurrer) -> Method:
+    """A network as a method, which is told of no kernel."""
+    return lambda blurry, _: deblurrer.photo(blurry)
 
 
 def read(folder: Path) -> Iterator[Known]:
