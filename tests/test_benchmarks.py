@@ -88,3 +88,16 @@ def test_clips_are_measured_as_they_are_compressed_and_sharp(clips, told):
     assert float(compressed[2]) < float(moved[2])
     (kept,) = told("quality_of_clips", clips, "--given-sharp")
     assert float(kept[2]) > 20
+
+
+def test_real_pictures_are_drawn_and_measured(pairs, told, tmp_path):
+    flat = np.full((64, 80, 3), 90, np.uint8)
+    write(tmp_path / "photos" / "flat.png", flat)
+    write(tmp_path / "truths" / "flat.png", flat + np.uint8(10))
+    told("real", pairs / "blurry", "--output", tmp_path / "sheets", "--model", "swift")
+    assert cv2.imread(str(tmp_path / "sheets" / "1.png")).shape[1] > 2 * 320  # a photo and its restoration, side by side
+    lines = told("real", tmp_path / "photos", "--output", tmp_path / "others", "--truths", tmp_path / "truths", "--model", "swift")
+    truth = next(line for line in lines if line[:2] == ["flat", "(truth)"])
+    light = (100 / 90) ** 2.2
+    assert [float(each) for each in (truth[2], *truth[6:])] == [10, 100, 10, 10]
+    assert float(truth[3]) == pytest.approx(light, abs=6e-4)
