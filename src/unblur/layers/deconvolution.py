@@ -130,7 +130,7 @@ def closed(light: Tensor, *, edge: int) -> Tensor:
     light = light.clone()
     for axis, sides in ((-1, (1, -1)), (-2, (-1, 1))):
         length = light.shape[axis]
-        ramp = rising(min(edge, length // 4), like=light)
+        ramp = rising(length, edge=edge, like=light)
         first, last = light.narrow(axis, 0, len(ramp)), light.narrow(axis, length - len(ramp), len(ramp))
         change = (last.flip(axis) - first) * ((1 - ramp) / 2).view(sides)
         first += change

@@ -74,9 +74,8 @@ def _places(line: Tensor, *, shares: Sequence[float]) -> Tensor:
     step = line * line.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)]).view(2, 1, 1)
     x = torch.linspace(-1, 1, width, device=line.device)
     y = torch.linspace(-1, 1, height, device=line.device)
-    at_rest = torch.stack(
-        torch.meshgrid(y, x, indexing="ij")[::-1]
-    )  # (2, H, W), as the line lies in memory: with both side by side, it takes longer
+    # x and y apart, as in the line: to add two layouts takes longer than to read.
+    at_rest = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1])  # (2, H, W)
     places = at_rest + step.new_tensor(tuple(shares)).view(-1, 1, 1, 1) * step[:, None]  # (B, S, 2, H, W)
     return places.permute(0, 1, 3, 4, 2)
 

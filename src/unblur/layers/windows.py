@@ -112,14 +112,15 @@ def fading(shape: Sequence[int], *, edge: int, like: Tensor) -> Tensor:
     """
     sides = []
     for length in shape:
-        ramp = rising(min(edge, length // 4), like=like)
+        ramp = rising(length, edge=edge, like=like)
         sides.append(torch.cat([ramp, torch.ones(length - 2 * len(ramp), device=like.device), ramp.flip(0)]))
     return sides[0][:, None] * sides[1][None]
 
 
-def rising(length: int, *, like: Tensor) -> Tensor:
-    """From 0 to 1 along a raised cosine, (length,)."""
-    return 0.5 - 0.5 * torch.cos(math.pi * (torch.arange(length, device=like.device) + 0.5) / length)
+def rising(length: int, *, edge: int, like: Tensor) -> Tensor:
+    """How `fading` begins along a side of some length: from 0 to 1, as many values as that takes."""
+    fade = min(edge, length // 4)
+    return 0.5 - 0.5 * torch.cos(math.pi * (torch.arange(fade, device=like.device) + 0.5) / fade)
 
 
 def _shares(length: int, *, layout: Layout, like: Tensor) -> Tensor:
