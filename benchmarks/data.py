@@ -12,12 +12,14 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from unblur.data.transforms import Arrays, Crop, Flip, PermuteChannels, QuarterTurn, Transform, apply
+from unblur.synth.dynamic import KINDS, DynamicBlur, draw_dynamic_pair
 from unblur.synth.sequence import SequenceBlur, draw_sequence
 from unblur.synth.sources import find_photos, read_photo
 from unblur.synth.stills import StillsBlur, draw_pair
@@ -32,6 +34,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=40, help="pairs a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--photos", type=Path, nargs="*", help="folders of photos instead of drawn pictures")
+    parser.add_argument("--dynamic", action="store_true", help="print milliseconds a pair of dynamic scenes, by kind, and nothing else")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     began = time.perf_counter()
@@ -39,6 +42,9 @@ def main() -> None:
     print(
         f"{len(photos)} pictures read once in {time.perf_counter() - began:.1f} s; rates are for a second of one core, median of {arguments.rounds} rounds"
     )
+    if arguments.dynamic:
+        _dynamic(photos, size=arguments.size, count=arguments.count, rounds=arguments.rounds)
+        return
     kinds = {
         "as trained on": StillsBlur(),
         "camera alone": PLAIN,
@@ -68,6 +74,25 @@ def main() -> None:
     transforms: list[Transform] = [Crop(arguments.size // 2), QuarterTurn(), Flip(), PermuteChannels(share=0.3)]
     rate = _rate(lambda index: apply(whole, transforms, np.random.default_rng(index)), count=10 * arguments.count, rounds=arguments.rounds)
     print(f"{'transforms alone':22} {rate:7.0f} crops/s")
+
+
+def _dynamic(photos: list[NDArray[np.uint8]], *, size: int, count: int, rounds: int) -> None:
+    """Print how long pairs of dynamic scenes take, of each kind and as they are mixed; frames are a photo that is panned over."""
+    side = min(min(photo.shape[:2]) for photo in photos) - 32
+    clip = np.stack([photos[0][:side, shift : shift + side] for shift in range(32)])
+    cutout = np.zeros((200, 300, 4), np.uint8)
+    cv2.ellipse(cutout, (150, 100), (140, 90), 0, 0, 360, (180, 120, 60, 255), -1)
+    shares: dict[str, Any] = {f"{kind}_share": 0.0 for kind in KINDS}
+    for name in (*KINDS, "all, as mixed"):
+        blur = DynamicBlur() if name not in KINDS else DynamicBlur(**(shares | {f"{name}_share": 1.0}))
+        rate = _rate(
+            lambda index, blur=blur: draw_dynamic_pair(  # type: ignore[misc]
+                np.random.default_rng(index), photos=photos, cutouts=[cutout], sequences=[clip], size=size, blur=blur
+            ),
+            count=count,
+            rounds=rounds,
+        )
+        print(f"{name:22} {1000 / rate:7.1f} ms a pair at {size}x{size}")
 
 
 def _drawn() -> list[NDArray[np.uint8]]:

@@ -157,7 +157,9 @@ def draw_response(generator: np.random.Generator, *, camera: CameraRanges) -> Re
     return draw_curve(generator) if camera.curve_share and generator.random() < camera.curve_share else plain
 
 
-def patch(generator: np.random.Generator, photos: Sequence[Bytes], *, size: tuple[int, int], smallest_scale: float) -> Bytes:
+def patch(
+    generator: np.random.Generator, photos: Sequence[Bytes], *, size: tuple[int, int], smallest_scale: float, quick: bool = False
+) -> Bytes:
     """The first of a few random rectangles that has some detail: blur on a flat wall teaches nothing.
 
     Args:
@@ -165,9 +167,10 @@ def patch(generator: np.random.Generator, photos: Sequence[Bytes], *, size: tupl
         photos: sharp pictures (H, W, 3), RGB, 8 bit; smaller ones than `size` are enlarged.
         size: height and width of the patch.
         smallest_scale: photos are shrunk by a factor between this and 1 before use.
+        quick: shrink bilinearly, which down to half the size reads all pixels and is ten times faster than by area.
     """
     for _ in range(_TRIES):
-        cut = _rectangle(generator, photos, size=size, smallest_scale=smallest_scale)
+        cut = _rectangle(generator, photos, size=size, smallest_scale=smallest_scale, quick=quick)
         grey = cut[..., 1].astype(np.float32)
         if float(np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean()) > _DETAIL:
             break
@@ -214,7 +217,9 @@ def cut_out(light: Floats, generator: np.random.Generator, *, middles: tuple[flo
     return np.concatenate([light * opacity, opacity], axis=2)
 
 
-def _rectangle(generator: np.random.Generator, photos: Sequence[Bytes], *, size: tuple[int, int], smallest_scale: float) -> Bytes:
+def _rectangle(
+    generator: np.random.Generator, photos: Sequence[Bytes], *, size: tuple[int, int], smallest_scale: float, quick: bool
+) -> Bytes:
     """A rectangle of a random photo at a random scale; photos are drawn by their area, mirrored left to right at times."""
     areas = np.array([photo.shape[0] * photo.shape[1] for photo in photos], np.float64)
     photo = photos[generator.choice(len(photos), p=areas / areas.sum())]
@@ -224,7 +229,7 @@ def _rectangle(generator: np.random.Generator, photos: Sequence[Bytes], *, size:
     left = int(generator.integers(photo.shape[1] - wide, endpoint=True))
     cut = photo[top : top + tall, left : left + wide]
     if (tall, wide) != size:
-        how = cv2.INTER_AREA if tall > size[0] else cv2.INTER_CUBIC
+        how = (cv2.INTER_LINEAR if quick else cv2.INTER_AREA) if tall > size[0] else cv2.INTER_CUBIC
         cut = cv2.resize(cut, size[::-1], interpolation=how).astype(np.uint8, copy=False)
     if generator.random() < 0.5:
         cut = cut[:, ::-1]
