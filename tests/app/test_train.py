@@ -119,6 +119,19 @@ def test_it_says_what_happened_and_where():
     assert run("export-weights", "runs/swift-stills", "-o", "a.safetensors", "--overwrite").exit_code == 0
 
 
+@pytest.mark.usefixtures("footage")
+def test_dynamic_scenes_are_made_of_photos_objects_and_clips():
+    Path("cutouts").mkdir()
+    cutout = np.zeros((30, 40, 4), np.uint8)
+    cv2.circle(cutout, (20, 15), 11, (40, 90, 200, 255), -1)
+    cv2.imwrite("cutouts/ball.png", cutout)
+    options = [*TINY.split(), *WINDOW.split(), *NARROW, "--set", "data=dynamic", "--set", "blur={length: [1, 4]}"]
+    things = ["--photos", "photos", "--cutouts", "cutouts", "--highspeed", "clips/a.mp4"]
+    result = run("train", "recipes/srn/stills-cpu-hour.yaml", *things, *options, "--out", "run")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert [path.suffix for path in Path("run/window/frames").iterdir()] == [".rgb"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

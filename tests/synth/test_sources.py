@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from unblur.errors import InputError, UnreadableError, UnsupportedError
-from unblur.synth.sources import find_photos, open_clip, read_photo, sha256_of
+from unblur.synth.sources import find_photos, open_clip, read_cutout, read_photo, sha256_of
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (12, 20, 3), np.uint8)
 
@@ -133,3 +133,22 @@ def test_broken_and_hdr_clips_are_refused_by_name(tmp_path):
         open_clip(tmp_path / "broken.mp4")
     with pytest.raises(UnsupportedError, match=r"bright.mp4` is HDR \(PQ\)"):
         open_clip(movie(tmp_path / "bright.mp4", transfer=16))
+
+
+def test_cutouts_have_colours_and_opacity(tmp_path):
+    opacity = np.zeros((12, 20, 1), np.uint8)
+    opacity[3:9, 4:12] = 200
+    cutout = np.concatenate([PICTURE, opacity], axis=2)
+    Image.fromarray(cutout).save(tmp_path / "object.png")
+    assert np.array_equal(read_cutout(tmp_path / "object.png"), cutout)
+    deep = cutout[..., [2, 1, 0, 3]].astype(np.uint16) * 257
+    cv2.imwrite(str(tmp_path / "deep.png"), deep)
+    assert np.array_equal(read_cutout(tmp_path / "deep.png"), cutout)
+
+
+@pytest.mark.parametrize("opacity", [None, 0, 255])
+def test_what_is_not_cut_out_is_an_error(tmp_path, opacity):
+    pixels = PICTURE if opacity is None else np.concatenate([PICTURE, np.full((12, 20, 1), opacity, np.uint8)], axis=2)
+    Image.fromarray(pixels).save(tmp_path / "object.png")
+    with pytest.raises(UnreadableError, match="no cut-out object"):
+        read_cutout(tmp_path / "object.png")

@@ -27,6 +27,21 @@ def train(
     photos: Annotated[
         Folders, typer.Option("--photos", metavar="DIR", help="Sharp photos that samples are made of; may be repeated.", show_default=False)
     ] = None,
+    cutouts: Annotated[
+        Folders,
+        typer.Option(
+            "--cutouts", metavar="DIR", help="Objects with opacity (PNG, WebP) for `data: dynamic`; may be repeated.", show_default=False
+        ),
+    ] = None,
+    highspeed: Annotated[
+        Folders,
+        typer.Option(
+            "--highspeed",
+            metavar="FILE",
+            help="Clip of about 240 frames a second for `data: dynamic`; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,13 +69,14 @@ def train(
     chosen = read_recipe(recipe, changes=values)
     run = out or Path("runs") / f"{chosen.model}-{recipe.stem}"
     pictures = find_photos(photos) if photos else []
+    objects = find_photos(cutouts) if cutouts else []
     try:
         from unblur.training.loop import train as train_network
     except ImportError as error:
         raise InputError(f"training needs more packages ({error}); `pip install 'unblur[train]'`") from error
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    records = train_network(chosen, out=run, photos=pictures, data=data or [], cpu=cpu)
+    records = train_network(chosen, out=run, photos=pictures, data=data or [], cpu=cpu, cutouts=objects, highspeed=highspeed or [])
     with closing(records), Progress(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=600) as bar:
         task = bar.add_task(chosen.model, total=chosen.steps)
         for record in records:

@@ -20,7 +20,7 @@ from unblur.synth.sensor import capture, draw_sensor
 from unblur.synth.stills import cut_out, draw_response, patch
 from unblur.synth.trajectory import STILL, Path, random_path
 
-__all__ = ["KINDS", "DynamicBlur", "DynamicPair", "draw_dynamic_pair"]
+__all__ = ["KINDS", "DynamicBlur", "DynamicPair", "draw_dynamic_pair", "kind_weights"]
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -164,7 +164,8 @@ def draw_dynamic_pair(
     Raises:
         InputError: if no kind with a share above 0 has its source.
     """
-    kind = _draw_kind(generator, photos=photos, sequences=sequences, size=size, blur=blur)
+    weights = kind_weights(photos=len(photos) > 0, sequences=sequences, size=size, blur=blur)
+    kind = str(generator.choice(KINDS, p=list(weights.values())))
     if kind == "frames":
         light, sharp, response = _real(generator, sequences, size=size, blur=blur)
     else:
@@ -178,22 +179,38 @@ def draw_dynamic_pair(
     return DynamicPair(develop([light], generator, response=response, camera=blur)[0], truth, kind)
 
 
-def _draw_kind(generator: np.random.Generator, *, photos: Sequence[Bytes], sequences: Sequence[Bytes], size: int, blur: DynamicBlur) -> str:
-    usable = any(min(frames.shape[1:3]) >= size and len(frames) >= min(blur.frames) for frames in sequences)
-    weights = {kind: getattr(blur, f"{kind}_share") if (usable if kind == "frames" else len(photos)) else 0.0 for kind in KINDS}
-    total = sum(weights.values())
+def kind_weights(*, photos: bool, sequences: Sequence[Bytes], size: int, blur: DynamicBlur) -> dict[str, float]:
+    """Share of each of `KINDS` where some have no source.
+
+    Args:
+        photos: whether there are photos.
+        sequences: as for `draw_dynamic_pair`.
+        size: side of the pair.
+        blur: has the weights.
+
+    Raises:
+        InputError: if no kind with a weight above 0 has its source.
+    """
+    weights = {kind: float(getattr(blur, f"{kind}_share")) for kind in KINDS}
+    there = dict.fromkeys(KINDS, photos) | {"frames": bool(_usable(sequences, size=size, blur=blur))}
+    total = sum(weight for kind, weight in weights.items() if there[kind])
     if not total:
-        wanted = [kind for kind in KINDS if getattr(blur, f"{kind}_share")]
+        wanted = ", ".join(f"`{kind}`" for kind in KINDS if weights[kind])
         raise InputError(
-            f"there is no source for the kinds of pairs that are wanted ({', '.join(wanted) or 'none'}): `frames` needs clips of "
-            f"{min(blur.frames)} frames or more of {size} pixels or more, all others need photos"
+            f"there is no source for the kinds of pairs that are wanted ({wanted or 'none'}): `frames` needs clips of {min(blur.frames)} "
+            f"frames or more, with sides of {size} pixels or more; all others need photos"
         )
-    return str(generator.choice(KINDS, p=[weight / total for weight in weights.values()]))
+    return {kind: weight / total if there[kind] else 0.0 for kind, weight in weights.items()}
+
+
+def _usable(sequences: Sequence[Bytes], *, size: int, blur: DynamicBlur) -> list[Bytes]:
+    """The clips that are long and large enough."""
+    return [frames for frames in sequences if min(frames.shape[1:3]) >= size and len(frames) >= min(blur.frames)]
 
 
 def _real(generator: np.random.Generator, sequences: Sequence[Bytes], *, size: int, blur: DynamicBlur) -> tuple[Floats, Floats, Response]:
     """Blurry and sharp light of real frames; a rectangle that has some detail, forwards or backwards, mirrored at times."""
-    usable = [frames for frames in sequences if min(frames.shape[1:3]) >= size and len(frames) >= min(blur.frames)]
+    usable = _usable(sequences, size=size, blur=blur)
     lengths = np.array([len(frames) for frames in usable], np.float64)
     frames = usable[generator.choice(len(usable), p=lengths / lengths.sum())]
     count = int(generator.choice([number for number in blur.frames if number <= len(frames)]))
@@ -237,6 +254,7 @@ def _scene(
     camera = _draw_path(generator, length=length, turn=blur.turn, zoom=blur.zoom, blur=blur)
     gain = draw_factor(generator, share=blur.highlight_share, bounds=blur.highlight_gain)
     share = draw_factor(generator, share=blur.dim_share, bounds=blur.dim)
+    share = float(GAMMA22.encode(np.array([share]))[0]) if plain else share  # layers are file values then
     layers = [_background(generator, photos, camera=camera, length=length, response=response, size=size, gain=gain, share=share, blur=blur)]
     for depth in np.sort(generator.uniform(1, blur.parallax, objects)):
         seen = camera.scaled(np.array([depth, depth, 1, 1]))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from unblur.errors import InputError, UnreadableError, UnsupportedError
 from unblur.io.image import is_image, read_image
 
-__all__ = ["Clip", "Moment", "find_photos", "open_clip", "read_photo", "sha256_of"]
+__all__ = ["Clip", "Moment", "find_photos", "open_clip", "read_cutout", "read_photo", "sha256_of"]
 
 _CONTRAST = 2.0  # grey levels of 255: standard deviation below which a picture shows nothing
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # ITU-T H.273
@@ -59,6 +59,23 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
     if float(pixels[::2, ::2].std()) < _CONTRAST and float(pixels.std()) < _CONTRAST:
         raise UnreadableError(f"`{path}` shows nothing: all its pixels are nearly alike; leave it out")
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), np.uint8)
+
+
+def read_cutout(path: Path) -> NDArray[np.uint8]:
+    """Read an object cut out of a picture as (H, W, 4): RGB, upright, and opacity; 16 bit is rounded to 8.
+
+    Raises:
+        UnreadableError: if it is damaged, or has no opacity: nothing is cut out then; or is clear everywhere.
+        UnsupportedError: if it cannot be read, see `unblur.io.image.read_image`.
+    """
+    picture = read_image(path)
+    if picture.alpha is None or not picture.alpha.any() or picture.alpha.min() == np.iinfo(picture.alpha.dtype).max:
+        raise UnreadableError(f"`{path}` is no cut-out object: it needs opacity (PNG or WebP) that is neither 0 nor full everywhere")
+    colours = np.broadcast_to(picture.pixels, (*picture.pixels.shape[:2], 3))
+    whole = np.concatenate([colours, picture.alpha[..., None]], axis=2)
+    if whole.dtype == np.uint16:
+        whole = ((whole.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return np.ascontiguousarray(whole, np.uint8)
 
 
 @dataclass(frozen=True, eq=False)

@@ -69,6 +69,8 @@ def train(
     data: Sequence[Path] = (),
     window: Path | None = None,
     cpu: bool = False,
+    cutouts: Sequence[Path] = (),
+    highspeed: Sequence[Path] = (),
 ) -> Generator[dict[str, Any], None, None]:
     """Train to the recipe's last step, going on from what is in `out`.
 
@@ -84,6 +86,8 @@ def train(
         window: folder of the samples that are made of photos; in `out` if None. Trainings that follow each other with the same
             seed and data may share one, so that nothing is made twice.
         cpu: train on the processor even if there is a GPU.
+        cutouts: objects with opacity, for `data: dynamic`.
+        highspeed: clips of about 240 frames a second, for `data: dynamic`.
 
     Raises:
         InputError: if the recipe, its data, the network and the run in `out` do not fit together.
@@ -113,13 +117,15 @@ def train(
             num_frames=training.net.num_frames,
             window=window or out / "window",
             part=(accelerator.process_index, processes),
+            cutouts=cutouts,
+            highspeed=highspeed,
             path=training.net.kernel_size if recipe.objective == "told_path" and isinstance(training.net, SwiftBest) else None,
         )
         with accelerator.main_process_first():
             source = stack.enter_context(source_of)
         share = recipe.batch // processes
         slots = range(accelerator.process_index * share, (accelerator.process_index + 1) * share)
-        threads = min(recipe.workers, 1) if recipe.data in ("stills", "sequences") else recipe.workers
+        threads = min(recipe.workers, 1) if recipe.data not in ("pairs", "clips") else recipe.workers
         batches = stack.enter_context(Prefetch(source, slots=slots, threads=threads))
         stack.callback(training.close)
         yield from training.run(batches)

@@ -1,4 +1,4 @@
-"""What the processes beside a training run: it makes samples of photos, and loads no torch."""
+"""What the processes beside a training run: it makes samples of photos, objects and high-speed clips, and loads no torch."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,12 +9,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from unblur.synth.dynamic import DynamicBlur, draw_dynamic_pair
+from unblur.synth.highspeed import map_frames
 from unblur.synth.scene import motion, path_kernel
 from unblur.synth.sequence import SequenceBlur, draw_sequence
-from unblur.synth.sources import read_photo
+from unblur.synth.sources import read_cutout, read_photo
 from unblur.synth.stills import StillsBlur, draw_scene, photograph
 
-__all__ = ["PhotoMaker"]
+__all__ = ["DynamicMaker", "PhotoMaker"]
 
 Field = NDArray[Any]
 
@@ -88,3 +90,43 @@ class PhotoMaker:
         if self.flow:
             made |= {"flow_to_next": clip.flow_to_next, "flow_to_previous": clip.flow_to_previous}
         return made
+
+
+@dataclass(frozen=True)
+class DynamicMaker:
+    """Makes pair i of dynamic scenes, see `unblur.synth.dynamic`; picklable, reads its sources once in each process.
+
+    Attributes:
+        photos: files of sharp pictures.
+        cutouts: files of objects with opacity.
+        frames: decoded clips, as `unblur.synth.highspeed.cache_frames` makes them.
+        seed: of the recipe.
+        size: side of the pictures made.
+        blur: ranges to draw from.
+    """
+
+    photos: tuple[Path, ...]
+    cutouts: tuple[Path, ...]
+    frames: tuple[Path, ...]
+    seed: int
+    size: int
+    blur: DynamicBlur
+
+    @cached_property
+    def _sources(self) -> dict[str, list[NDArray[np.uint8]]]:
+        cv2.setNumThreads(1)
+        return {
+            "photos": [read_photo(path) for path in self.photos],
+            "cutouts": [read_cutout(path) for path in self.cutouts],
+            "sequences": [map_frames(path) for path in self.frames],
+        }
+
+    @property
+    def layout(self) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Shapes and types of the arrays."""
+        return dict.fromkeys(("blurry", "sharp"), ((1, self.size, self.size, 3), "uint8"))
+
+    def __call__(self, index: int) -> dict[str, Field]:
+        generator = np.random.default_rng([self.seed, index])
+        pair = draw_dynamic_pair(generator, **self._sources, size=self.size, blur=self.blur)
+        return {"blurry": pair.blurry[None], "sharp": pair.sharp[None]}

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from unblur.errors import InputError
 from unblur.metrics.protocols import names as protocol_names
+from unblur.synth.dynamic import DynamicBlur
 from unblur.synth.sequence import SequenceBlur
 from unblur.synth.stills import StillsBlur
 
@@ -25,7 +26,13 @@ CONTENT = ("mse", "l1", "charbonnier", "log_mse", "edge", "frequency", "multisca
 _STILLS = ("pair_size", "window", "window_start", "fresh", "blur")
 _LAYOUT = ("layout", "choice")
 _BELONGS = {
-    "data": {"stills": _STILLS, "sequences": (*_STILLS, "frames"), "pairs": _LAYOUT, "clips": (*_LAYOUT, "frames")},
+    "data": {
+        "stills": _STILLS,
+        "dynamic": _STILLS,
+        "sequences": (*_STILLS, "frames"),
+        "pairs": _LAYOUT,
+        "clips": (*_LAYOUT, "frames"),
+    },
     "objective": {
         "content": ("truths",),
         "adversarial": ("truths", "adversary", "adversary_arguments", "adversarial_weight", "adversary_lr", "adversary_steps"),
@@ -36,6 +43,8 @@ _BELONGS = {
     },
 }
 """Which keys are needed for which source of data and which objective, and are wrong for any other."""
+
+_RANGES = {"stills": StillsBlur, "dynamic": DynamicBlur, "sequences": SequenceBlur}
 
 Range = tuple[float, float]
 
@@ -68,9 +77,9 @@ class Recipe(BaseModel):
     crop: int = Field(gt=0)
     """Side of a crop, pixels."""
 
-    data: Literal["stills", "sequences", "pairs", "clips"]
-    """`stills` and `sequences` are made of sharp photos while training, for networks that see one frame or several; `pairs`
-    and `clips` are read from a data set, for the same two."""
+    data: Literal["stills", "dynamic", "sequences", "pairs", "clips"]
+    """`stills` and `sequences` are made of sharp photos while training, for networks that see one frame or several; `dynamic` of photos,
+    cut-out objects and high-speed clips, for those that see one; `pairs` and `clips` are read from a data set."""
     frames: int | None = Field(default=None, gt=1)
     """Frames of a clip: as many as the network sees, or with `truths: all` as long as it is to go through."""
     reference_only: bool = False
@@ -84,7 +93,7 @@ class Recipe(BaseModel):
     fresh: float | None = Field(default=None, ge=0)
     """New pairs a step."""
     blur: dict[str, Any] | None = None
-    """Changes to the ranges of `unblur.synth.stills.StillsBlur` or `unblur.synth.sequence.SequenceBlur`."""
+    """Changes to the ranges of `unblur.synth.stills.StillsBlur`, `unblur.synth.dynamic.DynamicBlur` or `unblur.synth.sequence.SequenceBlur`."""
     layout: Literal["gopro", "dvd", "reds", "realblur", "hide", "bsd"] | None = None
     """Layout of the data set, see `unblur.data.layouts`."""
     choice: dict[str, str] | None = None
@@ -205,7 +214,7 @@ class Recipe(BaseModel):
             raise ValueError("`loss` is empty; name at least one of " + ", ".join(CONTENT))
         if self.blur is not None:
             assert self.pair_size is not None
-            ranges = [each.name for each in fields(SequenceBlur if self.data == "sequences" else StillsBlur)]
+            ranges = [each.name for each in fields(_RANGES[self.data])]
             for name in self.blur:
                 if name not in ranges:
                     raise ValueError(f"`blur` has no range `{name}`{_hint(name, ranges)}")

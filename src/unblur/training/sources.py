@@ -20,11 +20,13 @@ from unblur.data.layouts import Sample, read_layout
 from unblur.data.transforms import Arrays, apply
 from unblur.data.window import PairWindow
 from unblur.errors import InputError
+from unblur.synth.dynamic import DynamicBlur, kind_weights
+from unblur.synth.highspeed import cache_frames, map_frames
 from unblur.synth.sequence import SequenceBlur
 from unblur.synth.sources import read_photo
 from unblur.synth.stills import StillsBlur
 from unblur.training.batch import Batch, to_batch, transforms_of
-from unblur.training.maker import PhotoMaker
+from unblur.training.maker import DynamicMaker, PhotoMaker
 from unblur.training.recipe import Recipe
 
 __all__ = ["Files", "Made", "Source", "open_source", "read_samples"]
@@ -49,7 +51,7 @@ class Source(ABC):
         for slot in slots:
             generator = np.random.default_rng([self.recipe.seed, 1, step, slot, order])
             samples.append(apply(self.draw(step, generator), self._transforms, generator))
-        batch = to_batch(samples, slots=slots, photo=self.recipe.data in ("stills", "pairs"))
+        batch = to_batch(samples, slots=slots, photo=self.recipe.data not in ("clips", "sequences"))
         return batch.alone() if self.recipe.reference_only else batch
 
     def stop(self) -> None:  # noqa: B027 (most sources have nothing to wait for)
@@ -161,24 +163,28 @@ def open_source(
     window: Path,
     part: tuple[int, int],
     path: int | None = None,
+    cutouts: Sequence[Path] = (),
+    highspeed: Sequence[Path] = (),
 ) -> Iterator[Source]:
     """Open the recipe's source; closes it, and ends the processes that make samples, when the block ends.
 
     Args:
         recipe: what to do.
-        photos: sharp pictures, for `stills` and `sequences`.
+        photos: sharp pictures, for `stills`, `dynamic` and `sequences`.
         data: folders of data sets, for `pairs` and `clips`.
         num_frames: frames that the network sees.
         window: folder of the samples that are made.
         part: number of this process and of all.
         path: side of the exact kernels that come with `stills`, see `PhotoMaker`; None for none.
+        cutouts: objects with opacity, for `dynamic`.
+        highspeed: clips of about 240 frames a second, for `dynamic`; decoded once, into `window`/frames.
 
     Raises:
         InputError: if the recipe's data do not suit the network, or what it needs was not given or found.
     """
     several = recipe.data in ("clips", "sequences")
     if several != (num_frames > 1):
-        fitting = "`clips` or `sequences`" if num_frames > 1 else "`stills` or `pairs`"
+        fitting = "`clips` or `sequences`" if num_frames > 1 else "`stills`, `dynamic` or `pairs`"
         raise InputError(
             f"network `{recipe.model}` sees {num_frames} frame(s), so that it needs `data` to be {fitting}, not `{recipe.data}`"
         )
@@ -192,24 +198,16 @@ def open_source(
         assert recipe.choice is not None
         yield Files(read_samples(recipe.layout, data, choice=recipe.choice, num_frames=num_frames, edges="drop"), recipe=recipe)
         return
-    if not photos:
-        raise InputError(f"`data: {recipe.data}` needs sharp photos (JPEG, PNG, WebP, TIFF); name a folder of them with `--photos`")
-    assert recipe.pair_size is not None
     assert recipe.window is not None
     assert recipe.window_start is not None
     assert recipe.fresh is not None
-    blur = (SequenceBlur if several else StillsBlur)(**(recipe.blur or {}))
-    maker = PhotoMaker(
-        photos=tuple(photos),
-        seed=recipe.seed,
-        size=recipe.pair_size,
-        num_frames=num_frames,
-        all_truths=recipe.truths == "all",
-        flow=recipe.objective in ("flow", "told_flow"),
-        blur=blur,
-        path=path,
-    )
-    identity = [[str(path) for path in photos], recipe.seed, recipe.blur, recipe.data]
+    identity: list[object] = [[str(path) for path in photos], recipe.seed, recipe.blur, recipe.data]
+    maker: PhotoMaker | DynamicMaker
+    if recipe.data == "dynamic":
+        maker = _dynamic_maker(recipe, photos=photos, cutouts=cutouts, highspeed=highspeed, folder=window / "frames")
+        identity += [[str(path) for path in cutouts], [path.name for path in maker.frames]]
+    else:
+        maker = _photo_maker(recipe, photos=photos, num_frames=num_frames, path=path)
     with PairWindow(
         maker,
         folder=window,
@@ -222,3 +220,35 @@ def open_source(
         part=part,
     ) as pairs:
         yield Made(pairs, recipe=recipe)
+
+
+def _photo_maker(recipe: Recipe, *, photos: Sequence[Path], num_frames: int, path: int | None) -> PhotoMaker:
+    """What makes `stills` and `sequences`."""
+    if not photos:
+        raise InputError(f"`data: {recipe.data}` needs sharp photos (JPEG, PNG, WebP, TIFF); name a folder of them with `--photos`")
+    assert recipe.pair_size is not None
+    return PhotoMaker(
+        photos=tuple(photos),
+        seed=recipe.seed,
+        size=recipe.pair_size,
+        num_frames=num_frames,
+        all_truths=recipe.truths == "all",
+        flow=recipe.objective in ("flow", "told_flow"),
+        blur=(SequenceBlur if recipe.data == "sequences" else StillsBlur)(**(recipe.blur or {})),
+        path=path,
+    )
+
+
+def _dynamic_maker(
+    recipe: Recipe, *, photos: Sequence[Path], cutouts: Sequence[Path], highspeed: Sequence[Path], folder: Path
+) -> DynamicMaker:
+    """What makes `dynamic`; decodes the clips into `folder`, where they are not there yet."""
+    if not photos and not highspeed:
+        raise InputError(
+            "`data: dynamic` needs sharp photos, clips of about 240 frames a second, or both: `--photos DIR`, `--highspeed FILE`"
+        )
+    assert recipe.pair_size is not None
+    blur = DynamicBlur(**(recipe.blur or {}))
+    frames = tuple(cache_frames(clip, folder) for clip in highspeed)
+    kind_weights(photos=bool(photos), sequences=[map_frames(path) for path in frames], size=recipe.pair_size, blur=blur)  # fails early
+    return DynamicMaker(photos=tuple(photos), cutouts=tuple(cutouts), frames=frames, seed=recipe.seed, size=recipe.pair_size, blur=blur)

@@ -1,0 +1,174 @@
+"""Pairs of dynamic scenes as a source of training."""
+
+import json
+import pickle
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from unblur.errors import InputError
+from unblur.synth.dynamic import KINDS, DynamicBlur
+from unblur.synth.highspeed import cache_frames
+from unblur.training import loop, sources
+from unblur.training.loop import train
+from unblur.training.maker import DynamicMaker
+from unblur.training.recipe import Recipe, read_recipe
+from unblur.training.sources import open_source
+
+RECIPE = Path(__file__).parents[2] / "recipes/dmphn/stills-cpu-hour.yaml"
+BLUR = {"length": [1.0, 4.0]}
+
+
+@pytest.fixture(scope="module")
+def cutouts(tmp_path_factory) -> list[Path]:
+    path = tmp_path_factory.mktemp("cutouts") / "ball.png"
+    picture = np.zeros((30, 40, 4), np.uint8)
+    cv2.circle(picture, (20, 15), 11, (40, 90, 200, 255), -1)
+    cv2.imwrite(str(path), picture)
+    return [path]
+
+
+@pytest.fixture(scope="module")
+def highspeed(tmp_path_factory) -> list[Path]:
+    path = tmp_path_factory.mktemp("highspeed") / "pan.mp4"
+    still = np.random.default_rng(3).integers(0, 256, (8, 12, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=Fraction(240), options={"crf": "4", "x264-params": "log-level=error"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(24):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(np.roll(still, number, axis=1), "rgb24")))
+        out.mux(stream.encode(None))
+    return [path]
+
+
+@pytest.fixture
+def recipe(shrink) -> Recipe:
+    return shrink(RECIPE, data="dynamic", blur=BLUR, steps=4, save_every=2, log_every=2)
+
+
+class AtOnce:
+    """A window that makes its pairs when they are asked for, and keeps what it was opened with."""
+
+    waited = 0.0
+    opened: list[dict] = []  # noqa: RUF012
+
+    def __init__(self, maker, **rest):
+        self.maker = pickle.loads(pickle.dumps(maker))
+        self.opened.append({"maker": self.maker, **rest})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        pass
+
+    def range(self, step):
+        return step, step + 3
+
+    def stop(self):
+        pass
+
+    def pair(self, index):
+        made = self.maker(index)
+        assert {name: (array.shape, str(array.dtype)) for name, array in made.items()} == self.maker.layout
+        return made
+
+
+@pytest.fixture
+def at_once(monkeypatch) -> list[dict]:
+    monkeypatch.setattr(sources, "PairWindow", AtOnce)
+    AtOnce.opened.clear()
+    return AtOnce.opened
+
+
+def maker(photos, cutouts, frames=(), **changes) -> DynamicMaker:
+    return DynamicMaker(photos=tuple(photos), cutouts=tuple(cutouts), frames=tuple(frames), seed=3, size=32, blur=DynamicBlur(**changes))
+
+
+def test_pairs_are_functions_of_seed_and_number(photos, cutouts, highspeed, tmp_path):
+    frames = [cache_frames(highspeed[0], tmp_path)]
+    first, second = maker(photos, cutouts, frames), pickle.loads(pickle.dumps(maker(photos, cutouts, frames)))
+    for index in range(6):
+        one, other = first(index), second(index)
+        assert {name: (array.shape, str(array.dtype)) for name, array in one.items()} == first.layout
+        assert all(np.array_equal(one[name], other[name]) for name in ("blurry", "sharp"))
+    assert not np.array_equal(first(0)["sharp"], first(1)["sharp"])
+
+
+def test_a_recipe_takes_ranges_of_dynamic_scenes(recipe):
+    assert recipe.blur == BLUR
+    with pytest.raises(InputError, match="no range `lenght`; did you mean `length`"):
+        read_recipe(RECIPE, changes={"data": "dynamic", "blur": {"lenght": [1, 2]}})
+    with pytest.raises(InputError, match="no range `turns`"):
+        read_recipe(RECIPE, changes={"data": "stills", "blur": {"turns": 1}})
+    told = {"data": "dynamic", "blur": {}, "objective": "told_motion", "truths": None, "motion_weight": 1.0, "told_until": 1}
+    with pytest.raises(InputError, match="needs `data: stills`"):
+        read_recipe(RECIPE, changes=told)
+
+
+def test_a_network_trains_and_goes_on_where_it_was_stopped(recipe, photos, cutouts, highspeed, tmp_path, monkeypatch, at_once):
+    inputs = {"photos": photos, "cutouts": cutouts, "highspeed": highspeed}
+    records = list(train(recipe, out=tmp_path / "whole", **inputs))
+    assert [record["step"] for record in records] == [2, 4]
+    assert all(np.isfinite(record["loss"]) for record in records)
+    step = loop.Training._take_step
+
+    def interrupted(self, batch):
+        if self.step == 3:
+            raise KeyboardInterrupt
+        return step(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Training, "_take_step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            list(train(recipe, out=tmp_path / "stopped", **inputs))
+    list(train(recipe, out=tmp_path / "stopped", **inputs))
+    whole, stopped = (torch.load(tmp_path / name / "state.pt", weights_only=True)["net"] for name in ("whole", "stopped"))
+    assert all(torch.equal(whole[name], stopped[name]) for name in whole)
+    frames = at_once[0]["maker"].frames
+    assert [path.parent for path in frames] == [tmp_path / "whole/window/frames"]
+
+
+def test_pairs_are_made_anew_when_a_source_changes(recipe, photos, cutouts, highspeed, tmp_path, at_once):
+    for number, changes in enumerate(({}, {"cutouts": []}, {"highspeed": []}, {"photos": photos[:1]}, {})):
+        inputs = {"photos": photos, "cutouts": cutouts, "highspeed": highspeed} | changes
+        with open_source(recipe, data=[], num_frames=1, window=tmp_path / str(number), part=(0, 1), **inputs):
+            pass
+    identities = [json.dumps(each["identity"]) for each in at_once]
+    assert len(set(identities)) == 4
+    assert identities[0] == identities[-1]
+
+
+def test_a_window_of_other_processes_gives_the_same_pairs(recipe, photos, cutouts, highspeed, tmp_path):
+    with open_source(
+        recipe, photos=photos, data=[], num_frames=1, window=tmp_path, part=(0, 1), cutouts=cutouts, highspeed=highspeed
+    ) as source:
+        batch = source.batch(0, slots=range(2))
+    assert batch.blurry.shape == (2, 3, recipe.crop, recipe.crop)
+    assert batch.sharp.shape == (2, 1, 3, recipe.crop, recipe.crop)
+    assert batch.spread is None
+    with open_source(
+        recipe, photos=photos, data=[], num_frames=1, window=tmp_path, part=(0, 1), cutouts=cutouts, highspeed=highspeed
+    ) as source:
+        assert torch.equal(source.batch(0, slots=range(2)).blurry, batch.blurry)
+
+
+def test_sources_that_are_missing_are_named(recipe, photos, highspeed, tmp_path, at_once):
+    where = {"data": [], "num_frames": 1, "window": tmp_path, "part": (0, 1)}
+    with pytest.raises(InputError, match=r"--photos DIR.*--highspeed FILE"), open_source(recipe, photos=[], **where):
+        pass
+    shares = {f"{kind}_share": 0.0 for kind in KINDS} | {"frames_share": 1.0}
+    frames = recipe.model_copy(update={"blur": shares})
+    with pytest.raises(InputError, match="`frames` needs clips"), open_source(frames, photos=photos, **where):
+        pass
+    large = recipe.model_copy(update={"pair_size": 100})
+    with pytest.raises(InputError, match="sides of 100 pixels"), open_source(large, photos=[], highspeed=highspeed, **where):
+        pass
+    with open_source(recipe, photos=[], highspeed=highspeed, **where) as source:
+        assert source.batch(0, slots=range(1)).blurry.shape[0] == 1
+    assert len(at_once) == 1
