@@ -119,7 +119,7 @@ def test_the_coherent_part_is_no_more_than_the_whole():
 
 
 def test_a_reference_without_detail_and_refusals(textured):
-    flat = torch.full_like(textured, 0.5)
+    flat = torch.full_like(textured, 90 / 255)
     assert all(math.isnan(value) for value in numbers(textured, flat))
     assert numbers(flat, textured) == pytest.approx((0, 0), abs=1e-12)
     with pytest.raises(ShapeError):

@@ -27,6 +27,9 @@ OCTAVES = 2
 WINDOW = 15
 """Side of the windows in which detail is compared, pixels."""
 
+LEAST = 1e-10
+"""Root mean square of bands below which a reference has no detail: rounding of a constant picture makes as much."""
+
 
 class Detail(NamedTuple):
     """Result of `detail`.
@@ -91,7 +94,8 @@ def _compare(restored: Plane, reference: Plane) -> tuple[float, float]:
         own += float(_window_means(r * r).sum())
         whole += float(energy.sum())
         coherent += float(np.minimum(_window_means(r * s), energy).sum())
-    return (float(np.sqrt(own / whole)), coherent / whole) if whole > 0 else (float("nan"), float("nan"))
+    known = whole > LEAST**2 * reference.size
+    return (float(np.sqrt(own / whole)), coherent / whole) if known else (float("nan"), float("nan"))
 
 
 def _bands(plane: Plane) -> list[Plane]:
