@@ -53,23 +53,30 @@ def told(monkeypatch, capsys):
 
 
 def test_pairs_are_measured_as_they_are_compressed_and_enlarged(pairs, told):
-    header, plain, textbook = told("quality", pairs, "--model", "swift", "--model", "unsharp", "--one-size")
-    assert header[-2:] == ["s", "GiB"]
+    header, blurry, plain, textbook = told("quality", pairs, "--model", "swift", "--model", "unsharp", "--one-size")
+    assert header[6:12] == ["SSIM", "shifted", "shift", "GMSD", "detail", "coherent"]
+    assert header[-2:] == ["s", "MiB"]
+    assert blurry[:3] == ["(blurry)", "2", plain[2]]
+    shift, gmsd, ratio, coherent = map(float, blurry[3:])
+    assert shift == 0
+    assert 1 > ratio > coherent > 0
+    assert len({gmsd, float(plain[9]), float(textbook[9])}) == 3
+    assert float(plain[10]) != ratio
     assert plain[:2] == ["swift", "2"]
     assert textbook[0] == "unsharp"
     assert textbook[2] == plain[2]  # before
     assert float(plain[4]) == pytest.approx(float(plain[3]) - float(plain[2]), abs=0.011)  # the gain, of rounded numbers
-    _, compressed = told("quality", pairs, "--jpeg", "5", "--one-size")
+    _, _, compressed = told("quality", pairs, "--jpeg", "5", "--one-size")
     assert float(compressed[2]) < float(plain[2])
-    _, large = told("quality", pairs, "--enlarge", "1.1", "--views", "2", "--one-size")
+    _, _, large = told("quality", pairs, "--enlarge", "1.1", "--views", "2", "--one-size")
     assert large[2] != plain[2]
 
 
 def test_pairs_are_blurred_anew(pairs, told):
-    _, known, mild = told("quality", pairs, "--blur", "moderate", "--pairs", "1", "--model", "wiener", "--model", "swift")
+    _, _, known, mild = told("quality", pairs, "--blur", "moderate", "--pairs", "1", "--model", "wiener", "--model", "swift")
     assert known[:2] == ["wiener", "1"]
     assert mild[2] == known[2]
-    _, nearly = told("quality", pairs, "--blur", "near-sharp", "--pairs", "1")
+    _, _, nearly = told("quality", pairs, "--blur", "near-sharp", "--pairs", "1")
     assert float(nearly[2]) > float(mild[2])
 
 
@@ -81,9 +88,16 @@ def test_sharp_pictures_are_measured_as_well(pairs, told):
 
 def test_clips_are_measured_as_they_are_compressed_and_sharp(clips, told):
     plain = told("quality_of_clips", clips, "--model", "swift_video", "--steady")
-    moved, mean = plain[3:]
+    header, blurry, sharp, moved, mean = plain
+    assert header[6:13] == ["SSIM", "shifted", "shift", "GMSD", "detail", "coherent", "worst"]
+    assert blurry[:2] == ["(blurry)", "moved"]
+    assert len(blurry) == 2 + 4 + 1  # shift, GMSD, detail, coherent, and the warping error
+    assert len(sharp) == 2 + 1
     assert moved[:2] == ["swift_video", "moved"]
     assert mean[:2] == ["swift_video", "mean"]
+    assert float(moved[4]) == pytest.approx(float(moved[3]) - float(moved[2]), abs=0.011)
+    assert float(moved[12]) <= float(moved[5])  # the worst gain, and the median
+    assert moved[13] == mean[3]  # the warping error
     compressed = told("quality_of_clips", clips, "--model", "swift_video", "--crf", "45")[3]
     assert float(compressed[2]) < float(moved[2])
     (kept,) = told("quality_of_clips", clips, "--given-sharp")
