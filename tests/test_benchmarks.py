@@ -1,6 +1,7 @@
 """The benchmarks whose figures README states, on tiny data."""
 
 import importlib
+import json
 import sys
 from pathlib import Path
 
@@ -115,3 +116,84 @@ def test_real_pictures_are_drawn_and_measured(pairs, told, tmp_path):
     light = (100 / 90) ** 2.2
     assert [float(each) for each in (truth[2], *truth[6:])] == [10, 100, 10, 10]
     assert float(truth[3]) == pytest.approx(light, abs=6e-4)
+
+
+def test_blind_sheets_hide_whose_result_is_whose_and_are_counted(pairs, told, tmp_path):
+    sheets, answers = tmp_path / "sheets", tmp_path / "sheets" / "answers.csv"
+    sides = "--results", f"truth={pairs / 'sharp'}", "--results", f"given={pairs / 'blurry'}"
+    told("blind", pairs / "blurry", *sides, "--output", sheets, "--crops", "2", "--seed", "3")
+    key = json.loads((sheets / "key.json").read_text())
+    assert sorted(path.name for path in sheets.iterdir()) == ["001.png", "002.png", "answers.csv", "key.json"]  # 480x400: one crop fits
+    assert answers.read_text().split() == ["sheet,answer", "001.png,", "002.png,"]
+    for each in key:
+        drawn = cv2.imread(str(sheets / each["name"]))
+        for place, side in enumerate((each["left"], each["right"], "given")):
+            source = cv2.imread(str(pairs / {"truth": "sharp", "given": "blurry"}[side] / each["photo"]))
+            crop = source[each["top"] :, each["left_edge"] :][:384, :384]
+            assert np.array_equal(drawn[20 : 20 + 384, 390 * place :][:, :384], crop)  # below a line of text, at 1:1
+    answers.write_text("sheet,answer\n" + "".join(f"{each['name']},{'left' if each['left'] == 'truth' else 'right'}\n" for each in key))
+    assert told("blind", "--reveal", sheets)[:4] == [["truth", "2"], ["given", "0"], ["(equal)", "0"], ["(not", "answered)", "0"]]
+    answers.write_text("sheet,answer\n001.png,Equal\n002.png,\n")
+    lines = told("blind", "--reveal", sheets)
+    assert [line[-1] for line in lines] == ["0", "0", "1", "1", "1.00"]
+
+
+def test_blind_order_is_drawn_by_the_seed(pairs, told, tmp_path):
+    lefts = []
+    for seed in (1, 1, 2, 3, 4, 5):
+        sheets = tmp_path / f"sheets{len(lefts)}"
+        sides = "--results", f"b={pairs / 'sharp'}", "--results", f"a={pairs / 'blurry'}"
+        told("blind", pairs / "blurry", *sides, "--output", sheets, "--seed", seed)
+        lefts.append("".join(each["left"] for each in json.loads((sheets / "key.json").read_text())))
+    assert lefts[0] == lefts[1]
+    assert len(set(lefts)) > 2
+
+
+def test_blind_sheets_of_a_model_beside_results(pairs, told, tmp_path):
+    told("blind", pairs / "blurry", "--model", "swift", "--results", f"truth={pairs / 'sharp'}", "--output", tmp_path / "s", "--seed", "0")
+    key = json.loads((tmp_path / "s" / "key.json").read_text())
+    assert {each["left"] for each in key} | {each["right"] for each in key} == {"swift", "truth"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["--model", "swift"], "between two"),
+        (["--model", "swift", "--model", "swift"], "between two"),
+        (["--results", "elsewhere", "--model", "swift"], "NAME=FOLDER"),
+        (["--results", "a={other}", "--results", "b={pairs}/sharp"], "holds 0 pictures named `0`"),
+        (["--results", "a={pairs}/blurry", "--results", "b={small}"], "has 60x50 pixels"),
+    ],
+)
+def test_what_is_wrong_with_a_blind_comparison_is_said(pairs, told, tmp_path, capsys, change, words):
+    (tmp_path / "other").mkdir()
+    for number in range(2):
+        write(tmp_path / "small" / f"{number}.png", np.zeros((50, 60, 3), np.uint8))
+    change = [word.format(other=tmp_path / "other", small=tmp_path / "small", pairs=pairs) for word in change]
+    with pytest.raises(SystemExit):
+        told("blind", pairs / "blurry", *change, "--output", tmp_path / "sheets", "--seed", "0")
+    assert words in capsys.readouterr().err
+
+
+def test_an_answer_that_cannot_be_read_is_an_error(pairs, told, tmp_path, capsys):
+    sides = "--results", f"truth={pairs / 'sharp'}", "--results", f"given={pairs / 'blurry'}"
+    told("blind", pairs / "blurry", *sides, "--output", tmp_path / "sheets", "--seed", "0")
+    (tmp_path / "sheets" / "answers.csv").write_text("sheet,answer\n001.png,truth\n")
+    with pytest.raises(SystemExit):
+        told("blind", "--reveal", tmp_path / "sheets")
+    assert "line 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("counts", "expected"), [((0, 0), 1), ((3, 3), 1), ((5, 0), 2 / 32), ((1, 5), 2 * 7 / 64)])
+def test_chance_of_a_sign_test_by_hand(monkeypatch, counts, expected):
+    monkeypatch.syspath_prepend(str(ROOT))
+    assert importlib.import_module("benchmarks.blind").chance(*counts) == pytest.approx(expected)
+
+
+def test_the_largest_squares_do_not_overlap(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    change = np.zeros((20, 30), np.float32)
+    change[3:8, 2:7], change[10:15, 20:25] = 1, 2
+    largest = importlib.import_module("benchmarks.real").largest
+    assert largest(change, side=5, count=2) == [(10, 20), (3, 2)]
+    assert len(largest(change, side=20, count=9)) == 1
