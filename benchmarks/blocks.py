@@ -18,9 +18,10 @@ import torch
 from torch import Tensor, nn
 
 import unblur
-from benchmarks.quality import STRONG, Row, compare, mean, read
+from benchmarks.quality import STRONG, mean, read
 from benchmarks.quality_of_clips import frames
 from unblur.layers.blocks import ResBlock
+from unblur.metrics import from_uint8, psnr
 from unblur.restore.deblurrer import Deblurrer
 
 Clip = tuple[list[np.ndarray], list[np.ndarray]]
@@ -88,13 +89,15 @@ class Watch:
 
 def gains(deblurrer: Deblurrer, pairs: Sequence[Clip]) -> str:
     """On average, where blur is strong, and where it is weak."""
-    rows: list[Row] = []
+    rows: list[tuple[float, float]] = []  # PSNR before and after
     for blurry, sharp in pairs:
         restored = deblurrer.frames(blurry) if len(blurry) > 1 else map(deblurrer.photo, blurry)
-        rows += [compare(*each) for each in zip(blurry, restored, sharp, strict=True)]
-    strong = [row.psnr_before < STRONG for row in rows]
+        for before, after, truth in zip(blurry, restored, sharp, strict=True):
+            rows.append((float(psnr(from_uint8(before), from_uint8(truth))), float(psnr(from_uint8(after), from_uint8(truth)))))
+    strong = [before < STRONG for before, _ in rows]
     parts = (
-        [row.gain for row, is_one in zip(rows, strong, strict=True) if is_one in which] for which in ((True, False), (True,), (False,))
+        [after - before for (before, after), is_one in zip(rows, strong, strict=True) if is_one in which]
+        for which in ((True, False), (True,), (False,))
     )
     return " ".join(f"{mean(part):+7.3f}" if part else f"{'–':>7}" for part in parts)
 

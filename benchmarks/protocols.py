@@ -1,4 +1,4 @@
-"""How long it takes to measure a picture by each protocol, beside restoring it.
+"""How long it takes to measure a picture by each protocol, and by what goes beside them, beside restoring it.
 
     python -m benchmarks.protocols [--size WIDTHxHEIGHT]
 
@@ -14,11 +14,13 @@ from functools import partial
 import torch
 
 import unblur
+from unblur.bench.extras import open_extra
 from unblur.metrics import protocols
 
 __all__: list[str] = []
 
 REPEATS = 3
+BESIDE = ("shifted", "gmsd", "detail")
 
 
 def main() -> None:
@@ -40,6 +42,9 @@ def main() -> None:
         truths = [sharp] if protocol.several_truths else sharp
         taken = _seconds(partial(protocol.measure, restored, truths))
         print(f"{name:24}{taken:8.3f} s  {taken / network:5.2f} of restoring")
+    for extra in BESIDE:
+        taken = _seconds(partial(open_extra(extra).measure, restored, sharp))
+        print(f"{extra:24}{taken:8.3f} s  {taken / network:5.2f} of restoring")
 
 
 def _seconds(run: Callable[[], object]) -> float:

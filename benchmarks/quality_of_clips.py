@@ -4,7 +4,8 @@
 
 CLIPS holds a folder a clip, each with `blurry/` and `sharp/` frames of the same names. Measures are those of the protocol
 `gopro-skimage`, and the warping error by the motion of the sharp clip (`unblur.metrics.temporal`) in 1/255, that of the sharp clip
-itself being the least that can be hoped for. The last columns are seconds a frame, and by how much the largest resident set grows for a clip. Photo networks restore frame by frame, video networks as a stream;
+itself being the least that can be hoped for. The columns between are those of `benchmarks.quality`; `worst` is the lowest gain of a frame. The last columns are seconds a frame,
+and by how many MiB the largest resident set grows for a clip. Photo networks restore frame by frame, video networks as a stream;
 `--views` restores so many mirrored and turned views and takes their mean; `--steady` brings restored frames together with their neighbours. `--crf` compresses blurry clips as a phone
 or a messenger does, with H.264, before they are restored. `--given-sharp` gives the networks the sharp clips, as a camera in sunlight
 takes them, and prints how near to them what comes back is, PSNR in dB.
@@ -20,7 +21,7 @@ import numpy as np
 from torch import Tensor
 
 import unblur
-from benchmarks.quality import compare, enlarged, mean, rgb
+from benchmarks.quality import Measures, Row, beside, enlarged, gains, mean, measured, rgb
 from benchmarks.resident import forget_peak, peak
 from unblur.io.image import is_image
 from unblur.metrics import from_uint8, psnr
@@ -61,25 +62,37 @@ def main() -> None:
             for name, (_, sharp) in clips.items():
                 print(f"{Path(model).name:24} {name:10} {kept(deblurrer, sharp, steady=arguments.steady):7.2f}", flush=True)
         return
-    print(f"{'weights':24} {'clip':10} {'before':>7} {'after':>7} {'gain':>6} {'SSIM':>8} {'warping':>8} {'s/frame':>8} {'GiB':>6}")
+    print(
+        f"{'weights':24} {'clip':10} {'before':>7} {'after':>7} {'gain':>6} {'median':>6} {'SSIM':>8} {'shifted':>7} {'shift':>6} {'GMSD':>6} {'detail':>6} {'coherent':>8} "
+        f"{'worst':>6} {'warping':>8} {'s/frame':>8} {'MiB':>7}"
+    )
+    before: dict[str, list[Measures]] = {}
     for name, (blurry, sharp) in clips.items():
-        for label, shown in (("(blurry)", blurry), ("(sharp)", sharp)):
-            print(f"{label:24} {name:10} {'':31} {255 * warping_error(tensors(shown), tensors(sharp)).error:8.3f}")
+        before[name] = [measured(*each) for each in zip(blurry, sharp, strict=True)]
+        for label, shown, columns in (("(blurry)", blurry, beside(before[name])), ("(sharp)", sharp, " " * len(beside(before[name])))):
+            error = 255 * warping_error(tensors(shown), tensors(sharp)).error
+            print(f"{label:24} {name:10} {'':46} {columns} {'':6} {error:8.3f}", flush=True)
     for model, deblurrer in loaded:
-        gains, errors = [], []
+        everything, errors = [], []
         for name, (blurry, sharp) in clips.items():
             base, began = forget_peak(), time.perf_counter()
             restored = list(deblurrer.frames(blurry, steady=arguments.steady))
             seconds, memory = (time.perf_counter() - began) / len(blurry), peak() - base
-            rows = [compare(*each) for each in zip(blurry, restored, sharp, strict=True)]
+            rows = [Row(*each) for each in zip(before[name], map(measured, restored, sharp), strict=True)]
             errors.append(255 * warping_error(tensors(restored), tensors(sharp)).error)
-            gains.append(mean([row.gain for row in rows]))
-            print(
-                f"{Path(model).name:24} {name:10} {mean([row.psnr_before for row in rows]):7.2f} {mean([row.psnr_after for row in rows]):7.2f} "
-                f"{gains[-1]:+6.2f} {mean([row.ssim_after - row.ssim_before for row in rows]):+8.4f} {errors[-1]:8.3f} {seconds:8.2f} {memory:6.3f}",
-                flush=True,
-            )
-        print(f"{Path(model).name:24} {'mean':10} {'':15} {mean(gains):+6.2f} {'':8} {mean(errors):8.3f}", flush=True)
+            everything.append(rows)
+            show(Path(model).name, name, rows, f"{errors[-1]:8.3f} {seconds:8.2f} {1024 * memory:7.1f}")
+        print(
+            f"{Path(model).name:24} {'mean':10} {'':15} {mean([mean([row.gain for row in rows]) for rows in everything]):+6.2f} {'':60} {mean(errors):8.3f}",
+            flush=True,
+        )
+
+
+def show(model: str, clip: str, rows: Sequence[Row], last: str) -> None:
+    """Print one line of the table."""
+    print(
+        f"{model:24} {clip:10} {gains(rows)} {beside([row.after for row in rows])} {min(row.gain for row in rows):+6.2f} {last}", flush=True
+    )
 
 
 def kept(deblurrer: Deblurrer, sharp: Sequence[np.ndarray], *, steady: bool) -> float:

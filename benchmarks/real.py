@@ -82,13 +82,24 @@ def show(name: str, model: str, values: Sequence[float]) -> None:
 
 def drawn(blurry: NDArray[np.uint8], results: dict[str, NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """A photo and its restorations, whole and in part."""
-    side = min(SHOWN, *blurry.shape[:2])
     change = np.mean([np.abs(result.astype(np.float32) - blurry).mean(2) for result in results.values()], axis=0)
-    inside = cv2.boxFilter(change, -1, (side, side), anchor=(0, 0))[: blurry.shape[0] - side + 1, : blurry.shape[1] - side + 1]
-    top, left = np.unravel_index(np.argmax(inside), inside.shape)
+    side = min(SHOWN, *blurry.shape[:2])
+    ((top, left),) = largest(change, side=side, count=1)
     pictures = {"blurry": blurry, **results}
     part = [(name, picture[top : top + side, left : left + side]) for name, picture in pictures.items()]
     return sheet([list(pictures.items()), part], width=SHOWN)
+
+
+def largest(change: NDArray[np.float32], *, side: int, count: int) -> list[tuple[int, int]]:
+    """Top left corners of up to `count` squares in which the mean of (H, W) is largest, in that order; they do not overlap."""
+    height, width = (length - side + 1 for length in change.shape)
+    means = cv2.boxFilter(change, -1, (side, side), anchor=(0, 0))[:height, :width].copy()
+    found: list[tuple[int, int]] = []
+    while len(found) < count and means.max() > -1:
+        top, left = (int(place) for place in np.unravel_index(np.argmax(means), means.shape))
+        found.append((top, left))
+        means[max(top - side + 1, 0) : top + side, max(left - side + 1, 0) : left + side] = -1
+    return found
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The benchmarks whose figures README states, on tiny data."""
 
 import importlib
+import json
 import sys
 from pathlib import Path
 
@@ -53,23 +54,30 @@ def told(monkeypatch, capsys):
 
 
 def test_pairs_are_measured_as_they_are_compressed_and_enlarged(pairs, told):
-    header, plain, textbook = told("quality", pairs, "--model", "swift", "--model", "unsharp", "--one-size")
-    assert header[-2:] == ["s", "GiB"]
+    header, blurry, plain, textbook = told("quality", pairs, "--model", "swift", "--model", "unsharp", "--one-size")
+    assert header[6:12] == ["SSIM", "shifted", "shift", "GMSD", "detail", "coherent"]
+    assert header[-2:] == ["s", "MiB"]
+    assert blurry[:3] == ["(blurry)", "2", plain[2]]
+    shift, gmsd, ratio, coherent = map(float, blurry[3:])
+    assert shift == 0
+    assert 1 > ratio > coherent > 0
+    assert len({gmsd, float(plain[9]), float(textbook[9])}) == 3
+    assert float(plain[10]) != ratio
     assert plain[:2] == ["swift", "2"]
     assert textbook[0] == "unsharp"
     assert textbook[2] == plain[2]  # before
     assert float(plain[4]) == pytest.approx(float(plain[3]) - float(plain[2]), abs=0.011)  # the gain, of rounded numbers
-    _, compressed = told("quality", pairs, "--jpeg", "5", "--one-size")
+    _, _, compressed = told("quality", pairs, "--jpeg", "5", "--one-size")
     assert float(compressed[2]) < float(plain[2])
-    _, large = told("quality", pairs, "--enlarge", "1.1", "--views", "2", "--one-size")
+    _, _, large = told("quality", pairs, "--enlarge", "1.1", "--views", "2", "--one-size")
     assert large[2] != plain[2]
 
 
 def test_pairs_are_blurred_anew(pairs, told):
-    _, known, mild = told("quality", pairs, "--blur", "moderate", "--pairs", "1", "--model", "wiener", "--model", "swift")
+    _, _, known, mild = told("quality", pairs, "--blur", "moderate", "--pairs", "1", "--model", "wiener", "--model", "swift")
     assert known[:2] == ["wiener", "1"]
     assert mild[2] == known[2]
-    _, nearly = told("quality", pairs, "--blur", "near-sharp", "--pairs", "1")
+    _, _, nearly = told("quality", pairs, "--blur", "near-sharp", "--pairs", "1")
     assert float(nearly[2]) > float(mild[2])
 
 
@@ -81,9 +89,16 @@ def test_sharp_pictures_are_measured_as_well(pairs, told):
 
 def test_clips_are_measured_as_they_are_compressed_and_sharp(clips, told):
     plain = told("quality_of_clips", clips, "--model", "swift_video", "--steady")
-    moved, mean = plain[3:]
+    header, blurry, sharp, moved, mean = plain
+    assert header[6:13] == ["SSIM", "shifted", "shift", "GMSD", "detail", "coherent", "worst"]
+    assert blurry[:2] == ["(blurry)", "moved"]
+    assert len(blurry) == 2 + 4 + 1  # shift, GMSD, detail, coherent, and the warping error
+    assert len(sharp) == 2 + 1
     assert moved[:2] == ["swift_video", "moved"]
     assert mean[:2] == ["swift_video", "mean"]
+    assert float(moved[4]) == pytest.approx(float(moved[3]) - float(moved[2]), abs=0.011)
+    assert float(moved[12]) <= float(moved[5])  # the worst gain, and the median
+    assert moved[13] == mean[3]  # the warping error
     compressed = told("quality_of_clips", clips, "--model", "swift_video", "--crf", "45")[3]
     assert float(compressed[2]) < float(moved[2])
     (kept,) = told("quality_of_clips", clips, "--given-sharp")
@@ -101,3 +116,84 @@ def test_real_pictures_are_drawn_and_measured(pairs, told, tmp_path):
     light = (100 / 90) ** 2.2
     assert [float(each) for each in (truth[2], *truth[6:])] == [10, 100, 10, 10]
     assert float(truth[3]) == pytest.approx(light, abs=6e-4)
+
+
+def test_blind_sheets_hide_whose_result_is_whose_and_are_counted(pairs, told, tmp_path):
+    sheets, answers = tmp_path / "sheets", tmp_path / "sheets" / "answers.csv"
+    sides = "--results", f"truth={pairs / 'sharp'}", "--results", f"given={pairs / 'blurry'}"
+    told("blind", pairs / "blurry", *sides, "--output", sheets, "--crops", "2", "--seed", "3")
+    key = json.loads((sheets / "key.json").read_text())
+    assert sorted(path.name for path in sheets.iterdir()) == ["001.png", "002.png", "answers.csv", "key.json"]  # 480x400: one crop fits
+    assert answers.read_text().split() == ["sheet,answer", "001.png,", "002.png,"]
+    for each in key:
+        drawn = cv2.imread(str(sheets / each["name"]))
+        for place, side in enumerate((each["left"], each["right"], "given")):
+            source = cv2.imread(str(pairs / {"truth": "sharp", "given": "blurry"}[side] / each["photo"]))
+            crop = source[each["top"] :, each["left_edge"] :][:384, :384]
+            assert np.array_equal(drawn[20 : 20 + 384, 390 * place :][:, :384], crop)  # below a line of text, at 1:1
+    answers.write_text("sheet,answer\n" + "".join(f"{each['name']},{'left' if each['left'] == 'truth' else 'right'}\n" for each in key))
+    assert told("blind", "--reveal", sheets)[:4] == [["truth", "2"], ["given", "0"], ["(equal)", "0"], ["(not", "answered)", "0"]]
+    answers.write_text("sheet,answer\n001.png,Equal\n002.png,\n")
+    lines = told("blind", "--reveal", sheets)
+    assert [line[-1] for line in lines] == ["0", "0", "1", "1", "1.00"]
+
+
+def test_blind_order_is_drawn_by_the_seed(pairs, told, tmp_path):
+    lefts = []
+    for seed in (1, 1, 2, 3, 4, 5):
+        sheets = tmp_path / f"sheets{len(lefts)}"
+        sides = "--results", f"b={pairs / 'sharp'}", "--results", f"a={pairs / 'blurry'}"
+        told("blind", pairs / "blurry", *sides, "--output", sheets, "--seed", seed)
+        lefts.append("".join(each["left"] for each in json.loads((sheets / "key.json").read_text())))
+    assert lefts[0] == lefts[1]
+    assert len(set(lefts)) > 2
+
+
+def test_blind_sheets_of_a_model_beside_results(pairs, told, tmp_path):
+    told("blind", pairs / "blurry", "--model", "swift", "--results", f"truth={pairs / 'sharp'}", "--output", tmp_path / "s", "--seed", "0")
+    key = json.loads((tmp_path / "s" / "key.json").read_text())
+    assert {each["left"] for each in key} | {each["right"] for each in key} == {"swift", "truth"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["--model", "swift"], "between two"),
+        (["--model", "swift", "--model", "swift"], "between two"),
+        (["--results", "elsewhere", "--model", "swift"], "NAME=FOLDER"),
+        (["--results", "a={other}", "--results", "b={pairs}/sharp"], "holds 0 pictures named `0`"),
+        (["--results", "a={pairs}/blurry", "--results", "b={small}"], "has 60x50 pixels"),
+    ],
+)
+def test_what_is_wrong_with_a_blind_comparison_is_said(pairs, told, tmp_path, capsys, change, words):
+    (tmp_path / "other").mkdir()
+    for number in range(2):
+        write(tmp_path / "small" / f"{number}.png", np.zeros((50, 60, 3), np.uint8))
+    change = [word.format(other=tmp_path / "other", small=tmp_path / "small", pairs=pairs) for word in change]
+    with pytest.raises(SystemExit):
+        told("blind", pairs / "blurry", *change, "--output", tmp_path / "sheets", "--seed", "0")
+    assert words in capsys.readouterr().err
+
+
+def test_an_answer_that_cannot_be_read_is_an_error(pairs, told, tmp_path, capsys):
+    sides = "--results", f"truth={pairs / 'sharp'}", "--results", f"given={pairs / 'blurry'}"
+    told("blind", pairs / "blurry", *sides, "--output", tmp_path / "sheets", "--seed", "0")
+    (tmp_path / "sheets" / "answers.csv").write_text("sheet,answer\n001.png,truth\n")
+    with pytest.raises(SystemExit):
+        told("blind", "--reveal", tmp_path / "sheets")
+    assert "line 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("counts", "expected"), [((0, 0), 1), ((3, 3), 1), ((5, 0), 2 / 32), ((1, 5), 2 * 7 / 64)])
+def test_chance_of_a_sign_test_by_hand(monkeypatch, counts, expected):
+    monkeypatch.syspath_prepend(str(ROOT))
+    assert importlib.import_module("benchmarks.blind").chance(*counts) == pytest.approx(expected)
+
+
+def test_the_largest_squares_do_not_overlap(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    change = np.zeros((20, 30), np.float32)
+    change[3:8, 2:7], change[10:15, 20:25] = 1, 2
+    largest = importlib.import_module("benchmarks.real").largest
+    assert largest(change, side=5, count=2) == [(10, 20), (3, 2)]
+    assert len(largest(change, side=20, count=9)) == 1

@@ -85,6 +85,15 @@ def test_bench_prints_the_protocol_with_the_numbers(run, pairs):
     assert summary["pictures"] == 2
 
 
+def test_bench_explains_what_it_measures_beside_the_protocol(run, pairs):
+    words = ("bench", "--model", "blurry", "--data", pairs, "--protocol", "gopro-skimage", "-o", "run")
+    code, out, _ = run(*words, "--extra", "shifted", "--extra", "detail")
+    assert code == 0
+    assert re.search(r"shifted psnr\s+shift\s+detail\s+coherent detail", out)
+    assert "coherent detail: The part of the sharp picture's" in out
+    assert "gmsd" not in out
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -162,7 +171,7 @@ def test_commands_of_the_page(run, tmp_path):
     (tmp_path / "photos").mkdir()
     assert cv2.imwrite(str(tmp_path / "photos" / "a.png"), texture(0))
     commands = re.findall(r"^    unblur (.*)$", PAGE.read_text(), flags=re.MULTILINE)
-    assert len(commands) == 10
+    assert len(commands) == 11
     said = {}
     for command in commands:
         words = shlex.split(command)

@@ -1,20 +1,22 @@
-"""Measures of other libraries, with stand-ins for the libraries."""
+"""Measures beside those of a protocol; of other libraries, with stand-ins for the libraries."""
 
 import sys
 from types import ModuleType
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from unblur.bench.contender import open_contender
 from unblur.bench.datasets import open_data
-from unblur.bench.extras import open_extra
-from unblur.bench.rows import PictureRow
+from unblur.bench.extras import MEANINGS, open_extra
+from unblur.bench.rows import PictureRow, read_rows
 from unblur.bench.run import run_bench
 from unblur.bench.table import summarise
 from unblur.errors import InputError
-from unblur.metrics import protocols
+from unblur.metrics import detail, from_uint8, gmsd, protocols, shifted_psnr
 
 
 @pytest.fixture
@@ -50,18 +52,17 @@ def test_weights_that_cannot_be_fetched_are_an_error(monkeypatch):
 
 
 def test_unknown_measure_is_an_error():
-    with pytest.raises(InputError, match="choose from lpips, niqe"):
+    with pytest.raises(InputError, match="choose from detail, gmsd, lpips, niqe, shifted"):
         open_extra("musiq")
 
 
 @pytest.mark.usefixtures("pyiqa")
 def test_the_library_that_is_there_is_taken_and_named():
     black, white = torch.zeros(1, 3, 4, 4, dtype=torch.float64), torch.ones(1, 3, 4, 4, dtype=torch.float64)
-    label, measure = open_extra("lpips")
-    assert label == "lpips (pyiqa)"
-    assert measure(black, white) == 1
-    _, niqe = open_extra("niqe")
-    assert niqe(black, white) == 0
+    extra = open_extra("lpips")
+    assert extra.names == ("lpips (pyiqa)",)
+    assert extra.measure(black, white) == (1,)
+    assert open_extra("niqe").measure(black, white) == (0,)
 
 
 def test_the_library_made_for_it_comes_first(monkeypatch):
@@ -75,7 +76,7 @@ def test_the_library_made_for_it_comes_first(monkeypatch):
     module = ModuleType("lpips")
     module.LPIPS = Network
     monkeypatch.setitem(sys.modules, "lpips", module)
-    assert open_extra("lpips")[1](torch.zeros(1, 3, 4, 4), torch.full((1, 3, 4, 4), 0.5)) == 0.25
+    assert open_extra("lpips").measure(torch.zeros(1, 3, 4, 4), torch.full((1, 3, 4, 4), 0.5)) == (0.25,)
 
 
 @pytest.mark.usefixtures("pyiqa")
@@ -88,7 +89,38 @@ def test_extras_go_into_rows_and_averages_and_only_missing_ones_are_made(pairs, 
     rows = run("niqe")
     assert len(rows) == 1 + 12
     assert run("niqe") == rows
+    more = run("gmsd")
+    assert len(more) == 1 + 18
+    assert run("niqe", "gmsd") == more
+    assert summarise(more)[0].means["niqe (pyiqa)"] == summarise(rows)[0].means["niqe (pyiqa)"]
     (summary,) = summarise(rows)
     assert summary.pictures == 6
     values = [row.extras["niqe (pyiqa)"] for row in rows if isinstance(row, PictureRow) and row.extras]
     assert summary.means["niqe (pyiqa)"] == pytest.approx(sum(values) / 6)
+
+
+@pytest.mark.usefixtures("nothing")
+def test_own_measures_need_no_library_and_leave_those_of_the_protocol_alone(pairs, tmp_path):
+    def run(name, *extras):
+        found = [open_contender("blurry")], [open_data(str(pairs))], [protocols.get("gopro-skimage"), protocols.get("gopro-matlab")]
+        return [row for row in run_bench(*found, run=tmp_path / name, extras=extras) if isinstance(row, PictureRow)]
+
+    plain, rows = run("plain"), run("beside", "shifted", "gmsd", "detail")
+    assert [row.measures for row in rows] == [row.measures for row in plain]
+    assert all(tuple(row.extras) == tuple(MEANINGS) for row in rows)
+    blurry, sharp = (from_uint8(np.array(Image.open(pairs / kind / rows[-1].sequence / rows[-1].name))) for kind in ("blurry", "sharp"))
+    shifted, fine = shifted_psnr(blurry, sharp), detail(blurry, sharp)
+    expected = [shifted.psnr, shifted.shift.norm(), gmsd(blurry, sharp), fine.ratio, fine.coherent]
+    assert list(rows[-1].extras.values()) == pytest.approx([each.item() for each in expected], abs=1e-6)
+
+
+def test_what_is_infinite_or_unknown_is_left_out_of_the_mean(pairs, tmp_path):
+    for kind in ("blurry", "sharp"):
+        Image.fromarray(np.full((40, 48, 3), 90, np.uint8)).save(pairs / kind / "clip0/000.png")
+    data = [open_data(str(pairs))], [protocols.get("gopro-skimage")]
+    rows = run_bench([open_contender("blurry")], *data, run=tmp_path / "run", extras=["shifted", "detail"])
+    extras = [row.extras for row in rows if isinstance(row, PictureRow)]
+    assert [np.isinf(extras[0]["shifted psnr"]), np.isnan(extras[0]["detail"])] == [True, True]
+    (summary,) = summarise(read_rows(tmp_path / "run"))
+    for name in ("shifted psnr", "detail"):
+        assert summary.means[name] == pytest.approx(np.mean([each[name] for each in extras[1:]]))

@@ -12,6 +12,7 @@ from PIL import Image
 from unblur.bench.contender import open_contender
 from unblur.bench.crops import read_crops
 from unblur.bench.datasets import open_data
+from unblur.bench.extras import MEANINGS
 from unblur.bench.report import render_report, write_report
 from unblur.bench.run import run_bench
 from unblur.errors import InputError, OutputError
@@ -125,6 +126,15 @@ def test_protocol_and_weights_are_told(run, tmp_path):
     assert protocols.get("gopro-skimage").source in page.text
     assert any(len(word) == 64 for word in page.text.split())
     assert str(tmp_path) not in page.text
+
+
+def test_measures_beside_those_of_the_protocol_have_columns_and_are_explained(run, pairs, tmp_path):
+    assert "GMSD" not in Page(render_report([run])).text
+    contenders, data = [open_contender("blurry")], [open_data(str(pairs))]
+    run_bench(contenders, data, [protocols.get("gopro-skimage")], run=tmp_path / "beside", extras=["shifted", "gmsd", "detail"])
+    page = Page(render_report([tmp_path / "beside"]))
+    assert "PSNR, dB SSIM gain, dB shifted PSNR, dB shift, pixels GMSD detail coherent detail remarks" in page.text
+    assert all(meaning in page.text for meaning in MEANINGS.values())
 
 
 def test_weights_of_the_same_name_are_told_apart(pairs, weights, tmp_path):

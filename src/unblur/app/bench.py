@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 
 __all__ = ["DeviceOption", "bench", "published", "report"]
 
-_FORMATS = {"psnr": ".2f", "ssim": ".4f", "mssim": ".4f", "parameters_m": ".1f", "seconds": ".2f"}
+_FORMATS = {
+    "psnr": ".2f",
+    "shifted psnr": ".2f",
+    "shift": ".2f",
+    "detail": ".3f",
+    "coherent detail": ".3f",
+    "ssim": ".4f",
+    "mssim": ".4f",
+    "parameters_m": ".1f",
+    "seconds": ".2f",
+}
 
 
 DeviceOption = Annotated[Device, typer.Option(help="Where to run.")]
@@ -42,7 +52,10 @@ def bench(
     protocol: Annotated[list[str], typer.Option(help="How to measure, such as `gopro-skimage`. Again for more.")],
     run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="Folder of the run; goes on with what is there.")],
     extra: Annotated[
-        list[str] | None, typer.Option(help="`lpips` or `niqe`, if their library is installed. Again for more.", show_default="none")
+        list[str] | None,
+        typer.Option(
+            help="`shifted`, `gmsd` or `detail`; `lpips` or `niqe`, if their library is installed. Again for more.", show_default="none"
+        ),
     ] = None,
     temporal: Annotated[bool, typer.Option("--temporal", help="Also the warping error of clips.")] = False,
     crops: Annotated[int, typer.Option(min=0, help="Worst pictures of each model and data set to keep a crop of.")] = 8,
@@ -133,6 +146,8 @@ def published(
 
 def _show(summaries: "list[Summary]") -> None:
     """Print a table for each data set and protocol."""
+    from unblur.bench.extras import MEANINGS
+
     console = Console()
     for data, protocol in dict.fromkeys((summary.data, summary.protocol) for summary in summaries):
         part = [summary for summary in summaries if (summary.data, summary.protocol) == (data, protocol)]
@@ -172,6 +187,9 @@ def _show(summaries: "list[Summary]") -> None:
         highlight=False,
         soft_wrap=True,
     )
+    for name, meaning in MEANINGS.items():
+        if any(name in summary.means for summary in summaries):
+            console.print(f"{name}: {meaning}", highlight=False, soft_wrap=True)
 
 
 def _published_table(rows: "list[Published]", *, sequences: bool) -> Table:

@@ -18,6 +18,7 @@ import unblur
 from unblur.bench.contender import BLURRY
 from unblur.bench.crops import Crop, read_crops, which_of
 from unblur.bench.datasets import published_name
+from unblur.bench.extras import MEANINGS
 from unblur.bench.plots import COLOURS, Point, dots, scatter
 from unblur.bench.published import Published, find, systems
 from unblur.bench.rows import ModelRow, PictureRow, Row, read_rows
@@ -31,6 +32,22 @@ __all__ = ["render_report", "write_report"]
 _FORM_NOT_STATED = "SSIM, form not stated"
 _COSTS = ("s a picture", "peak MB", "M parameters", "G mult-adds, 720p")
 _HEADINGS = {"psnr": "PSNR, dB", "ssim": "SSIM", "ssim_3d": "SSIM, 3-D", "ssim_y": "SSIM, luma", "mssim": "MSSIM", "aligned": "aligned"}
+_BESIDE = {
+    "shifted psnr": "shifted PSNR, dB",
+    "shift": "shift, pixels",
+    "gmsd": "GMSD",
+    "detail": "detail",
+    "coherent detail": "coherent detail",
+}
+_DECIMALS = {
+    "psnr": ".2f",
+    "shifted psnr": ".2f",
+    "shift": ".2f",
+    "detail": ".3f",
+    "coherent detail": ".3f",
+    "parameters_m": "g",
+    "seconds": "g",
+}
 
 
 @dataclass(frozen=True)
@@ -120,6 +137,7 @@ def render_report(runs: Sequence[Path], *, cases: int = 12) -> str:
         colours=colours,
         cases=[_case(crop, {which_of(row): names[row.which] for row in rows if isinstance(row, PictureRow)}) for crop in worst[:cases]],
         elsewhere=elsewhere,
+        beside=[(_BESIDE[name], MEANINGS[name]) for name in _BESIDE if any(name in summary.means for summary in summaries)],
         protocols=[protocols.get(name) for name in dict.fromkeys(summary.protocol for summary in summaries)],
     )
 
@@ -161,7 +179,9 @@ def _section(
     headings = list(dict.fromkeys(heading for line in [*lines] for heading in line.cells))
     order = {
         heading: place
-        for place, heading in enumerate([*_HEADINGS.values(), _FORM_NOT_STATED, "gain, dB", "warping error", "of the sharp", *_COSTS])
+        for place, heading in enumerate(
+            [*_HEADINGS.values(), _FORM_NOT_STATED, "gain, dB", *_BESIDE.values(), "warping error", "of the sharp", *_COSTS]
+        )
     }
     headings.sort(key=lambda heading: order.get(heading, len(order)))
     return _Section(
@@ -189,7 +209,7 @@ def _published_data() -> set[str]:
 
 
 def _measured(summary: Summary, name: str, colour: str) -> _Line:
-    cells = {_HEADINGS.get(measure, measure): _value(measure, value) for measure, value in summary.means.items()}
+    cells = {(_HEADINGS | _BESIDE).get(measure, measure): _value(measure, value) for measure, value in summary.means.items()}
     cells["gain, dB"] = f"{summary.gain:+.2f}"
     if summary.warping_error is not None:
         cells["warping error"] = f"{summary.warping_error:.5f}"
@@ -224,8 +244,8 @@ def _published(row: Published) -> _Line:
 
 def _value(measure: str, value: float) -> str:
     if not math.isfinite(value):
-        return "∞"
-    return {"psnr": f"{value:.2f}", "parameters_m": f"{value:g}", "seconds": f"{value:g}"}.get(measure, f"{value:.4f}")
+        return "∞" if math.isinf(value) else "–"
+    return f"{value:{_DECIMALS.get(measure, '.4f')}}"
 
 
 def _plots(

@@ -78,7 +78,7 @@ class PictureRow(_Line):
     before: dict[str, float]
     """The same measures of the blurry picture."""
     extras: dict[str, float] = {}
-    """Measures that belong to no protocol, by name and the version of their library."""
+    """Measures that belong to no protocol, by name and, of a library, its version."""
     seconds: float
     """From pixels to pixels; of a network of several frames, the clip's time divided by its frames."""
     peak_bytes: int

@@ -12,7 +12,7 @@ import unblur
 from unblur.bench.contender import Contender, Picture, Restored
 from unblur.bench.crops import Gallery
 from unblur.bench.datasets import DataSet
-from unblur.bench.extras import open_extra
+from unblur.bench.extras import Extra, open_extra
 from unblur.bench.rows import FILE, ClipRow, ModelRow, PictureRow, Row, append, read_rows
 from unblur.data.layouts import Sample
 from unblur.errors import InputError, OutputError
@@ -49,7 +49,7 @@ def run_bench(
         data_sets: the data.
         protocols: by which to measure; each picture is restored once for all of them.
         run: folder, made if it is not there.
-        extras: measures of other libraries, see `unblur.bench.extras`.
+        extras: measures beside those of the protocols, see `unblur.bench.extras`.
         temporal: also measure the warping error of clips.
         crops: pictures of which a crop is kept for the report, those with the lowest PSNR of each model and data set.
         progress: see `Progress`.
@@ -65,9 +65,9 @@ def run_bench(
     there: dict[tuple[object, ...], set[str]] = {}
     for row in read_rows(run, mend=True):
         if not isinstance(row, ModelRow):
-            there[row.key] = set(row.extras) if isinstance(row, PictureRow) else set()
+            there.setdefault(row.key, set()).update(row.extras if isinstance(row, PictureRow) else ())
     gallery = Gallery(run, most=crops)
-    measures = dict(open_extra(name) for name in extras)
+    opened = [open_extra(name) for name in extras]
     before: Before = {}
     for contender in contenders:
         append(run, _new_model(contender, run))
@@ -77,7 +77,7 @@ def run_bench(
                     f"`{contender.name}` looks at {contender.cost.frames} frames, but `{data.name}` has no clips: "
                     "put the frames of each clip into a folder of its own"
                 )
-            _Measuring(contender, data, protocols, measures, there, before, run, gallery, temporal, progress).all()
+            _Measuring(contender, data, protocols, opened, there, before, run, gallery, temporal, progress).all()
     return read_rows(run)
 
 
@@ -112,7 +112,7 @@ class _Measuring:
         contender: Contender,
         data: DataSet,
         protocols: Sequence[Protocol],
-        extras: dict[str, Callable[[Tensor, Tensor], float]],
+        extras: Sequence[Extra],
         there: dict[tuple[object, ...], set[str]],
         before: Before,
         run: Path,
@@ -188,7 +188,7 @@ class _Measuring:
             height=0,
             measures={},
             before={},
-            extras=dict.fromkeys(self.extras, 0.0),
+            extras=dict.fromkeys((name for extra in self.extras for name in extra.names), 0.0),
             seconds=0.0,
             peak_bytes=0,
             kept_input=0.0,
@@ -213,6 +213,9 @@ class _Measuring:
     def _measure(self, sample: Sample, wanted: list[tuple[Protocol, PictureRow]], blurry: Picture, restored: Restored) -> None:
         """Fill rows of one picture in and write them."""
         made: list[PictureRow] = []
+        sharp = read_picture(sample.sharp[len(sample.sharp) // 2])
+        beside = [zip(extra.names, extra.measure(_tensor(restored.picture), _tensor(sharp)), strict=True) for extra in self.extras]
+        extras = {name: value for pairs in beside for name, value in pairs}
         for protocol, row in wanted:
             if len(sample.sharp) > 1 and not protocol.several_truths:
                 raise InputError(f"`{sample.reference}` has {len(sample.sharp)} truths; measure it by `kohler`, not by `{protocol.name}`")
@@ -220,7 +223,6 @@ class _Measuring:
             if known not in self.before:  # measured once for all models
                 self.before[known] = _by(protocol, blurry, sample)
             before, after = self.before[known], _by(protocol, restored.picture, sample)
-            middle = _tensor(read_picture(sample.sharp[len(sample.sharp) // 2]))
             made.append(
                 row.model_copy(
                     update={
@@ -228,16 +230,17 @@ class _Measuring:
                         "height": blurry.shape[0],
                         "measures": after,
                         "before": before,
-                        "extras": {name: measure(_tensor(restored.picture), middle) for name, measure in self.extras.items()},
+                        "extras": extras,
                         "seconds": restored.seconds,
                         "peak_bytes": restored.peak_bytes,
                         "kept_input": restored.kept_input,
                     }
                 )
             )
-        self.gallery.keep(made[0], blurry, restored.picture, read_picture(sample.sharp[len(sample.sharp) // 2]))
+        self.gallery.keep(made[0], blurry, restored.picture, sharp)
         append(self.run, made)
-        self.there.update((row.key, set(row.extras)) for row in made)
+        for row in made:
+            self.there.setdefault(row.key, set()).update(row.extras)
 
     def _over_time(self, samples: list[Sample], restored: list[Restored], row: ClipRow) -> None:
         sharp = [_tensor(read_picture(sample.sharp[0])) for sample in samples]

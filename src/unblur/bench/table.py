@@ -7,6 +7,7 @@ from statistics import fmean, median
 from unblur.bench.rows import ClipRow, ModelRow, PictureRow, Row, Way, which
 from unblur.errors import InputError
 from unblur.metrics import protocols
+from unblur.metrics.protocol import finite_mean
 
 __all__ = ["Summary", "summarise"]
 
@@ -21,7 +22,7 @@ class Summary:
         data: name of the data set.
         protocol: name and version.
         pictures: measured.
-        means: of the measures, by the protocol's averaging, and of extras over pictures.
+        means: of the measures, by the protocol's averaging, and of extras over the pictures where they are finite.
         gain: mean PSNR minus that of the blurry pictures, dB.
         infinite: pictures with an infinite PSNR, which are left out of the mean.
         seconds: median of a picture.
@@ -78,7 +79,9 @@ def summarise(rows: Sequence[Row]) -> list[Summary]:
     for row in rows:
         if isinstance(row, PictureRow):
             key = (row.data, row.protocol, row.which)
-            groups.setdefault(key, {})[row.key] = row
+            members = groups.setdefault(key, {})
+            earlier = members[row.key].extras if row.key in members else {}
+            members[row.key] = row.model_copy(update={"extras": earlier | row.extras})
     found: list[Summary] = []
     for (data, called, measured), members in groups.items():
         if measured not in models:
@@ -90,7 +93,9 @@ def summarise(rows: Sequence[Row]) -> list[Summary]:
         before = protocol.average([row.before for row in pictures], sequences=sequences)
         clips = [row for row in rows if isinstance(row, ClipRow) and row.data == data and row.which == measured]
         extras = {
-            name: fmean(row.extras[name] for row in pictures) for name in pictures[0].extras if all(name in row.extras for row in pictures)
+            name: finite_mean([row.extras[name] for row in pictures])
+            for name in pictures[0].extras
+            if all(name in row.extras for row in pictures)
         }
         found.append(
             Summary(

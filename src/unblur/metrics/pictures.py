@@ -98,27 +98,29 @@ def _weighted(pictures: Tensor, weights: tuple[float, float, float]) -> Tensor:
     return (pictures.to(torch.float64) * factors).sum(1, keepdim=True)
 
 
-def checked_pair(restored: Tensor, sharp: Tensor) -> tuple[Tensor, Tensor]:
+def checked_pair(restored: Tensor, sharp: Tensor, *, name: str = "sharp") -> tuple[Tensor, Tensor]:
     """Check that two batches can be compared and return them on the CPU in double precision.
 
     `restored` may overshoot [0, 1], as the output of a network does; `sharp` may not, so that pictures in 0 ... 255
-    are noticed.
+    are noticed. `name` is what messages call the second.
 
     Raises:
         ShapeError: if the two are not (B, C, H, W) of the same size.
         InputError: if either is not of a floating type or not finite, or if `sharp` leaves [0, 1].
     """
-    for name, pictures in (("restored", restored), ("sharp", sharp)):
-        check_shape(pictures, ("B", "C", "H", "W"), name=name)
+    for called, pictures in (("restored", restored), (name, sharp)):
+        check_shape(pictures, ("B", "C", "H", "W"), name=called)
         if not pictures.is_floating_point():
-            raise InputError(f"{name} must be of a floating type in [0, 1], got {pictures.dtype}; use metrics.from_uint8 for 8-bit levels")
+            raise InputError(
+                f"{called} must be of a floating type in [0, 1], got {pictures.dtype}; use metrics.from_uint8 for 8-bit levels"
+            )
         if not pictures.isfinite().all():
-            raise InputError(f"{name} holds NaN or infinite values, so no measure of it means anything; look at what produced it")
+            raise InputError(f"{called} holds NaN or infinite values, so no measure of it means anything; look at what produced it")
     if restored.shape != sharp.shape:
-        raise ShapeError(f"restored and sharp must have the same shape, got {tuple(restored.shape)} and {tuple(sharp.shape)}")
+        raise ShapeError(f"restored and {name} must have the same shape, got {tuple(restored.shape)} and {tuple(sharp.shape)}")
     if not sharp.numel():
-        raise ShapeError(f"restored and sharp hold no pixel: {tuple(sharp.shape)}")
+        raise ShapeError(f"restored and {name} hold no pixel: {tuple(sharp.shape)}")
     low, high = sharp.min().item(), sharp.max().item()
     if low < -RANGE_SLACK or high > 1 + RANGE_SLACK:
-        raise InputError(f"sharp must lie in [0, 1], but holds {low:.4g} ... {high:.4g}; divide 8-bit levels by 255")
+        raise InputError(f"{name} must lie in [0, 1], but holds {low:.4g} ... {high:.4g}; divide 8-bit levels by 255")
     return restored.detach().to("cpu", torch.float64), sharp.detach().to("cpu", torch.float64)

@@ -14,7 +14,7 @@ from unblur.metrics.pictures import checked_pair, crop_border, luma, to_8_bit
 from unblur.metrics.psnr import psnr
 from unblur.metrics.ssim import ms_ssim, ssim, ssim_3d, ssim_y
 
-__all__ = ["SSIM_FORMS", "Average", "Frames", "Protocol", "SsimForm"]
+__all__ = ["SSIM_FORMS", "Average", "Frames", "Protocol", "SsimForm", "finite_mean"]
 
 SsimForm = Literal["ssim", "ssim_3d", "ssim_y", "mssim"]
 """Names under which results carry the forms of SSIM: `metrics.ssim`, `ssim_3d`, `ssim_y`, and `ms_ssim` in MeTriX form."""
@@ -196,7 +196,7 @@ class Protocol:
             groups = list(members.values())
         return Average(
             protocol=self.id,
-            means={name: _finite_mean([_finite_mean([row[name] for row in group]) for group in groups]) for name in names},
+            means={name: finite_mean([finite_mean([row[name] for row in group]) for group in groups]) for name in names},
             infinite={name: sum(math.isinf(row[name]) for row in rows) for name in names},
             pictures=len(rows),
             sequences=len(groups) if self.averaging == "sequences" else None,
@@ -253,6 +253,7 @@ def _applies(form: SsimForm, truth: Tensor, mask: Tensor | None) -> bool:
     return form != "mssim" or (mask is None and min(truth.shape[-2:]) >= 161)
 
 
-def _finite_mean(values: list[float]) -> float:
+def finite_mean(values: list[float]) -> float:
+    """Mean of the finite values; the first one if none is."""
     finite = [value for value in values if math.isfinite(value)]
     return math.fsum(finite) / len(finite) if finite else values[0]
