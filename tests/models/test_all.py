@@ -22,6 +22,7 @@ SMALL = {
     "dmphn": {"widths": (4, 6, 8), "num_blocks": 1, "num_levels": 3, "num_stacks": 2},
     "edvr": {"width": 8, "groups": 2, "num_extract_blocks": 1, "num_blocks": 1, "head_width": 4},
     "ifirnn": {"width": 12, "hidden": 4, "num_blocks": 1, "iterations": 2},
+    "maxim": {"width": 4, "num_stages": 2, "num_groups": 1, "num_bottlenecks": 1},
     "mdcn": {"widths": (4, 6, 8), "num_blocks": 1},
     "mscnn": {"widths": (4, 6, 8), "num_blocks": 1, "num_codecs": 2},
     "ovd": {"width": 8, "num_blocks": 1},

