@@ -4,6 +4,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import unblur
 from unblur.errors import InputError, OutputError, WeightsError
@@ -79,3 +80,24 @@ def test_what_cannot_be_exported(run, tmp_path):
     with pytest.raises(InputError, match="not the folder of a run"):
         export_weights(tmp_path, tmp_path / "a.safetensors", **WORDS)
     assert export_weights(run, tmp_path / "a.safetensors", kind="video", **WORDS).kind == "video"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_export_between_a_run_and_other_weights(run, tmp_path, share):
+    begun = tmp_path / "begun.safetensors"
+    export_weights(run, begun, **WORDS)
+    tensors = {name: tensor + 1 for name, tensor in load_tensors(begun).items()}
+    save_file(tensors, begun)
+    card = card_of(begun).model_copy(update={"sha256": sha256_of(begun)})
+    begun.with_suffix(".json").write_text(card.model_dump_json())
+    mixed = tmp_path / "mixed.safetensors"
+    assert f"{share:g} of `begun`" in export_weights(run, mixed, **WORDS, other=begun, other_share=share).recipe
+    expected = {name: tensor - 1 + share for name, tensor in tensors.items()}
+    torch.testing.assert_close(load_tensors(mixed), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_nothing_lies_between_different_networks(run, tmp_path):
+    with pytest.raises(InputError, match="another network"):
+        export_weights(run, tmp_path / "mixed.safetensors", **WORDS, other="swift_best")
+    with pytest.raises(InputError, match=r"\[0, 1\]"):
+        export_weights(run, tmp_path / "mixed.safetensors", **WORDS, other=run, other_share=1.5)

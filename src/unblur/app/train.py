@@ -101,6 +101,10 @@ def export_weights(
     summary: Annotated[str, typer.Option(help="One line about the weights.", show_default="the network and how far it was trained")] = "",
     training_data: Annotated[str, typer.Option(help="What it was trained on, in words.", show_default="the recipe's `data`")] = "",
     licence: Annotated[str, typer.Option(help="Of the weights.")] = "none given",
+    other: Annotated[
+        str | None, typer.Option(help="Weights of the same network to mix with, such as those that the run began from.", show_default=False)
+    ] = None,
+    other_share: Annotated[float, typer.Option(min=0, max=1, help="Share of those in the mix.")] = 0.5,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
 ) -> None:
     """Write the averaged weights of a run as a file with a card, for `unblur restore --model NAME.safetensors`."""
@@ -115,6 +119,8 @@ def export_weights(
         summary=summary or (known.summary if known else ""),
         training_data=training_data or (known.training_data if known else ""),
         licence=licence,
+        other=other,
+        other_share=other_share,
         overwrite=overwrite,
     )
     Console(stderr=True).print(f"[green]done[/] {escape(str(output))}: {escape(card.summary)}", highlight=False, soft_wrap=True)
