@@ -173,3 +173,29 @@ def test_sheet_shows_what_was_made(photos, tmp_path):
         run("sheet", tmp_path / "out", "-o", tmp_path / "sheet.jpg")
     run("sheet", tmp_path / "out", "-o", tmp_path / "sheet.jpg", "--overwrite")
     assert cv2.imread(str(tmp_path / "sheet.jpg")).shape == (64, 3 * 244 - 4 + 244, 3)
+
+
+def test_dynamic_scenes_are_drawn(photos, frames, tmp_path):
+    cutout = np.zeros((20, 24, 4), np.uint8)
+    cv2.circle(cutout, (12, 10), 8, (40, 90, 200, 255), -1)
+    cv2.imwrite(str(tmp_path / "ball.png"), cutout)
+    things = ["--cutouts", tmp_path / "ball.png", "--highspeed", frames]
+    words = ["--count", 12, "--size", 32, "--length", "1,6", "--seed", 4]
+    for name in ("a", "b"):
+        assert "12 pairs in 12 sequences" in run("dynamic", photos, "-o", tmp_path / name, *things, *words)
+    told = manifest(tmp_path / "a")
+    assert told["made by"] == "synth dynamic"
+    assert len({sequence["kind"] for sequence in told["sequences"]}) > 2
+    assert [told[key][0]["name"] for key in ("sources", "cutouts", "highspeed")] == ["a.png", "ball.png", "pan"]
+    first, second = ({path.name: path.read_bytes() for path in (tmp_path / name).rglob("*.png")} for name in ("a", "b"))
+    assert first == second
+    assert not list(tmp_path.glob(".frames*"))
+    run("sheet", tmp_path / "a", "-o", tmp_path / "sheet.png", "--count", 4)
+
+
+def test_dynamic_scenes_need_a_source_and_name_what_is_none(photos, tmp_path):
+    with pytest.raises(InputError, match="no source"):
+        run("dynamic", "-o", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    said = run("dynamic", photos, "-o", tmp_path / "out", "--cutouts", photos, "--count", 2, "--size", 16, code=1)
+    assert "no cut-out object" in said.replace("\n", " ")

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from unblur.errors import InputError
+from unblur.synth import dynamic
 from unblur.synth.dynamic import KINDS, DynamicBlur, draw_dynamic_pair
 from unblur.synth.response import GAMMA22
 
@@ -129,6 +130,17 @@ def test_the_reference_has_no_noise(sources, fault):
     plain = only("camera", length=(5.0, 6.0))
     struck = dataclasses.replace(plain, **{f"{fault}_share": 1.0})
     assert all(np.array_equal(draw(sources, seed, blur=plain).sharp, draw(sources, seed, blur=struck).sharp) for seed in range(3))
+
+
+def test_discrete_averages_have_as_many_instants_as_long_paths_need(sources, monkeypatch):
+    counts = []
+    whole = dynamic.average
+    monkeypatch.setattr(dynamic, "average", lambda layers, times, **rest: counts.append(len(times)) or whole(layers, times, **rest))
+    for length, few in (((1.0, 1.1), 7), ((40.0, 41.0), 10)):
+        counts.clear()
+        for seed in range(12):
+            draw(sources, seed, blur=only("discrete", length=length, objects=(0, 0), bend_share=0.0, turn=0.0, zoom=0.0))
+        assert few <= min(counts) < max(counts) <= 23
 
 
 def test_lamps_leave_streaks(sources):

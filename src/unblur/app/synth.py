@@ -188,6 +188,51 @@ def stills(
 
 
 @app.command()
+def dynamic(
+    photos: Annotated[
+        list[Path] | None, typer.Argument(metavar="PHOTOS...", help="Sharp photos, or folders of them.", show_default=False)
+    ] = None,
+    *,
+    output: Output,
+    cutouts: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="Objects with opacity (PNG, WebP); may be repeated.", show_default=False)
+    ] = None,
+    highspeed: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Clip of about 240 frames a second; may be repeated.", show_default=False)
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Pairs to draw.")] = 100,
+    size: Annotated[int, typer.Option(min=16, help="Side in pixels.")] = 256,
+    length: Annotated[str, typer.Option(help="Shortest and longest path over the exposure in pixels, with a comma.")] = "1,40",
+    frames: Annotated[float, typer.Option(min=0, max=1, help="Weight of averages of real frames.")] = 0.2,
+    sensor: Annotated[float, typer.Option(min=0, max=1, help="Share taken by a sensor with a Bayer mosaic.")] = 0.3,
+    noise: Noise = 0.5,
+    jpeg: Jpeg = 0.4,
+    split: SplitOption = Split.train,
+    seed: Seed = 0,
+) -> None:
+    """Draw dynamic scenes: moving objects and parallax, averages of few instants and of real frames, sensors with a mosaic."""
+    from unblur.synth.dynamic import DynamicBlur
+    from unblur.synth.make import make_from_scenes
+
+    blur = DynamicBlur(length=_range(length, "--length"), frames_share=frames, sensor_share=sensor, noise_share=noise, jpeg_share=jpeg)
+    with Bar() as bar:
+        made = make_from_scenes(
+            photos or [],
+            output,
+            cutouts=cutouts or [],
+            highspeed=highspeed or [],
+            blur=blur,
+            seed=seed,
+            version=unblur.__version__,
+            count=count,
+            size=size,
+            split=split.value,
+            progress=bar.tell,
+        )
+    _report(made, output)
+
+
+@app.command()
 def sheet(
     data: Annotated[Path, typer.Argument(metavar="DIR", help="A data set, made here or published.", show_default=False)],
     *,

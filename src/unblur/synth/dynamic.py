@@ -29,7 +29,7 @@ KINDS = ("sharp", "camera", "layers", "discrete", "frames")
 _FARTHEST_MARGIN = 0.25  # of the picture's side; beyond, the background is mirrored
 _DETAIL = 6.0  # mean absolute difference to the neighbours right and below, grey levels
 _TRIES = 4
-_LARGEST_STEP = 4.0  # pixels between two of a few discrete instants
+_LARGEST_STEP = 4.0  # pixels between two discrete instants, where their number allows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,10 +265,11 @@ def _scene(
     if length == 0 and not objects:
         light = sharp
     else:
-        steps = instants_needed(layers, size=whole, most=blur.instants)
         if kind == "discrete":
-            fewest = int(np.ceil(steps / _LARGEST_STEP))
-            steps = min(max(int(generator.integers(*blur.discrete, endpoint=True)), fewest), blur.discrete[1])
+            fewest = instants_needed(layers, size=whole, most=blur.discrete[1], spacing=_LARGEST_STEP)
+            steps = max(fewest, int(generator.integers(*blur.discrete, endpoint=True)))
+        else:
+            steps = instants_needed(layers, size=whole, most=blur.instants)
         light = average(layers, (np.arange(steps) + 0.5) / steps - 0.5, size=whole)
     if plain:
         return GAMMA22.decode(light), GAMMA22.decode(sharp), GAMMA22
@@ -319,7 +320,7 @@ def _background(
     )
     if blur.lamp_share and generator.random() < blur.lamp_share:
         light = _lamps(light, generator, brightness=blur.lamp)
-    filled = np.concatenate([light, np.ones((*canvas, 1), np.float32)], axis=2)
+    filled = np.asarray(cv2.cvtColor(light, cv2.COLOR_RGB2RGBA), np.float32)  # opacity 1
     field = bend = None
     if length > 1 and blur.bend_share and generator.random() < blur.bend_share:
         field = smooth_field(generator, size=(size, size), cells=int(generator.integers(2, 5)))
@@ -386,5 +387,6 @@ def _shrunk(picture: Bytes, *, size: int) -> Bytes:
     """A square picture at `size`×`size`; down to half the size bilinearly, which reads all pixels and is ten times faster than by area."""
     if picture.shape[0] == size:
         return np.ascontiguousarray(picture)
+    picture = np.asarray(picture)  # not mapped: cv2 takes rows that lie apart, and copies nothing
     how = cv2.INTER_LINEAR if picture.shape[0] <= 2 * size else cv2.INTER_AREA
-    return cv2.resize(np.ascontiguousarray(picture), (size, size), interpolation=how).astype(np.uint8, copy=False)
+    return cv2.resize(picture, (size, size), interpolation=how).astype(np.uint8, copy=False)

@@ -24,7 +24,6 @@ __all__ = ["MovingLayer", "average", "doubled", "instants_needed", "reference", 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-_SPACING = 1.25  # pixels that the fastest corner moves from one instant to the next
 _HALFWAY = np.array([[-1, 9, 9, -1]], np.float32) / 16  # cubic convolution (Keys 1981, a = -1/2) halfway between samples
 
 
@@ -103,40 +102,40 @@ def average(layers: Sequence[MovingLayer], times: Doubles, *, size: tuple[int, i
                 _over(picture, drawn, box=box)
         assert picture is not None
         total += picture
-    return np.ascontiguousarray(total[..., :3]) / np.float32(len(times))
+    return _colours(total) / np.float32(len(times))
 
 
 def reference(layers: Sequence[MovingLayer], *, size: tuple[int, int]) -> Floats:
     """The scene with all layers at rest, (H, W, 3), not resampled."""
     x, y = layers[0].place
-    picture = layers[0].light[::2, ::2][-y : size[0] - y, -x : size[1] - x].copy()
+    picture = _original(layers[0])[-y : size[0] - y, -x : size[1] - x].copy()
     for layer in layers[1:]:
         x, y = layer.place
         box = _clipped(np.array([x, y]), np.array([x + layer.size[1], y + layer.size[0]]) - 1, size=size)
         if box[0] < box[2] and box[1] < box[3]:
-            _over(picture, layer.light[::2, ::2][box[1] - y : box[3] - y, box[0] - x : box[2] - x], box=box)
-    return np.ascontiguousarray(picture[..., :3])
+            _over(picture, _original(layer)[box[1] - y : box[3] - y, box[0] - x : box[2] - x], box=box)
+    return _colours(picture)
 
 
-def instants_needed(layers: Sequence[MovingLayer], *, size: tuple[int, int], most: int) -> int:
-    """Number of instants, at least 3 and at most `most`, one for each 1.25 pixels that the fastest corner of a layer moves."""
+def instants_needed(layers: Sequence[MovingLayer], *, size: tuple[int, int], most: int, spacing: float = 1.25) -> int:
+    """Number of instants, at least 3 and at most `most`, one for each `spacing` pixels that the fastest corner of a layer moves."""
     times = np.linspace(-0.5, 0.5, 33)
     longest = 0.0
     for layer in layers:
         places = np.einsum("tij,cj->cti", layer.matrices(times, size=size), layer.corners(size=size))[..., :2]
         longest = max(longest, float(np.linalg.norm(np.diff(places, axis=1), axis=2).sum(axis=1).max()))
-    return int(np.clip(np.ceil(longest / _SPACING) + 2, 3, most))
+    return int(np.clip(np.ceil(longest / spacing) + 2, 3, most))
 
 
 def doubled(light: Floats) -> Floats:
     """Twice the resolution by cubic interpolation: (2h, 2w, 4) from (h, w, 4), whose samples are kept at even places."""
     height, width, _ = light.shape
     full = np.empty((2 * height, 2 * width, 4), np.float32)
-    pixels = full.view(np.complex128)[..., 0]  # four floats moved as one value: several times faster
+    pixels = _whole_pixels(full)
     right = _halfway(light, across=True)
     parts = (light, right, _halfway(light, across=False), _halfway(right, across=False))
     for place, part in enumerate(parts):
-        pixels[place // 2 :: 2, place % 2 :: 2] = np.ascontiguousarray(part, np.float32).view(np.complex128)[..., 0]
+        pixels[place // 2 :: 2, place % 2 :: 2] = _whole_pixels(np.ascontiguousarray(part, np.float32))
     return full
 
 
@@ -145,6 +144,21 @@ def smooth_field(generator: np.random.Generator, *, size: tuple[int, int], cells
     coarse = generator.uniform(-1, 1, (cells, cells)).astype(np.float32)
     field = cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
     return np.clip(field, -1, 1).astype(np.float32, copy=False)
+
+
+def _whole_pixels(light: Floats) -> NDArray[np.complex128]:
+    """A view of (h, w, 4) floats as (h, w) values of 16 bytes, which are copied several times faster; no arithmetic makes sense with them."""
+    return light.view(np.complex128)[..., 0]
+
+
+def _original(layer: MovingLayer) -> Floats:
+    """The layer (h, w, 4) before it was doubled."""
+    return np.ascontiguousarray(_whole_pixels(layer.light)[::2, ::2])[..., None].view(np.float32)
+
+
+def _colours(picture: Floats) -> Floats:
+    """Leave the opacity out: (H, W, 3)."""
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB), np.float32)
 
 
 def _halfway(light: Floats, *, across: bool) -> Floats:

@@ -5,6 +5,7 @@ what was left out and why. Names of sources are file names without their folders
 the machine that it was made on.
 """
 
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,15 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.errors import InputError, UnblurError
+from unblur.synth.dynamic import DynamicBlur, draw_dynamic_pair
 from unblur.synth.folder import DataSetFolder, blur_folder
+from unblur.synth.highspeed import cache_frames, map_frames
 from unblur.synth.response import Response
 from unblur.synth.scene import motion
 from unblur.synth.sequence import SequenceBlur, draw_sequence
-from unblur.synth.sources import Clip, find_photos, open_clip, read_photo, sha256_of
+from unblur.synth.sources import Clip, find_photos, open_clip, read_cutout, read_photo, sha256_of
 from unblur.synth.stills import StillsBlur, draw_scene, photograph
 from unblur.synth.video import VideoBlur, analyse, blur_clip, plan_windows
 
-__all__ = ["Made", "make_from_clips", "make_from_stills"]
+__all__ = ["Made", "make_from_clips", "make_from_scenes", "make_from_stills"]
 
 Progress = Callable[[str, int, int | None], None]
 """Called with what is being done, how much of it is done, and of how much (None if unknown)."""
@@ -200,13 +203,7 @@ def make_from_stills(
         raise InputError("sequences need a `SequenceBlur`")
     if num_frames == 1 and size[0] != size[1]:
         raise InputError(f"a pair from a still is square, got {size[1]}×{size[0]}; give one number as its side")
-    pictures, sources, failed = [], [], []
-    for path in find_photos(photos):
-        try:
-            pictures.append(read_photo(path))
-            sources.append({"name": path.name, "sha256": sha256_of(path), "size": list(pictures[-1].shape[1::-1])})
-        except InputError as error:
-            failed.append((path, str(error)))
+    pictures, sources, failed = _read_all(photos, read=read_photo)
     if not pictures:
         raise InputError(f"no photo can be used: {'; '.join(message for _, message in failed)}")
     sequences = []
@@ -237,6 +234,92 @@ def make_from_stills(
             }
         )
         return Made(folder.count, count, Counter(), tuple(failed))
+
+
+def make_from_scenes(
+    photos: Sequence[Path],
+    target: Path,
+    *,
+    cutouts: Sequence[Path],
+    highspeed: Sequence[Path],
+    blur: DynamicBlur,
+    seed: int,
+    version: str,
+    count: int,
+    size: int,
+    split: str = "train",
+    progress: Progress | None = None,
+) -> Made:
+    """Make a GoPro data set of dynamic scenes; photos and cut-outs that cannot be used are named, and the others go on.
+
+    Args:
+        photos: pictures, or folders that are searched for them.
+        target: folder to be made.
+        cutouts: objects with opacity, or folders of them.
+        highspeed: clips of about 240 frames a second, or folders of numbered frames; decoded into a temporary folder beside `target`.
+        blur: ranges to draw from.
+        seed: of all randomness; draw i is a pure function of the seed, i and the sources.
+        version: of `unblur`, for the manifest.
+        count: pairs.
+        size: side of the pairs.
+        split: `train` or `test`.
+        progress: told what is going on.
+
+    Raises:
+        InputError: if an argument is out of range, a clip cannot be read, or no kind of pair has a source that can be used.
+        OutputError: if `target` cannot be written.
+    """
+    if count < 1 or size < 16:
+        raise InputError(f"at least one pair with a side of 16 pixels is needed, got {count} of {size}")
+    pictures, sources, failed = _read_all(photos, read=read_photo)
+    objects, object_sources, object_failed = _read_all(cutouts, read=read_cutout)
+    sequences: list[dict[str, Any]] = []
+    with DataSetFolder(target, split=split) as folder, tempfile.TemporaryDirectory(prefix=".frames.", dir=target.parent) as place:
+        clips = [map_frames(cache_frames(path, Path(place))) for path in highspeed]
+        clip_sources = [
+            {"name": path.name, "sha256": sha256_of(path), "size": list(frames.shape[2:0:-1])}
+            for path, frames in zip(highspeed, clips, strict=True)
+        ]
+        for index in range(count):
+            generator = np.random.default_rng([seed, index])
+            pair = draw_dynamic_pair(generator, photos=pictures, cutouts=objects, sequences=clips, size=size, blur=blur)
+            name = f"dynamic_{index:05d}"
+            folder.add(name, 0, blurry=pair.blurry, sharp=pair.sharp, folder="blur_gamma")
+            sequences.append({"name": name, "kind": pair.kind})
+            if progress is not None:
+                progress("drawing", index + 1, count)
+        failed += object_failed
+        folder.describe(
+            {
+                "unblur": version,
+                "made by": "synth dynamic",
+                "seed": seed,
+                "size": [size, size],
+                "parameters": asdict(blur),
+                "sources": sources,
+                "cutouts": object_sources,
+                "highspeed": clip_sources,
+                "failed": [path.name for path, _ in failed],
+                "sequences": sequences,
+            }
+        )
+        return Made(folder.count, count, Counter(), tuple(failed))
+
+
+def _read_all(
+    places: Sequence[Path], *, read: Callable[[Path], NDArray[np.uint8]]
+) -> tuple[list[NDArray[np.uint8]], list[dict[str, Any]], list[tuple[Path, str]]]:
+    """Pictures of files and folders, their entries in the manifest, and those that cannot be read, with the reason."""
+    pictures: list[NDArray[np.uint8]] = []
+    sources: list[dict[str, Any]] = []
+    failed: list[tuple[Path, str]] = []
+    for path in find_photos(places) if places else []:
+        try:
+            pictures.append(read(path))
+            sources.append({"name": path.name, "sha256": sha256_of(path), "size": list(pictures[-1].shape[1::-1])})
+        except InputError as error:
+            failed.append((path, str(error)))
+    return pictures, sources, failed
 
 
 def _add_pair(
