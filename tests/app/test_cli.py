@@ -225,7 +225,6 @@ def test_request_to_end_leaves_nothing_half_written(tmp_path, request_to_end):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OutputError("the disk is full")])
 def test_a_long_clip_that_was_stopped_says_how_to_go_on(run, tmp_path, monkeypatch, error):
     monkeypatch.setattr("unblur.io.encoders.KEY_EVERY", "12")
-    monkeypatch.setattr("unblur.io.journal._LEAST", 4)
     clip(tmp_path / "clip.mp4", frames=70)
     write, count = VideoWriter.write, itertools.count()
 

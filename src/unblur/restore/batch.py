@@ -9,7 +9,7 @@ from pathlib import Path
 from unblur.errors import InputError, OutputError, UnblurError, UnreadableError
 from unblur.io.image import output_suffix as photo_suffix
 from unblur.io.image import read_image, write_image
-from unblur.io.journal import journal_of
+from unblur.io.journal import frames_of, journal_of
 from unblur.io.kind import Kind, kind_of
 from unblur.io.video import output_suffix as video_suffix
 from unblur.io.whole import written_whole
@@ -137,8 +137,8 @@ def restore_file(
 
 def what_remains(job: Job) -> str:
     """Says so if a clip that was stopped can be gone on with."""
-    journal = journal_of(job.target)
-    return f"; the same command goes on from where it was stopped (`{journal}` holds what is done)" if journal.exists() else ""
+    kept = next((path for path in (journal_of(job.target), frames_of(job.target)) if path.exists()), None)
+    return f"; the same command goes on from where it was stopped (`{kept}` holds what is done)" if kept else ""
 
 
 def _restore_photo(deblurrer: Deblurrer, job: Job, options: Options) -> tuple[str, ...]:
