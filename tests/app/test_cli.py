@@ -244,6 +244,26 @@ def test_a_long_clip_that_was_stopped_says_how_to_go_on(run, tmp_path, monkeypat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "clip_unblurred.mp4"]
 
 
+@pytest.mark.parametrize("asked", [(), ("--views", 1)])
+def test_a_clip_is_gone_on_with_as_it_was_begun(run, tmp_path, monkeypatch, asked):
+    monkeypatch.setattr("unblur.io.journal.SAVE_EVERY", 0.0)
+    clip(tmp_path / "clip.mp4", frames=12)
+    write, count = VideoWriter.write, itertools.count()
+
+    def failing(writer, pixels, frame):
+        if next(count) == 7:
+            raise KeyboardInterrupt
+        write(writer, pixels, frame)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VideoWriter, "write", failing)
+        assert run("clip.mp4", "--model", "swift", "--views", 2, "--precision", "fp32")[0] == 130
+    code, _, err = run("clip.mp4", *asked)
+    assert code == 0
+    assert ("gone on after 7 frames" in err) is not bool(asked)
+    assert err.count("note: 7 frame(s) that an earlier run has finished are discarded: `views` was 2 and is 1") == bool(asked)
+
+
 def test_auto_takes_the_weights_for_each_kind(run, tmp_path, monkeypatch):
     photo(tmp_path / "photo.png")
     clip(tmp_path / "clip.mp4")

@@ -37,7 +37,7 @@ from typing import Any, BinaryIO, cast
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-__all__ = ["FrameStore", "Journal", "frames_of", "journal_of"]
+__all__ = ["FrameStore", "Journal", "difference", "frames_of", "journal_of", "work_of"]
 
 JOURNAL = b"unblur journal 2\n"
 FRAMES = b"unblur frames 1\n"
@@ -50,6 +50,7 @@ _RECORD = struct.Struct("<II")
 _PACKET = struct.Struct("<cqqq?")
 _END = struct.Struct("<cI")
 _TIME = struct.Struct("<q")
+_SHORT = 32  # letters of a value that is named when it differs
 _LARGEST = 1 << 30  # bytes in a record; more is a damaged length
 
 
@@ -63,14 +64,42 @@ def frames_of(target: Path) -> Path:
     return target.with_name(f".{target.name}.frames")
 
 
+def work_of(target: Path) -> dict[str, Any] | None:
+    """The work that a target's journal or frame store was begun for; None if there is neither, or it cannot be read."""
+    for path, magic in ((journal_of(target), JOURNAL), (frames_of(target), FRAMES)):
+        try:
+            with path.open("rb") as file:
+                heads = _head(file, magic, count=1)
+        except OSError:
+            continue
+        if heads is not None and isinstance(heads[0], dict):
+            return heads[0]
+    return None
+
+
+def difference(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """What of the work is not as before, in words; empty if it is the same work. `settings` are not compared."""
+    said = []
+    for key in dict.fromkeys([*before, *now]):
+        old, new = before.get(key), now.get(key)
+        if key == "settings" or old == new:
+            continue
+        short = all(isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= _SHORT) for value in (old, new))
+        said.append(f"`{key}` was {old} and is {new}" if short else f"`{key}` is another")
+    return ", ".join(said)
+
+
 class Journal:
     """The encoded packets of one target.
 
     Args:
         path: of the file, see `journal_of`; it need not exist.
-        work: what is done with what, as JSON has it. A journal of other work counts for nothing and is replaced.
+        work: what is done with what, as JSON has it; what lies under `settings` is for `work_of` alone. A journal of other work is replaced when
+            the first packet is added.
 
     Attributes:
+        other_work: of a journal that is to be replaced; None if there is none.
+        other_frames: finished frames that it holds.
         start: what a later run needs to know to go on; to be set before the first packet is added.
         pts: presentation times of the packets of all complete segments, in the order of decoding.
         delay: how many packets the decoding runs ahead of the presentation.
@@ -81,6 +110,8 @@ class Journal:
         self.start: dict[str, Any] = {}
         self.pts: array[int] = array("q")
         self.delay = 0
+        self.other_work: dict[str, Any] | None = None
+        self.other_frames = 0
         self._end = 0  # of the last complete segment in the file, bytes
         self._in_segment = 0
         self._file: BinaryIO | None = None
@@ -138,9 +169,9 @@ class Journal:
     def _load(self, file: BinaryIO) -> None:
         """Find the complete segments."""
         heads = _head(file, JOURNAL, count=2)
-        if heads is None or heads[0] != self.work:
+        if heads is None:
             return
-        self.start = heads[1]
+        work, self.start = heads
         segment: list[tuple[int, int]] = []
         while (body := _record(file)) is not None:
             if body[:1] == b"P":
@@ -153,6 +184,9 @@ class Journal:
             self.pts.extend(pts for pts, _ in segment)
             self._end = file.tell()
             segment = []
+        if difference(work, self.work):
+            self.other_work, self.other_frames = work, len(self.pts)
+            self.pts, self._end = array("q"), 0
         if not self.pts:
             self.start = {}
 
@@ -173,6 +207,10 @@ class FrameStore:
     Args:
         path: of the file, see `frames_of`; it need not exist.
         work: as for `Journal`.
+
+    Attributes:
+        other_work: as for `Journal`.
+        other_frames: as for `Journal`.
     """
 
     def __init__(self, path: Path, *, work: dict[str, Any]) -> None:
@@ -183,6 +221,8 @@ class FrameStore:
         self._pending_bytes = 0
         self._saved_at = time.monotonic()
         self._is_on_disk = self._is_full = False
+        self.other_work: dict[str, Any] | None = None
+        self.other_frames = 0
         with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
             self._load(file)
 
@@ -254,7 +294,7 @@ class FrameStore:
 
     def _load(self, file: BinaryIO) -> None:
         heads = _head(file, FRAMES, count=1)
-        if heads is None or heads[0] != self.work:
+        if heads is None:
             return
         while True:
             at = file.tell()
@@ -263,6 +303,9 @@ class FrameStore:
                 break
             (when,) = _TIME.unpack_from(body)
             self._stored.append(_Stored(when, at + _RECORD.size + _TIME.size, len(body) - _TIME.size, file.tell()))
+        if difference(heads[0], self.work):
+            self.other_work, self.other_frames = heads[0], len(self._stored)
+            self._stored = []
         self._is_on_disk = bool(self._stored)
 
 

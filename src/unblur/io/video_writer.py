@@ -26,7 +26,7 @@ from unblur.io import encoders
 from unblur.io.clip_info import ClipInfo, side_data
 from unblur.io.colour import PixelConverter, Pixels
 from unblur.io.encoders import CONTAINERS, Encoding, choose_encoding
-from unblur.io.journal import FrameStore, Journal, frames_of, journal_of
+from unblur.io.journal import FrameStore, Journal, difference, frames_of, journal_of
 from unblur.io.segments import SegmentEncoder
 from unblur.io.streams import StreamCopier
 from unblur.io.verify import Expected, verify_video
@@ -49,6 +49,9 @@ CARRIED_BY = {
 
 KEEPS_TIMES = ("mov", "matroska")
 """Containers whose times count from the start of playing; in others they are those of a broadcast's clock."""
+
+
+_DISCARDED = "{count} frame(s) that an earlier run has finished are discarded: {why}"
 
 
 class VideoWriter:
@@ -81,6 +84,7 @@ class VideoWriter:
 
     Attributes:
         begin_at: time of the first frame to be written, in ticks of the source; None if it is the first of the reader's.
+        discarded: which frames that an earlier run has finished are not used, and why, in a sentence; empty if all are.
 
     Raises:
         OutputError: if the target exists, its suffix is not known, its folder refuses it, the codec does not fit, or the disk is
@@ -128,6 +132,7 @@ class VideoWriter:
         self._encoder: SegmentEncoder | None = None
         self._before = 0  # frames of earlier runs
         self.begin_at: int | None = None
+        self.discarded = ""
 
     @property
     def dropped_streams(self) -> tuple[str, ...]:
@@ -207,6 +212,7 @@ class VideoWriter:
                 if self._work is not None:
                     work = self._work | self._own_work()
                     self._journal, self._store = Journal(journal_of(self.target), work=work), FrameStore(frames_of(self.target), work=work)
+                    self.discarded = _discarded(self._journal, self._store)
                     kept.callback(self._keep)
                 with contextlib.ExitStack() as stack:
                     with self._said_plainly():
@@ -266,6 +272,7 @@ class VideoWriter:
             self._start(journal.start["first"])
             assert self._encoder is not None
             if journal.start["extradata"] != self._encoder.extradata:
+                self.discarded = _DISCARDED.format(count=len(journal.pts), why="the encoder is another version")
                 self._forget()
         if journal.pts:
             assert self._stream is not None
@@ -442,3 +449,10 @@ class VideoWriter:
             if isinstance(error, OSError):
                 raise output_error(self.target, error) from error
             raise OutputError(f"`{self.target}` cannot be encoded with {self.encoding.encoder}: {error.strerror}") from error
+
+
+def _discarded(journal: Journal, store: FrameStore) -> str:
+    """Which finished frames cannot be used, and why."""
+    count = journal.other_frames + store.other_frames
+    work = journal.other_work or store.other_work
+    return _DISCARDED.format(count=count, why=difference(work, journal.work)) if work is not None and count else ""

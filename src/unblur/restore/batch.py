@@ -93,6 +93,7 @@ def restore_file(
     *,
     options: Options,
     progress: Callable[[int, int | None], None] | None = None,
+    notify: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Restore one file; errors that concern only it become a failed `Outcome`.
 
@@ -101,6 +102,7 @@ def restore_file(
         job: the file.
         options: how.
         progress: as for `Deblurrer.video`; a photo counts as one frame.
+        notify: as for `Deblurrer.video`.
     """
     began = time.monotonic()
     if job.in_folder and job.target.exists() and not options.overwrite:
@@ -119,6 +121,7 @@ def restore_file(
                 quality=options.quality,
                 overwrite=options.overwrite,
                 progress=progress,
+                notify=notify,
             )
             frames, before, warnings = report.frames, report.gone_on_after, report.warnings
         else:
