@@ -301,6 +301,18 @@ def test_one_size_can_be_asked_for(run, tmp_path):
     assert np.abs(one - given).max() > 2
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [[""], ["photo.png", ""], ["photo.png", "-o", ""], ["photo.png", "--output="], ["restore", ""], ["inspect", "", "-o", "seen"]],
+)
+def test_an_empty_argument_is_an_error_and_not_the_current_folder(run, tmp_path, arguments):
+    photo(tmp_path / "photo.png")
+    code, _, err = run(*arguments)
+    assert code == 1
+    assert "an argument is empty" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
+
+
 def test_nothing_at_all_prints_help(run):
     _, out, err = run()
     assert "Usage" in out + err

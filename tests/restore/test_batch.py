@@ -319,3 +319,65 @@ def test_an_existing_result_of_a_single_file_is_refused_before_the_work(tmp_path
     assert target.read_text() == "precious"
     (outcome,) = run(list(plan([source], None)), net=net, overwrite=True)
     assert outcome.status == "done"
+
+
+# Inputs are never changed
+
+
+def links(original: Path, kind: str) -> Path:
+    """Another name of a file."""
+    other = original.with_name(f"other{original.suffix}")
+    if kind == "symbolic link":
+        other.symlink_to(original.name)
+    elif kind == "hard link":
+        other.hardlink_to(original)
+    elif kind == "link to its folder":
+        (original.parent / "elsewhere").symlink_to(original.parent, target_is_directory=True)
+        other = original.parent / "elsewhere" / original.name
+    elif kind == "detour":
+        (original.parent / "sub").mkdir()
+        other = original.parent / "sub" / ".." / original.name
+    else:
+        other = original
+    return other
+
+
+@pytest.mark.parametrize("kind", ["itself", "symbolic link", "hard link", "link to its folder", "detour"])
+@pytest.mark.parametrize("video", [False, True])
+def test_the_input_is_never_replaced_by_whatever_name(tmp_path, kind, video):
+    original = Clip(pts=[0, 40]).make(tmp_path / "a.mp4") if video else photo(tmp_path / "a.png")
+    before = original.read_bytes(), original.stat().st_ino
+    target = links(original, kind)
+    job = Job(original, target, "video" if video else "photo")
+    for each in [*plan([original], target), job]:  # the plan refuses it, and so does the work without one
+        (outcome,) = run([each], overwrite=True)
+        assert outcome.status == "failed"
+        assert "inputs are never changed" in outcome.message
+    assert (original.read_bytes(), original.stat().st_ino) == before
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_nor_is_another_input(tmp_path):
+    first, second = photo(tmp_path / "a.png"), photo(tmp_path / "b.png", level=50)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a_unblurred.png").hardlink_to(second)
+    outcomes = run(list(plan([first, second], tmp_path / "out")), overwrite=True)
+    assert [outcome.status for outcome in outcomes] == ["failed", "done"]
+    assert level(tmp_path / "out" / "a_unblurred.png") == level(second) == 50
+
+
+def test_nor_is_one_of_a_folder(tmp_path):
+    original = photo(tmp_path / "shots" / "a.png")
+    photo(tmp_path / "shots" / "b.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b.png").symlink_to(original)
+    outcomes = run(list(plan([tmp_path / "shots"], tmp_path / "out")), overwrite=True)
+    assert [outcome.status for outcome in outcomes] == ["done", "failed"]
+    assert level(original) == 100
+
+
+def test_a_result_that_is_a_link_to_something_else_is_replaced_and_that_stays(tmp_path):
+    original, other = photo(tmp_path / "a.png"), photo(tmp_path / "other.png", level=50)
+    (tmp_path / "a_unblurred.png").symlink_to(other)
+    assert [outcome.status for outcome in run(list(plan([original], None)), overwrite=True)] == ["done"]
+    assert level(other) == 50

@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 import unblur
 from unblur.app import ablate, bench, data, inspect, synth, train
 from unblur.app.choices import Device, Precision
-from unblur.errors import UnblurError
+from unblur.errors import InputError, UnblurError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -29,9 +29,11 @@ __all__ = ["app", "main"]
 
 
 class _RestoreByDefault(TyperGroup):
-    """`unblur photo.jpg` is short for `unblur restore photo.jpg`."""
+    """`unblur photo.jpg` is short for `unblur restore photo.jpg`. An empty argument is refused: as a path it would be the current folder."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer and click each have a Context
+        if any(not arg or (arg.startswith("--") and arg.endswith("=")) for arg in args):
+            raise InputError("an argument is empty; perhaps a variable of the shell is not set")
         own = {"--help", "--version", "--install-completion", "--show-completion"}
         if args and args[0] not in self.commands and args[0].split("=")[0] not in own:
             args = ["restore", *args]

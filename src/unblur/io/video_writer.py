@@ -208,7 +208,7 @@ class VideoWriter:
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         with contextlib.ExitStack() as kept:
-            with written_whole(self.target, overwrite=self._overwrite) as partial:
+            with written_whole(self.target, overwrite=self._overwrite, inputs=(self.info.path,)) as partial:
                 if self._work is not None:
                     work = self._work | self._own_work()
                     self._journal, self._store = Journal(journal_of(self.target), work=work), FrameStore(frames_of(self.target), work=work)

@@ -3,17 +3,17 @@
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from unblur.errors import OutputError
 
-__all__ = ["output_error", "written_whole"]
+__all__ = ["file_identity", "output_error", "refuse_inputs", "written_whole"]
 
 
 @contextmanager
-def written_whole(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def written_whole(target: Path, *, overwrite: bool = False, inputs: Iterable[Path] = ()) -> Iterator[Path]:
     """Give a path beside `target` to write to, and rename it to `target` when the block ends well.
 
     The path has the suffix of `target`, since writers choose the format by it. When the block raises, what was
@@ -23,11 +23,14 @@ def written_whole(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         target: where the finished file is to be.
         overwrite: replace `target` if it exists; otherwise it is left alone and an error raised, both before the
             block runs and when it ends.
+        inputs: files that must not be replaced, see `refuse_inputs`.
 
     Raises:
-        OutputError: if `target` exists and `overwrite` is false, its folder cannot be made or written to, or the disk
+        OutputError: if `target` exists and `overwrite` is false, it is one of `inputs`, its folder cannot be made or written to, or the disk
             is full.
     """
+    inputs = tuple(inputs)
+    refuse_inputs(target, inputs)
     _refuse_existing(target, overwrite=overwrite)
     partial = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.partial{target.suffix}")
     try:
@@ -37,6 +40,7 @@ def written_whole(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise output_error(target, error) from error
     try:
         yield partial
+        refuse_inputs(target, inputs)
         _refuse_existing(target, overwrite=overwrite)
         _flush_to_disk(partial)
         partial.replace(target)
@@ -46,6 +50,29 @@ def written_whole(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise output_error(target, error) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def refuse_inputs(target: Path, inputs: Iterable[Path]) -> None:
+    """Refuse to write over a file that is read, by whatever path, symbolic or hard link `target` reaches it.
+
+    Raises:
+        OutputError: if `target` is one of `inputs`.
+    """
+    own = file_identity(target)
+    for path in inputs:
+        if own is not None and own == file_identity(path):
+            raise OutputError(
+                f"`{target}` is the input `{path}` itself, and inputs are never changed; choose another place with `--output`"
+            )
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Device and number of a file, which all of its names and links have in common; None if it is not there."""
+    try:
+        about = path.stat()
+    except (OSError, ValueError):
+        return None
+    return about.st_dev, about.st_ino
 
 
 def output_error(target: Path, error: OSError) -> OutputError:

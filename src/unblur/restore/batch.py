@@ -12,7 +12,7 @@ from unblur.io.image import read_image, write_image
 from unblur.io.journal import frames_of, journal_of
 from unblur.io.kind import Kind, kind_of
 from unblur.io.video import output_suffix as video_suffix
-from unblur.io.whole import written_whole
+from unblur.io.whole import file_identity, refuse_inputs, written_whole
 from unblur.restore.deblurrer import Deblurrer
 
 __all__ = ["Job", "Options", "Outcome", "plan", "restore_file", "what_remains"]
@@ -75,16 +75,24 @@ def plan(inputs: Iterable[Path], output: Path | None) -> Iterator[Job | Outcome]
         raise InputError("there is nothing to restore; give a photo, a video or a folder")
     if output is not None and output.is_file() and (len(sources) > 1 or sources[0].is_dir()):
         raise InputError(f"`{output}` is a file, but the input is more than one; name a folder with `--output`")
+    jobs = [job for source in sources for job in _jobs(source, output, several=len(sources) > 1)]
+    originals = {identity: job.source for job in jobs if (identity := file_identity(job.source)) is not None}
     taken: set[Path] = set()
-    for source in sources:
-        for job in _jobs(source, output, several=len(sources) > 1):
-            if isinstance(job, Outcome):
-                yield job
-            elif job.target.resolve() in taken:
-                yield Outcome(job.source, "failed", message=f"another input is restored to `{job.target}` already; restore it on its own")
-            else:
-                taken.add(job.target.resolve())
-                yield job
+    for job in jobs:
+        if isinstance(job, Outcome):
+            yield job
+        elif (identity := file_identity(job.target)) in originals and identity is not None:
+            yield Outcome(
+                job.source,
+                "failed",
+                message=f"its result `{job.target}` would replace the input `{originals[identity]}`, and inputs are never changed; "
+                "choose another `--output`",
+            )
+        elif job.target.resolve() in taken:
+            yield Outcome(job.source, "failed", message=f"another input is restored to `{job.target}` already; restore it on its own")
+        else:
+            taken.add(job.target.resolve())
+            yield job
 
 
 def restore_file(
@@ -145,7 +153,8 @@ def what_remains(job: Job) -> str:
 
 
 def _restore_photo(deblurrer: Deblurrer, job: Job, options: Options) -> tuple[str, ...]:
-    if job.target.exists() and not options.overwrite:  # before the work, not after it
+    refuse_inputs(job.target, (job.source,))  # before the work, not after it
+    if job.target.exists() and not options.overwrite:
         raise OutputError(f"`{job.target}` exists; add `--overwrite` to replace it, or choose another place with `--output`")
     image = read_image(job.source)
     restored = deblurrer.photo(image.pixels, strength=options.strength)
