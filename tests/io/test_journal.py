@@ -1,5 +1,6 @@
 import os
 import shutil
+import struct
 import tempfile
 from fractions import Fraction
 from pathlib import Path
@@ -203,6 +204,134 @@ def test_a_failed_verification_leaves_no_journal(tmp_path, monkeypatch):
     with pytest.raises(OutputError):
         copy(source, target)
     assert [path.name for path in tmp_path.iterdir()] == ["source.mp4"]
+
+
+# Files that are not what they seem
+
+
+def stopped(tmp_path, monkeypatch) -> tuple[Path, Path]:
+    """A clip that was stopped after 20 frames, of which the journal holds 12 and the frame store 8."""
+    monkeypatch.setattr(journals, "SAVE_EVERY", 0.0)
+    source, target = CLIPS["constant"][0].make(tmp_path / "source.mp4"), tmp_path / "out.mp4"
+    with pytest.raises(Stopped):
+        copy(source, target, stop=20)
+    return source, target
+
+
+def records(data: bytes) -> list[bytes]:
+    """The bodies of all records of a file."""
+    at, found = data.index(b"\n") + 1, []
+    while at < len(data):
+        length, _ = journals._RECORD.unpack_from(data, at)
+        found.append(data[at + 8 : at + 8 + length])
+        at += 8 + length
+    return found
+
+
+def assemble(data: bytes, bodies: list[bytes]) -> bytes:
+    """The same file with other records, whose checksums are right."""
+    return data[: data.index(b"\n") + 1] + b"".join(journals._packed(body) for body in bodies)
+
+
+def swapped(bodies: list[bytes], place: int, body: bytes) -> list[bytes]:
+    return [*bodies[:place], body, *bodies[place + 1 :]]
+
+
+def packet(pts: int, dts: int, duration: int = 40, key: bool = True) -> bytes:
+    return journals._PACKET.pack(b"P", pts, dts, duration, key) + b"data"
+
+
+SENSELESS = {
+    "empty record": lambda bodies: swapped(bodies, 5, b""),
+    "short packet": lambda bodies: swapped(bodies, 5, b"P123"),
+    "unknown kind": lambda bodies: swapped(bodies, 5, b"X" + bodies[5][1:]),
+    "no JSON": lambda bodies: swapped(bodies, 0, b"{"),
+    "no UTF-8": lambda bodies: swapped(bodies, 0, b"\xff"),
+    "no object": lambda bodies: swapped(bodies, 0, b"[1]"),
+    "deep JSON": lambda bodies: swapped(bodies, 0, b"[" * 100_000),
+    "start without its values": lambda bodies: swapped(bodies, 1, b"{}"),
+    "start of the wrong type": lambda bodies: swapped(bodies, 1, b'{"first": "0", "extradata": ""}'),
+    "no key frame first": lambda bodies: swapped(bodies, 2, packet(0, -80, key=False)),
+    "the same time twice": lambda bodies: swapped(bodies, 3, bodies[2]),
+    "a time that no clip has": lambda bodies: swapped(bodies, 3, packet(2**62, 0)),
+    "decoded after it is shown": lambda bodies: swapped(bodies, 3, packet(40, 50)),
+    "negative duration": lambda bodies: swapped(bodies, 3, packet(40, -60, duration=-1)),
+    "wrong count": lambda bodies: swapped(bodies, 14, journals._END.pack(b"E", 11)),
+    "end of nothing": lambda bodies: [*bodies[:2], journals._END.pack(b"E", 0)],
+    "end with more behind it": lambda bodies: swapped(bodies, 14, bodies[14] + b"1"),
+    "another file": lambda _bodies: None,
+}
+
+
+@pytest.mark.parametrize("kind", SENSELESS)
+def test_a_journal_that_makes_no_sense_begins_anew_and_says_so(tmp_path, monkeypatch, kind):
+    source, target = stopped(tmp_path, monkeypatch)
+    place = journal_of(target)
+    data = place.read_bytes()
+    assert assemble(data, records(data)) == data
+    bodies = SENSELESS[kind](records(data))
+    place.write_bytes(b"my diary, chapter one\n" if bodies is None else assemble(data, bodies))
+    with VideoReader(source) as clip, pytest.raises(Stopped), VideoWriter(target, clip, work=WORK) as out:
+        assert out.frames_before == 0
+        assert str(place) in out.discarded
+        assert "begun anew" in out.discarded
+        raise Stopped
+    assert len(copy(source, target)) == 60
+    assert frames(target) == frames(source)
+
+
+@pytest.mark.parametrize("body", [b"", b"1234567", struct.pack("<q", 2**62), struct.pack("<q", -(2**62)) + b"x"])
+def test_a_frame_store_that_makes_no_sense_is_not_used(tmp_path, monkeypatch, body):
+    source, target = stopped(tmp_path, monkeypatch)
+    data = frames_of(target).read_bytes()
+    frames_of(target).write_bytes(assemble(data, [*records(data), body]))
+    with VideoReader(source) as clip, pytest.raises(Stopped), VideoWriter(target, clip, work=WORK) as out:
+        assert out.frames_before == 12
+        assert "begun anew" in out.discarded
+        raise Stopped
+    copy(source, target)
+    assert frames(target) == frames(source)
+
+
+@pytest.mark.parametrize("change", ["another time", "fewer samples"])
+def test_stored_frames_that_do_not_fit_the_clip_are_cut_off(tmp_path, monkeypatch, change):
+    source, target = stopped(tmp_path, monkeypatch)
+    data = frames_of(target).read_bytes()
+    bodies = records(data)
+    other = (
+        struct.pack("<q", *(time + 1 for time in struct.unpack_from("<q", bodies[3]))) + bodies[3][8:]
+        if change == "another time"
+        else bodies[3][:-1]
+    )
+    frames_of(target).write_bytes(assemble(data, swapped(bodies, 3, other)))
+    with VideoReader(source) as clip, pytest.raises(Stopped), VideoWriter(target, clip, work=WORK) as out:
+        assert out.frames_before == 14
+        raise Stopped
+    assert len(copy(source, target)) == 46
+    assert frames(target) == frames(source)
+
+
+@pytest.mark.parametrize("place_of", [journal_of, frames_of])
+@pytest.mark.parametrize("kind", ["symbolic link", "hard link", "folder"])
+def test_a_link_in_their_place_is_not_followed(tmp_path, monkeypatch, place_of, kind):
+    source, target = stopped(tmp_path, monkeypatch)
+    mine = tmp_path / "mine"
+    place_of(target).rename(mine)
+    before = mine.read_bytes()
+    {"symbolic link": place_of(target).symlink_to, "hard link": place_of(target).hardlink_to, "folder": lambda _: place_of(target).mkdir()}[
+        kind
+    ](mine)
+    with pytest.raises(OutputError, match="remove it"):
+        copy(source, target)
+    assert mine.read_bytes() == before
+    assert not target.exists()
+
+
+def test_a_killed_run_leaves_one_partial_file_which_the_next_uses(tmp_path, monkeypatch):
+    source, target = stopped(tmp_path, monkeypatch)
+    (tmp_path / ".out.mp4.partial.mp4").write_bytes(b"left")
+    copy(source, target)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "source.mp4"]
 
 
 # Stopped at any byte, any number of times

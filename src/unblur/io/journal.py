@@ -37,6 +37,8 @@ from typing import Any, BinaryIO, cast
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from unblur.io.whole import hidden_beside, open_hidden
+
 __all__ = ["FrameStore", "Journal", "difference", "frames_of", "journal_of", "work_of"]
 
 JOURNAL = b"unblur journal 2\n"
@@ -51,29 +53,26 @@ _PACKET = struct.Struct("<cqqq?")
 _END = struct.Struct("<cI")
 _TIME = struct.Struct("<q")
 _SHORT = 32  # letters of a value that is named when it differs
+_FARTHEST = 1 << 60  # ticks; no clip is as long
 _LARGEST = 1 << 30  # bytes in a record; more is a damaged length
 
 
 def journal_of(target: Path) -> Path:
     """Where the journal of a target lies."""
-    return target.with_name(f".{target.name}.journal")
+    return hidden_beside(target, "journal")
 
 
 def frames_of(target: Path) -> Path:
     """Where the frame store of a target lies."""
-    return target.with_name(f".{target.name}.frames")
+    return hidden_beside(target, "frames")
 
 
 def work_of(target: Path) -> dict[str, Any] | None:
     """The work that a target's journal or frame store was begun for; None if there is neither, or it cannot be read."""
     for path, magic in ((journal_of(target), JOURNAL), (frames_of(target), FRAMES)):
-        try:
-            with path.open("rb") as file:
-                heads = _head(file, magic, count=1)
-        except OSError:
-            continue
-        if heads is not None and isinstance(heads[0], dict):
-            return heads[0]
+        with contextlib.suppress(OSError, ValueError), _reading(path) as file:
+            if heads := _heads(file, magic, count=1):
+                return heads[0]
     return None
 
 
@@ -100,6 +99,7 @@ class Journal:
     Attributes:
         other_work: of a journal that is to be replaced; None if there is none.
         other_frames: finished frames that it holds.
+        is_senseless: whether there is a file that is not damaged and yet cannot be what this version has written; it counts for nothing.
         start: what a later run needs to know to go on; to be set before the first packet is added.
         pts: presentation times of the packets of all complete segments, in the order of decoding.
         delay: how many packets the decoding runs ahead of the presentation.
@@ -115,15 +115,20 @@ class Journal:
         self._end = 0  # of the last complete segment in the file, bytes
         self._in_segment = 0
         self._file: BinaryIO | None = None
-        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-            self._load(file)
+        self.is_senseless = False
+        try:
+            with contextlib.suppress(FileNotFoundError), _reading(path) as file:
+                self._load(file)
+        except (struct.error, ValueError):
+            self.is_senseless = True
+            self._reset()
 
     def replay(self, stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
         """The packets of all complete segments, in the order of decoding, as packets of `stream`."""
         if not self.pts:
             return
-        with self.path.open("rb") as file:
-            _head(file, JOURNAL, count=2)
+        with _reading(self.path) as file:
+            _heads(file, JOURNAL, count=2)
             for _ in self.pts:
                 while (body := _record(file)) is not None and body[:1] != b"P":
                     pass
@@ -156,8 +161,7 @@ class Journal:
         """Delete what there is."""
         self.close()
         self.path.unlink(missing_ok=True)
-        self.pts, self.start, self.delay = array("q"), {}, 0
-        self._end = self._in_segment = 0
+        self._reset()
 
     def close(self, *, delete: bool = False) -> None:
         """Close the file; with `delete`, also delete it if this run has begun it. What other runs have left stays."""
@@ -166,27 +170,40 @@ class Journal:
         _close(self._file)
         self._file = None
 
+    def _reset(self) -> None:
+        self.pts, self.start, self.delay = array("q"), {}, 0
+        self._end = self._in_segment = 0
+
     def _load(self, file: BinaryIO) -> None:
         """Find the complete segments."""
-        heads = _head(file, JOURNAL, count=2)
+        heads = _heads(file, JOURNAL, count=2)
         if heads is None:
             return
         work, self.start = heads
+        if not (isinstance(self.start.get("first"), int) and isinstance(self.start.get("extradata"), str)):
+            raise ValueError("start")
         segment: list[tuple[int, int]] = []
+        last, decoded = -_FARTHEST, -_FARTHEST
         while (body := _record(file)) is not None:
             if body[:1] == b"P":
-                _, pts, dts, _, _ = _PACKET.unpack_from(body)
+                _, pts, dts, duration, is_key = _PACKET.unpack_from(body)
+                if not (last < pts < _FARTHEST and decoded < dts <= pts and duration >= 0 and (segment or is_key)):
+                    raise ValueError("packet")
                 segment.append((pts, dts))
+                decoded = dts
                 continue
+            kind, count = _END.unpack(body)
+            times = {pts for pts, _ in segment}
+            if kind != b"E" or not count == len(segment) == len(times) > 0:
+                raise ValueError("end of segment")
             if not self.pts:
-                first = min(pts for pts, _ in segment)
-                self.delay = sum(dts < first for _, dts in segment)
+                self.delay = sum(dts < min(times) for _, dts in segment)
             self.pts.extend(pts for pts, _ in segment)
-            self._end = file.tell()
+            self._end, last = file.tell(), max(times)
             segment = []
         if difference(work, self.work):
             self.other_work, self.other_frames = work, len(self.pts)
-            self.pts, self._end = array("q"), 0
+            self._reset()
         if not self.pts:
             self.start = {}
 
@@ -211,6 +228,7 @@ class FrameStore:
     Attributes:
         other_work: as for `Journal`.
         other_frames: as for `Journal`.
+        is_senseless: as for `Journal`.
     """
 
     def __init__(self, path: Path, *, work: dict[str, Any]) -> None:
@@ -223,8 +241,13 @@ class FrameStore:
         self._is_on_disk = self._is_full = False
         self.other_work: dict[str, Any] | None = None
         self.other_frames = 0
-        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-            self._load(file)
+        self.is_senseless = False
+        try:
+            with contextlib.suppress(FileNotFoundError), _reading(path) as file:
+                self._load(file)
+        except (struct.error, ValueError):
+            self.is_senseless = True
+            self._stored = []
 
     @property
     def is_empty(self) -> bool:
@@ -239,7 +262,7 @@ class FrameStore:
         stored, self._stored = self._stored, []
         if not stored:
             return
-        with self.path.open("rb") as file:
+        with _reading(self.path) as file:
             for frame in stored:
                 self._stored.append(frame)
                 if after is None or frame.time > after:
@@ -293,7 +316,7 @@ class FrameStore:
         self._file = None
 
     def _load(self, file: BinaryIO) -> None:
-        heads = _head(file, FRAMES, count=1)
+        heads = _heads(file, FRAMES, count=1)
         if heads is None:
             return
         while True:
@@ -302,6 +325,8 @@ class FrameStore:
             if body is None:
                 break
             (when,) = _TIME.unpack_from(body)
+            if not (self._stored[-1].time if self._stored else -_FARTHEST) < when < _FARTHEST:
+                raise ValueError("frame")
             self._stored.append(_Stored(when, at + _RECORD.size + _TIME.size, len(body) - _TIME.size, file.tell()))
         if difference(heads[0], self.work):
             self.other_work, self.other_frames = heads[0], len(self._stored)
@@ -318,10 +343,14 @@ def _append(file: BinaryIO, data: bytes) -> None:
 
 def _opened(path: Path, end: int) -> BinaryIO:
     """Open a file to append after `end`; what is behind is cut off."""
-    file = cast(BinaryIO, path.open("r+b" if end else "wb", buffering=0))
+    file = os.fdopen(open_hidden(path, os.O_RDWR | os.O_CREAT), "r+b", buffering=0)
     file.truncate(end)
     file.seek(end)
     return file
+
+
+def _reading(path: Path) -> BinaryIO:
+    return os.fdopen(open_hidden(path, os.O_RDONLY), "rb")
 
 
 def _close(file: BinaryIO | None) -> None:
@@ -330,12 +359,30 @@ def _close(file: BinaryIO | None) -> None:
             file.close()
 
 
-def _head(file: BinaryIO, magic: bytes, *, count: int) -> list[Any] | None:
-    """The JSON records at the beginning; None if the file is another one or damaged."""
-    if file.read(len(magic)) != magic:
-        return None
-    heads = [_record(file) for _ in range(count)]
-    return None if None in heads else [json.loads(head) for head in heads if head is not None]
+def _heads(file: BinaryIO, magic: bytes, *, count: int) -> list[dict[str, Any]] | None:
+    """The JSON records at the beginning; None if they were not all written.
+
+    Raises:
+        ValueError: if this is another file, or they are no JSON objects.
+    """
+    begin = file.read(len(magic))
+    if begin != magic:
+        if magic.startswith(begin):
+            return None
+        raise ValueError("another file")
+    heads = []
+    for _ in range(count):
+        body = _record(file)
+        if body is None:
+            return None
+        try:
+            head = json.loads(body)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
+        if not isinstance(head, dict):
+            raise ValueError("no object")
+        heads.append(head)
+    return heads
 
 
 def _body(packet: "Packet[VideoStream]") -> bytes:

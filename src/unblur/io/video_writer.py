@@ -277,9 +277,14 @@ class VideoWriter:
         if journal.pts:
             assert self._stream is not None
             assert self._encoder is not None
-            for packet in journal.replay(self._stream):
-                packet.time_base = self.info.time_base
-                self._send(packet)
+            try:
+                for packet in journal.replay(self._stream):
+                    packet.time_base = self.info.time_base
+                    self._send(packet)
+            except (FFmpegError, OverflowError) as error:
+                if isinstance(error, OSError | MemoryError):
+                    raise
+                raise OutputError(f"`{self.target}` cannot be gone on with; remove `{journal.path}` to begin anew") from error
             self.expected.pts.extend(sorted(journal.pts))
             self._encoder.resume(journal.pts, delay=journal.delay)
         elif store.is_empty:
@@ -453,6 +458,9 @@ class VideoWriter:
 
 def _discarded(journal: Journal, store: FrameStore) -> str:
     """Which finished frames cannot be used, and why."""
+    senseless = [f"`{each.path}`" for each in (journal, store) if each.is_senseless]
+    if senseless:
+        return f"{' and '.join(senseless)} cannot be what this version has written; the clip is begun anew"
     count = journal.other_frames + store.other_frames
     work = journal.other_work or store.other_work
     return _DISCARDED.format(count=count, why=difference(work, journal.work)) if work is not None and count else ""

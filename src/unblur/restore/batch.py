@@ -148,7 +148,7 @@ def restore_file(
 
 def what_remains(job: Job) -> str:
     """Says so if a clip that was stopped can be gone on with."""
-    kept = next((path for path in (journal_of(job.target), frames_of(job.target)) if path.exists()), None)
+    kept = next((path for path in (journal_of(job.target), frames_of(job.target)) if path.is_file() and not path.is_symlink()), None)
     return f"; the same command goes on from where it was stopped (`{kept}` holds what is done)" if kept else ""
 
 
