@@ -39,9 +39,9 @@ def written_whole(target: Path, *, overwrite: bool = False, inputs: Iterable[Pat
             its folder cannot be made or written to, or the disk is full.
     """
     inputs = tuple(inputs)
-    refuse_inputs(target, inputs)
-    _refuse_existing(target, overwrite=overwrite)
     try:
+        refuse_inputs(target, inputs)
+        _refuse_existing(target, overwrite=overwrite)
         target.parent.mkdir(parents=True, exist_ok=True)
         with _claimed(hidden_beside(target, "partial", suffix=target.suffix), target) as partial:
             yield partial
