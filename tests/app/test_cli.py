@@ -225,7 +225,6 @@ def test_request_to_end_leaves_nothing_half_written(tmp_path, request_to_end):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OutputError("the disk is full")])
 def test_a_long_clip_that_was_stopped_says_how_to_go_on(run, tmp_path, monkeypatch, error):
     monkeypatch.setattr("unblur.io.encoders.KEY_EVERY", "12")
-    monkeypatch.setattr("unblur.io.journal._LEAST", 4)
     clip(tmp_path / "clip.mp4", frames=70)
     write, count = VideoWriter.write, itertools.count()
 
@@ -243,6 +242,26 @@ def test_a_long_clip_that_was_stopped_says_how_to_go_on(run, tmp_path, monkeypat
     assert code == 0
     assert re.search(r"gone on after \d+ frames", err)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "clip_unblurred.mp4"]
+
+
+@pytest.mark.parametrize("asked", [(), ("--views", 1)])
+def test_a_clip_is_gone_on_with_as_it_was_begun(run, tmp_path, monkeypatch, asked):
+    monkeypatch.setattr("unblur.io.journal.SAVE_EVERY", 0.0)
+    clip(tmp_path / "clip.mp4", frames=12)
+    write, count = VideoWriter.write, itertools.count()
+
+    def failing(writer, pixels, frame):
+        if next(count) == 7:
+            raise KeyboardInterrupt
+        write(writer, pixels, frame)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VideoWriter, "write", failing)
+        assert run("clip.mp4", "--model", "swift", "--views", 2, "--precision", "fp32")[0] == 130
+    code, _, err = run("clip.mp4", *asked)
+    assert code == 0
+    assert ("gone on after 7 frames" in err) is not bool(asked)
+    assert err.count("note: 7 frame(s) that an earlier run has finished are discarded: `views` was 2 and is 1") == bool(asked)
 
 
 def test_auto_takes_the_weights_for_each_kind(run, tmp_path, monkeypatch):
@@ -280,6 +299,18 @@ def test_one_size_can_be_asked_for(run, tmp_path):
     several, one, given = (pixels(tmp_path / name).astype(int) for name in ("several.png", "one.png", "photo.png"))
     assert np.abs(several - one).max() > 2
     assert np.abs(one - given).max() > 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[""], ["photo.png", ""], ["photo.png", "-o", ""], ["photo.png", "--output="], ["restore", ""], ["inspect", "", "-o", "seen"]],
+)
+def test_an_empty_argument_is_an_error_and_not_the_current_folder(run, tmp_path, arguments):
+    photo(tmp_path / "photo.png")
+    code, _, err = run(*arguments)
+    assert code == 1
+    assert "an argument is empty" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
 
 
 def test_nothing_at_all_prints_help(run):

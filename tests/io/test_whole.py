@@ -1,11 +1,13 @@
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from unblur.errors import OutputError
-from unblur.io.whole import output_error, written_whole
+from unblur.io.whole import hidden_beside, output_error, written_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -80,3 +82,65 @@ def test_disk_full_names_the_remedy(tmp_path):
 @pytest.mark.parametrize(("code", "words"), [(errno.EACCES, "no permission"), (errno.EROFS, "no permission"), (errno.EIO, "cannot write")])
 def test_messages(code, words):
     assert words in str(output_error(Path("x.png"), OSError(code, os.strerror(code))))
+
+
+def test_what_a_killed_process_has_left_is_reused_and_removed(tmp_path):
+    target = tmp_path / "clip.mp4"
+    code = (
+        "import os, sys; from pathlib import Path; from unblur.io.whole import written_whole\n"
+        "with written_whole(Path(sys.argv[1])) as partial: partial.write_bytes(b'half'); os._exit(9)"
+    )
+    for _ in range(3):
+        assert subprocess.run([sys.executable, "-c", code, str(target)], check=False).returncode == 9
+    (left,) = names(tmp_path)
+    assert left == ".clip.mp4.partial.mp4"
+    with written_whole(target) as partial:
+        assert partial.name == left
+        assert partial.read_bytes() == b""
+        partial.write_bytes(b"whole")
+    assert names(tmp_path) == ["clip.mp4"]
+
+
+def test_two_do_not_write_the_same_target(tmp_path):
+    target = tmp_path / "clip.mp4"
+    with written_whole(target) as partial:
+        partial.write_bytes(b"first")
+        with pytest.raises(OutputError, match="another run is writing"), written_whole(target):
+            pytest.fail("the block must not run")
+        with written_whole(tmp_path / "clip.mkv") as other:
+            other.write_bytes(b"another target")
+    assert target.read_bytes() == b"first"
+    with pytest.raises(RuntimeError), written_whole(target, overwrite=True):
+        raise RuntimeError
+    with written_whole(target, overwrite=True) as partial:  # the lock is given back, however it ended
+        partial.write_bytes(b"second")
+    assert target.read_bytes() == b"second"
+
+
+@pytest.mark.parametrize("kind", ["symbolic", "dangling", "hard", "folder", "pipe"])
+def test_a_link_in_the_place_of_the_partial_file_is_not_followed(tmp_path, kind):
+    mine = tmp_path / "mine.txt"
+    mine.write_text("precious")
+    place = hidden_beside(tmp_path / "photo.png", "partial", suffix=".png")
+    {
+        "symbolic": lambda: place.symlink_to(mine),
+        "dangling": lambda: place.symlink_to(tmp_path / "new.txt"),
+        "hard": lambda: place.hardlink_to(mine),
+        "folder": place.mkdir,
+        "pipe": lambda: os.mkfifo(place),
+    }[kind]()
+    before = names(tmp_path)
+    with pytest.raises(OutputError, match=r"photo\.png"), written_whole(tmp_path / "photo.png"):
+        pytest.fail("the block must not run")
+    assert mine.read_text() == "precious"
+    assert names(tmp_path) == before
+
+
+@pytest.mark.parametrize("stem", ["a" * 251, "ä" * 125])
+def test_names_as_long_as_a_file_system_takes(tmp_path, stem):
+    target = tmp_path / f"{stem}.png"
+    with written_whole(target) as partial:
+        partial.write_bytes(b"whole")
+    assert target.read_bytes() == b"whole"
+    others = [tmp_path / f"{stem[:-1]}{letter}.png" for letter in "bc"]
+    assert len({hidden_beside(path, what, suffix=".png") for path in (target, *others) for what in ("partial", "journal")}) == 6

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -319,3 +320,154 @@ def test_an_existing_result_of_a_single_file_is_refused_before_the_work(tmp_path
     assert target.read_text() == "precious"
     (outcome,) = run(list(plan([source], None)), net=net, overwrite=True)
     assert outcome.status == "done"
+
+
+# Inputs are never changed
+
+
+def links(original: Path, kind: str) -> Path:
+    """Another name of a file."""
+    other = original.with_name(f"other{original.suffix}")
+    if kind == "symbolic link":
+        other.symlink_to(original.name)
+    elif kind == "hard link":
+        other.hardlink_to(original)
+    elif kind == "link to its folder":
+        (original.parent / "elsewhere").symlink_to(original.parent, target_is_directory=True)
+        other = original.parent / "elsewhere" / original.name
+    elif kind == "detour":
+        (original.parent / "sub").mkdir()
+        other = original.parent / "sub" / ".." / original.name
+    else:
+        other = original
+    return other
+
+
+@pytest.mark.parametrize("kind", ["itself", "symbolic link", "hard link", "link to its folder", "detour"])
+@pytest.mark.parametrize("video", [False, True])
+def test_the_input_is_never_replaced_by_whatever_name(tmp_path, kind, video):
+    original = Clip(pts=[0, 40]).make(tmp_path / "a.mp4") if video else photo(tmp_path / "a.png")
+    before = original.read_bytes(), original.stat().st_ino
+    target = links(original, kind)
+    job = Job(original, target, "video" if video else "photo")
+    for each in [*plan([original], target), job]:  # the plan refuses it, and so does the work without one
+        (outcome,) = run([each], overwrite=True)
+        assert outcome.status == "failed"
+        assert "inputs are never changed" in outcome.message
+    assert (original.read_bytes(), original.stat().st_ino) == before
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_nor_is_another_input(tmp_path):
+    first, second = photo(tmp_path / "a.png"), photo(tmp_path / "b.png", level=50)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a_unblurred.png").hardlink_to(second)
+    outcomes = run(list(plan([first, second], tmp_path / "out")), overwrite=True)
+    assert [outcome.status for outcome in outcomes] == ["failed", "done"]
+    assert level(tmp_path / "out" / "a_unblurred.png") == level(second) == 50
+
+
+def test_nor_is_one_of_a_folder(tmp_path):
+    original = photo(tmp_path / "shots" / "a.png")
+    photo(tmp_path / "shots" / "b.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b.png").symlink_to(original)
+    outcomes = run(list(plan([tmp_path / "shots"], tmp_path / "out")), overwrite=True)
+    assert [outcome.status for outcome in outcomes] == ["done", "failed"]
+    assert level(original) == 100
+
+
+def test_a_result_that_is_a_link_to_something_else_is_replaced_and_that_stays(tmp_path):
+    original, other = photo(tmp_path / "a.png"), photo(tmp_path / "other.png", level=50)
+    (tmp_path / "a_unblurred.png").symlink_to(other)
+    assert [outcome.status for outcome in run(list(plan([original], None)), overwrite=True)] == ["done"]
+    assert level(other) == 50
+
+
+# Errors of one file are that file's
+
+
+@pytest.mark.parametrize("length", [241, 245, 250])
+@pytest.mark.parametrize("suffix", [".png", ".mp4"])
+def test_long_names_end_no_batch(tmp_path, length, suffix):
+    """Up to 245 bytes the result has a name that a file can have; then it is an error of that file."""
+    folder = tmp_path / "shots"
+    photo(folder / "z.png")
+    long = folder / f"{'n' * (length - 4)}{suffix}"
+    if suffix == ".mp4":
+        Clip(pts=[0, 40]).make(long)
+    else:
+        photo(long)
+    for sources in ([folder / "z.png", long, folder / "z.png"], [folder]):  # beside it, and in a folder under the same name
+        outcomes = {outcome.source: outcome for outcome in run(list(plan(sources, None)))}
+        beside = sources != [folder]
+        assert outcomes[long].status == ("failed" if beside and length > 245 else "done")
+        assert ("name too long" in outcomes[long].message) is (beside and length > 245)
+    assert outcomes[folder / "z.png"].status == "done"
+
+
+def refuse(monkeypatch, name: str, refused: Path) -> None:
+    """Make the system refuse a call for a path and all below it, as it does to users without the right; root has every right."""
+    real = getattr(os, name)
+
+    def call(path=".", *arguments, **options):
+        if isinstance(path, str | os.PathLike) and refused in (Path(path), *Path(path).parents):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, name, call)
+
+
+def test_folders_that_cannot_be_listed_are_named(shots, monkeypatch):
+    refuse(monkeypatch, "scandir", shots / "day 1" / "late")
+    jobs = list(plan([shots], None))
+    assert [job.source.name for job in jobs if isinstance(job, Job)] == ["B.PNG", "a.jpg", "a.jpg", "clip.mp4"]
+    (outcome,) = [job for job in jobs if isinstance(job, Outcome)]
+    assert (outcome.source, outcome.status) == (shots / "day 1" / "late", "failed")
+    assert outcome.message == f"cannot look into the folder `{shots / 'day 1' / 'late'}`: Permission denied"
+
+
+def test_folders_that_cannot_be_searched_are_named_once(shots, monkeypatch):
+    """They can be listed, but their files not looked at."""
+    real = os.stat
+
+    def refusing(path, *arguments, **options):
+        if isinstance(path, str | os.PathLike) and shots / "day 1" in Path(path).parents:
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "stat", refusing)
+    jobs = list(plan([shots], None))
+    assert [job.source.name for job in jobs if isinstance(job, Job)] == ["B.PNG", "a.jpg"]
+    assert [job.source for job in jobs if isinstance(job, Outcome)] == [shots / "day 1"]
+
+
+def test_inputs_that_cannot_be_looked_at_are_failures(shots, monkeypatch):
+    refuse(monkeypatch, "stat", shots / "day 1")
+    outcomes = run(list(plan([shots / "day 1" / "a.jpg", shots / "a.jpg", shots / "day 1"], None)))
+    assert [outcome.status for outcome in outcomes] == ["failed", "done", "failed"]
+    assert all("Permission denied" in outcome.message for outcome in outcomes if outcome.status == "failed")
+
+
+def test_results_that_cannot_be_looked_at_are_failures(shots, tmp_path, monkeypatch):
+    jobs = list(plan([shots], tmp_path / "out"))
+    refuse(monkeypatch, "stat", tmp_path / "out" / "day 1")
+    outcomes = run(jobs)
+    assert [outcome.status for outcome in outcomes] == ["done", "done", "failed", "failed", "failed"]
+    assert all("ermission" in outcome.message for outcome in outcomes if outcome.status == "failed")
+
+
+class Broken(Darker):
+    """Has a fault that some pictures find."""
+
+    def change(self, blurry):
+        if blurry.mean() > 0.5:
+            raise RuntimeError("a fault of the program")
+        return super().change(blurry)
+
+
+def test_a_fault_of_the_program_costs_one_file(tmp_path):
+    jobs = list(plan([photo(tmp_path / "bright.png", level=200), photo(tmp_path / "dark.png", level=20)], None))
+    outcomes = run(jobs, net=Broken())
+    assert [outcome.status for outcome in outcomes] == ["failed", "done"]
+    assert outcomes[0].message == "unexpected RuntimeError: a fault of the program; please report this with the file"

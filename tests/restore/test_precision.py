@@ -104,7 +104,8 @@ def test_bf16_is_the_default_only_where_the_hardware_has_it(monkeypatch, parts, 
 
 
 @pytest.mark.parametrize(("fp32", "bf16", "gains"), [(2.0, 1.0, True), (1.0, 2.0, False), (1.1, 1.0, False)])
-def test_bf16_must_be_faster_and_not_only_there(monkeypatch, fp32, bf16, gains):
+def test_bf16_must_be_faster_and_not_only_there(monkeypatch, tmp_path, fp32, bf16, gains):
+    monkeypatch.setenv("UNBLUR_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(precision, "_seconds_of_convolution", {torch.float32: fp32, torch.bfloat16: bf16}.get)
     precision._cpu_gains_by_bf16.cache_clear()
     try:

@@ -6,7 +6,7 @@ Nothing heavy is imported until a command needs it, so that `unblur --help` answ
 import json
 import signal
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 import unblur
 from unblur.app import ablate, bench, data, inspect, synth, train
 from unblur.app.choices import Device, Precision
-from unblur.errors import UnblurError
+from unblur.errors import InputError, UnblurError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -29,9 +29,11 @@ __all__ = ["app", "main"]
 
 
 class _RestoreByDefault(TyperGroup):
-    """`unblur photo.jpg` is short for `unblur restore photo.jpg`."""
+    """`unblur photo.jpg` is short for `unblur restore photo.jpg`. An empty argument is refused: as a path it would be the current folder."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer and click each have a Context
+        if any(not arg or (arg.startswith("--") and arg.endswith("=")) for arg in args):
+            raise InputError("an argument is empty; perhaps a variable of the shell is not set")
         own = {"--help", "--version", "--install-completion", "--show-completion"}
         if args and args[0] not in self.commands and args[0].split("=")[0] not in own:
             args = ["restore", *args]
@@ -66,7 +68,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
-    except UnblurError as error:
+    except (UnblurError, OSError) as error:  # OSError: of a path that no command has foreseen
         Console(stderr=True).print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
 
@@ -135,8 +137,12 @@ def restore(
         ),
     ] = True,
     views: Annotated[
-        int, typer.Option(help="1, 2, 4 or 8: restore so many mirrored and turned views and take their mean: better, and as much slower.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            help="1, 2, 4 or 8: restore so many mirrored and turned views and take their mean: better, and as much slower.",
+            show_default="1, or that with which a clip was begun",
+        ),
+    ] = None,
     one_size: Annotated[
         bool,
         typer.Option(
@@ -148,7 +154,7 @@ def restore(
         typer.Option(
             min=0,
             help="Minutes that all may take, about: takes the best built-in weights and number of views for that, and says which. "
-            "To go on with a clip that was stopped, give those.",
+            "A clip that was stopped is gone on with as it was begun.",
             show_default=False,
         ),
     ] = None,
@@ -158,39 +164,39 @@ def restore(
     """Restore photos, videos and all that is in folders. Inputs are never changed."""
     from unblur.restore.batch import Job, Options, Outcome, plan, restore_file, what_remains
     from unblur.restore.choose import Choice, choose, pixels_of, seconds_a_pixel, seconds_to_steady
+    from unblur.restore.resume import Loader, Settings
     from unblur.weights import best_for
 
     tile_size = _tile(tile)
-    if within is not None and (model != "auto" or views != 1):
+    if within is not None and (model != "auto" or views is not None):
         raise typer.BadParameter("it chooses the weights and the views; leave out `--model` and `--views`", param_hint="--within")
     jobs = list(plan(inputs, output))
     console = Console(stderr=True)
     outcomes: list[Outcome] = []
-    deblurrers: dict[str, unblur.Deblurrer] = {}
+    choice = Choice(best_for("photo"), best_for("video"), views or 1) if model == "auto" else Choice(model, model, views or 1)
 
-    choice = Choice(best_for("photo"), best_for("video"), views) if model == "auto" else Choice(model, model, views)
-
-    def load(name: str, *, views: int) -> unblur.Deblurrer:
+    def load(settings: Settings) -> unblur.Deblurrer:
         return unblur.load(
-            name,
+            settings.model,
             device=device.value,
-            precision=precision.value,
+            precision=settings.precision,
             tile=tile_size,
             only_blurred=only_blurred,
-            views=views,
+            views=settings.views,
             one_size=one_size,
         )
 
-    def deblurrer_for(job: Job) -> unblur.Deblurrer:
-        name = choice.weights(job.kind)
-        if name not in deblurrers:
-            with console.status("loading the network"):
-                made = load(name, views=choice.views)
-            if made.setup.note:
-                console.print(f"[yellow]note:[/] {_plain(made.setup.note)}", highlight=False)
-            deblurrers[name] = made
-        return deblurrers[name]
+    def load_and_note(settings: Settings) -> unblur.Deblurrer:
+        with console.status("loading the network"):
+            made = load(settings)
+        if made.setup.note:
+            console.print(f"[yellow]note:[/] {_plain(made.setup.note)}", highlight=False)
+        return made
 
+    asked = [name for name, is_asked in (("model", model != "auto"), ("precision", precision != "auto"), ("views", views)) if is_asked]
+    deblurrer_for = Loader(
+        load_and_note, default=lambda job: Settings(choice.weights(job.kind), precision.value, choice.views), asked=asked
+    )
     options = Options(
         strength=strength,
         steady=steady,
@@ -205,12 +211,23 @@ def restore(
         with console.status("seeing how fast it goes here"):
             work = pixels_of((job for job in jobs if isinstance(job, Job)), options=options)
             steadying = seconds_to_steady() if steady and work.get("video") else 0.0
-            choice = choose(work, within=60 * within, speed=lambda name: seconds_a_pixel(load(name, views=1)), steadying=steadying)
+            choice = choose(
+                work,
+                within=60 * within,
+                speed=lambda name: seconds_a_pixel(load(Settings(name, precision.value, 1))),
+                steadying=steadying,
+            )
         if work:
             console.print(_plain(choice.told(work, within=60 * within)), highlight=False, soft_wrap=True)
     if first := next((job for job in jobs if isinstance(job, Job)), None):
         deblurrer_for(first)  # what is wrong with it is said before the work begins
     with _progress(console, shown=not as_json and console.is_terminal) as progress:
+        said: set[str] = set()
+
+        def notify(text: str) -> None:
+            said.add(text)
+            progress.console.print(f"[yellow]note:[/] {_plain(text)}", highlight=False, soft_wrap=True)
+
         for job in jobs:
             if isinstance(job, Outcome):
                 outcome = job
@@ -222,7 +239,11 @@ def restore(
                         job,
                         options=options,
                         progress=lambda done, total, task=task: progress.update(task, completed=done, total=total),  # type: ignore[misc]
+                        notify=None if as_json else notify,
                     )
+                    outcome = replace(outcome, warnings=tuple(text for text in outcome.warnings if text not in said))
+                except UnblurError as error:  # its network cannot be loaded
+                    outcome = Outcome(job.source, "failed", None, job.kind, message=str(error))
                 except (KeyboardInterrupt, SystemExit):
                     console.print(f"stopped at {_plain(str(job.source))}{_plain(what_remains(job))}", highlight=False, soft_wrap=True)
                     raise

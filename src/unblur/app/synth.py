@@ -247,6 +247,7 @@ def sheet(
 
     from unblur.data.layouts import find_layout, read_layout
     from unblur.errors import InputError
+    from unblur.io.whole import refuse_inputs
     from unblur.synth.sheet import write_sheet
     from unblur.synth.sources import read_photo
 
@@ -259,6 +260,7 @@ def sheet(
             continue
     if not samples:
         raise InputError(f"`{data}` holds no pairs; look at it with `unblur data check`")
+    refuse_inputs(output, (path for sample in samples for path in (sample.reference, *sample.sharp)))
     chosen = [samples[place] for place in np.linspace(0, len(samples) - 1, min(count, len(samples))).round().astype(int)]
     pairs = [(read_photo(sample.reference), read_photo(sample.sharp[len(sample.sharp) // 2])) for sample in chosen]
     write_sheet(pairs, output, columns=columns, width=width, overwrite=overwrite)

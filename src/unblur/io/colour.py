@@ -146,6 +146,25 @@ class PixelConverter:
             for plane, channel in zip(_planes(planar, self.dtype), cv2.split(samples), strict=True):
                 np.copyto(plane, channel)
             frame = self._resampled(planar, self._format)
+        return self._tagged(frame, carried)
+
+    def samples_of(self, frame: VideoFrame) -> bytes:
+        """The samples of a frame that `to_frame` has made, plane by plane, to be read by `from_samples`."""
+        plain = _copied(frame, av.VideoFrame(*self._size, self._format))
+        return b"".join(map(bytes, plain.planes))
+
+    def from_samples(self, samples: bytes, *, carried: VideoFrame | None = None) -> VideoFrame | None:
+        """Make a frame of what `samples_of` gave, with the side data of `carried`; None if there are more or fewer bytes than it has."""
+        frame = av.VideoFrame(*self._size, self._format)
+        if sum(plane.buffer_size for plane in frame.planes) != len(samples):
+            return None
+        at = 0
+        for plane in frame.planes:
+            plane.update(samples[at : at + plane.buffer_size])
+            at += plane.buffer_size
+        return self._tagged(frame, carried)
+
+    def _tagged(self, frame: VideoFrame, carried: VideoFrame | None) -> VideoFrame:
         if carried is not None:
             width, height = self._size
             frame = _copied(frame, VideoReformatter().reformat(carried, width=width, height=height, format=self._format))

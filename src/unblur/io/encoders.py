@@ -44,7 +44,7 @@ EVEN_ONLY = {"libx264", "libx265"}
 """Encoders that refuse an odd size where the chroma is halved."""
 
 KEY_EVERY = "120"
-"""Frames from one key frame to the next, at most: what is done again when a clip that was stopped is gone on with."""
+"""Frames from one key frame to the next, at most, and in a segment (`unblur.io.segments`)."""
 
 MAX_RATE = 240
 """Frames per second above which encoders refuse a rate. It only steers the rate control; frame times are written as they are."""

@@ -1,5 +1,6 @@
 """What a path holds, judged by content and not by name."""
 
+import stat
 from pathlib import Path
 from typing import Literal
 
@@ -16,21 +17,21 @@ def kind_of(path: Path) -> Kind:
     """Whether `path` is a photo, a video or a folder.
 
     Raises:
-        UnreadableError: if it does not exist, is empty, or is neither.
+        UnreadableError: if it does not exist, cannot be read, is empty, or is neither.
     """
-    if path.is_dir():
-        return "folder"
-    if not path.exists():
-        raise UnreadableError(f"there is no file or folder `{path}`")
-    if not path.is_file():
-        raise UnreadableError(f"`{path}` is not a regular file")
     try:
-        empty = path.stat().st_size == 0
+        about = path.stat()
+        if stat.S_ISDIR(about.st_mode):
+            return "folder"
+        if not stat.S_ISREG(about.st_mode):
+            raise UnreadableError(f"`{path}` is not a regular file")
         with path.open("rb"):
             pass
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UnreadableError(f"there is no file or folder `{path}`") from error
     except OSError as error:
         raise UnreadableError(f"cannot read `{path}`: {error.strerror or error}") from error
-    if empty:
+    if about.st_size == 0:
         raise UnreadableError(f"`{path}` is empty")
     if is_image(path):
         return "photo"

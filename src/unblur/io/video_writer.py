@@ -16,15 +16,18 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.sidedata.sidedata import Type
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from unblur.errors import OutputError, ShapeError, VerifyError
+from unblur.io import encoders
 from unblur.io.clip_info import ClipInfo, side_data
 from unblur.io.colour import PixelConverter, Pixels
 from unblur.io.encoders import CONTAINERS, Encoding, choose_encoding
-from unblur.io.journal import Journal, journal_of
+from unblur.io.journal import FrameStore, Journal, difference, frames_of, journal_of
+from unblur.io.segments import SegmentEncoder
 from unblur.io.streams import StreamCopier
 from unblur.io.verify import Expected, verify_video
 from unblur.io.video_reader import Frame, VideoReader
@@ -46,6 +49,9 @@ CARRIED_BY = {
 
 KEEPS_TIMES = ("mov", "matroska")
 """Containers whose times count from the start of playing; in others they are those of a broadcast's clock."""
+
+
+_DISCARDED = "{count} frame(s) that an earlier run has finished are discarded: {why}"
 
 
 class VideoWriter:
@@ -73,12 +79,12 @@ class VideoWriter:
         quality: 1 (small) to 100 (lossless, where the codec can); None is visually lossless. See `choose_encoding`.
         overwrite: replace `target` if it exists.
         verify: read the file again and compare it.
-        work: what is done to which clip, as JSON has it. Then a journal is kept (`unblur.io.journal`): if the block ends before the
-            clip is whole, the journal stays, and the next writer for the same target and work begins with what it holds. None
-            keeps none.
+        work: what is done to which clip, as JSON has it. Then what is finished is kept (`unblur.io.journal`): if the block ends before
+            the clip is whole, it stays, and the next writer for the same target and work begins with it. None keeps nothing.
 
     Attributes:
         begin_at: time of the first frame to be written, in ticks of the source; None if it is the first of the reader's.
+        discarded: which frames that an earlier run has finished are not used, and why, in a sentence; empty if all are.
 
     Raises:
         OutputError: if the target exists, its suffix is not known, its folder refuses it, the codec does not fit, or the disk is
@@ -113,7 +119,6 @@ class VideoWriter:
             self.encoding.pixel_format, colour=self.encoding.colour, width=self.info.width, height=self.info.height
         )
         self._held: VideoFrame | None = None
-        self._durations: dict[int, int] = {}
         self._losses: dict[str, None] = {}  # in order, each once
         self._started = False
         self._shift = 0
@@ -123,8 +128,11 @@ class VideoWriter:
         self._session: AbstractContextManager[None] | None = None
         self._work = work
         self._journal: Journal | None = None
-        self._encoded = 0  # packets
+        self._store: FrameStore | None = None
+        self._encoder: SegmentEncoder | None = None
+        self._before = 0  # frames of earlier runs
         self.begin_at: int | None = None
+        self.discarded = ""
 
     @property
     def dropped_streams(self) -> tuple[str, ...]:
@@ -139,12 +147,12 @@ class VideoWriter:
     @property
     def frames_before(self) -> int:
         """Frames that were there when the writing began, from an earlier writer."""
-        return len(self._journal.pts) if self._journal is not None else 0
+        return self._before
 
     def time_before(self, count: int) -> int:
         """Time of the frame that comes `count` frames before `begin_at`, or of the first, in ticks of the source."""
         assert self.begin_at is not None
-        return self.expected.pts[max(self.frames_before - count, 0)] + self._shift if count else self.begin_at
+        return self.expected.pts[max(self._before - count, 0)] + self._shift if count else self.begin_at
 
     def __enter__(self) -> Self:
         self._session = self._writing()
@@ -176,28 +184,36 @@ class VideoWriter:
             raise ShapeError(f"a frame of this clip is {shape} of {np.dtype(dtype)}, got {pixels.shape} of {pixels.dtype}")
         if self.expected.pts and frame.pts - self._shift <= self.expected.pts[-1]:
             raise ValueError(f"frames must be written in their order, got time {frame.pts} after {self.expected.pts[-1] + self._shift}")
-        if self.begin_at is not None and self._encoded == len(self.expected.pts) and self._held is None and frame.pts != self.begin_at:
+        if self.begin_at is not None and len(self.expected.pts) == self._before and frame.pts != self.begin_at:
             self._forget()
             raise OutputError(f"`{self.target}` cannot be gone on with where it was stopped; give the same command again to begin anew")
         with self._said_plainly():
-            if not self._started:
-                self._start(frame.pts)
             encoded = self._converter.to_frame(self._at_depth(pixels), carried=frame.carried)
-            encoded.pts = frame.pts - self._shift
-            encoded.time_base = self.info.time_base
-            encoded.duration = frame.duration
-            self._note_losses(frame)
-            self._encode_held(until=encoded.pts)
-            self._held = encoded
-            self.expected.pts.append(encoded.pts)
+            self._take(encoded, frame)
+        if self._store is not None:
+            self._store.add(frame.pts, self._converter.samples_of(encoded))
+
+    def _take(self, encoded: VideoFrame, frame: Frame) -> None:
+        """Encode the frame before this one, and hold this one until the next is known."""
+        if not self._started:
+            self._start(frame.pts)
+        encoded.pts = frame.pts - self._shift
+        encoded.time_base = self.info.time_base
+        encoded.duration = frame.duration
+        self._note_losses(frame)
+        self._encode_held(until=encoded.pts)
+        self._held = encoded
+        self.expected.pts.append(encoded.pts)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         with contextlib.ExitStack() as kept:
-            with written_whole(self.target, overwrite=self._overwrite) as partial:
+            with written_whole(self.target, overwrite=self._overwrite, inputs=(self.info.path,)) as partial:
                 if self._work is not None:
-                    self._journal = Journal(journal_of(self.target), work=self._work | self._own_work())
-                    kept.callback(self._journal.close)
+                    work = self._work | self._own_work()
+                    self._journal, self._store = Journal(journal_of(self.target), work=work), FrameStore(frames_of(self.target), work=work)
+                    self.discarded = _discarded(self._journal, self._store)
+                    kept.callback(self._keep)
                 with contextlib.ExitStack() as stack:
                     with self._said_plainly():
                         self._open(partial, stack)
@@ -221,8 +237,20 @@ class VideoWriter:
         }
 
     def _forget(self) -> None:
-        if self._journal is not None:
+        """Delete what is kept of finished frames."""
+        if self._journal is not None and self._store is not None:
             self._journal.start_anew()
+            self._store.clear()
+
+    def _keep(self) -> None:
+        """Keep what is finished for the next run; of a run that has just begun, nothing."""
+        if self._journal is None or self._store is None:
+            return
+        keeps = not (self._journal.is_empty and self._store.is_empty)
+        if keeps:
+            self._store.save()
+        self._journal.close(delete=not keeps)
+        self._store.close()
 
     def _open(self, partial: Path, stack: contextlib.ExitStack) -> None:
         if self.encoding.encoder == "libsvtav1":
@@ -235,37 +263,53 @@ class VideoWriter:
         self._copier.add_streams()
         self.expected.streams = self._copier.copied
         self._output.metadata.update(self._copier.metadata())
-        if self._journal is not None and self._journal.next_pts is not None:
-            self._replay(self._journal)
+        if self._journal is not None and self._store is not None:
+            self._replay(self._journal, self._store)
 
-    def _replay(self, journal: Journal) -> None:
-        """Write what an earlier writer has encoded, if this one's packets can follow it."""
-        assert self._output is not None
-        assert self._stream is not None
-        assert journal.next_pts is not None
-        self._start(journal.start["first"])
-        self._output.start_encoding()
-        if journal.start["extradata"] != self._extradata():
-            journal.start_anew()
+    def _replay(self, journal: Journal, store: FrameStore) -> None:
+        """Write what earlier runs have finished, if the packets of this one's encoder can follow it."""
+        if journal.pts:
+            self._start(journal.start["first"])
+            assert self._encoder is not None
+            if journal.start["extradata"] != self._encoder.extradata:
+                self.discarded = _DISCARDED.format(count=len(journal.pts), why="the encoder is another version")
+                self._forget()
+        if journal.pts:
+            assert self._stream is not None
+            assert self._encoder is not None
+            try:
+                for packet in journal.replay(self._stream):
+                    packet.time_base = self.info.time_base
+                    self._send(packet)
+            except (FFmpegError, OverflowError) as error:
+                if isinstance(error, OSError | MemoryError):
+                    raise
+                raise OutputError(f"`{self.target}` cannot be gone on with; remove `{journal.path}` to begin anew") from error
+            self.expected.pts.extend(sorted(journal.pts))
+            self._encoder.resume(journal.pts, delay=journal.delay)
+        elif store.is_empty:
             return
-        for packet in journal.replay(self._stream):
-            packet.time_base = self.info.time_base
-            self._send(packet)
-        self.expected.pts.extend(sorted(journal.pts))
-        self._encoded = len(journal.pts)
-        self.begin_at = journal.next_pts + self._shift
-        journal.go_on()
+        last = self.expected.pts[-1] + self._shift if self.expected.pts else None
+        frames = iter(self._reader) if last is None else self._reader.frames_from(last + 1)
+        following = next(frames, None)
+        for pts, samples in store.frames(after=last):
+            encoded = self._converter.from_samples(samples, carried=following.carried) if following and following.pts == pts else None
+            if encoded is None or following is None:
+                store.drop_last()
+                break
+            self._take(encoded, following)
+            last, following = pts, next(frames, None)
+        self._reader.close()
+        self._before = len(self.expected.pts)
+        if last is not None:
+            self.begin_at = last + 1 if following is None else following.pts
 
-    def _extradata(self) -> str:
-        assert self._stream is not None
-        return (self._stream.codec_context.extradata or b"").hex()
-
-    def _add_video(self, output: OutputContainer, copier: StreamCopier) -> VideoStream:
+    def _configure(self, context: VideoCodecContext) -> None:
+        """Set up an encoder for the frames of this clip."""
         encoding, info = self.encoding, self.info
-        stream = output.add_stream(encoding.encoder, rate=encoding.rate, options=encoding.options)
-        assert isinstance(stream, VideoStream)
-        context = stream.codec_context
-        stream.time_base = context.time_base = info.time_base  # both, or times are rounded to the frame rate
+        context.options = dict(encoding.options)
+        context.framerate = encoding.rate
+        context.time_base = info.time_base
         context.width, context.height = info.width, info.height
         context.pix_fmt = encoding.pixel_format
         context.color_primaries = encoding.colour.primaries
@@ -277,6 +321,13 @@ class VideoWriter:
             context.sample_aspect_ratio = info.sample_aspect_ratio
         if encoding.encoder == "libx265" and self._container in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # the tag that Apple's players ask for; others take both
+
+    def _add_video(self, output: OutputContainer, copier: StreamCopier) -> VideoStream:
+        encoding, info = self.encoding, self.info
+        stream = output.add_stream(encoding.encoder, rate=encoding.rate, options=encoding.options)
+        assert isinstance(stream, VideoStream)
+        stream.time_base = info.time_base  # of the encoder as well, or times are rounded to the frame rate
+        self._configure(stream.codec_context)
         if info.display_matrix is not None:
             stream.set_display_matrix(info.display_matrix)
         stream.metadata.update(copier.video_metadata())
@@ -301,6 +352,8 @@ class VideoWriter:
 
     def _start(self, first: int) -> None:
         """Begin with the frame at a time of the source."""
+        assert self._output is not None
+        assert self._stream is not None
         assert self._copier is not None
         unit, reader = self.info.time_base, self._reader
         begin = end = None
@@ -314,40 +367,45 @@ class VideoWriter:
         shift = self._shift * unit
         self._copier.start(shift=shift, begin=begin, end=end)
         self._copier.copy_chapters(shift=shift, begin=begin, end=end)
+        self._output.start_encoding()
+        self._encoder = SegmentEncoder(self._stream, configure=self._configure, length=int(encoders.KEY_EVERY))
         self._started = True
 
     def _note_losses(self, frame: Frame) -> None:
         if frame.carried is None:
             return
-        for kind, (encoders, note) in CARRIED_BY.items():
-            if self.encoding.encoder not in encoders and side_data(frame.carried, kind) is not None:
+        for kind, (carriers, note) in CARRIED_BY.items():
+            if self.encoding.encoder not in carriers and side_data(frame.carried, kind) is not None:
                 self._losses[note] = None
 
     def _encode_held(self, *, until: int | None) -> None:
         """Encode the frame that waits for the next one: only then is it known how long it is shown."""
         if self._held is None:
             return
-        assert self._stream is not None
+        assert self._encoder is not None
         assert self._held.pts is not None
         if until is not None:
             self._held.duration = until - self._held.pts
-        self._durations[self._held.pts] = self._held.duration
-        self._mux(self._stream.encode(self._held))
+        self._mux(self._encoder.encode(self._held))
         self._held = None
+        if self._encoder.is_complete:
+            self._end_segment()
+
+    def _end_segment(self) -> None:
+        """Finish the segment, and keep it."""
+        assert self._encoder is not None
+        self._mux(self._encoder.end_segment())
+        if self._journal is not None and self._store is not None:
+            self._journal.end_segment()
+            self._store.clear()
 
     def _mux(self, packets: "list[Packet[VideoStream]]") -> None:
         for packet in packets:
-            if packet.pts is not None and (duration := self._durations.pop(packet.pts, 0)):
-                packet.duration = duration
-            if len(self.expected.pts) <= 2 and self.encoding.encoder == "libx265":
-                packet.dts = packet.pts  # x265 leaves the decoding times of one or two frames to chance; two cannot change order
             if self._journal is not None:
-                if not self._journal.start:  # now the encoder is open
-                    self._journal.start = {"first": self.expected.pts[0] + self._shift, "extradata": self._extradata()}
-                if self.begin_at is not None:  # an encoder that began anew counts as if nothing had been decoded before
-                    packet.dts = self.expected.pts[self._encoded - self._journal.delay]
+                if not self._journal.start:
+                    assert self._encoder is not None
+                    self._journal.start = {"first": self.expected.pts[0] + self._shift, "extradata": self._encoder.extradata}
                 self._journal.add(packet)
-            self._encoded += 1
             self._send(packet)
 
     def _send(self, packet: "Packet[VideoStream]") -> None:
@@ -359,13 +417,13 @@ class VideoWriter:
             self._copier.copy_until((stamp + self._shift) * self.info.time_base)
 
     def _finish(self) -> None:
-        assert self._stream is not None
-        assert self._output is not None
-        assert self._copier is not None
         if not self.expected.pts:
             raise OutputError(f"no frame was written to `{self.target}`")
+        assert self._encoder is not None
+        assert self._output is not None
+        assert self._copier is not None
         self._encode_held(until=None)
-        self._mux(self._stream.encode(None))
+        self._mux(self._encoder.end_segment())
         self._copier.copy_until(None)
         output, self._output = self._output, None
         output.close()
@@ -396,3 +454,13 @@ class VideoWriter:
             if isinstance(error, OSError):
                 raise output_error(self.target, error) from error
             raise OutputError(f"`{self.target}` cannot be encoded with {self.encoding.encoder}: {error.strerror}") from error
+
+
+def _discarded(journal: Journal, store: FrameStore) -> str:
+    """Which finished frames cannot be used, and why."""
+    senseless = [f"`{each.path}`" for each in (journal, store) if each.is_senseless]
+    if senseless:
+        return f"{' and '.join(senseless)} cannot be what this version has written; the clip is begun anew"
+    count = journal.other_frames + store.other_frames
+    work = journal.other_work or store.other_work
+    return _DISCARDED.format(count=count, why=difference(work, journal.work)) if work is not None and count else ""

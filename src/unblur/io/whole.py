@@ -1,51 +1,112 @@
 """Files that appear under their name only when they are whole."""
 
+import contextlib
 import errno
+import hashlib
 import os
-import secrets
-from collections.abc import Iterator
+import stat
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from unblur.errors import OutputError
 
-__all__ = ["output_error", "written_whole"]
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["file_identity", "hidden_beside", "open_hidden", "output_error", "refuse_inputs", "written_whole"]
+
+_LONGEST = 143  # bytes of a file's name that every usual file system takes, encrypted ones as well
 
 
 @contextmanager
-def written_whole(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def written_whole(target: Path, *, overwrite: bool = False, inputs: Iterable[Path] = ()) -> Iterator[Path]:
     """Give a path beside `target` to write to, and rename it to `target` when the block ends well.
 
     The path has the suffix of `target`, since writers choose the format by it. When the block raises, what was
-    written is removed and `target` is as it was before.
+    written is removed and `target` is as it was before. There is one such path for each target, so that what a
+    process that was killed has left there is written over by the next.
 
     Args:
         target: where the finished file is to be.
         overwrite: replace `target` if it exists; otherwise it is left alone and an error raised, both before the
             block runs and when it ends.
+        inputs: files that must not be replaced, see `refuse_inputs`.
 
     Raises:
-        OutputError: if `target` exists and `overwrite` is false, its folder cannot be made or written to, or the disk
-            is full.
+        OutputError: if `target` exists and `overwrite` is false, it is one of `inputs`, another process is writing it,
+            its folder cannot be made or written to, or the disk is full.
     """
-    _refuse_existing(target, overwrite=overwrite)
-    partial = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.partial{target.suffix}")
+    inputs = tuple(inputs)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch(exist_ok=False)
-    except OSError as error:
-        raise output_error(target, error) from error
-    try:
-        yield partial
+        refuse_inputs(target, inputs)
         _refuse_existing(target, overwrite=overwrite)
-        _flush_to_disk(partial)
-        partial.replace(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _claimed(hidden_beside(target, "partial", suffix=target.suffix), target) as partial:
+            yield partial
+            refuse_inputs(target, inputs)
+            _refuse_existing(target, overwrite=overwrite)
+            _flush_to_disk(partial)
+            partial.replace(target)
     except OutputError:
         raise
     except OSError as error:
         raise output_error(target, error) from error
-    finally:
-        partial.unlink(missing_ok=True)
+
+
+def hidden_beside(target: Path, what: str, *, suffix: str = "") -> Path:
+    """The hidden file in which the program keeps `what` of a target; long names are shortened to a digest."""
+    name = f".{target.name}.{what}{suffix}"
+    if len(os.fsencode(name)) > _LONGEST:
+        name = f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:32]}.{what}{suffix}"
+    return target.with_name(name)
+
+
+def open_hidden(path: Path, flags: int) -> int:
+    """Open a file of the program's own and give its descriptor; links and other things in its place are not followed.
+
+    Args:
+        path: of the file.
+        flags: as of `os.open`.
+
+    Raises:
+        OutputError: if something else than an ordinary file with one name is there.
+        OSError: as of `os.open`.
+    """
+    foreign = OutputError(f"`{path}` is a link, or no ordinary file; what is not finished is kept under that name: remove it, or rename it")
+    if path.is_symlink():  # also where the system cannot be told not to follow
+        raise foreign
+    extra = ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")
+    descriptor = os.open(path, flags | sum(getattr(os, name, 0) for name in extra), 0o666)
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode) or about.st_nlink > 1:
+        os.close(descriptor)
+        raise foreign
+    return descriptor
+
+
+def refuse_inputs(target: Path, inputs: Iterable[Path]) -> None:
+    """Refuse to write over a file that is read, by whatever path, symbolic or hard link `target` reaches it.
+
+    Raises:
+        OutputError: if `target` is one of `inputs`.
+    """
+    own = file_identity(target)
+    for path in inputs:
+        if own is not None and own == file_identity(path):
+            raise OutputError(
+                f"`{target}` is the input `{path}` itself, and inputs are never changed; choose another place with `--output`"
+            )
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Device and number of a file, which all of its names and links have in common; None if it is not there."""
+    try:
+        about = path.stat()
+    except (OSError, ValueError):
+        return None
+    return about.st_dev, about.st_ino
 
 
 def output_error(target: Path, error: OSError) -> OutputError:
@@ -55,6 +116,42 @@ def output_error(target: Path, error: OSError) -> OutputError:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return OutputError(f"no permission to write `{target}`; choose another place with `--output`")
     return OutputError(f"cannot write `{target}`: {error.strerror or error}; choose another place with `--output`")
+
+
+@contextmanager
+def _claimed(partial: Path, target: Path) -> Iterator[Path]:
+    """Make the file empty and keep other processes from writing it meanwhile; remove it if the block raises."""
+    descriptor = _locked(partial, target)
+    try:
+        os.ftruncate(descriptor, 0)
+        if sys.platform == "win32":  # where an open file cannot be renamed, and locks itself
+            os.close(descriptor)
+        yield partial
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    finally:
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)  # also for a process that was forked meanwhile
+            os.close(descriptor)
+
+
+def _locked(partial: Path, target: Path) -> int:
+    while True:
+        descriptor = open_hidden(partial, os.O_RDWR | os.O_CREAT)
+        if sys.platform == "win32":
+            return descriptor
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                os.close(descriptor)
+                raise OutputError(f"another run is writing `{target}`; wait for it, or choose another place with `--output`") from error
+        about = os.fstat(descriptor)  # a file system without locks goes on without
+        if file_identity(partial) == (about.st_dev, about.st_ino):
+            return descriptor
+        os.close(descriptor)  # the other run has just finished, and renamed it
 
 
 def _refuse_existing(target: Path, *, overwrite: bool) -> None:

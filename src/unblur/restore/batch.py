@@ -1,5 +1,7 @@
 """Many files and folders: where each result goes, and going on past files that cannot be restored."""
 
+import logging
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -9,15 +11,16 @@ from pathlib import Path
 from unblur.errors import InputError, OutputError, UnblurError, UnreadableError
 from unblur.io.image import output_suffix as photo_suffix
 from unblur.io.image import read_image, write_image
-from unblur.io.journal import journal_of
+from unblur.io.journal import frames_of, journal_of
 from unblur.io.kind import Kind, kind_of
 from unblur.io.video import output_suffix as video_suffix
-from unblur.io.whole import written_whole
+from unblur.io.whole import file_identity, refuse_inputs, written_whole
 from unblur.restore.deblurrer import Deblurrer
 
 __all__ = ["Job", "Options", "Outcome", "plan", "restore_file", "what_remains"]
 
 ENDING = "_unblurred"
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,18 +76,26 @@ def plan(inputs: Iterable[Path], output: Path | None) -> Iterator[Job | Outcome]
     sources = list(inputs)
     if not sources:
         raise InputError("there is nothing to restore; give a photo, a video or a folder")
-    if output is not None and output.is_file() and (len(sources) > 1 or sources[0].is_dir()):
+    if output is not None and output.is_file() and (len(sources) > 1 or os.path.isdir(sources[0])):  # noqa: PTH112 - never raises
         raise InputError(f"`{output}` is a file, but the input is more than one; name a folder with `--output`")
+    jobs = [job for source in sources for job in _jobs(source, output, several=len(sources) > 1)]
+    originals = {identity: job.source for job in jobs if (identity := file_identity(job.source)) is not None}
     taken: set[Path] = set()
-    for source in sources:
-        for job in _jobs(source, output, several=len(sources) > 1):
-            if isinstance(job, Outcome):
-                yield job
-            elif job.target.resolve() in taken:
-                yield Outcome(job.source, "failed", message=f"another input is restored to `{job.target}` already; restore it on its own")
-            else:
-                taken.add(job.target.resolve())
-                yield job
+    for job in jobs:
+        if isinstance(job, Outcome):
+            yield job
+        elif (identity := file_identity(job.target)) in originals and identity is not None:
+            yield Outcome(
+                job.source,
+                "failed",
+                message=f"its result `{job.target}` would replace the input `{originals[identity]}`, and inputs are never changed; "
+                "choose another `--output`",
+            )
+        elif job.target.resolve() in taken:
+            yield Outcome(job.source, "failed", message=f"another input is restored to `{job.target}` already; restore it on its own")
+        else:
+            taken.add(job.target.resolve())
+            yield job
 
 
 def restore_file(
@@ -93,19 +104,25 @@ def restore_file(
     *,
     options: Options,
     progress: Callable[[int, int | None], None] | None = None,
+    notify: Callable[[str], None] | None = None,
 ) -> Outcome:
-    """Restore one file; errors that concern only it become a failed `Outcome`.
+    """Restore one file; any error becomes a failed `Outcome`.
 
     Args:
         deblurrer: does the work.
         job: the file.
         options: how.
         progress: as for `Deblurrer.video`; a photo counts as one frame.
+        notify: as for `Deblurrer.video`.
     """
     began = time.monotonic()
-    if job.in_folder and job.target.exists() and not options.overwrite:
-        return Outcome(job.source, "skipped", job.target, job.kind, message="its result is there already; `--overwrite` makes it again")
+
+    def failed(message: str) -> Outcome:
+        return Outcome(job.source, "failed", None, job.kind, seconds=time.monotonic() - began, message=message)
+
     try:
+        if job.in_folder and job.target.exists() and not options.overwrite:
+            return Outcome(job.source, "skipped", job.target, job.kind, message="its result is there already; `--overwrite` makes it again")
         if job.kind == "video":
             report = deblurrer.video(
                 job.source,
@@ -119,6 +136,7 @@ def restore_file(
                 quality=options.quality,
                 overwrite=options.overwrite,
                 progress=progress,
+                notify=notify,
             )
             frames, before, warnings = report.frames, report.gone_on_after, report.warnings
         else:
@@ -127,22 +145,29 @@ def restore_file(
             if progress is not None:
                 progress(1, 1)
     except UnblurError as error:
-        message = f"{error}{what_remains(job)}"
-        return Outcome(job.source, "failed", None, job.kind, seconds=time.monotonic() - began, message=message)
+        return failed(f"{error}{what_remains(job)}")
     except MemoryError:
-        message = f"there is not enough memory to open `{job.source}`; close other programs, or scale it down"
-        return Outcome(job.source, "failed", None, job.kind, seconds=time.monotonic() - began, message=message)
+        return failed(f"there is not enough memory to open `{job.source}`; close other programs, or scale it down")
+    except OSError as error:
+        return failed(f"cannot restore `{job.source}` to `{job.target}`: {error.strerror or error}{what_remains(job)}")
+    except Exception as error:  # noqa: BLE001 - a fault of the program, too, is not to cost the files after this one
+        _LOG.debug("unexpected error", exc_info=True)
+        return failed(f"unexpected {type(error).__name__}: {error}; please report this with the file{what_remains(job)}")
     return Outcome(job.source, "done", job.target, job.kind, frames, before, time.monotonic() - began, warnings=warnings)
 
 
 def what_remains(job: Job) -> str:
     """Says so if a clip that was stopped can be gone on with."""
-    journal = journal_of(job.target)
-    return f"; the same command goes on from where it was stopped (`{journal}` holds what is done)" if journal.exists() else ""
+    try:
+        kept = next((path for path in (journal_of(job.target), frames_of(job.target)) if path.is_file() and not path.is_symlink()), None)
+    except OSError:
+        return ""
+    return f"; the same command goes on from where it was stopped (`{kept}` holds what is done)" if kept else ""
 
 
 def _restore_photo(deblurrer: Deblurrer, job: Job, options: Options) -> tuple[str, ...]:
-    if job.target.exists() and not options.overwrite:  # before the work, not after it
+    refuse_inputs(job.target, (job.source,))  # before the work, not after it
+    if job.target.exists() and not options.overwrite:
         raise OutputError(f"`{job.target}` exists; add `--overwrite` to replace it, or choose another place with `--output`")
     image = read_image(job.source)
     restored = deblurrer.photo(image.pixels, strength=options.strength)
@@ -187,9 +212,11 @@ def _jobs_in(folder: Path, target: Path, *, output: Path | None) -> Iterator[Job
         yield Outcome(folder, "failed", message=f"the results would lie among the originals in `{folder}`; choose another `--output`")
         return
     results = [place for place in (target.resolve(), output.resolve() if output else None) if place and whole in place.parents]
-    paths = [path for path in sorted(folder.rglob("*")) if _is_original(path, folder, results)]
+    files, unreadable = _files_below(folder)
+    yield from unreadable
+    paths = [path for path in files if _is_original(path, folder, results)]
     originals = {path.resolve() for path in paths}
-    found = False
+    found = bool(unreadable)
     for path in paths:
         try:
             kind = kind_of(path)
@@ -207,10 +234,29 @@ def _jobs_in(folder: Path, target: Path, *, output: Path | None) -> Iterator[Job
         yield Outcome(folder, "failed", message=f"there is no photo or video in `{folder}`")
 
 
+def _files_below(folder: Path) -> tuple[list[Path], list[Outcome]]:
+    """All files below a folder, but for hidden ones, and the folders that cannot be looked into."""
+    files: list[Path] = []
+    unreadable: dict[Path, Outcome] = {}
+
+    def note(error: OSError) -> None:
+        where = Path(error.filename or folder)
+        unreadable[where] = Outcome(where, "failed", message=f"cannot look into the folder `{where}`: {error.strerror or error}")
+
+    for name, folders, names in os.walk(folder, onerror=note):
+        where = Path(name)
+        folders[:] = [each for each in folders if not each.startswith(".")]
+        try:
+            files += [where / each for each in names if not each.startswith(".") and (where / each).is_file()]
+        except PermissionError as error:  # it may be listed, and not searched
+            error.filename = str(where)
+            note(error)
+            folders.clear()
+    return sorted(files), sorted(unreadable.values(), key=lambda outcome: outcome.source)
+
+
 def _is_original(path: Path, folder: Path, results: list[Path]) -> bool:
     inside = path.relative_to(folder)
-    if not path.is_file() or any(part.startswith(".") for part in inside.parts):
-        return False
     if any(place in path.resolve().parents for place in results):
         return False
     return not any(_is_result(folder / step) for step in (inside, *inside.parents) if step.name)

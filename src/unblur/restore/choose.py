@@ -83,11 +83,11 @@ def pixels_of(jobs: Iterable[Job], *, options: Options) -> dict[Kind, float]:
     """The work that is left, pixels by kind; files that cannot be read are none."""
     pixels: dict[Kind, float] = defaultdict(float)
     for job in jobs:
-        if job.in_folder and job.target.exists() and not options.overwrite:
-            continue
         try:
+            if job.in_folder and job.target.exists() and not options.overwrite:
+                continue
             pixels[job.kind] += _pixels_of_clip(job, options) if job.kind == "video" else float(np.prod(size_of(job.source)))
-        except UnblurError:
+        except (UnblurError, OSError):
             continue  # said when its turn comes
     return pixels
 

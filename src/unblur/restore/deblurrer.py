@@ -30,7 +30,7 @@ from unblur.restore.steady import Steadier
 from unblur.restore.tiles import BAND, Pixels, best_core, restore_tiled, to_pixels, to_tensor
 from unblur.weights import Card
 
-__all__ = ["Deblurrer", "VideoReport"]
+__all__ = ["Deblurrer", "VideoReport", "source_identity"]
 
 Picture = TypeVar("Picture", NDArray[Any], PillowImage.Image, Tensor)
 
@@ -74,6 +74,7 @@ class Deblurrer:
         tile: largest side of a tile's core in pixels, or None to choose by free memory.
         meter: tells which pictures and frames are sharp and to be left alone; None restores all.
         one_size: restore pictures at their own size alone, and not at smaller ones as well (`unblur.restore.sizes`).
+        model: what `unblur.load` was called with, so that a clip that was stopped can be gone on with by the same weights.
     """
 
     def __init__(
@@ -85,10 +86,11 @@ class Deblurrer:
         tile: int | None = None,
         meter: BlurMeter | None = None,
         one_size: bool = False,
+        model: str = "",
     ) -> None:
         if tile is not None and tile < _SMALLEST_CORE:
             raise InputError(f"a tile has at least {_SMALLEST_CORE} pixels on a side, got {tile}; larger ones are faster")
-        self.net, self.setup, self.card, self.meter = net, setup, card, meter
+        self.net, self.setup, self.card, self.meter, self.model = net, setup, card, meter, model
         self.size_step = None if one_size else net.size_step
         self.kept_input = 0.0
         """Share of the area of the last picture where the fail-safe kept the input."""
@@ -145,6 +147,7 @@ class Deblurrer:
         quality: int | None = None,
         overwrite: bool = False,
         progress: Callable[[int, int | None], None] | None = None,
+        notify: Callable[[str], None] | None = None,
     ) -> VideoReport:
         """Restore a clip; sound, times, colour tags and all other streams stay as they are.
 
@@ -167,6 +170,7 @@ class Deblurrer:
             overwrite: replace `target` if it exists.
             progress: called after each frame with the number of frames done and, if known, about the number in all;
                 from the thread that writes. An error that it raises ends the work and is raised here.
+            notify: called before the work begins with what the user should know by then, a sentence; it is in the report as well.
 
         Raises:
             InputError: if the source cannot be read or an argument does not fit.
@@ -191,7 +195,7 @@ class Deblurrer:
                         progress(done, total)
 
             work = {
-                "source": _identity(Path(source)),
+                "source": source_identity(Path(source)),
                 "weights": self._fingerprint(),
                 "precision": str(self.setup.precision),
                 "views": self.setup.views,
@@ -200,9 +204,12 @@ class Deblurrer:
                 "strength": strength,
                 "steady": steady,
                 "part": [start, duration],
+                "settings": {"model": self.model, "precision": self.setup.precision, "views": self.setup.views},
             }
             with VideoWriter(Path(target), reader, codec=codec, quality=quality, overwrite=overwrite, work=work) as writer:
                 done = before = writer.frames_before
+                if writer.discarded and notify is not None:
+                    notify(writer.discarded)
                 frames = (
                     reader
                     if writer.begin_at is None
@@ -434,8 +441,12 @@ def _check_strength(strength: float) -> None:
         raise InputError(f"strength must be between 0 and 1, got {strength}")
 
 
-def _identity(source: Path) -> list[str | int]:
-    """What tells a file from one that has been changed."""
+def source_identity(source: Path) -> list[str | int]:
+    """What tells a file from one that has been changed, as JSON has it.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
     about = source.stat()
     with source.open("rb") as file:
         return [str(source.resolve()), about.st_size, about.st_mtime_ns, hashlib.sha256(file.read(1 << 20)).hexdigest()]
@@ -451,6 +462,7 @@ def _check_range(picture: NDArray[Any]) -> None:
 def _warnings(reader: VideoReader, writer: VideoWriter) -> list[str]:
     """What the user should know of a clip that was read and written."""
     said = [
+        *([writer.discarded] if writer.discarded else []),
         *writer.notes,
         *(f"{stream} cannot be kept in `{writer.target.suffix}`; write to `.mkv` to keep it" for stream in writer.dropped_streams),
     ]

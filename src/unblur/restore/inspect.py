@@ -88,7 +88,7 @@ def inspect_clip(
     window = read_window(source, frame=frame, num_frames=net.num_frames)
     drawings = inspect_window(_middle_part(window, longest_side, net.size_multiple), net=net, setup=setup)
     for drawing in drawings:
-        with written_whole(folder / f"{drawing.name}.png", overwrite=overwrite) as partial:
+        with written_whole(folder / f"{drawing.name}.png", overwrite=overwrite, inputs=(source,)) as partial:
             PillowImage.fromarray(drawing.pixels).save(partial)
     return drawings
 

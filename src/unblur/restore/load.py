@@ -9,7 +9,8 @@ from unblur.restore.blurred import BlurMeter
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.memory import keep_freed_memory
 from unblur.restore.precision import Device, Precision, set_up
-from unblur.weights import card_of, load_tensors
+from unblur.weights import card_of, load_tensors, names
+from unblur.weights.run import is_run
 
 __all__ = ["load"]
 
@@ -74,5 +75,11 @@ def load(
         assert isinstance(sees, Swift)
         meter = BlurMeter(sees, setup=set_up(sees, device=device, precision=precision))
     return Deblurrer(
-        net, setup=set_up(net, device=device, precision=precision, views=views), card=card, tile=tile, meter=meter, one_size=one_size
+        net,
+        setup=set_up(net, device=device, precision=precision, views=views),
+        card=card,
+        tile=tile,
+        meter=meter,
+        one_size=one_size,
+        model=str(name_or_path) if str(name_or_path) in names() and not is_run(name_or_path) else str(Path(name_or_path).resolve()),
     )

@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 from unblur.errors import DeviceError
 from unblur.layers.int8 import float_blocks, int8_blocks, suits_int8, supports_int8
 from unblur.models.base import Net
+from unblur.restore.machine import measured_once
 from unblur.restore.memory import out_of_memory
 from unblur.restore.views import check_views, mean_of_views, to_view
 
@@ -178,8 +179,13 @@ def _cpu_multiplies_bf16() -> bool:
 
 @cache
 def _cpu_gains_by_bf16() -> bool:
-    """Whether a convolution takes clearly less time in bf16. Some processors have the instruction, and take twice as long with it."""
-    return _seconds_of_convolution(torch.float32) > _LEAST_GAIN * _seconds_of_convolution(torch.bfloat16)
+    """Whether a convolution takes clearly less time in bf16. Some processors have the instruction, and take twice as long with it.
+
+    Timed once a machine, so that runs, also of different networks, choose alike (`unblur.restore.machine`).
+    """
+    return measured_once(
+        "bf16-is-faster", lambda: _seconds_of_convolution(torch.float32) > _LEAST_GAIN * _seconds_of_convolution(torch.bfloat16)
+    )
 
 
 @torch.no_grad()

@@ -86,7 +86,10 @@ def convert_weights(
     except (RuntimeError, ValueError) as error:
         raise WeightsError(f"`{source}` does not hold all of a `{network}`, or another network: {error}") from error
     card = target.with_suffix(".json")
-    with written_whole(card, overwrite=overwrite) as described, written_whole(target, overwrite=overwrite) as partial:
+    with (
+        written_whole(card, overwrite=overwrite, inputs=(source,)) as described,
+        written_whole(target, overwrite=overwrite, inputs=(source,)) as partial,
+    ):
         partial.write_bytes(save({name: tensor.contiguous() for name, tensor in state.items()}))
         made = Card(
             name=target.stem,
