@@ -10,8 +10,9 @@ from PIL import Image
 
 from unblur.models import create
 from unblur.restore.batch import Job, Options
-from unblur.restore.choose import choose, pixels_of, seconds_a_pixel, seconds_to_steady
+from unblur.restore.choose import PHOTO_SECONDS, PhotoChoice, choose, photo_choice, pixels_of, seconds_a_pixel, seconds_to_steady
 from unblur.restore.sizes import area
+from unblur.weights import FASTEST, by_quality
 
 SPEED = {"swift": 1.0, "swift_quick": 2.0, "swift_best": 3.0, "swift_video": 2.0, "swift_video_best": 4.0}
 
@@ -117,3 +118,21 @@ def test_seconds_are_those_of_a_frame(network, monkeypatch):
     given = deblurrer(network())
     assert seconds_a_pixel(given) == pytest.approx(0.5 / 512**2 * area(512, 512, step=given.size_step))
     assert (seconds_a_pixel(given) > 0.5 / 512**2) == (given.size_step is not None)
+
+
+def test_a_photo_is_restored_by_the_best_weights_that_do_not_take_too_long():
+    best, second, *_ = by_quality("photo")
+    speed = {name: 1.0 / 2**place for place, name in enumerate(by_quality("photo"))}
+    assert photo_choice(PHOTO_SECONDS, speed=speed.__getitem__) == PhotoChoice(best)
+    assert photo_choice(PHOTO_SECONDS, speed=speed.__getitem__).note() == ""
+    slower = photo_choice(1.5 * PHOTO_SECONDS, speed=speed.__getitem__, views=2)
+    assert slower.weights == second
+    assert slower.left_out == (best, 3 * PHOTO_SECONDS)
+    assert f"`--model {best}`" in slower.note()
+    assert photo_choice(1e9, speed=speed.__getitem__).weights == FASTEST
+
+
+def test_only_the_best_weights_are_timed_where_they_are_fast():
+    timed = []
+    photo_choice(1.0, speed=lambda name: timed.append(name) or 1.0)
+    assert timed == by_quality("photo")[:1]

@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -163,7 +164,7 @@ def restore(
 ) -> None:
     """Restore photos, videos and all that is in folders. Inputs are never changed."""
     from unblur.restore.batch import Job, Options, Outcome, plan, restore_file, what_remains
-    from unblur.restore.choose import Choice, choose, pixels_of, seconds_a_pixel, seconds_to_steady
+    from unblur.restore.choose import Choice, choose, photo_choice, pixels_of, seconds_a_pixel, seconds_to_steady
     from unblur.restore.resume import Loader, Settings
     from unblur.weights import best_for
 
@@ -194,9 +195,17 @@ def restore(
         return made
 
     asked = [name for name, is_asked in (("model", model != "auto"), ("precision", precision != "auto"), ("views", views)) if is_asked]
-    deblurrer_for = Loader(
-        load_and_note, default=lambda job: Settings(choice.weights(job.kind), precision.value, choice.views), asked=asked
-    )
+    speed = cache(lambda name: seconds_a_pixel(load(Settings(name, precision.value, 1)), side=256, runs=1))
+    notes: dict[Path, str] = {}
+
+    def settings_for(job: Job) -> Settings:
+        weights = choice.weights(job.kind)
+        if model == "auto" and within is None and job.kind != "video":
+            chosen = photo_choice(pixels_of([job], options=options).get(job.kind, 0.0), speed=speed, views=choice.views)
+            weights, notes[job.source] = chosen.weights, chosen.note()
+        return Settings(weights, precision.value, choice.views)
+
+    deblurrer_for = Loader(load_and_note, default=settings_for, asked=asked)
     options = Options(
         strength=strength,
         steady=steady,
@@ -241,7 +250,8 @@ def restore(
                         progress=lambda done, total, task=task: progress.update(task, completed=done, total=total),  # type: ignore[misc]
                         notify=None if as_json else notify,
                     )
-                    outcome = replace(outcome, warnings=tuple(text for text in outcome.warnings if text not in said))
+                    warnings = (*outcome.warnings, notes.get(job.source, ""))
+                    outcome = replace(outcome, warnings=tuple(text for text in warnings if text and text not in said))
                 except UnblurError as error:  # its network cannot be loaded
                     outcome = Outcome(job.source, "failed", None, job.kind, message=str(error))
                 except (KeyboardInterrupt, SystemExit):

@@ -21,7 +21,10 @@ from unblur.restore.stream import Stream
 from unblur.restore.views import COUNTS
 from unblur.weights import FASTEST, by_quality
 
-__all__ = ["Choice", "choose", "pixels_of", "seconds_a_pixel"]
+__all__ = ["PHOTO_SECONDS", "Choice", "PhotoChoice", "choose", "photo_choice", "pixels_of", "seconds_a_pixel"]
+
+PHOTO_SECONDS = 30.0
+"""How long a photo may take, about, with the weights that are taken by themselves."""
 
 _SIDE = 512  # pixels of what is restored to see how fast it goes
 _FRAMES = 3
@@ -54,6 +57,42 @@ class Choice:
         minutes = f"about {self.seconds / 60:.1f} minutes"
         late = f", though the fastest there is for {within / 60:g}" if self.seconds > within else ""
         return f"taking {weights} with `--views {self.views}`: {minutes}{late}"
+
+
+@dataclass(frozen=True)
+class PhotoChoice:
+    """The weights for one photo.
+
+    Attributes:
+        weights: built-in ones.
+        left_out: better ones that would take longer than `PHOTO_SECONDS`, and how long about; None if there are none.
+    """
+
+    weights: str
+    left_out: tuple[str, float] | None = None
+
+    def note(self) -> str:
+        """Which weights are taken, and what the better ones would take; empty if there are no better ones."""
+        if self.left_out is None:
+            return ""
+        name, seconds = self.left_out
+        return f"taking `--model {self.weights}`, as the better `--model {name}` would take about {seconds:.0f} s for this photo here"
+
+
+def photo_choice(pixels: float, *, speed: Callable[[str], float], views: int = 1) -> PhotoChoice:
+    """The best built-in weights that restore a photo in `PHOTO_SECONDS` here, or the fastest.
+
+    Args:
+        pixels: of the photo.
+        speed: gives the seconds a pixel of built-in weights.
+        views: see `unblur.restore.views`; they count as the user's wish, which nothing is left out for.
+    """
+    best, *faster = by_quality("photo")
+    seconds = pixels * speed(best)
+    if seconds <= PHOTO_SECONDS or not faster:
+        return PhotoChoice(best)
+    left_out = best, seconds * views
+    return PhotoChoice(next((name for name in faster if pixels * speed(name) <= PHOTO_SECONDS), faster[-1]), left_out)
 
 
 def choose(work: Mapping[Kind, float], *, within: float, speed: Callable[[str], float], steadying: float = 0.0) -> Choice:
@@ -92,19 +131,25 @@ def pixels_of(jobs: Iterable[Job], *, options: Options) -> dict[Kind, float]:
     return pixels
 
 
-def seconds_a_pixel(deblurrer: Deblurrer) -> float:
-    """How long a pixel takes, at all sizes together, after a first run that prepares what is only prepared once."""
+def seconds_a_pixel(deblurrer: Deblurrer, *, side: int = _SIDE, runs: int = _FRAMES) -> float:
+    """How long a pixel takes, at all sizes together, after a first run that prepares what is only prepared once.
+
+    Args:
+        deblurrer: the network, ready to restore.
+        side: of the picture that is timed, pixels, raised to the network's multiple.
+        runs: times that it is restored; the shortest counts.
+    """
     generator = torch.Generator().manual_seed(0)
-    side = -(-_SIDE // deblurrer.net.size_multiple) * deblurrer.net.size_multiple
+    side = -(-side // deblurrer.net.size_multiple) * deblurrer.net.size_multiple
     stream = Stream(deblurrer.net, setup=deblurrer.setup, tile=side, halo=0, is_cut=lambda _: False)
     seconds = []
-    for _ in range(1 + stream.delay + _FRAMES):
+    for _ in range(1 + stream.delay + runs):
         frame = torch.rand(3, side, side, generator=generator)
         began = time.monotonic()
         stream.push(frame)
         deblurrer.setup.wait()
         seconds.append(time.monotonic() - began)
-    return min(seconds[-_FRAMES:]) / side**2 * area(side, side, step=deblurrer.size_step)
+    return min(seconds[-runs:]) / side**2 * area(side, side, step=deblurrer.size_step)
 
 
 def seconds_to_steady() -> float:
