@@ -268,7 +268,8 @@ def test_auto_takes_the_weights_for_each_kind(run, tmp_path, monkeypatch):
     photo(tmp_path / "photo.png")
     clip(tmp_path / "clip.mp4")
     loaded, load = [], unblur.load
-    monkeypatch.setattr("unblur.weights.best_for", {"photo": "photos", "video": "videos"}.get)
+    monkeypatch.setattr("unblur.weights.best_for", {"photo": "-", "video": "videos"}.get)
+    monkeypatch.setattr("unblur.restore.choose.by_quality", lambda _: ["photos", "faster"])
     monkeypatch.setattr(unblur, "load", lambda name, **options: loaded.append(name) or load("swift", **options))
     assert run("clip.mp4", "photo.png", "clip.mp4", "-o", "out")[0] == 1  # the clip twice is an error of its own
     assert loaded == ["videos", "photos"]
@@ -276,9 +277,21 @@ def test_auto_takes_the_weights_for_each_kind(run, tmp_path, monkeypatch):
     assert loaded == ["videos", "photos", "swift"]
 
 
+def test_what_would_take_too_long_is_said(run, tmp_path, monkeypatch):
+    photo(tmp_path / "photo.png")
+    monkeypatch.setattr("unblur.restore.choose.seconds_a_pixel", lambda *_, **__: 1.0)
+    code, _, err = run("photo.png")
+    assert code == 0
+    assert "taking `--model swift`;" in err
+    assert "--scale 1` would take about" in err
+    monkeypatch.setattr("unblur.restore.choose.LEAST_PIXELS", 100)
+    monkeypatch.setattr("unblur.restore.choose.seconds_a_pixel", lambda *_, **__: 0.1)
+    assert "of the photo's size" in run("photo.png", "--overwrite")[2]
+
+
 def test_within_chooses_by_the_time_there_is(run, tmp_path, monkeypatch):
     photo(tmp_path / "photo.png")
-    monkeypatch.setattr("unblur.restore.choose.seconds_a_pixel", lambda _: 0.01)  # 5 s for the photo
+    monkeypatch.setattr("unblur.restore.choose.seconds_a_pixel", lambda *_, **__: 0.01)  # 5 s for the photo
     code, _, err = run("photo.png", "--within", 0.5)
     assert code == 0
     assert "taking `--model swift_best` with `--views 4`" in err

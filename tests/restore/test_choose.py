@@ -122,14 +122,24 @@ def test_seconds_are_those_of_a_frame(network, monkeypatch):
 
 def test_a_photo_is_restored_by_the_best_weights_that_do_not_take_too_long():
     best, second, *_ = by_quality("photo")
-    speed = {name: 1.0 / 2**place for place, name in enumerate(by_quality("photo"))}
-    assert photo_choice(PHOTO_SECONDS, speed=speed.__getitem__) == PhotoChoice(best)
-    assert photo_choice(PHOTO_SECONDS, speed=speed.__getitem__).note() == ""
-    slower = photo_choice(1.5 * PHOTO_SECONDS, speed=speed.__getitem__, views=2)
-    assert slower.weights == second
-    assert slower.left_out == (best, 3 * PHOTO_SECONDS)
-    assert f"`--model {best}`" in slower.note()
-    assert photo_choice(1e9, speed=speed.__getitem__).weights == FASTEST
+    slow = {name: PHOTO_SECONDS / 1e6 / 4**place for place, name in enumerate(by_quality("photo"))}.__getitem__
+    assert photo_choice(1e6, speed=slow) == PhotoChoice(best)
+    assert photo_choice(1e6, speed=slow).note() == ""
+    assert photo_choice(4e6, speed=slow) == PhotoChoice(best, 0.5, 4 * PHOTO_SECONDS)
+    assert f"`--model {best} --scale 1` would take about 120 s" in photo_choice(4e6, speed=slow).note()
+    assert photo_choice(1.2e7, speed=slow).scale == 0.25
+    assert photo_choice(2e7, speed=slow).weights != best  # even a quarter takes too long
+    slower = photo_choice(1e6, speed=lambda name: 2 * slow(name))  # at 0.7 of its sides it would have half a megapixel
+    assert (slower.weights, slower.scale) == (second, 1)
+    assert photo_choice(1e12, speed=slow).weights == FASTEST
+
+
+def test_a_scale_that_was_asked_for_is_taken():
+    best, *_ = by_quality("photo")
+    slow = {name: PHOTO_SECONDS / 1e6 / 4**place for place, name in enumerate(by_quality("photo"))}.__getitem__
+    assert photo_choice(1e5, speed=slow, scale=0.5) == PhotoChoice(best, 0.5)
+    assert photo_choice(4e6, speed=slow, scale=0.5) == PhotoChoice(best, 0.5, 4 * PHOTO_SECONDS)
+    assert photo_choice(4e6, speed=slow, scale=1.0).weights != best
 
 
 def test_only_the_best_weights_are_timed_where_they_are_fast():

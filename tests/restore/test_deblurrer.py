@@ -354,6 +354,25 @@ def test_what_changes_by_chance_at_small_sizes_leaves_none_out():
     assert net.seen[1:] == [(150, 150), (300, 300), (600, 600)]
 
 
+def test_a_scale_below_1_is_what_the_network_sees():
+    net = Identity()
+    picture = np.random.default_rng(0).integers(0, 256, (40, 64, 3), np.uint8)
+    assert np.array_equal(deblurrer(net).photo(picture, scale=0.5), picture)  # no change, however enlarged, changes no detail
+    assert set(net.seen) == {(20, 32)}
+
+
+def test_a_change_of_a_smaller_picture_is_enlarged():
+    picture = np.full((48, 64, 3), 200, np.uint8)
+    whole, small = (deblurrer(Darker()).photo(picture, scale=scale) for scale in (1.0, 0.3))
+    assert np.abs(whole.astype(int) - small).max() <= 1
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, 1.5, float("nan")])
+def test_wrong_scales(scale):
+    with pytest.raises(InputError, match="scale"):
+        deblurrer(Identity()).photo(np.zeros((8, 8, 3), np.uint8), scale=scale)
+
+
 def test_one_size_can_be_asked_for_and_networks_of_papers_have_it():
     picture = picture_of((300, 300, 3))
     for net, one_size in ((Lighter(), True), (Identity(), False)):

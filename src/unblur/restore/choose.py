@@ -21,10 +21,16 @@ from unblur.restore.stream import Stream
 from unblur.restore.views import COUNTS
 from unblur.weights import FASTEST, by_quality
 
-__all__ = ["PHOTO_SECONDS", "Choice", "PhotoChoice", "choose", "photo_choice", "pixels_of", "seconds_a_pixel"]
+__all__ = ["PHOTO_SECONDS", "SPEED_SIDE", "Choice", "PhotoChoice", "choose", "photo_choice", "pixels_of", "seconds_a_pixel"]
 
 PHOTO_SECONDS = 30.0
 """How long a photo may take, about, with the weights that are taken by themselves."""
+SPEED_SIDE = 256
+"""Pixels of what is restored once to see how fast that goes."""
+SCALES = (0.75, 0.6, 0.5, 0.4, 0.33, 0.25)
+"""Below 1, at which a photo is restored by itself where its own takes too long."""
+LEAST_PIXELS = 600_000
+"""Of a photo made smaller for that: fewer lose more than faster weights do."""
 
 _SIDE = 512  # pixels of what is restored to see how fast it goes
 _FRAMES = 3
@@ -61,38 +67,46 @@ class Choice:
 
 @dataclass(frozen=True)
 class PhotoChoice:
-    """The weights for one photo.
+    """What to restore one photo with.
 
     Attributes:
         weights: built-in ones.
-        left_out: better ones that would take longer than `PHOTO_SECONDS`, and how long about; None if there are none.
+        scale: see `Deblurrer.photo`.
+        full_seconds: about how long the best weights would take at full scale, if that is left out; None if it is not.
     """
 
     weights: str
-    left_out: tuple[str, float] | None = None
+    scale: float = 1.0
+    full_seconds: float | None = None
 
     def note(self) -> str:
-        """Which weights are taken, and what the better ones would take; empty if there are no better ones."""
-        if self.left_out is None:
+        """What is taken, and what it would take to get the best; empty if that is taken."""
+        if self.full_seconds is None:
             return ""
-        name, seconds = self.left_out
-        return f"taking `--model {self.weights}`, as the better `--model {name}` would take about {seconds:.0f} s for this photo here"
+        best = by_quality("photo")[0]
+        taken = f"`--model {self.weights}`" + (f" at {self.scale:.2g} of the photo's size" if self.scale < 1 else "")
+        return f"taking {taken}; `--model {best} --scale 1` would take about {self.full_seconds:.0f} s here"
 
 
-def photo_choice(pixels: float, *, speed: Callable[[str], float], views: int = 1) -> PhotoChoice:
-    """The best built-in weights that restore a photo in `PHOTO_SECONDS` here, or the fastest.
+def photo_choice(pixels: float, *, speed: Callable[[str], float], scale: float | None = None) -> PhotoChoice:
+    """The best built-in weights for a photo, at the largest scale at which they take `PHOTO_SECONDS` here.
+
+    Where that leaves fewer than `LEAST_PIXELS` of a larger photo, the best of the faster weights that are done in time, or the fastest.
 
     Args:
         pixels: of the photo.
         speed: gives the seconds a pixel of built-in weights.
-        views: see `unblur.restore.views`; they count as the user's wish, which nothing is left out for.
+        scale: the only one that may be taken; None for any.
     """
     best, *faster = by_quality("photo")
-    seconds = pixels * speed(best)
-    if seconds <= PHOTO_SECONDS or not faster:
-        return PhotoChoice(best)
-    left_out = best, seconds * views
-    return PhotoChoice(next((name for name in faster if pixels * speed(name) <= PHOTO_SECONDS), faster[-1]), left_out)
+    full = pixels * speed(best)
+    if full <= PHOTO_SECONDS or not faster:
+        return PhotoChoice(best, scale or 1.0)
+    fitting = scale or next((each for each in SCALES if full * each**2 <= PHOTO_SECONDS), 0.0)
+    if full * fitting**2 <= PHOTO_SECONDS and pixels * fitting**2 >= LEAST_PIXELS:
+        return PhotoChoice(best, fitting, full)
+    quick = next((name for name in faster if pixels * (scale or 1.0) ** 2 * speed(name) <= PHOTO_SECONDS), faster[-1])
+    return PhotoChoice(quick, scale or 1.0, full)
 
 
 def choose(work: Mapping[Kind, float], *, within: float, speed: Callable[[str], float], steadying: float = 0.0) -> Choice:
