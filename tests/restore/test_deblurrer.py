@@ -260,6 +260,16 @@ def test_a_tile_stays_within_the_budget(monkeypatch):
     assert allowed * 12 < 30 << 20  # a picture alone, in fp32
 
 
+@pytest.mark.parametrize(("free", "whole"), [(8 << 30, True), (8 << 20, False)])
+def test_a_network_gets_the_tile_that_it_prefers_where_there_is_memory(monkeypatch, free, whole):
+    monkeypatch.setattr(module, "free_bytes", lambda _device: free)
+    monkeypatch.setattr(module, "_CPU_BUDGET", 4 << 20)
+    net = Folded(2)
+    net.preferred_tile = 500
+    deblurrer(net).photo(picture_of((400, 500, 3)))
+    assert (max(height * width for height, width in net.seen[1:]) >= 400 * 500) is whole
+
+
 def test_memory_is_asked_once(monkeypatch):
     """What the first frame took is kept for the next, and does not count as free: tiles must not shrink on its account."""
     free = iter([60 << 20, 1, 1, 1])

@@ -27,6 +27,8 @@ class Net(nn.Module, ABC):
         global_context: whether the network also looks at the picture as a whole, by an average over it or by where its
             borders are: a tile is then not restored exactly as the picture is, whatever its halo, and
             `receptive_radius` is that of the convolutions alone.
+        preferred_tile: side of a tile, pixels, for which memory is taken where it is free, though less were faster elsewhere: with wide context, small
+            tiles are nearly all halo.
         size_step: how many times smaller each further size is at which pictures are restored as well, see `unblur.restore.sizes`; None for a network that
             restores them at their own size alone, as those of papers do.
 
@@ -38,6 +40,7 @@ class Net(nn.Module, ABC):
     num_frames: int = 1
     receptive_radius: int
     global_context: bool = False
+    preferred_tile: int = 0
     size_step: float | None = None
 
     @overload

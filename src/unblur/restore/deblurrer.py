@@ -290,7 +290,9 @@ class Deblurrer:
         return digest.hexdigest()
 
     def _clip(self, strength: float) -> SizedClip:
-        budget = self._budget() / area(_LARGE, _LARGE, step=self.size_step)  # of each size; smaller ones take less than theirs
+        budget = self._budget(free_bytes(self.setup.device) * _SHARE_OF_FREE) / area(
+            _LARGE, _LARGE, step=self.size_step
+        )  # of each size; smaller ones take less than theirs
 
         def restorer() -> ClipRestorer:
             return ClipRestorer(
@@ -417,14 +419,19 @@ class Deblurrer:
             return side, side
         if self._pixels is None:
             # Once, before the first tile: later, what was taken for tiles and is kept for the next would not count as free.
-            self._pixels = self._budget() / self._bytes_per_pixel()
+            self._pixels = self._tile_pixels()
         height, width = picture.shape[:2]
         halo = self._halo + self.net.size_multiple  # as tiles begin and end at multiples
         return best_core(height, width, pixels=self._pixels, halo=halo, smallest=_SMALLEST_CORE, largest=self._limit)
 
-    def _budget(self) -> float:
-        budget = free_bytes(self.setup.device) * _SHARE_OF_FREE
-        return min(budget, _CPU_BUDGET) if self.setup.device.type == "cpu" else budget
+    def _tile_pixels(self) -> float:
+        """Pixels that a tile may have with its halo: by the budget, or as many as the network prefers, if there is room."""
+        free, bytes_per_pixel = free_bytes(self.setup.device) * _SHARE_OF_FREE, self._bytes_per_pixel()
+        return max(self._budget(free), min(free, self.net.preferred_tile**2 * bytes_per_pixel)) / bytes_per_pixel
+
+    def _budget(self, free: float) -> float:
+        """Bytes that a tile should take, of those that are free."""
+        return min(free, _CPU_BUDGET) if self.setup.device.type == "cpu" else free
 
     def _bytes_per_pixel(self) -> float:
         """Memory that restoring takes for each pixel of a tile, measured on a small one."""
