@@ -95,7 +95,7 @@ def pixels_of(jobs: Iterable[Job], *, options: Options) -> dict[Kind, float]:
 def seconds_a_pixel(deblurrer: Deblurrer) -> float:
     """How long a pixel takes, at all sizes together, after a first run that prepares what is only prepared once."""
     generator = torch.Generator().manual_seed(0)
-    side = -(-_SIDE // deblurrer.net.size_multiple) * deblurrer.net.size_multiple
+    side, _ = deblurrer.net.fit_size(_SIDE, _SIDE)
     stream = Stream(deblurrer.net, setup=deblurrer.setup, tile=side, halo=0, is_cut=lambda _: False)
     seconds = []
     for _ in range(1 + stream.delay + _FRAMES):
