@@ -4,6 +4,7 @@ import builtins
 import pickle
 import re
 import sys
+import warnings
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -126,6 +127,16 @@ def test_a_damaged_file_is_refused(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(WeightsError, match=re.escape(name)):
         read_foreign(tmp_path / name)
+
+
+@pytest.mark.usefixtures("spandrel")
+def test_a_torchscript_archive_is_refused_without_advice_to_load_it_unsafely(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated
+        torch.jit.script(torch.nn.Conv2d(3, 3, 1)).save(str(tmp_path / "a.pt"))
+    with pytest.raises(WeightsError, match="is a TorchScript archive, which holds code") as caught:
+        read_foreign(tmp_path / "a.pt")
+    assert "weights_only" not in str(caught.value)
 
 
 @pytest.mark.usefixtures("spandrel")

@@ -25,5 +25,9 @@ def read_pickle(path: Path) -> object:
         raise WeightsError(f"there is no file `{path}`") from error
     except pickle.UnpicklingError as error:
         raise WeightsError(f"`{path}` is damaged or holds more than tensors, which could run code when read; it was not opened") from error
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except RuntimeError as error:
+        if "TorchScript" in str(error):  # torch's own message goes on to advise unsafe loading
+            raise WeightsError(f"`{path}` is a TorchScript archive, which holds code; take the file of the state dict instead") from error
+        raise WeightsError(f"`{path}` cannot be read as a checkpoint: {error}") from error
+    except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise WeightsError(f"`{path}` cannot be read as a checkpoint: {error}") from error
