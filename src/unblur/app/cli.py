@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 
 import unblur
 from unblur.app import ablate, bench, data, inspect, synth, train
-from unblur.app.choices import Device, Precision
+from unblur.app.choices import WEIGHTS_HELP, Device, Precision
 from unblur.errors import InputError, UnblurError
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ def restore(
             "ones for a photo or a video."
         ),
     ] = "auto",
+    weights: Annotated[Path | None, typer.Option(help=WEIGHTS_HELP, show_default=False)] = None,
     strength: Annotated[float, typer.Option(min=0, max=1, help="0 leaves everything as it is, 1 restores fully.")] = 1.0,
     device: Annotated[Device, typer.Option(help="Where to run.")] = Device.auto,
     precision: Annotated[Precision, typer.Option(help="Of the arithmetic; `auto` takes what is fast here and tests it.")] = Precision.auto,
@@ -178,16 +179,20 @@ def restore(
     from unblur.weights import best_for
 
     tile_size = _tile(tile)
+    if weights is not None and (model != "auto" or within is not None):
+        raise typer.BadParameter("it is the network to take; leave out `--model` and `--within`", param_hint="--weights")
     if within is not None and (model != "auto" or views is not None):
         raise typer.BadParameter("it chooses the weights and the views; leave out `--model` and `--views`", param_hint="--within")
     jobs = list(plan(inputs, output))
     console = Console(stderr=True)
     outcomes: list[Outcome] = []
+    model = model if weights is None else str(weights)
     choice = Choice(best_for("photo"), best_for("video"), views or 1) if model == "auto" else Choice(model, model, views or 1)
 
     def load(settings: Settings) -> unblur.Deblurrer:
         return unblur.load(
-            settings.model,
+            settings.model if weights is None else None,
+            weights=weights,
             device=device.value,
             precision=settings.precision,
             tile=tile_size,

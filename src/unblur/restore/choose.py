@@ -154,7 +154,7 @@ def seconds_a_pixel(deblurrer: Deblurrer, *, side: int = _SIDE, runs: int = _FRA
         runs: times that it is restored; the shortest counts.
     """
     generator = torch.Generator().manual_seed(0)
-    side = -(-side // deblurrer.net.size_multiple) * deblurrer.net.size_multiple
+    side, _ = deblurrer.net.fit_size(side, side)
     stream = Stream(deblurrer.net, setup=deblurrer.setup, tile=side, halo=0, is_cut=lambda _: False)
     seconds = []
     for _ in range(1 + stream.delay + runs):

@@ -406,8 +406,8 @@ class Deblurrer:
             return torch.lerp(blurry[0], guarded.restored, strength)
 
         result = np.empty_like(picture)
-        halo = self._halo
-        for first, rows in restore_tiled(picture, restore, core=core, halo=halo, multiple=self.net.size_multiple):
+        tiled = restore_tiled(picture, restore, core=core, halo=self._halo, multiple=self.net.tile_multiple, fit=self.net.fit_size)
+        for first, rows in tiled:
             grey = picture.shape[2] == 1
             result[first : first + rows.shape[1]] = to_pixels(rows.mean(dim=0, keepdim=True) if grey else rows, picture.dtype)
         self.kept_input = kept / area
@@ -421,7 +421,12 @@ class Deblurrer:
             # Once, before the first tile: later, what was taken for tiles and is kept for the next would not count as free.
             self._pixels = self._tile_pixels()
         height, width = picture.shape[:2]
-        halo = self._halo + self.net.size_multiple  # as tiles begin and end at multiples
+        halo = self._halo + max(self.net.size_multiple, self.net.tile_multiple)  # as tiles begin and end at multiples
+        if self.net.size_square:
+            whole = max(height, width)
+            fits = math.prod(self.net.fit_size(whole, whole)) <= self._pixels
+            side = int(max(min(whole if fits else math.sqrt(self._pixels) - 2 * halo, self._limit), _SMALLEST_CORE))
+            return side, side
         return best_core(height, width, pixels=self._pixels, halo=halo, smallest=_SMALLEST_CORE, largest=self._limit)
 
     def _tile_pixels(self) -> float:
@@ -435,9 +440,9 @@ class Deblurrer:
 
     def _bytes_per_pixel(self) -> float:
         """Memory that restoring takes for each pixel of a tile, measured on a small one."""
-        side = -(-128 // self.net.size_multiple) * self.net.size_multiple
-        blurry = torch.zeros(1, 3, side, side, device=self.setup.device).to(memory_format=torch.channels_last)
-        network = peak_bytes(lambda: self.setup.run(self.net, blurry)) / side**2
+        height, width = self.net.fit_size(128, 128)
+        blurry = torch.zeros(1, 3, height, width, device=self.setup.device).to(memory_format=torch.channels_last)
+        network = peak_bytes(lambda: self.setup.run(self.net, blurry)) / (height * width)
         around = 5 * 12  # input, result, their difference for the fail-safe, and the sums of overlapping tiles, 3 fp32 each
         return 1.2 * network + around  # a fifth for what the convolutions take inside
 

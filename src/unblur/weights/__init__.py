@@ -62,7 +62,10 @@ def weights_path(name_or_path: str | Path) -> Path:
     if str(name_or_path) in names():
         return BUILT_IN / f"{name_or_path}.safetensors"
     if path.suffix in {".pth", ".pt", ".pkl", ".ckpt", ".bin"}:
-        raise WeightsError(f"`{path}` is a pickle, which may run code when it is loaded; weights must be a `.safetensors` file with a card")
+        other = "" if path.suffix in {".pkl", ".bin"} else f"; a published checkpoint of another network is given as `--weights {path}`"
+        raise WeightsError(
+            f"`{path}` is a pickle, which may run code when it is loaded; weights must be a `.safetensors` file with a card{other}"
+        )
     if path.suffix != ".safetensors" or not path.is_file():
         raise WeightsError(
             f"there are no weights `{name_or_path}`; built in: {', '.join(names())}; or give the path of a `.safetensors` file"
