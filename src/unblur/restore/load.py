@@ -9,6 +9,7 @@ from unblur.restore.blurred import BlurMeter
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.memory import keep_freed_memory
 from unblur.restore.precision import Device, Precision, set_up
+from unblur.restore.threads import Threads
 from unblur.weights import card_of, load_tensors, names
 from unblur.weights.run import is_run
 
@@ -24,6 +25,7 @@ def load(
     only_blurred: bool = False,
     views: int = 1,
     one_size: bool = False,
+    threads: int | None = None,
 ) -> Deblurrer:
     """Load weights and make them ready to restore pictures and clips.
 
@@ -41,11 +43,13 @@ def load(
             (`unblur.restore.views`).
         one_size: restore pictures at their own size alone; by itself, the project's own networks restore smaller ones as well and take in each place
             the one that tells most (`unblur.restore.sizes`), in up to two thirds more time.
+        threads: of the processor, at most; small pictures are restored on one. None takes as many as are free, and no more than torch would
+            (`OMP_NUM_THREADS`), and looks again while it works (`unblur.restore.threads`).
 
     Raises:
         WeightsError: if there are no such weights, or they are damaged, unsafe or of another network.
         DeviceError: if the device or precision is not there.
-        InputError: if there are no so many views.
+        InputError: if there are no so many views, or less than one thread.
 
     Example:
         >>> import numpy as np, unblur
@@ -53,6 +57,7 @@ def load(
         >>> deblurrer.photo(np.zeros((9, 13, 3), np.uint8)).shape
         (9, 13, 3)
     """
+    chosen = Threads(threads)  # from now on, what others do is looked at
     keep_freed_memory()
     card = card_of(name_or_path)
     if card.kind == "flow":
@@ -81,5 +86,6 @@ def load(
         tile=tile,
         meter=meter,
         one_size=one_size,
+        threads=chosen,
         model=str(name_or_path) if str(name_or_path) in names() and not is_run(name_or_path) else str(Path(name_or_path).resolve()),
     )
