@@ -157,9 +157,9 @@ class Deblurrer:
 
         A photo network restores each frame by itself, a video network with those around it, within a shot.
 
-        A long clip that was stopped, in whatever way, is gone on with by the same call: what was restored lies in a journal beside
-        the target (`unblur.io.journal`) until the clip is whole. The result is the same, but that the state of a recurrent network
-        begins some frames before the place.
+        A clip that was stopped, in whatever way, is gone on with by the same call: what is finished is kept beside the target
+        (`unblur.io.journal`) until the clip is whole. The clip is then the same, packet for packet, as if it had not been stopped, on the same
+        machine with as many threads and tiles of the same size; but the state of a recurrent network begins some frames before the place.
 
         Args:
             source: the clip.
