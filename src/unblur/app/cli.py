@@ -160,6 +160,12 @@ def restore(
             "--one-size", help="Restore at the size that there is, and not at smaller ones as well: worse on far blur, in less time."
         ),
     ] = False,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Threads of the network on a processor, at most; small pictures take one.", show_default="as many as are free"
+        ),
+    ] = None,
     within: Annotated[
         float | None,
         typer.Option(
@@ -199,6 +205,7 @@ def restore(
             only_blurred=only_blurred,
             views=settings.views,
             one_size=one_size,
+            threads=threads,
         )
 
     def load_and_note(settings: Settings) -> unblur.Deblurrer:

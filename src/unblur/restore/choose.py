@@ -160,8 +160,9 @@ def seconds_a_pixel(deblurrer: Deblurrer, *, side: int = _SIDE, runs: int = _FRA
     for _ in range(1 + stream.delay + runs):
         frame = torch.rand(3, side, side, generator=generator)
         began = time.monotonic()
-        stream.push(frame)
-        deblurrer.setup.wait()
+        with deblurrer.threads.running(side * side):
+            stream.push(frame)
+            deblurrer.setup.wait()
         seconds.append(time.monotonic() - began)
     return min(seconds[-runs:]) / side**2 * area(side, side, step=deblurrer.size_step)
 

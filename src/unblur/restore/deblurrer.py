@@ -27,6 +27,7 @@ from unblur.restore.precision import Setup
 from unblur.restore.safety import guard
 from unblur.restore.sizes import Restored, area, joined, shapes, shrunk, tell_all
 from unblur.restore.steady import Steadier
+from unblur.restore.threads import Threads
 from unblur.restore.tiles import BAND, Pixels, best_core, restore_tiled, to_pixels, to_tensor
 from unblur.weights import Card
 
@@ -74,6 +75,7 @@ class Deblurrer:
         tile: largest side of a tile's core in pixels, or None to choose by free memory.
         meter: tells which pictures and frames are sharp and to be left alone; None restores all.
         one_size: restore pictures at their own size alone, and not at smaller ones as well (`unblur.restore.sizes`).
+        threads: chooses the number of threads on a processor; None for the usual choice.
         model: what `unblur.load` was called with, so that a clip that was stopped can be gone on with by the same weights.
     """
 
@@ -86,11 +88,13 @@ class Deblurrer:
         tile: int | None = None,
         meter: BlurMeter | None = None,
         one_size: bool = False,
+        threads: Threads | None = None,
         model: str = "",
     ) -> None:
         if tile is not None and tile < _SMALLEST_CORE:
             raise InputError(f"a tile has at least {_SMALLEST_CORE} pixels on a side, got {tile}; larger ones are faster")
         self.net, self.setup, self.card, self.meter, self.model = net, setup, card, meter, model
+        self.threads = threads or Threads()
         self.size_step = None if one_size else net.size_step
         self.kept_input = 0.0
         """Share of the area of the last picture where the fail-safe kept the input."""
@@ -157,9 +161,9 @@ class Deblurrer:
 
         A photo network restores each frame by itself, a video network with those around it, within a shot.
 
-        A long clip that was stopped, in whatever way, is gone on with by the same call: what was restored lies in a journal beside
-        the target (`unblur.io.journal`) until the clip is whole. The result is the same, but that the state of a recurrent network
-        begins some frames before the place.
+        A clip that was stopped, in whatever way, is gone on with by the same call: what is finished is kept beside the target
+        (`unblur.io.journal`) until the clip is whole. The clip is then the same, packet for packet, as if it had not been stopped, on the same
+        machine with as many threads and tiles of the same size; but the state of a recurrent network begins some frames before the place.
 
         Args:
             source: the clip.
@@ -262,7 +266,15 @@ class Deblurrer:
         clip = self._clip(strength) if self.net.num_frames > 1 and strength > 0 else None
         steadier: Steadier[Frame] | None = Steadier(share=strength) if steady and strength > 0 else None
 
+        pixels_of_frame = 0
+
         def restore(frame: Frame | None) -> list[tuple[Frame, NDArray[Any]]]:
+            nonlocal pixels_of_frame
+            pixels_of_frame = pixels_of_frame if frame is None else math.prod(frame.pixels.shape[:2])
+            with self.threads.running(pixels_of_frame):
+                return restored_by_now(frame)
+
+        def restored_by_now(frame: Frame | None) -> list[tuple[Frame, NDArray[Any]]]:
             if clip is not None:
                 pairs = clip.finish() if frame is None else clip.push(frame)
                 pairs = [(each, each.pixels if self._is_sharp(each.pixels) else pixels) for each, pixels in pairs]
@@ -303,6 +315,7 @@ class Deblurrer:
                 smallest=_SMALLEST_CORE,
                 halo=self._halo - BAND,
                 budget=budget,
+                threads=self.threads,
             )
 
         return SizedClip(restorer, step=self.size_step)
@@ -355,7 +368,12 @@ class Deblurrer:
         return sharp
 
     def _restore(self, picture: Pixels, strength: float, scale: float) -> Pixels:
-        """Restore (H, W, 1 or 3), at several sizes if the network gains by that, none larger than `scale` times its own."""
+        """Restore (H, W, 1 or 3)."""
+        with self.threads.running(math.prod(picture.shape[:2])):
+            return self._restore_at_all_sizes(picture, strength, scale)
+
+    def _restore_at_all_sizes(self, picture: Pixels, strength: float, scale: float) -> Pixels:
+        """Restore at several sizes if the network gains by that, none larger than `scale` times its own."""
         if self._is_sharp(picture):
             self.kept_input = 0.0
             return picture
@@ -372,7 +390,12 @@ class Deblurrer:
         return joined(picture, sizes) if len(sizes) > 1 or scale < 1 else sizes[0][1]
 
     def _restore_at_once(self, picture: Pixels, strength: float) -> Pixels:
-        """Restore at one size, with tiles that are halved as long as memory runs out."""
+        """Restore at one size, on as many threads as that is worth."""
+        with self.threads.running(math.prod(picture.shape[:2])):
+            return self._restore_as_memory_allows(picture, strength)
+
+    def _restore_as_memory_allows(self, picture: Pixels, strength: float) -> Pixels:
+        """Restore with tiles that are halved as long as memory runs out."""
         while True:
             core = _SMALLEST_CORE, _SMALLEST_CORE
             try:

@@ -13,6 +13,7 @@ from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.memory import keep_freed_memory, out_of_memory
 from unblur.restore.precision import Device, Precision, Setup, set_up
 from unblur.restore.reach import VISIBLE, measure_reach
+from unblur.restore.threads import Threads
 from unblur.weights import FASTEST, Card, card_of, load_tensors, names
 from unblur.weights.foreign import read_foreign
 from unblur.weights.run import is_run
@@ -30,6 +31,7 @@ def load(
     only_blurred: bool = False,
     views: int = 1,
     one_size: bool = False,
+    threads: int | None = None,
 ) -> Deblurrer:
     """Load weights and make them ready to restore pictures and clips.
 
@@ -49,11 +51,13 @@ def load(
             (`unblur.restore.views`).
         one_size: restore pictures at their own size alone; by itself, the project's own networks restore smaller ones as well and take in each place
             the one that tells most (`unblur.restore.sizes`), in up to two thirds more time.
+        threads: of the processor, at most; small pictures are restored on one. None takes as many as are free, and no more than torch would
+            (`OMP_NUM_THREADS`), and looks again while it works (`unblur.restore.threads`).
 
     Raises:
         WeightsError: if there are no such weights, or they are damaged, unsafe or of another network.
         DeviceError: if the device or precision is not there.
-        InputError: if there are no so many views, or both `name_or_path` and `weights` are given.
+        InputError: if there are no so many views, less than one thread, or both `name_or_path` and `weights` are given.
 
     Example:
         >>> import numpy as np, unblur
@@ -63,6 +67,7 @@ def load(
     """
     if name_or_path is not None and weights is not None:
         raise InputError("the name of weights and `weights` say two different things; give one of them")
+    chosen = Threads(threads)  # from now on, what others do is looked at
     keep_freed_memory()
     card, net = _own(name_or_path or FASTEST) if weights is None else (None, read_foreign(weights))
     meter = None
@@ -76,7 +81,7 @@ def load(
         setup = set_up(net, device=device, precision=precision, views=views)
     named = weights or name_or_path or FASTEST
     model = str(named) if weights is None and str(named) in names() and not is_run(named) else str(Path(named).resolve())
-    return Deblurrer(net, setup=setup, card=card, tile=tile, meter=meter, one_size=one_size, model=model)
+    return Deblurrer(net, setup=setup, card=card, tile=tile, meter=meter, one_size=one_size, threads=chosen, model=model)
 
 
 def _own(name_or_path: str | Path) -> tuple[Card, Net]:
