@@ -19,7 +19,13 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 _HERE = Path(__file__).parent
-for name, path in (("smears", "layers/smears.py"), ("clips", "io/clips.py"), ("nets", "restore/nets.py"), ("trees", "data/trees.py")):
+for name, path in (
+    ("smears", "layers/smears.py"),
+    ("clips", "io/clips.py"),
+    ("nets", "restore/nets.py"),
+    ("trees", "data/trees.py"),
+    ("graphs", "weights/graphs.py"),
+):
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, _HERE / path)
         assert spec is not None
