@@ -9,7 +9,7 @@ from unblur.restore.blurred import BlurMeter
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.memory import keep_freed_memory
 from unblur.restore.precision import Device, Precision, set_up
-from unblur.weights import card_of, load_tensors, names
+from unblur.weights import card_of, is_name, load_tensors
 from unblur.weights.run import is_run
 
 __all__ = ["load"]
@@ -31,7 +31,7 @@ def load(
     makes frames 1.5 to 2 times faster on a processor.
 
     Args:
-        name_or_path: name of built-in weights (`unblur.weights.names()`), a `.safetensors` file with its card, or the
+        name_or_path: name of built-in weights (`unblur.weights.names()`) or of pulled ones, a `.safetensors` file with its card, or the
             folder of a run of `unblur train`.
         device: where to run; `auto` takes a GPU if there is one.
         precision: of the network's arithmetic; `auto` takes bf16 where the hardware multiplies it, else fp32.
@@ -81,5 +81,5 @@ def load(
         tile=tile,
         meter=meter,
         one_size=one_size,
-        model=str(name_or_path) if str(name_or_path) in names() and not is_run(name_or_path) else str(Path(name_or_path).resolve()),
+        model=str(name_or_path) if is_name(name_or_path) and not is_run(name_or_path) else str(Path(name_or_path).resolve()),
     )
