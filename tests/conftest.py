@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
@@ -20,16 +21,36 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 _HERE = Path(__file__).parent
-for name, path in (
-    ("smears", "layers/smears.py"),
-    ("clips", "io/clips.py"),
-    ("nets", "restore/nets.py"),
-    ("trees", "data/trees.py"),
-    ("graphs", "weights/graphs.py"),
-):
+_SHARED = {
+    "smears": "layers/smears.py",
+    "clips": "io/clips.py",
+    "nets": "restore/nets.py",
+    "trees": "data/trees.py",
+    "graphs": "weights/graphs.py",
+    "spandrels": "weights/spandrels.py",
+}
+for name, path in _SHARED.items():
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, _HERE / path)
         assert spec is not None
         assert spec.loader is not None
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
+
+
+@pytest.fixture
+def spandrel(monkeypatch):
+    """A stand-in for the library spandrel, without its companion."""
+    module = sys.modules["spandrels"].fake_spandrel()
+    monkeypatch.setitem(sys.modules, "spandrel", module)
+    monkeypatch.setitem(sys.modules, "spandrel_extra_arches", None)
+    return module
+
+
+@pytest.fixture
+def published(spandrel, tmp_path):
+    """A published checkpoint of a small third-party network that the stand-in recognises."""
+    del spandrel
+    path = tmp_path / "published.pth"
+    torch.save({"params": sys.modules["spandrels"].tiny_net().state_dict(), "epoch": 3}, path)
+    return path

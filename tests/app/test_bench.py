@@ -185,3 +185,16 @@ def test_commands_of_the_page(run, tmp_path):
     assert re.search(r"ifirnn, alone( +[\d.]+){4} +0\.\d+ +[+-]\d+\.\d\d +(not )?learnt", said["ablate video-systems"])
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
     assert '<tr class="measured">' in (tmp_path / "report.html").read_text()
+
+
+def test_published_checkpoints_are_measured_beside_our_own(run, pairs, published):
+    bench = ["bench", "--data", pairs, "--protocol", "gopro-skimage", "--device", "cpu", "--precision", "fp32", "-o", "run", "--json"]
+    code, out, err = run(*bench, "--model", "blurry", "--weights", published)
+    assert code == 0, err
+    assert [summary["model"] for summary in json.loads(out)] == ["blurry", str(published)]
+
+
+def test_a_bench_of_nothing_is_refused(run):
+    code, _, err = run("bench", "--data", ".", "--protocol", "gopro-skimage", "-o", "run")
+    assert code == 2
+    assert "--weights" in err

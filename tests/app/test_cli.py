@@ -20,6 +20,7 @@ import unblur
 from unblur.app import cli, doctor
 from unblur.errors import DeviceError, OutputError
 from unblur.io.video import VideoWriter
+from unblur.weights import foreign
 
 ROOT = Path(__file__).parents[2]
 
@@ -173,7 +174,10 @@ def test_codec_and_quality_reach_the_writer(run, tmp_path):
     [
         (["missing.jpg"], "missing.jpg"),
         (["a.png", "--model", "swfit"], "swift"),
-        (["a.png", "--model", "weights.pth"], ".safetensors"),
+        (["a.png", "--model", "weights.pth"], "--weights weights.pth"),
+        (["a.png", "--weights", "nowhere.pth"], "no file"),
+        (["a.png", "--weights", "weights.pth", "--model", "swift"], "leave out"),
+        (["a.png", "--weights", "weights.pth", "--within", "3"], "leave out"),
         (["a.png", "--tile", "8"], "at least 64"),
         (["a.png", "--tile", "many"], "--tile"),
         (["a.png", "--strength", "2"], "--strength"),
@@ -269,7 +273,8 @@ def test_auto_takes_the_weights_for_each_kind(run, tmp_path, monkeypatch):
     photo(tmp_path / "photo.png")
     clip(tmp_path / "clip.mp4")
     loaded, load = [], unblur.load
-    monkeypatch.setattr("unblur.weights.best_for", {"photo": "photos", "video": "videos"}.get)
+    monkeypatch.setattr("unblur.weights.best_for", {"photo": "-", "video": "videos"}.get)
+    monkeypatch.setattr("unblur.restore.choose.by_quality", lambda _: ["photos", "faster"])
     monkeypatch.setattr(unblur, "load", lambda name, **options: loaded.append(name) or load("swift", **options))
     assert run("clip.mp4", "photo.png", "clip.mp4", "-o", "out")[0] == 1  # the clip twice is an error of its own
     assert loaded == ["videos", "photos"]
@@ -277,9 +282,21 @@ def test_auto_takes_the_weights_for_each_kind(run, tmp_path, monkeypatch):
     assert loaded == ["videos", "photos", "swift"]
 
 
+def test_what_would_take_too_long_is_said(run, tmp_path, monkeypatch):
+    photo(tmp_path / "photo.png")
+    monkeypatch.setattr("unblur.restore.choose.seconds_a_pixel", lambda *_, **__: 1.0)
+    code, _, err = run("photo.png")
+    assert code == 0
+    assert "taking `--model swift`;" in err
+    assert "--scale 1` would take about" in err
+    monkeypatch.setattr("unblur.restore.choose.LEAST_PIXELS", 100)
+    monkeypatch.setattr("unblur.restore.choose.seconds_a_pixel", lambda *_, **__: 0.1)
+    assert "of the photo's size" in run("photo.png", "--overwrite")[2]
+
+
 def test_within_chooses_by_the_time_there_is(run, tmp_path, monkeypatch):
     photo(tmp_path / "photo.png")
-    monkeypatch.setattr("unblur.restore.choose.seconds_a_pixel", lambda _: 0.01)  # 5 s for the photo
+    monkeypatch.setattr("unblur.restore.choose.seconds_a_pixel", lambda *_, **__: 0.01)  # 5 s for the photo
     code, _, err = run("photo.png", "--within", 0.5)
     assert code == 0
     assert "taking `--model swift_best` with `--views 4`" in err
@@ -380,6 +397,47 @@ def test_doctor_finds_this_machine_well(run):
     assert (code, "all is well" in out) == (0, True)
     code, out, _ = run("doctor", "--json")
     assert (code, {finding["verdict"] for finding in json.loads(out)} <= {"good", "note"}) == (0, True)
+
+
+def test_a_published_checkpoint_restores_photos_and_clips(run, tmp_path, published):
+    photo(tmp_path / "photo.png", size=(75, 61))
+    clip(tmp_path / "clip.mp4")
+    before = published.read_bytes()
+    code, _, err = run("photo.png", "clip.mp4", "--weights", published, "--device", "cpu", "--precision", "fp32")
+    assert code == 0, err
+    assert "TinyNet" in err
+    assert pixels(tmp_path / "photo_unblurred.png").shape == (61, 75, 3)
+    assert (pixels(tmp_path / "photo_unblurred.png") != pixels(tmp_path / "photo.png")).any()
+    with av.open(str(tmp_path / "clip_unblurred.mp4")) as file:
+        assert sum(1 for _ in file.decode(video=0)) == 3
+    assert published.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [(ModuleNotFoundError, "not installed; run `pip install spandrel`"), (RuntimeError, "does not match torch")]
+)
+def test_a_library_that_does_not_work_is_said_before_anything_is_done(run, tmp_path, monkeypatch, published, kind, said):
+    def failing(name, *rest):
+        if name == "spandrel":
+            raise kind("it is not to be had") if kind is RuntimeError else kind("it is not to be had", name=name)
+        return whole(name, *rest)
+
+    whole = foreign.importlib.import_module
+    monkeypatch.setattr(foreign.importlib, "import_module", failing)
+    photo(tmp_path / "photo.png")
+    code, _, err = run("photo.png", "--weights", published)
+    assert (code, said in err) == (1, True)
+    assert not (tmp_path / "photo_unblurred.png").exists()
+    monkeypatch.setattr(doctor, "_weights", list)
+    code, out, _ = run("doctor", "--json")
+    (finding,) = (each for each in json.loads(out) if each["subject"] == "third-party networks")
+    assert (code, finding["verdict"], said in finding["text"]) == (0, "note", True)
+
+
+@pytest.mark.usefixtures("spandrel")
+def test_doctor_counts_the_architectures_that_are_known():
+    (finding,) = doctor._peers()
+    assert (finding.verdict, "3 architectures" in finding.text) == ("good", True)
 
 
 def test_doctor_finds_what_is_wrong(run, monkeypatch):

@@ -92,3 +92,14 @@ def test_what_cannot_be_done_is_one_line(arguments, told, run, tmp_path):
     assert told in err
     assert len(err.strip().splitlines()) == 1
     assert not (tmp_path / "seen").exists()
+
+
+def test_pictures_of_a_published_checkpoint(run, tmp_path, published):
+    assert run("clip.mp4", "--frame", "1", "-o", "seen", "--weights", published)[0] == 0
+    assert names(tmp_path / "seen") == ["before-after.png"]
+
+
+def test_two_networks_are_one_too_many(run, published):
+    code, said = run("clip.mp4", "--frame", "1", "-o", "seen", "--weights", published, "--model", "swift")
+    assert code == 2
+    assert "leave out one of them" in said

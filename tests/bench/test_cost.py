@@ -1,9 +1,11 @@
 """What a network costs, against counts by hand and the numbers of the papers."""
 
 import pytest
+from spandrels import FakeDescriptor, SizeRequirements, tiny_net
 
-from unblur.bench.cost import cost_of
+from unblur.bench.cost import cost_of, cost_of_network
 from unblur.models import create, names
+from unblur.models.foreign import ForeignNet
 
 TINY = {"num_scales": 1, "width": 4, "num_blocks": 1}
 
@@ -38,3 +40,11 @@ def test_a_window_is_counted_whole():
 def test_every_network_is_counted(name):
     cost = cost_of(name, {}, width=256, height=128)
     assert 0 < cost.parameters < cost.multiply_adds
+
+
+def test_a_third_party_network_is_counted_as_it_is():
+    """Folding and unfolding take 3·6 products for each pixel, the middle 6·6·9 for each square of 16x16."""
+    net = ForeignNet(FakeDescriptor(tiny_net(), size_requirements=SizeRequirements(multiple_of=16)), source="a.pth")
+    found = cost_of_network(net, width=60, height=32)
+    assert found.multiply_adds == 64 * 32 * (2 * 3 * 6) + 4 * 2 * (6 * 6 * 9)
+    assert (found.frames, found.parameters) == (1, sum(each.numel() for each in tiny_net().parameters()))

@@ -1,5 +1,6 @@
 """Measuring: what is in a row, that nothing is measured twice, and that a run survives being stopped."""
 
+import hashlib
 import json
 from dataclasses import fields
 
@@ -293,3 +294,17 @@ def test_blurry_pictures_are_measured_once_for_all_models(pairs, weights, tmp_pa
     assert len(measured) == 6 + 2 * 6
     alone = pictures(measure(tmp_path / "alone", pairs, weights("ifirnn")))
     assert [row.before for row in rows[6:]] == [row.before for row in alone]
+
+
+@pytest.mark.parametrize("as_tool", [False, True])
+def test_a_published_checkpoint_is_measured(pairs, published, tmp_path, as_tool):
+    contender = open_contender(str(published), published=True, device="cpu", precision="fp32", as_tool=as_tool)
+    assert (contender.system, contender.cost.frames, contender.precision) == ("TinyNet", 1, "fp32")
+    assert contender.sha256 == hashlib.sha256(published.read_bytes()).hexdigest()
+    rows = run_bench([contender], [open_data(str(pairs))], [protocols.get("gopro-skimage")], run=tmp_path / "run")
+    measured = [row for row in rows if isinstance(row, PictureRow)]
+    assert len(measured) == 6
+    assert {row.way for row in measured} == {"tool" if as_tool else "network"}
+    assert any(row.measures != row.before for row in measured)
+    with pytest.raises(UnsupportedError, match="looks at one frame"):
+        open_contender(str(published), published=True, device="cpu", precision="fp32", alone=True)

@@ -10,8 +10,9 @@ from PIL import Image
 
 from unblur.models import create
 from unblur.restore.batch import Job, Options
-from unblur.restore.choose import choose, pixels_of, seconds_a_pixel, seconds_to_steady
+from unblur.restore.choose import PHOTO_SECONDS, PhotoChoice, choose, photo_choice, pixels_of, seconds_a_pixel, seconds_to_steady
 from unblur.restore.sizes import area
+from unblur.weights import FASTEST, by_quality
 
 SPEED = {"swift": 1.0, "swift_quick": 2.0, "swift_best": 3.0, "swift_video": 2.0, "swift_video_best": 4.0}
 
@@ -117,3 +118,31 @@ def test_seconds_are_those_of_a_frame(network, monkeypatch):
     given = deblurrer(network())
     assert seconds_a_pixel(given) == pytest.approx(0.5 / 512**2 * area(512, 512, step=given.size_step))
     assert (seconds_a_pixel(given) > 0.5 / 512**2) == (given.size_step is not None)
+
+
+def test_a_photo_is_restored_by_the_best_weights_that_do_not_take_too_long():
+    best, second, *_ = by_quality("photo")
+    slow = {name: PHOTO_SECONDS / 1e6 / 4**place for place, name in enumerate(by_quality("photo"))}.__getitem__
+    assert photo_choice(1e6, speed=slow) == PhotoChoice(best)
+    assert photo_choice(1e6, speed=slow).note() == ""
+    assert photo_choice(4e6, speed=slow) == PhotoChoice(best, 0.5, 4 * PHOTO_SECONDS)
+    assert f"`--model {best} --scale 1` would take about 120 s" in photo_choice(4e6, speed=slow).note()
+    assert photo_choice(1.2e7, speed=slow).scale == 0.25
+    assert photo_choice(2e7, speed=slow).weights != best  # even a quarter takes too long
+    slower = photo_choice(1e6, speed=lambda name: 2 * slow(name))  # at 0.7 of its sides it would have half a megapixel
+    assert (slower.weights, slower.scale) == (second, 1)
+    assert photo_choice(1e12, speed=slow).weights == FASTEST
+
+
+def test_a_scale_that_was_asked_for_is_taken():
+    best, *_ = by_quality("photo")
+    slow = {name: PHOTO_SECONDS / 1e6 / 4**place for place, name in enumerate(by_quality("photo"))}.__getitem__
+    assert photo_choice(1e5, speed=slow, scale=0.5) == PhotoChoice(best, 0.5)
+    assert photo_choice(4e6, speed=slow, scale=0.5) == PhotoChoice(best, 0.5, 4 * PHOTO_SECONDS)
+    assert photo_choice(4e6, speed=slow, scale=1.0).weights != best
+
+
+def test_only_the_best_weights_are_timed_where_they_are_fast():
+    timed = []
+    photo_choice(1.0, speed=lambda name: timed.append(name) or 1.0)
+    assert timed == by_quality("photo")[:1]

@@ -260,6 +260,16 @@ def test_a_tile_stays_within_the_budget(monkeypatch):
     assert allowed * 12 < 30 << 20  # a picture alone, in fp32
 
 
+@pytest.mark.parametrize(("free", "whole"), [(8 << 30, True), (8 << 20, False)])
+def test_a_network_gets_the_tile_that_it_prefers_where_there_is_memory(monkeypatch, free, whole):
+    monkeypatch.setattr(module, "free_bytes", lambda _device: free)
+    monkeypatch.setattr(module, "_CPU_BUDGET", 4 << 20)
+    net = Folded(2)
+    net.preferred_tile = 500
+    deblurrer(net).photo(picture_of((400, 500, 3)))
+    assert (max(height * width for height, width in net.seen[1:]) >= 400 * 500) is whole
+
+
 def test_memory_is_asked_once(monkeypatch):
     """What the first frame took is kept for the next, and does not count as free: tiles must not shrink on its account."""
     free = iter([60 << 20, 1, 1, 1])
@@ -352,6 +362,25 @@ def test_what_changes_by_chance_at_small_sizes_leaves_none_out():
     net.by = 0.002
     deblurrer(net).photo(np.full((600, 600, 3), 0.5, np.float32))
     assert net.seen[1:] == [(150, 150), (300, 300), (600, 600)]
+
+
+def test_a_scale_below_1_is_what_the_network_sees():
+    net = Identity()
+    picture = np.random.default_rng(0).integers(0, 256, (40, 64, 3), np.uint8)
+    assert np.array_equal(deblurrer(net).photo(picture, scale=0.5), picture)  # no change, however enlarged, changes no detail
+    assert set(net.seen) == {(20, 32)}
+
+
+def test_a_change_of_a_smaller_picture_is_enlarged():
+    picture = np.full((48, 64, 3), 200, np.uint8)
+    whole, small = (deblurrer(Darker()).photo(picture, scale=scale) for scale in (1.0, 0.3))
+    assert np.abs(whole.astype(int) - small).max() <= 1
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, 1.5, float("nan")])
+def test_wrong_scales(scale):
+    with pytest.raises(InputError, match="scale"):
+        deblurrer(Identity()).photo(np.zeros((8, 8, 3), np.uint8), scale=scale)
 
 
 def test_one_size_can_be_asked_for_and_networks_of_papers_have_it():

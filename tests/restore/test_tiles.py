@@ -167,3 +167,31 @@ def test_values_are_clamped_and_rounded_to_the_nearest():
     rows = torch.tensor([[[-0.5, 0.499 / 255, 0.501 / 255, 1.5]]])
     assert to_pixels(rows, np.dtype(np.uint8)).ravel().tolist() == [0, 0, 1, 255]
     assert to_pixels(rows, np.dtype(np.float32)).ravel().tolist() == [0, pytest.approx(0.499 / 255), pytest.approx(0.501 / 255), 1]
+
+
+@settings(max_examples=30)
+@given(
+    st.integers(1, 300),
+    st.integers(1, 300),
+    st.integers(64, 150),
+    st.sampled_from((1, 2, 8)),
+    st.sampled_from((1, 100, 320)),
+    st.booleans(),
+)
+def test_sizes_that_a_network_requires_are_kept_and_change_nothing(height, width, core, multiple, minimum, square):
+    """The whole picture is mirrored to what is required; a tile gives the same, whatever it has to be enlarged by."""
+    net = Folded(multiple).eval()
+    net.size_minimum, net.size_square = minimum, square
+    sizes = []
+
+    def restore(part):
+        sizes.append(part.shape[:2])
+        return restorer(net)(part)
+
+    picture = picture_of(height, width, 3, np.float32)
+    halo = net.receptive_radius + BAND
+    whole = restorer(net)(cut(picture, top=0, left=0, height=net.fit_size(height, width)[0], width=net.fit_size(height, width)[1]))
+    parts = restore_tiled(picture, restore, core=(core, core), halo=halo, multiple=multiple, fit=net.fit_size)
+    tiled = torch.cat([rows for _, rows in parts], dim=1)
+    torch.testing.assert_close(tiled, whole[:, :height, :width], rtol=0, atol=2e-6)
+    assert all(net.fit_size(*size) == size for size in sizes)

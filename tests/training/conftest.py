@@ -21,6 +21,7 @@ NETWORKS = {
     "dmphn": {"widths": [4, 6, 8], "num_blocks": 1},
     "edvr": {"width": 8, "groups": 2, "num_extract_blocks": 1, "num_blocks": 1, "head_width": 4},
     "ifirnn": {"width": 12, "hidden": 4, "num_blocks": 1, "iterations": 2},
+    "maxim": {"width": 4, "num_groups": 1, "num_bottlenecks": 1},
     "mdcn": {"widths": [4, 6, 8], "num_blocks": 1},
     "mscnn": {"widths": [4, 6, 8], "num_blocks": 1},
     "ovd": {"width": 8, "num_blocks": 1},
@@ -98,9 +99,11 @@ def small(path: Path, **changes: object) -> Recipe:
         "validate_every": 0,
         "flow_weights": None,  # they would not fit
     }
-    if recipe.data in ("stills", "sequences"):
+    if recipe.data in ("stills", "dynamic", "sequences"):
         crop = 32 if recipe.objective == "told_path" else 20 if "share" in recipe.arguments else 16
         values |= {"pair_size": 32, "window": 4, "window_start": 2, "fresh": 0.5, "crop": crop}
+    if recipe.model == "maxim":
+        values |= {"pair_size": 64, "crop": 64}
     if recipe.adversary == "deepdeblur":
         values |= {"crop": 256, "adversary_arguments": {"width": 2}}
     if recipe.adversary == "deblurgan":

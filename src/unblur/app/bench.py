@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from unblur.app.choices import Device, Precision
+from unblur.app.choices import WEIGHTS_HELP, Device, Precision
 from unblur.app.synth import Bar
 
 if TYPE_CHECKING:
@@ -38,11 +38,15 @@ DeviceOption = Annotated[Device, typer.Option(help="Where to run.")]
 def bench(
     *,
     model: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
-            help="Built-in weights, a `.safetensors` file, the folder of a run, or `blurry` for the input itself. Again for more."
+            help="Built-in weights, a `.safetensors` file, the folder of a run, or `blurry` for the input itself. Again for more.",
+            show_default=False,
         ),
-    ],
+    ] = None,
+    weights: Annotated[
+        list[Path] | None, typer.Option(help=WEIGHTS_HELP.replace("Instead of", "As") + " Again for more.", show_default=False)
+    ] = None,
     data: Annotated[
         list[str],
         typer.Option(
@@ -77,13 +81,18 @@ def bench(
     from unblur.bench.table import summarise
     from unblur.metrics import protocols
 
+    named = [*((name, False) for name in model or []), *((str(path), True) for path in weights or [])]
+    if not named:
+        raise typer.BadParameter("give at least one, or `--weights`", param_hint="--model")
     chosen = [protocols.get(name) for name in protocol]
     data_sets = [open_data(spec) for spec in data]
     with Bar() as bar:
         rows = run_bench(
             (
-                open_contender(name, device=device.value, precision=precision.value, as_tool=tool, alone=alone, views=views)
-                for name in model
+                open_contender(
+                    name, published=published, device=device.value, precision=precision.value, as_tool=tool, alone=alone, views=views
+                )
+                for name, published in named
             ),
             data_sets,
             chosen,

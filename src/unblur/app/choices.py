@@ -2,7 +2,13 @@
 
 from enum import StrEnum
 
-__all__ = ["Device", "Precision"]
+__all__ = ["WEIGHTS_HELP", "Device", "Precision"]
+
+WEIGHTS_HELP = (
+    "Instead of `--model`: the published checkpoint of a third-party network (NAFNet, FFTformer, ...), a `.pth`, `.pt`, `.ckpt` or `.safetensors` file. "
+    "Needs the extra `peers`."
+)
+"""What `--weights` is for."""
 
 
 class Device(StrEnum):

@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,7 @@ from typer.core import TyperGroup
 
 import unblur
 from unblur.app import ablate, bench, data, inspect, pull, synth, train
-from unblur.app.choices import Device, Precision
+from unblur.app.choices import WEIGHTS_HELP, Device, Precision
 from unblur.errors import InputError, UnblurError, WeightsError
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def restore(
             "ones for a photo or a video."
         ),
     ] = "auto",
+    weights: Annotated[Path | None, typer.Option(help=WEIGHTS_HELP, show_default=False)] = None,
     strength: Annotated[float, typer.Option(min=0, max=1, help="0 leaves everything as it is, 1 restores fully.")] = 1.0,
     device: Annotated[Device, typer.Option(help="Where to run.")] = Device.auto,
     precision: Annotated[Precision, typer.Option(help="Of the arithmetic; `auto` takes what is fast here and tests it.")] = Precision.auto,
@@ -158,6 +160,15 @@ def restore(
             show_default="1, or that with which a clip was begun",
         ),
     ] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            max=1,
+            help="Of the photo that the network sees; what it changes is enlarged, and what is finer stays: 0.5 takes a quarter of the time.",
+            show_default="1, or less where a photo would take more than half a minute",
+        ),
+    ] = None,
     one_size: Annotated[
         bool,
         typer.Option(
@@ -178,21 +189,25 @@ def restore(
 ) -> None:
     """Restore photos, videos and all that is in folders. Inputs are never changed."""
     from unblur.restore.batch import Job, Options, Outcome, plan, restore_file, what_remains
-    from unblur.restore.choose import Choice, choose, pixels_of, seconds_a_pixel, seconds_to_steady
+    from unblur.restore.choose import SPEED_SIDE, Choice, PhotoChoice, choose, photo_choice, pixels_of, seconds_a_pixel, seconds_to_steady
     from unblur.restore.resume import Loader, Settings
     from unblur.weights import best_for
 
     tile_size = _tile(tile)
+    if weights is not None and (model != "auto" or within is not None):
+        raise typer.BadParameter("it is the network to take; leave out `--model` and `--within`", param_hint="--weights")
     if within is not None and (model != "auto" or views is not None):
         raise typer.BadParameter("it chooses the weights and the views; leave out `--model` and `--views`", param_hint="--within")
     jobs = list(plan(inputs, output))
     console = Console(stderr=True)
     outcomes: list[Outcome] = []
+    model = model if weights is None else str(weights)
     choice = Choice(best_for("photo"), best_for("video"), views or 1) if model == "auto" else Choice(model, model, views or 1)
 
     def load(settings: Settings) -> unblur.Deblurrer:
         return unblur.load(
-            settings.model,
+            settings.model if weights is None else None,
+            weights=weights,
             device=device.value,
             precision=settings.precision,
             tile=tile_size,
@@ -209,11 +224,20 @@ def restore(
         return made
 
     asked = [name for name, is_asked in (("model", model != "auto"), ("precision", precision != "auto"), ("views", views)) if is_asked]
-    deblurrer_for = Loader(
-        load_and_note, default=lambda job: Settings(choice.weights(job.kind), precision.value, choice.views), asked=asked
-    )
+    speed = cache(lambda name: seconds_a_pixel(deblurrer_for.load(Settings(name, precision.value, choice.views)), side=SPEED_SIDE, runs=1))
+    chosen: dict[Path, PhotoChoice] = {}
+
+    def settings_for(job: Job) -> Settings:
+        weights = choice.weights(job.kind)
+        if model == "auto" and within is None and job.kind == "photo":
+            pixels = pixels_of([job], options=options).get("photo", 0.0)
+            weights = chosen.setdefault(job.source, photo_choice(pixels, speed=speed, scale=scale)).weights
+        return Settings(weights, precision.value, choice.views)
+
+    deblurrer_for = Loader(load_and_note, default=settings_for, asked=asked)
     options = Options(
         strength=strength,
+        scale=scale or 1.0,
         steady=steady,
         start=start,
         duration=duration,
@@ -249,14 +273,16 @@ def restore(
             else:
                 task = progress.add_task(job.source.name, total=None)
                 try:
+                    deblurrer, photo = deblurrer_for(job), chosen.get(job.source)
                     outcome = restore_file(
-                        deblurrer_for(job),
+                        deblurrer,
                         job,
-                        options=options,
+                        options=replace(options, scale=photo.scale) if photo else options,
                         progress=lambda done, total, task=task: progress.update(task, completed=done, total=total),  # type: ignore[misc]
                         notify=None if as_json else notify,
                     )
-                    outcome = replace(outcome, warnings=tuple(text for text in outcome.warnings if text not in said))
+                    warnings = (*outcome.warnings, photo.note() if photo else "")
+                    outcome = replace(outcome, warnings=tuple(text for text in warnings if text and text not in said))
                 except UnblurError as error:  # its network cannot be loaded
                     outcome = Outcome(job.source, "failed", None, job.kind, message=str(error))
                 except (KeyboardInterrupt, SystemExit):

@@ -26,7 +26,7 @@ class Finding:
 def examine() -> list[Finding]:
     """Look at everything; a check that breaks is itself a finding."""
     findings = [Finding("unblur", "good", f"{unblur.__version__} on Python {platform.python_version()}, {platform.platform()}")]
-    checks: list[Callable[[], Iterator[Finding]]] = [_packages, _torchvision, _devices, _memory, _weights, _codecs]
+    checks: list[Callable[[], Iterator[Finding]]] = [_packages, _torchvision, _devices, _memory, _weights, _peers, _codecs]
     for check in checks:
         try:
             findings.extend(check())
@@ -50,7 +50,10 @@ def _torchvision() -> Iterator[Finding]:
     try:
         importlib.import_module("torchvision")
     except Exception as error:  # noqa: BLE001 - a mismatch raises RuntimeError, not ImportError
-        text = f"installed, but does not match torch ({error}); `unblur` does not use it, others may fail: run `pip uninstall torchvision`"
+        text = (
+            f"installed, but does not match torch ({error}); `unblur` itself does not use it, but `--weights` and other packages may fail: "
+            "install a build that matches, or run `pip uninstall torchvision`"
+        )
         yield Finding("torchvision", "note", text)
 
 
@@ -104,6 +107,16 @@ def _weights() -> Iterator[Finding]:
             yield Finding(f"weights {name}", "note" if note else "good", note or text)
         except UnblurError as error:
             yield Finding(f"weights {name}", "bad", str(error))
+
+
+def _peers() -> Iterator[Finding]:
+    """Whether checkpoints of other networks can be read; nothing else needs what reads them."""
+    from unblur.weights.foreign import known_architectures
+
+    try:
+        yield Finding("third-party networks", "good", f"`--weights` recognises {len(known_architectures())} architectures")
+    except UnblurError as error:
+        yield Finding("third-party networks", "note", f"only `--weights` needs it: {error}")
 
 
 def _codecs() -> Iterator[Finding]:

@@ -5,6 +5,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unblur.bench.cost import Cost, cost_of
+from unblur.bench.cost import Cost, cost_of, cost_of_network
 from unblur.bench.rows import Way, which
 from unblur.errors import UnsupportedError, WeightsError
 from unblur.models import create
 from unblur.models.base import Net
+from unblur.models.foreign import ForeignNet
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.load import load
 from unblur.restore.memory import peak_bytes
 from unblur.restore.precision import Device, Precision, Setup, set_up
 from unblur.restore.stream import Stream
-from unblur.weights import card_of, load_tensors
+from unblur.weights import card_of, load_tensors, sha256_of
 from unblur.weights.run import is_run
 
 __all__ = ["BLURRY", "Contender", "Picture", "Restored", "open_contender"]
@@ -140,6 +142,7 @@ def open_contender(
     name: str,
     *,
     called: str | None = None,
+    published: bool = False,
     device: Device = "auto",
     precision: Precision = "auto",
     as_tool: bool = False,
@@ -151,6 +154,7 @@ def open_contender(
     Args:
         name: built-in weights, a `.safetensors` file with its card, the folder of a run of `unblur train`, or `blurry`.
         called: what to call it; if None, `name`, or the name of the run's folder.
+        published: `name` is the published checkpoint of a third-party network, as for `unblur.load(weights=...)`.
         device: where to run.
         precision: of the arithmetic.
         as_tool: measure a network of one frame as `unblur restore` uses it, with tiles and its fail-safe, which keeps the input
@@ -163,20 +167,20 @@ def open_contender(
         DeviceError: if the device or precision is not there.
         UnsupportedError: if a network of several frames is to be measured as the tool uses it, or one of one frame alone.
     """
-    if name == BLURRY:
+    if name == BLURRY and not published:
         return _Blurry(called or name, system=BLURRY, sha256="", cost=Cost(0, 0, 1), device="none", precision="none", way="network")
+    if published:
+        deblurrer = load(weights=name, device=device, precision=precision, views=views)
+        assert isinstance(deblurrer.net, ForeignNet)
+        facts: dict[str, Any] = {"system": deblurrer.net.system, "sha256": sha256_of(Path(name)), "cost": cost_of_network(deblurrer.net)}
+        return _of_one_frame(name, called or name, deblurrer, facts, as_tool=as_tool, alone=alone)
     card = card_of(name)
     called = called or (card.name if is_run(name) else name)
     cost = cost_of(card.architecture, card.arguments)
-    facts: dict[str, Any] = {"system": card.architecture, "sha256": card.sha256 or _digest(load_tensors(name)), "cost": cost}
+    facts = {"system": card.architecture, "sha256": card.sha256 or _digest(load_tensors(name)), "cost": cost}
     if cost.frames == 1:
-        if alone:
-            raise UnsupportedError(f"`{name}` looks at one frame; only networks of several frames can be measured without neighbours")
         deblurrer = load(name, device=device, precision=precision, views=views)
-        facts |= _where(deblurrer.setup)
-        if as_tool:
-            return _Tool(deblurrer, called, **facts, way="tool")
-        return _Network(deblurrer.net, deblurrer.setup, called, **facts, way="network")
+        return _of_one_frame(name, called, deblurrer, facts, as_tool=as_tool, alone=alone)
     if as_tool:
         raise UnsupportedError(f"`{name}` looks at {cost.frames} frames; only photo networks are measured as the tool uses them")
     net = create(card.architecture, **card.arguments)
@@ -186,6 +190,15 @@ def open_contender(
         raise WeightsError(f"the weights `{name}` do not fit the network that their card names ({card.architecture}): {error}") from error
     setup = set_up(net, device=device, precision=precision, views=views)
     return _Network(net, setup, called, **facts, **_where(setup), way="alone" if alone else "network")
+
+
+def _of_one_frame(name: str, called: str, deblurrer: Deblurrer, facts: dict[str, Any], *, as_tool: bool, alone: bool) -> Contender:
+    if alone:
+        raise UnsupportedError(f"`{name}` looks at one frame; only networks of several frames can be measured without neighbours")
+    facts = facts | _where(deblurrer.setup)
+    if as_tool:
+        return _Tool(deblurrer, called, **facts, way="tool")
+    return _Network(deblurrer.net, deblurrer.setup, called, **facts, way="network")
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

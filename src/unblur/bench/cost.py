@@ -8,8 +8,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from unblur.models import create
+from unblur.models.base import Net
 
-__all__ = ["Cost", "cost_of"]
+__all__ = ["Cost", "cost_of", "cost_of_network"]
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,22 @@ def cost_of(name: str, arguments: Mapping[str, object], *, width: int = 1280, he
         >>> cost_of("deepdeblur", {"num_scales": 1, "width": 8, "num_blocks": 1}, width=16, height=8).parameters
         4427
     """
-    with FakeTensorMode(), torch.no_grad():
-        net = create(name, **arguments).eval()
-        multiple = net.size_multiple
-        sides = [-(-side // multiple) * multiple for side in (height, width)]
-        frames = (net.num_frames,) if net.num_frames > 1 else ()
-        with FlopCounterMode(display=False) as counter:
-            net(torch.zeros(1, *frames, 3, *sides))
+    with FakeTensorMode():
+        return cost_of_network(create(name, **arguments), width=width, height=height)
+
+
+def cost_of_network(net: Net, *, width: int = 1280, height: int = 720) -> Cost:
+    """The same of a network that is there; it is left in evaluation mode.
+
+    Args:
+        net: on any device.
+        width: pixels of the frame.
+        height: pixels of the frame.
+    """
+    frames = (net.num_frames,) if net.num_frames > 1 else ()
+    device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        net.eval()(torch.zeros(1, *frames, 3, *net.fit_size(height, width), device=device))
     return Cost(
         parameters=sum(parameter.numel() for parameter in net.parameters()),
         multiply_adds=counter.get_total_flops() // 2,

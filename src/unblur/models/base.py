@@ -2,13 +2,13 @@
 
 Pictures go in and come out in [0, 1]; a network centres them inside if it wants to. Lists over scales are finest
 first: entry 0 is the paper's scale 1. A network pads nothing, tiles nothing and chooses no device or precision;
-`unblur.restore` does that, from the five facts that a network publishes: `size_multiple`, `num_frames`,
-`receptive_radius`, `global_context` and `size_step`.
+`unblur.restore` does that, from the facts that a network publishes: the attributes of `Net`.
 """
 
 from abc import ABC, abstractmethod
 from typing import Literal, overload
 
+import torch
 from torch import Tensor, nn
 
 __all__ = ["CENTRE", "Net"]
@@ -22,23 +22,46 @@ class Net(nn.Module, ABC):
 
     Attributes:
         size_multiple: height and width that `forward` takes are multiples of this.
+        size_minimum: and at least this, pixels.
+        size_square: whether height and width must be equal.
+        tile_multiple: tiles begin at multiples of this, so that strides and windows lie in a tile as they do in the whole picture; that is
+            `size_multiple`, unless a network accepts other sizes than its strides divide and pads by itself.
         num_frames: 1 for a photo network; the window length N (odd, reference in the middle) for a video network.
         receptive_radius: pixels on each side that can influence one output pixel; a tile's halo is at least this.
         global_context: whether the network also looks at the picture as a whole, by an average over it or by where its
             borders are: a tile is then not restored exactly as the picture is, whatever its halo, and
             `receptive_radius` is that of the convolutions alone.
+        preferred_tile: side of a tile, pixels, for which memory is taken where it is free, though less were faster elsewhere: with wide context, small
+            tiles are nearly all halo.
         size_step: how many times smaller each further size is at which pictures are restored as well, see `unblur.restore.sizes`; None for a network that
             restores them at their own size alone, as those of papers do.
+        precisions: of the arithmetic in which the network may be computed, as `unblur.restore.precision` names them.
+        memory_format: of parameters; channels last is faster, and most layers take it.
 
     Shape:
         photo (B, 3, H, W) or video (B, N, 3, H, W) -> (B, 3, H, W); values in [0, 1], the output not clamped.
     """
 
     size_multiple: int
+    size_minimum: int = 1
+    size_square: bool = False
     num_frames: int = 1
     receptive_radius: int
     global_context: bool = False
+    preferred_tile: int = 0
     size_step: float | None = None
+    precisions: tuple[str, ...] = ("fp32", "bf16", "fp16", "int8")
+    memory_format: torch.memory_format = torch.channels_last
+
+    @property
+    def tile_multiple(self) -> int:
+        """See the attributes of the class."""
+        return self.size_multiple
+
+    def fit_size(self, height: int, width: int) -> tuple[int, int]:
+        """The smallest height and width that `forward` takes and that are at least these, in pixels."""
+        high, wide = (-(-max(side, self.size_minimum) // self.size_multiple) * self.size_multiple for side in (height, width))
+        return (max(high, wide),) * 2 if self.size_square else (high, wide)
 
     @overload
     def forward(self, blurry: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...

@@ -67,6 +67,7 @@ class MAXIM(Net):
 
     size_multiple = BLOCK // 2 * 2**DEPTH
     global_context = True
+    preferred_tile = 1024
 
     def __init__(self, *, num_stages: int = 3, width: int = 32, num_groups: int = 2, num_bottlenecks: int = 2) -> None:
         super().__init__()
@@ -293,14 +294,13 @@ class Resize(nn.Module):
 
 
 def _radius(*, num_groups: int) -> int:
-    """Pixels on each side that reach one output pixel of a stage by its convolutions and blocks, but not over the grid.
+    """Pixels on each side that reach one output pixel of a stage by its convolutions; mixing within blocks and over the grid reaches farther.
 
-    The 3x3 convolutions of encoder and decoder, those at the ends, the strided ones, resizing from 1/4, and the widest block, which the
-    bottleneck mixes at 1/8.
+    The 3x3 convolutions of encoder and decoder, those at the ends, the strided ones, and resizing from 1/4.
     """
     residual = sum(2 * 2 * num_groups * 2**level for level in range(DEPTH))
     strided = sum(3 * 2**level // 2 for level in range(DEPTH))
-    return 2 + residual + strided + 2 * 2 ** (DEPTH - 1) + BLOCK // 2 * 2**DEPTH
+    return 2 + residual + strided + 2 * 2 ** (DEPTH - 1)
 
 
 _NAMES = (

@@ -35,9 +35,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Options:
-    """What holds for every file of a run; see `Deblurrer.video`."""
+    """What holds for every file of a run; see `Deblurrer.photo` and `Deblurrer.video`."""
 
     strength: float = 1.0
+    scale: float = 1.0
     steady: bool = True
     start: float = 0.0
     duration: float | None = None
@@ -170,7 +171,7 @@ def _restore_photo(deblurrer: Deblurrer, job: Job, options: Options) -> tuple[st
     if job.target.exists() and not options.overwrite:
         raise OutputError(f"`{job.target}` exists; add `--overwrite` to replace it, or choose another place with `--output`")
     image = read_image(job.source)
-    restored = deblurrer.photo(image.pixels, strength=options.strength)
+    restored = deblurrer.photo(image.pixels, strength=options.strength, scale=options.scale)
     if deblurrer.left_alone and options.quality is None and job.target.suffix.lower() == job.source.suffix.lower():
         with written_whole(job.target, overwrite=options.overwrite) as partial:
             shutil.copyfile(job.source, partial)

@@ -21,7 +21,16 @@ from unblur.restore.stream import Stream
 from unblur.restore.views import COUNTS
 from unblur.weights import FASTEST, by_quality
 
-__all__ = ["Choice", "choose", "pixels_of", "seconds_a_pixel"]
+__all__ = ["PHOTO_SECONDS", "SPEED_SIDE", "Choice", "PhotoChoice", "choose", "photo_choice", "pixels_of", "seconds_a_pixel"]
+
+PHOTO_SECONDS = 30.0
+"""How long a photo may take, about, with the weights that are taken by themselves."""
+SPEED_SIDE = 256
+"""Pixels of what is restored once to see how fast that goes."""
+SCALES = (0.75, 0.6, 0.5, 0.4, 0.33, 0.25)
+"""Below 1, at which a photo is restored by itself where its own takes too long."""
+LEAST_PIXELS = 600_000
+"""Of a photo made smaller for that: fewer lose more than faster weights do."""
 
 _SIDE = 512  # pixels of what is restored to see how fast it goes
 _FRAMES = 3
@@ -54,6 +63,50 @@ class Choice:
         minutes = f"about {self.seconds / 60:.1f} minutes"
         late = f", though the fastest there is for {within / 60:g}" if self.seconds > within else ""
         return f"taking {weights} with `--views {self.views}`: {minutes}{late}"
+
+
+@dataclass(frozen=True)
+class PhotoChoice:
+    """What to restore one photo with.
+
+    Attributes:
+        weights: built-in ones.
+        scale: see `Deblurrer.photo`.
+        full_seconds: about how long the best weights would take at full scale, if that is left out; None if it is not.
+    """
+
+    weights: str
+    scale: float = 1.0
+    full_seconds: float | None = None
+
+    def note(self) -> str:
+        """What is taken, and what it would take to get the best; empty if that is taken."""
+        if self.full_seconds is None:
+            return ""
+        best = by_quality("photo")[0]
+        taken = f"`--model {self.weights}`" + (f" at {self.scale:.2g} of the photo's size" if self.scale < 1 else "")
+        return f"taking {taken}; `--model {best} --scale 1` would take about {self.full_seconds:.0f} s here"
+
+
+def photo_choice(pixels: float, *, speed: Callable[[str], float], scale: float | None = None) -> PhotoChoice:
+    """The best built-in weights for a photo, at the largest scale at which they take `PHOTO_SECONDS` here.
+
+    Where that leaves fewer than `LEAST_PIXELS` of a larger photo, the best of the faster weights that are done in time, or the fastest.
+
+    Args:
+        pixels: of the photo.
+        speed: gives the seconds a pixel of built-in weights.
+        scale: the only one that may be taken; None for any.
+    """
+    best, *faster = by_quality("photo")
+    full = pixels * speed(best)
+    if full <= PHOTO_SECONDS or not faster:
+        return PhotoChoice(best, scale or 1.0)
+    fitting = scale or next((each for each in SCALES if full * each**2 <= PHOTO_SECONDS), 0.0)
+    if full * fitting**2 <= PHOTO_SECONDS and pixels * fitting**2 >= LEAST_PIXELS:
+        return PhotoChoice(best, fitting, full)
+    quick = next((name for name in faster if pixels * (scale or 1.0) ** 2 * speed(name) <= PHOTO_SECONDS), faster[-1])
+    return PhotoChoice(quick, scale or 1.0, full)
 
 
 def choose(work: Mapping[Kind, float], *, within: float, speed: Callable[[str], float], steadying: float = 0.0) -> Choice:
@@ -92,19 +145,25 @@ def pixels_of(jobs: Iterable[Job], *, options: Options) -> dict[Kind, float]:
     return pixels
 
 
-def seconds_a_pixel(deblurrer: Deblurrer) -> float:
-    """How long a pixel takes, at all sizes together, after a first run that prepares what is only prepared once."""
+def seconds_a_pixel(deblurrer: Deblurrer, *, side: int = _SIDE, runs: int = _FRAMES) -> float:
+    """How long a pixel takes, at all sizes together, after a first run that prepares what is only prepared once.
+
+    Args:
+        deblurrer: the network, ready to restore.
+        side: of the picture that is timed, pixels, raised to the network's multiple.
+        runs: times that it is restored; the shortest counts.
+    """
     generator = torch.Generator().manual_seed(0)
-    side = -(-_SIDE // deblurrer.net.size_multiple) * deblurrer.net.size_multiple
+    side, _ = deblurrer.net.fit_size(side, side)
     stream = Stream(deblurrer.net, setup=deblurrer.setup, tile=side, halo=0, is_cut=lambda _: False)
     seconds = []
-    for _ in range(1 + stream.delay + _FRAMES):
+    for _ in range(1 + stream.delay + runs):
         frame = torch.rand(3, side, side, generator=generator)
         began = time.monotonic()
         stream.push(frame)
         deblurrer.setup.wait()
         seconds.append(time.monotonic() - began)
-    return min(seconds[-_FRAMES:]) / side**2 * area(side, side, step=deblurrer.size_step)
+    return min(seconds[-runs:]) / side**2 * area(side, side, step=deblurrer.size_step)
 
 
 def seconds_to_steady() -> float:

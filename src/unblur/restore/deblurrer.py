@@ -103,7 +103,7 @@ class Deblurrer:
         self._limit = math.inf  # largest core for which memory has sufficed
         self._pixels: float | None = None  # what a tile may have by free memory, with its halo
 
-    def photo(self, image: Picture, *, strength: float = 1.0) -> Picture:
+    def photo(self, image: Picture, *, strength: float = 1.0, scale: float = 1.0) -> Picture:
         """Restore one picture; returns what was given, of the same kind, shape and type.
 
         Args:
@@ -111,13 +111,17 @@ class Deblurrer:
                 bit or float in [0, 1]; a Pillow picture; or a tensor (3, H, W) or (B, 3, H, W), float in [0, 1]. Opacity
                 is passed through.
             strength: 0 gives the picture back, 1 the network's result, between them a mix.
+            scale: of the picture that the network sees, in (0, 1]; the change that it makes is enlarged, so that what is finer stays. A large
+                picture with far blur loses little by it, and takes a fraction of the time.
 
         Raises:
-            InputError: if the picture is none of these, or `strength` is not in [0, 1].
+            InputError: if the picture is none of these, `strength` is not in [0, 1], or `scale` not in (0, 1].
             DeviceError: if memory is too small even for the smallest tile.
             UnsupportedError: if the network looks at several frames.
         """
         _check_strength(strength)
+        if not 0 < scale <= 1:
+            raise InputError(f"scale must be above 0 and at most 1, got {scale}")
         if self.net.num_frames != 1:
             raise UnsupportedError(
                 f"this network looks at {self.net.num_frames} frames of a clip and cannot restore a single picture; "
@@ -126,11 +130,11 @@ class Deblurrer:
         self.network_seconds = self.kept_input = 0.0
         self.left_alone = 0
         if isinstance(image, Tensor):
-            return self._tensor(image, strength)
+            return self._tensor(image, strength, scale)
         if isinstance(image, PillowImage.Image):
-            return self._pillow(image, strength)
+            return self._pillow(image, strength, scale)
         if isinstance(image, np.ndarray):
-            return self._array(image, strength)
+            return self._array(image, strength, scale)
         raise InputError(f"a picture is an array, a Pillow picture or a tensor, got {type(image).__name__}")
 
     def video(
@@ -266,7 +270,7 @@ class Deblurrer:
             elif frame is None:
                 pairs = []
             else:
-                pairs = [(frame, self._array(frame.pixels, strength))]
+                pairs = [(frame, self._array(frame.pixels, strength, 1.0))]
                 self._kept += self.kept_input
             return pairs if steadier is None else _steadied(pairs, steadier, ends=frame is None)
 
@@ -286,7 +290,9 @@ class Deblurrer:
         return digest.hexdigest()
 
     def _clip(self, strength: float) -> SizedClip:
-        budget = self._budget() / area(_LARGE, _LARGE, step=self.size_step)  # of each size; smaller ones take less than theirs
+        budget = self._budget(free_bytes(self.setup.device) * _SHARE_OF_FREE) / area(
+            _LARGE, _LARGE, step=self.size_step
+        )  # of each size; smaller ones take less than theirs
 
         def restorer() -> ClipRestorer:
             return ClipRestorer(
@@ -301,7 +307,7 @@ class Deblurrer:
 
         return SizedClip(restorer, step=self.size_step)
 
-    def _tensor(self, image: Tensor, strength: float) -> Tensor:
+    def _tensor(self, image: Tensor, strength: float, scale: float) -> Tensor:
         if image.ndim not in (3, 4) or image.shape[-3] != 3 or 0 in image.shape or not image.is_floating_point():
             raise InputError(f"a tensor must be float of shape (3, H, W) or (B, 3, H, W), got {image.dtype} of shape {tuple(image.shape)}")
         if strength == 0:
@@ -310,19 +316,19 @@ class Deblurrer:
         _check_range(batch)
         restored, kept = [], 0.0
         for picture in batch:
-            restored.append(torch.from_numpy(self._restore(picture, strength)).permute(2, 0, 1))
+            restored.append(torch.from_numpy(self._restore(picture, strength, scale)).permute(2, 0, 1))
             kept += self.kept_input / len(batch)
         self.kept_input = kept
         return torch.stack(restored).reshape(image.shape).to(image)
 
-    def _pillow(self, image: PillowImage.Image, strength: float) -> PillowImage.Image:
+    def _pillow(self, image: PillowImage.Image, strength: float, scale: float) -> PillowImage.Image:
         if image.mode not in {"L", "RGB", "RGBA", "LA", "I;16"}:
             raise InputError(f"Pillow pictures of mode {image.mode} are not taken; convert to L, RGB or RGBA first")
-        restored = PillowImage.fromarray(self._array(np.asarray(image), strength))
+        restored = PillowImage.fromarray(self._array(np.asarray(image), strength, scale))
         restored.info = dict(image.info)
         return restored
 
-    def _array(self, image: NDArray[Any], strength: float) -> NDArray[Any]:
+    def _array(self, image: NDArray[Any], strength: float, scale: float) -> NDArray[Any]:
         if image.ndim not in (2, 3) or 0 in image.shape or (image.ndim == 3 and image.shape[2] not in (1, 2, 3, 4)):
             raise InputError(f"an array must be (H, W) or (H, W, C) with 1 to 4 channels and at least one pixel, got {image.shape}")
         floating = np.issubdtype(image.dtype, np.floating)
@@ -336,7 +342,7 @@ class Deblurrer:
         if floating:
             _check_range(blurry)
             blurry = blurry.astype(np.float32, copy=False)
-        restored = self._restore(blurry, strength).astype(image.dtype, copy=False)
+        restored = self._restore(blurry, strength, scale).astype(image.dtype, copy=False)
         return (
             np.concatenate([restored, picture[..., colours:]], axis=2).reshape(image.shape)
             if colours < picture.shape[2]
@@ -348,21 +354,22 @@ class Deblurrer:
         self.left_alone += sharp
         return sharp
 
-    def _restore(self, picture: Pixels, strength: float) -> Pixels:
-        """Restore (H, W, 1 or 3), at several sizes if the network gains by that."""
+    def _restore(self, picture: Pixels, strength: float, scale: float) -> Pixels:
+        """Restore (H, W, 1 or 3), at several sizes if the network gains by that, none larger than `scale` times its own."""
         if self._is_sharp(picture):
             self.kept_input = 0.0
             return picture
         sizes: list[Restored] = []
         kept = 1.0
-        for shape in shapes(*picture.shape[:2], step=self.size_step):
+        height, width = (max(round(side * scale), 1) for side in picture.shape[:2])
+        for shape in shapes(height, width, step=self.size_step):
             if tell_all(sizes):
                 break
             small = shrunk(picture, shape)
             sizes.append((small, self._restore_at_once(small, strength)))
             kept = min(kept, self.kept_input)
         self.kept_input = kept
-        return joined(picture, sizes) if len(sizes) > 1 else sizes[0][1]
+        return joined(picture, sizes) if len(sizes) > 1 or scale < 1 else sizes[0][1]
 
     def _restore_at_once(self, picture: Pixels, strength: float) -> Pixels:
         """Restore at one size, with tiles that are halved as long as memory runs out."""
@@ -399,8 +406,8 @@ class Deblurrer:
             return torch.lerp(blurry[0], guarded.restored, strength)
 
         result = np.empty_like(picture)
-        halo = self._halo
-        for first, rows in restore_tiled(picture, restore, core=core, halo=halo, multiple=self.net.size_multiple):
+        tiled = restore_tiled(picture, restore, core=core, halo=self._halo, multiple=self.net.tile_multiple, fit=self.net.fit_size)
+        for first, rows in tiled:
             grey = picture.shape[2] == 1
             result[first : first + rows.shape[1]] = to_pixels(rows.mean(dim=0, keepdim=True) if grey else rows, picture.dtype)
         self.kept_input = kept / area
@@ -412,20 +419,30 @@ class Deblurrer:
             return side, side
         if self._pixels is None:
             # Once, before the first tile: later, what was taken for tiles and is kept for the next would not count as free.
-            self._pixels = self._budget() / self._bytes_per_pixel()
+            self._pixels = self._tile_pixels()
         height, width = picture.shape[:2]
-        halo = self._halo + self.net.size_multiple  # as tiles begin and end at multiples
+        halo = self._halo + max(self.net.size_multiple, self.net.tile_multiple)  # as tiles begin and end at multiples
+        if self.net.size_square:
+            whole = max(height, width)
+            fits = math.prod(self.net.fit_size(whole, whole)) <= self._pixels
+            side = int(max(min(whole if fits else math.sqrt(self._pixels) - 2 * halo, self._limit), _SMALLEST_CORE))
+            return side, side
         return best_core(height, width, pixels=self._pixels, halo=halo, smallest=_SMALLEST_CORE, largest=self._limit)
 
-    def _budget(self) -> float:
-        budget = free_bytes(self.setup.device) * _SHARE_OF_FREE
-        return min(budget, _CPU_BUDGET) if self.setup.device.type == "cpu" else budget
+    def _tile_pixels(self) -> float:
+        """Pixels that a tile may have with its halo: by the budget, or as many as the network prefers, if there is room."""
+        free, bytes_per_pixel = free_bytes(self.setup.device) * _SHARE_OF_FREE, self._bytes_per_pixel()
+        return max(self._budget(free), min(free, self.net.preferred_tile**2 * bytes_per_pixel)) / bytes_per_pixel
+
+    def _budget(self, free: float) -> float:
+        """Bytes that a tile should take, of those that are free."""
+        return min(free, _CPU_BUDGET) if self.setup.device.type == "cpu" else free
 
     def _bytes_per_pixel(self) -> float:
         """Memory that restoring takes for each pixel of a tile, measured on a small one."""
-        side = -(-128 // self.net.size_multiple) * self.net.size_multiple
-        blurry = torch.zeros(1, 3, side, side, device=self.setup.device).to(memory_format=torch.channels_last)
-        network = peak_bytes(lambda: self.setup.run(self.net, blurry)) / side**2
+        height, width = self.net.fit_size(128, 128)
+        blurry = torch.zeros(1, 3, height, width, device=self.setup.device).to(memory_format=torch.channels_last)
+        network = peak_bytes(lambda: self.setup.run(self.net, blurry)) / (height * width)
         around = 5 * 12  # input, result, their difference for the fail-safe, and the sums of overlapping tiles, 3 fp32 each
         return 1.2 * network + around  # a fifth for what the convolutions take inside
 

@@ -86,7 +86,7 @@ def inspect_clip(
         OutputError: if a picture cannot be written.
     """
     window = read_window(source, frame=frame, num_frames=net.num_frames)
-    drawings = inspect_window(_middle_part(window, longest_side, net.size_multiple), net=net, setup=setup)
+    drawings = inspect_window(_middle_part(window, longest_side, net), net=net, setup=setup)
     for drawing in drawings:
         with written_whole(folder / f"{drawing.name}.png", overwrite=overwrite, inputs=(source,)) as partial:
             PillowImage.fromarray(drawing.pixels).save(partial)
@@ -126,7 +126,7 @@ def inspect_window(frames: Sequence[NDArray[Any]], *, net: Net, setup: Setup) ->
     """Draw what `net` sees and does with a window.
 
     Args:
-        frames: `net.num_frames` frames (H, W, 3), 8 or 16 bit, with sides that are multiples of `net.size_multiple`.
+        frames: `net.num_frames` frames (H, W, 3), 8 or 16 bit, with sides that `net` takes.
         net: on its device.
         setup: device and precision.
     """
@@ -407,10 +407,11 @@ def _feature_difference(feat: Tensor, reference: Tensor) -> Tensor:
     return (feat[0].float() - reference[0].float()).norm(dim=0) / lengths.mean().clamp_min(1e-6)
 
 
-def _middle_part(window: list[NDArray[Any]], longest_side: int, multiple: int) -> list[NDArray[Any]]:
-    """The middle of each frame, brought to multiples of the network's stride by mirroring where the frame is smaller."""
+def _middle_part(window: list[NDArray[Any]], longest_side: int, net: Net) -> list[NDArray[Any]]:
+    """The middle of each frame, brought to sides that the network takes by mirroring where the frame is smaller."""
     height, width = window[0].shape[:2]
-    high, wide = (max(min(size, longest_side) // multiple, 1) * multiple for size in (height, width))
+    multiple = net.size_multiple
+    high, wide = net.fit_size(*(max(min(size, longest_side) // multiple, 1) * multiple for size in (height, width)))
     return [cut(frame, top=(height - high) // 2, left=(width - wide) // 2, height=high, width=wide) for frame in window]
 
 

@@ -1,23 +1,29 @@
 """From the name of weights to a network that is ready to restore."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from unblur.errors import InputError, WeightsError
+from unblur.errors import DeviceError, InputError, UnblurError, WeightsError
 from unblur.models import create
+from unblur.models.base import Net
+from unblur.models.foreign import ForeignNet
 from unblur.models.swift import Swift
 from unblur.restore.blurred import BlurMeter
 from unblur.restore.deblurrer import Deblurrer
-from unblur.restore.memory import keep_freed_memory
-from unblur.restore.precision import Device, Precision, set_up
-from unblur.weights import card_of, is_name, load_tensors
+from unblur.restore.memory import keep_freed_memory, out_of_memory
+from unblur.restore.precision import Device, Precision, Setup, set_up
+from unblur.restore.reach import VISIBLE, measure_reach
+from unblur.weights import FASTEST, Card, card_of, is_name, load_tensors
+from unblur.weights.foreign import read_foreign
 from unblur.weights.run import is_run
 
 __all__ = ["load"]
 
 
 def load(
-    name_or_path: str | Path = "swift",
+    name_or_path: str | Path | None = None,
     *,
+    weights: str | Path | None = None,
     device: Device = "auto",
     precision: Precision = "auto",
     tile: int | None = None,
@@ -31,8 +37,10 @@ def load(
     makes frames 1.5 to 2 times faster on a processor.
 
     Args:
-        name_or_path: name of built-in weights (`unblur.weights.names()`) or of pulled ones, a `.safetensors` file with its card, or the
-            folder of a run of `unblur train`.
+        name_or_path: name of built-in weights (`unblur.weights.names()`) or of pulled ones, a `.safetensors` file with its card,
+            or the folder of a run of `unblur train`; `swift` if neither this nor `weights` is given.
+        weights: instead, a published checkpoint of a third-party network, a `.pth`, `.pt`, `.ckpt` or `.safetensors` file. It is read
+            without running anything in it, by the library spandrel, which `unblur[peers]` installs (`unblur.weights.foreign`).
         device: where to run; `auto` takes a GPU if there is one.
         precision: of the network's arithmetic; `auto` takes bf16 where the hardware multiplies it, else fp32.
         tile: largest side of a tile's core in pixels; chosen by free memory if None.
@@ -45,7 +53,7 @@ def load(
     Raises:
         WeightsError: if there are no such weights, or they are damaged, unsafe or of another network.
         DeviceError: if the device or precision is not there.
-        InputError: if there are no so many views.
+        InputError: if there are no so many views, or both `name_or_path` and `weights` are given.
 
     Example:
         >>> import numpy as np, unblur
@@ -53,7 +61,26 @@ def load(
         >>> deblurrer.photo(np.zeros((9, 13, 3), np.uint8)).shape
         (9, 13, 3)
     """
+    if name_or_path is not None and weights is not None:
+        raise InputError("the name of weights and `weights` say two different things; give one of them")
     keep_freed_memory()
+    card, net = _own(name_or_path or FASTEST) if weights is None else (None, read_foreign(weights))
+    meter = None
+    if only_blurred:
+        sees = net if isinstance(net, Swift) else load("swift", device=device, precision=precision).net
+        assert isinstance(sees, Swift)
+        meter = BlurMeter(sees, setup=set_up(sees, device=device, precision=precision))
+    if isinstance(net, ForeignNet):
+        setup = _set_up_foreign(net, device=device, precision=precision, views=views)
+    else:
+        setup = set_up(net, device=device, precision=precision, views=views)
+    named = weights or name_or_path or FASTEST
+    model = str(named) if weights is None and is_name(named) and not is_run(named) else str(Path(named).resolve())
+    return Deblurrer(net, setup=setup, card=card, tile=tile, meter=meter, one_size=one_size, model=model)
+
+
+def _own(name_or_path: str | Path) -> tuple[Card, Net]:
+    """One of the project's networks, by its card."""
     card = card_of(name_or_path)
     if card.kind == "flow":
         raise WeightsError(
@@ -69,17 +96,24 @@ def load(
         raise WeightsError(
             f"the weights `{name_or_path}` do not fit the network that their card names ({card.architecture}): {error}"
         ) from error
-    meter = None
-    if only_blurred:
-        sees = net if isinstance(net, Swift) else load("swift", device=device, precision=precision).net
-        assert isinstance(sees, Swift)
-        meter = BlurMeter(sees, setup=set_up(sees, device=device, precision=precision))
-    return Deblurrer(
-        net,
-        setup=set_up(net, device=device, precision=precision, views=views),
-        card=card,
-        tile=tile,
-        meter=meter,
-        one_size=one_size,
-        model=str(name_or_path) if is_name(name_or_path) and not is_run(name_or_path) else str(Path(name_or_path).resolve()),
-    )
+    return card, net
+
+
+def _set_up_foreign(net: ForeignNet, *, device: Device, precision: Precision, views: int) -> Setup:
+    """Set a third-party network up, measure how far it looks, and state both in the note."""
+    try:
+        setup = set_up(net, device=device, precision=precision, views=views)
+        reach = measure_reach(net, device=setup.device)
+    except UnblurError:
+        raise
+    except Exception as error:
+        if out_of_memory(error):
+            raise DeviceError(f"memory is too small to run {net.system} on a picture of 512 pixels; close other programs") from error
+        raise WeightsError(f"{net.system} cannot be run with these weights: {type(error).__name__}: {error}") from error
+    net.receptive_radius, net.global_context = reach.radius, reach.is_global
+    text = f"{' '.join((net.system, *net.tags))}, recognised by spandrel; measured receptive radius {reach.radius} pixels"
+    if reach.remains > VISIBLE:
+        text += (
+            f", beyond which the whole picture still changes values by up to {reach.remains:.1g}: tiles differ by as much from the whole"
+        )
+    return replace(setup, note="; ".join(filter(None, (setup.note, text))))

@@ -8,13 +8,13 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from unblur.errors import DeviceError
 from unblur.layers.int8 import float_blocks, int8_blocks, suits_int8, supports_int8
 from unblur.models.base import Net
 from unblur.restore.machine import measured_once
 from unblur.restore.memory import out_of_memory
+from unblur.restore.noise import like_pictures
 from unblur.restore.views import check_views, mean_of_views, to_view
 
 __all__ = ["Device", "Precision", "Setup", "choose_device", "fast_precision", "self_test", "set_up"]
@@ -23,6 +23,7 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_SIDE = 64  # pixels of the tile of the self-test, at least
 _RUNS = 6
 _LEAST_GAIN = 1.2  # by how much bf16 must be faster than fp32, to be taken for its speed
 _LEAST_AGREEMENT = 40.0  # dB between a lower precision and fp32; healthy networks have 50 and more
@@ -49,7 +50,7 @@ class Setup:
     @property
     def precision(self) -> str:
         """`fp32`, `bf16`, `fp16` or `int8`."""
-        return "int8" if self.int8 else next(name for name, dtype in _DTYPES.items() if dtype == self.dtype)
+        return "int8" if self.int8 else _name_of(self.dtype)
 
     def run(self, net: Net, blurry: Tensor) -> Tensor:
         """Apply `net` in this precision, to every view; (B, ..., H, W) fp32 in and out."""
@@ -108,8 +109,12 @@ def set_up(net: Net, *, device: Device = "auto", precision: Precision = "auto", 
         raise DeviceError(f"there is no precision `{precision}`; choose one of {', '.join(get_args(Precision))}")
     if place.type == "cpu" and precision == "fp16":
         raise DeviceError("processors have no fast fp16; use `--precision bf16` or `--precision auto`")
-    net.to(device=place, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    net.to(device=place, memory_format=net.memory_format).eval()  # type: ignore[call-overload]
+    if precision not in {"auto", *net.precisions}:
+        raise DeviceError(f"this network cannot be computed in {precision}; use `--precision fp32` or `--precision auto`")
     fast = fast_precision(place)
+    if _name_of(fast) not in net.precisions:
+        fast = torch.float32
     float_blocks(net)
     whole = place.type == "cpu" and supports_int8() and suits_int8(net)
     if precision == "int8" and not whole:
@@ -136,9 +141,9 @@ def self_test(net: Net, setup: Setup) -> float:
 
     The network comes with its residual blocks in floats, and with `setup.int8` it leaves with them in integers.
     """
-    side = -(-64 // net.size_multiple) * net.size_multiple
-    shape = (1, 3, side, side) if net.num_frames == 1 else (1, net.num_frames, 3, side, side)
-    tile = _like_a_picture(side, count=net.num_frames).view(shape).to(setup.device)
+    height, width = net.fit_size(_SIDE, _SIDE)
+    shape = (1, 3, height, width) if net.num_frames == 1 else (1, net.num_frames, 3, height, width)
+    tile = like_pictures(net.num_frames, height, width, generator=torch.Generator().manual_seed(0)).view(shape).to(setup.device)
     exact = Setup(setup.device, torch.float32).run(net, tile)
     if setup.int8:
         int8_blocks(net)
@@ -153,11 +158,8 @@ def self_test(net: Net, setup: Setup) -> float:
     return float(-10 * torch.log10((exact - fast).square().mean().clamp_min(1e-12)))
 
 
-def _like_a_picture(side: int, *, count: int) -> Tensor:
-    """Random tiles with as much to see at each scale, in (count, 3, side, side), [0, 1]: what integers lose depends on what there is to see."""
-    generator = torch.Generator().manual_seed(0)
-    scales = [torch.rand(count, 3, -(-side // size), -(-side // size), generator=generator) for size in (1, 2, 4, 8, 16)]
-    return torch.stack([interpolate(scale, size=(side, side), mode="bilinear", align_corners=False) for scale in scales]).mean(dim=0)
+def _name_of(dtype: torch.dtype) -> str:
+    return next(name for name, known in _DTYPES.items() if known == dtype)
 
 
 def _why_no_int8(device: torch.device) -> str:

@@ -60,16 +60,17 @@ class Loader:
         default = self._default(job)
         kept = settings_of_stopped(job.source, job.target) if job.kind == "video" else None
         if kept is None:
-            return self._once(default)
+            return self.load(default)
         same = {name: value for name, value in vars(kept).items() if name not in self._asked}
         try:
-            return self._once(replace(default, **same))
+            return self.load(replace(default, **same))
         except DeviceError:
             if "precision" not in same:
                 raise
-            return self._once(replace(default, **same | {"precision": default.precision}))  # another machine
+            return self.load(replace(default, **same | {"precision": default.precision}))  # another machine
 
-    def _once(self, settings: Settings) -> Deblurrer:
+    def load(self, settings: Settings) -> Deblurrer:
+        """The network for settings, loaded at the first call for them."""
         if settings not in self._loaded:
             self._loaded[settings] = self._load(settings)
         return self._loaded[settings]

@@ -124,7 +124,8 @@ class Stream:
 
         height, width = picture.shape[:2]
         core = (height, width) if self._tile is None else self._tile
-        rows = [rows for _, rows in restore_tiled(picture, restore, core=core, halo=self._halo, multiple=self.net.size_multiple)]
+        tiled = restore_tiled(picture, restore, core=core, halo=self._halo, multiple=self.net.tile_multiple, fit=self.net.fit_size)
+        rows = [rows for _, rows in tiled]
         return [] if waiting else [torch.cat(rows, dim=1)]
 
     def _run(self, shots: "list[_Shot]", cut: Pixels | None) -> Tensor | None:

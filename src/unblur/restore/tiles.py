@@ -7,7 +7,7 @@ neighbouring cores overlap by a band in which one fades into the other along a r
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -21,6 +21,9 @@ from torch import Tensor
 __all__ = ["BAND", "Tile", "best_core", "cut", "layout", "restore_tiled", "to_pixels", "to_tensor", "white"]
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+
+FitSize = Callable[[int, int], tuple[int, int]]
+"""From the height and width that a tile has at least to those that a network takes."""
 
 BAND = 16
 """Half the width of the band in which two cores overlap, pixels."""
@@ -99,16 +102,24 @@ def restore_tiled(
     core: tuple[int, int],
     halo: int,
     multiple: int,
+    fit: FitSize | None = None,
 ) -> Iterator[tuple[int, Tensor]]:
     """Restore `picture` tile by tile; yields (first row, rows (C, h, W)) from top to bottom, each row once.
 
     Args:
         picture: (H, W, C).
-        restore: takes a cut picture (h, w, C) with sides that are multiples of `multiple`, gives (C, h, w) in fp32.
+        restore: takes a cut picture (h, w, C) with sides that `fit` gives, gives (C, h, w) in fp32.
         core: largest height and width of a core, pixels; above 3 * `BAND`, or cores of less than 2 * `BAND` come out.
         halo: context around a core, pixels; at least `BAND` wherever there is more than one tile.
-        multiple: of the sides that `restore` takes.
+        multiple: tiles begin at multiples of this.
+        fit: gives the sides that `restore` takes for a tile of at least some height and width, see `unblur.models.base.Net.fit_size`; the next
+            multiples of `multiple` if None.
     """
+
+    def multiples(height: int, width: int) -> tuple[int, int]:
+        return _round_up(height, multiple), _round_up(width, multiple)
+
+    fit = fit or multiples
     height, width = picture.shape[:2]
     grid = layout(height, width, core=core)
     band = min(BAND, halo)
@@ -119,7 +130,7 @@ def restore_tiled(
         across: Tensor | None = None
         for tile in row:
             left, right = max(tile.left - band, 0), min(tile.right + band, width)
-            piece = _restore_one(picture, restore, (first, left, last, right), tile, halo=halo, multiple=multiple)
+            piece = _restore_one(picture, restore, (first, left, last, right), tile, halo=halo, multiple=multiple, fit=fit)
             if len(grid) == len(row) == 1:
                 yield 0, piece
                 return
@@ -187,16 +198,31 @@ def _restore_one(
     *,
     halo: int,
     multiple: int,
+    fit: FitSize,
 ) -> Tensor:
     """Restore the box (top, left, bottom, right) around a tile's core."""
-    height, width = picture.shape[:2]
-    # Tiles begin at multiples of the network's stride and mirror only at the picture's own border: each pixel is
-    # computed as it would be in the whole picture.
-    top, left = (max(start - halo, 0) // multiple * multiple for start in (tile.top, tile.left))
-    high = _round_up(min(tile.bottom + halo, height) - top, multiple)
-    wide = _round_up(min(tile.right + halo, width) - left, multiple)
+    (top, high), (left, wide) = _placed(tile, picture.shape[:2], halo=halo, multiple=multiple, fit=fit)
     restored = restore(cut(picture, top=top, left=left, height=high, width=wide))
     return restored[:, box[0] - top : box[2] - top, box[1] - left : box[3] - left]
+
+
+def _placed(tile: Tile, shape: Sequence[int], *, halo: int, multiple: int, fit: FitSize) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First row and height, and first column and width, of a tile with its halo.
+
+    Tiles begin at multiples of the network's stride, and end beyond the picture's border only as far as the whole picture does when it is
+    fitted: so each pixel is computed as it would be in the whole picture. A tile that must be larger than it needs begins earlier instead.
+    """
+    sides = fit(shape[0], shape[1])
+    starts = [max(start - halo, 0) // multiple * multiple for start in (tile.top, tile.left)]
+    ends = [min(end + halo, side) for end, side in zip((tile.bottom, tile.right), sides, strict=True)]
+    while True:
+        lengths = fit(ends[0] - starts[0], ends[1] - starts[1])
+        beyond = [place for place in (0, 1) if starts[place] + lengths[place] > sides[place]]
+        if not beyond:
+            return (starts[0], lengths[0]), (starts[1], lengths[1])
+        for place in beyond:
+            starts[place] = max(sides[place] - lengths[place], 0) // multiple * multiple
+            ends[place] = sides[place]
 
 
 def _fade(start: int, end: int, size: int, *, band: int, device: torch.device) -> Tensor:

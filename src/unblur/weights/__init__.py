@@ -60,7 +60,7 @@ def best_for(kind: Literal["photo", "video"]) -> str:
 
 def by_quality(kind: Literal["photo", "video"]) -> list[str]:
     """The built-in weights for photos or for videos, the best first and the fastest, which there always are, last."""
-    made = {"photo": ("swift_best", "swift_quick"), "video": ("swift_video_best", "swift_video")}[kind]
+    made = {"photo": ("swift_large", "swift_best", "swift_quick"), "video": ("swift_video_best", "swift_video")}[kind]
     there = names()
     return [*(name for name in made if name in there), FASTEST]
 
@@ -77,7 +77,10 @@ def weights_path(name_or_path: str | Path) -> Path:
     if str(name_or_path) in pulled():
         return store_folder() / f"{name_or_path}.safetensors"
     if path.suffix in {".pth", ".pt", ".pkl", ".ckpt", ".bin"}:
-        raise WeightsError(f"`{path}` is a pickle, which may run code when it is loaded; weights must be a `.safetensors` file with a card")
+        other = "" if path.suffix in {".pkl", ".bin"} else f"; a published checkpoint of another network is given as `--weights {path}`"
+        raise WeightsError(
+            f"`{path}` is a pickle, which may run code when it is loaded; weights must be a `.safetensors` file with a card{other}"
+        )
     if command := command_for(str(name_or_path)):
         raise WeightsError(f"the weights `{name_or_path}` are published by others and not on this machine yet; fetch them with `{command}`")
     if path.suffix != ".safetensors" or not path.is_file():

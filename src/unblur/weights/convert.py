@@ -3,9 +3,7 @@
 PUBLISHED ─ torch's safe loader ─ renaming function of the network ─ loaded into it, strictly ─ .safetensors + card
 """
 
-import pickle
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from torch import Tensor
 from unblur.errors import InputError, WeightsError
 from unblur.io.whole import written_whole
 from unblur.weights import Card, sha256_of
+from unblur.weights.pickled import read_pickle
 
 if TYPE_CHECKING:
     from unblur.models.base import Net
@@ -116,18 +115,7 @@ def convert_weights(
 
 def _read_safely(path: Path) -> dict[str, Tensor]:
     """The tensors of one checkpoint; also where they are wrapped as `state_dict`, `params` or `params_ema`."""
-    import torch
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of old pickle protocols: what cannot be read raises
-            read = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise WeightsError(f"there is no file `{path}`") from error
-    except pickle.UnpicklingError as error:
-        raise WeightsError(f"`{path}` is damaged or holds more than tensors, which could run code when read; it was not opened") from error
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise WeightsError(f"`{path}` cannot be read as a checkpoint: {error}") from error
+    read = read_pickle(path)
     for wrapper in ("state_dict", "params_ema", "params"):
         if isinstance(read, Mapping) and isinstance(read.get(wrapper), Mapping):
             read = read[wrapper]

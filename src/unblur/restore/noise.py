@@ -1,0 +1,18 @@
+"""Random pictures on which a network is tried before it restores."""
+
+import torch
+from torch import Generator, Tensor
+from torch.nn.functional import interpolate
+
+__all__ = ["like_pictures"]
+
+_SCALES = (1, 2, 4, 8, 16)  # pixels between independent values
+
+
+def like_pictures(count: int, height: int, width: int, *, generator: Generator) -> Tensor:
+    """Random pictures in (count, 3, height, width), values in [0, 1], with as much to see at each of five scales.
+
+    What a precision loses, and how far a network looks, depends on what there is to see, and in white noise there is nothing but the finest scale.
+    """
+    scales = [torch.rand(count, 3, -(-height // size), -(-width // size), generator=generator) for size in _SCALES]
+    return torch.stack([interpolate(scale, size=(height, width), mode="bilinear", align_corners=False) for scale in scales]).mean(dim=0)
