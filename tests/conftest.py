@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 if "UNBLUR_CACHE_DIR" not in os.environ:  # what users have measured is theirs
     os.environ["UNBLUR_CACHE_DIR"] = tempfile.mkdtemp(prefix="unblur-tests-")
     atexit.register(shutil.rmtree, os.environ["UNBLUR_CACHE_DIR"], ignore_errors=True)
+os.environ["UNBLUR_WEIGHTS"] = str(Path(os.environ["UNBLUR_CACHE_DIR"]) / "no-weights")  # nor do tests see what users have pulled
 torch.set_num_threads(1)  # the pictures are tiny: more threads only wait for each other
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of the code
 settings.load_profile("patient")
@@ -25,6 +26,7 @@ _SHARED = {
     "clips": "io/clips.py",
     "nets": "restore/nets.py",
     "trees": "data/trees.py",
+    "graphs": "weights/graphs.py",
     "spandrels": "weights/spandrels.py",
 }
 for name, path in _SHARED.items():

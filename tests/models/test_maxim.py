@@ -1,34 +1,12 @@
 """MAXIM gives what the authors' program gives, and takes its weights by name."""
 
-import json
-import math
-import zlib
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from graphs import GOLDEN, SMALL_MAXIM, published_maxim
 
 from unblur.errors import ShapeError, WeightsError
 from unblur.models.maxim import MAXIM, Double, Resize, rename_published_keys
-
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "maxim.json").read_text())
-"""A small MAXIM of two stages, run by the authors' program (google-research/maxim at 2023, Flax 0.12): `names` are its parameters and their
-shapes, `stages` the values of what each stage restores at `places` (row, column, colour), `means` its mean. Parameters are those of `published`,
-the picture that of `picture`."""
-SMALL = {"width": 4, "num_groups": 1, "num_bottlenecks": 1}
-
-
-def published():
-    """Parameters under the authors' names, made by a formula of the name."""
-    made = {}
-    for name, shape in GOLDEN["names"].items():
-        values = np.sin(0.7 * np.arange(math.prod(shape)) + zlib.crc32(name.encode()) % 1000)
-        values *= 0.3 / (math.sqrt(math.prod(shape[:-1])) if len(shape) > 1 else 1)
-        made[name] = torch.from_numpy((values + name.endswith("scale")).reshape(shape).astype(np.float32))
-        if name.endswith("ConvTranspose_0/kernel"):  # Flax has (kh, kw, in, out); in the graph it is (kh, kw, out, in), turned by half
-            made[name] = made[name].flip(0, 1).transpose(2, 3)
-    return made
 
 
 def picture():
@@ -38,8 +16,8 @@ def picture():
 
 @pytest.mark.parametrize("num_stages", [1, 2])
 def test_restores_as_the_authors_program(num_stages):
-    net = MAXIM(num_stages=num_stages, **SMALL).eval()
-    net.load_state_dict(rename_published_keys(published(), num_stages=num_stages))
+    net = MAXIM(num_stages=num_stages, **SMALL_MAXIM).eval()
+    net.load_state_dict(rename_published_keys(published_maxim(), num_stages=num_stages))
     with torch.inference_mode():
         restored = net(picture())[0]
     values = [restored[colour, row, column].item() for row, column, colour in GOLDEN["places"]]
@@ -61,8 +39,14 @@ def test_other_names_are_refused(name):
         rename_published_keys({name: torch.zeros(3)})
 
 
+def test_stages_that_are_not_there_are_refused():
+    with pytest.raises(WeightsError, match="have 2 stages, so that 3 cannot"):
+        rename_published_keys(published_maxim(), num_stages=3)
+    assert rename_published_keys(published_maxim()).keys() == rename_published_keys(published_maxim(), num_stages=2).keys()
+
+
 def test_sizes_are_multiples_of_64():
-    net = MAXIM(num_stages=1, **SMALL)
+    net = MAXIM(num_stages=1, **SMALL_MAXIM)
     with pytest.raises(ShapeError, match="multiples of 64"):
         net(torch.zeros(1, 3, 64, 96))
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from graphs import SMALL_MAXIM, published_maxim, write_graph_model, write_maxim
 
 import unblur
 from unblur.app import cli
 from unblur.errors import InputError, OutputError, WeightsError
 from unblur.models.dmphn import DMPHN, LAYERS
+from unblur.models.maxim import rename_published_keys
 from unblur.models.pwcnet import NUMERALS, PWCNet
 from unblur.weights import card_of, load_tensors
 from unblur.weights.convert import convert_weights, layouts
@@ -89,6 +91,43 @@ def test_pwcnet_goes_round(tmp_path):
     assert all(torch.equal(state[name], written[name]) for name in state)
 
 
+@pytest.mark.parametrize(("num_stages", "stages", "place"), [(None, 2, "models"), (1, 1, "package/models"), (2, 2, ".")])
+def test_maxim_is_read_from_its_package(num_stages, stages, place, tmp_path):
+    write_maxim(tmp_path / "published" / place)
+    target = tmp_path / "maxim.safetensors"
+    card = convert_weights(tmp_path / "published", target, network="maxim", num_stages=num_stages, licence="Apache-2.0")
+    assert card == card_of(target)
+    assert (card.arguments, card.kind, card.origin) == (SMALL_MAXIM | {"num_stages": stages}, "photo", "ported")
+    assert (card.size_multiple, card.licence) == (64, "Apache-2.0")
+    assert card.recipe.endswith("--network maxim" if num_stages is None else f"--network maxim --num-stages {num_stages}")
+    written, wanted = load_tensors(target), rename_published_keys(published_maxim(), num_stages=stages)
+    assert written.keys() == wanted.keys()
+    assert all(torch.equal(written[name], tensor) for name, tensor in wanted.items())
+
+
+@pytest.mark.parametrize(
+    ("without", "num_stages", "message"),
+    [
+        ("stage_0_encoder_block_1", None, "does not hold all of a `maxim`"),
+        ("stage_0_input_conv_0", None, "does not hold all of a `maxim`"),
+        ("UpSampleRatio_0", 1, "does not hold all of a `maxim`"),
+        ("stage_0", None, "does not hold all of a `maxim`"),
+        (None, 3, "have 2 stages"),
+    ],
+)
+def test_a_maxim_that_is_not_whole_is_refused(without, num_stages, message, tmp_path):
+    published = write_maxim(tmp_path / "published", without=without)
+    with pytest.raises(WeightsError, match=message):
+        convert_weights(published, tmp_path / "out.safetensors", network="maxim", num_stages=num_stages)
+    assert [path.name for path in tmp_path.iterdir()] == ["published"]
+
+
+def test_other_graphs_are_no_maxim(tmp_path):
+    published = write_graph_model(tmp_path / "published", {"dense/einsum/Einsum": torch.eye(3)})
+    with pytest.raises(WeightsError, match="MAXIM"):
+        convert_weights(published, tmp_path / "out.safetensors", network="maxim")
+
+
 def test_a_hostile_pickle_is_refused_and_not_run(tmp_path):
     trap = tmp_path / "trap"
     source = tmp_path / "published.pth"
@@ -137,6 +176,10 @@ def test_wishes_that_cannot_be_met(tmp_path):
     with pytest.raises(InputError, match="safetensors"):
         convert_weights(tmp_path, tmp_path / "out.pth", network="dmphn")
     published = publish_dmphn(DMPHN(num_levels=1), tmp_path / "published")
+    with pytest.raises(InputError, match="of `maxim` alone, not of `dmphn`"):
+        convert_weights(published, tmp_path / "out.safetensors", network="dmphn", num_stages=1)
+    with pytest.raises(InputError, match="at least one stage"):
+        convert_weights(published, tmp_path / "out.safetensors", network="maxim", num_stages=0)
     (tmp_path / "out.json").write_text("mine")
     with pytest.raises(OutputError, match="exists"):
         convert_weights(published, tmp_path / "out.safetensors", network="dmphn")

@@ -10,7 +10,7 @@ from nets import save_weights, tiny_swift
 
 from unblur import weights
 from unblur.errors import WeightsError
-from unblur.weights import best_for, by_quality, card_of, load_tensors, names, sha256_of, weights_path
+from unblur.weights import best_for, by_quality, card_of, card_path, is_name, load_tensors, names, pulled_names, sha256_of, weights_path
 
 
 class Hostile:
@@ -58,6 +58,35 @@ def test_each_kind_gets_its_own_weights_if_there_are_any(built_in):
     save_weights(built_in / "swift_video_best.safetensors", tiny_swift())
     assert by_quality("video") == ["swift_video_best", "swift_video", "swift"]
     assert by_quality("photo") == ["swift"]
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    folder = tmp_path / "store"
+    folder.mkdir()
+    monkeypatch.setenv("UNBLUR_WEIGHTS", str(folder))
+    return folder
+
+
+def test_pulled_weights_go_by_name_and_are_chosen_by_nothing_else(built_in, store):
+    chosen = by_quality("photo"), by_quality("video"), names()
+    for name in ("maxim", "swift_best", "fine"):
+        save_weights(store / f"{name}.safetensors", tiny_swift(seed=1))
+    assert (by_quality("photo"), by_quality("video"), names()) == chosen
+    assert pulled_names() == ["maxim", "swift_best"]
+    assert (weights_path("maxim"), card_path("maxim")) == (store / "maxim.safetensors", store / "maxim.json")
+    assert (weights_path("fine"), card_path("fine")) == (built_in / "fine.safetensors", built_in / "fine.json")  # built-in names win
+    torch.testing.assert_close(load_tensors("maxim"), dict(tiny_swift(seed=1).state_dict()), rtol=0, atol=0)
+    assert [is_name(name) for name in ("maxim", "fine", "maxim_1", "../store/maxim")] == [True, True, False, False]
+    with pytest.raises(WeightsError, match="built in: fast, fine; pulled: maxim, swift_best; or give"):
+        weights_path("nothing")
+
+
+@pytest.mark.parametrize(("name", "command"), [("maxim", "pull maxim`"), ("maxim_1", "pull maxim --num-stages 1`")])
+def test_weights_that_can_be_pulled_are_said_to_be(name, command):
+    for read in (weights_path, card_of, load_tensors):
+        with pytest.raises(WeightsError, match=f"`unblur models {command}"):
+            read(name)
 
 
 def test_every_card_that_is_built_in_is_that_of_its_weights():

@@ -17,9 +17,9 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 import unblur
-from unblur.app import ablate, bench, data, inspect, synth, train
+from unblur.app import ablate, bench, data, inspect, pull, synth, train
 from unblur.app.choices import WEIGHTS_HELP, Device, Precision
-from unblur.errors import InputError, UnblurError
+from unblur.errors import InputError, UnblurError, WeightsError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -41,6 +41,15 @@ class _RestoreByDefault(TyperGroup):
         return super().parse_args(ctx, args)
 
 
+class _ShowByDefault(TyperGroup):
+    """`unblur models` and `unblur models NAME` are short for `unblur models show` and `unblur models show NAME`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer and click each have a Context
+        if not args or (args[0] not in self.commands and args[0] != "--help"):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
 _LONGEST_RECIPE = 240  # characters of a recipe that a list of cards shows
 
 app = typer.Typer(
@@ -54,6 +63,12 @@ app = typer.Typer(
 
 app.add_typer(synth.app, name="synth")
 app.add_typer(data.app, name="data")
+models_app = typer.Typer(
+    cls=_ShowByDefault,
+    help="List weights, print the card of one, or pull published ones of others. `unblur models [NAME]` is short for `unblur models show`.",
+)
+app.add_typer(models_app, name="models")
+models_app.command()(pull.pull)
 app.command()(train.train)
 app.command()(train.export_weights)
 app.command()(inspect.inspect)
@@ -294,24 +309,32 @@ def restore(
         raise typer.Exit(1)
 
 
-@app.command()
+@models_app.command("show")
 def models(
     name: Annotated[
-        str | None, typer.Argument(help="Built-in weights, a file or a run, of which to print all of the card.", show_default=False)
+        str | None,
+        typer.Argument(help="Built-in or pulled weights, a file or a run, of which to print all of the card.", show_default=False),
     ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the cards as JSON.")] = False,
 ) -> None:
-    """List the built-in weights with their cards, of which recipes are cut short; or print one in full."""
-    from unblur.weights import card_of, names
+    """List the built-in and pulled weights with their cards, of which recipes are cut short; or print one in full."""
+    from unblur.weights import card_of, names, pulled_names
 
-    cards = [card_of(each) for each in ([name] if name else names())]
+    pulled, cards = pulled_names(), []
+    for each in [name] if name else [*names(), *pulled]:
+        try:
+            cards.append((card_of(each), ", pulled" if each in pulled else ""))
+        except WeightsError as error:  # in a list, the others are shown
+            if each == name or each not in pulled:
+                raise
+            Console(stderr=True).print(f"[yellow]note:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
     if as_json:
-        typer.echo(json.dumps([card.model_dump() for card in cards], indent=2))
+        typer.echo(json.dumps([card.model_dump() for card, _ in cards], indent=2))
         return
     console = Console()
-    for card in cards:
-        console.print(f"[bold]{card.name}[/] ({card.kind}): {_plain(card.summary)}", highlight=False)
+    for card, how in cards:
+        console.print(f"[bold]{card.name}[/] ({card.kind}{how}): {_plain(card.summary)}", highlight=False)
         table = Table(box=None, show_header=False, padding=(0, 2))
         for key, value in (
             ("architecture", f"{card.architecture} {json.dumps(card.arguments)}"),

@@ -343,21 +343,29 @@ _NAMES = (
 """Names in the authors' program, within a stage, and here; replaced in this order."""
 
 
-def rename_published_keys(tensors: Mapping[str, Tensor], *, num_stages: int = 3) -> dict[str, Tensor]:
+def rename_published_keys(tensors: Mapping[str, Tensor], *, num_stages: int | None = None) -> dict[str, Tensor]:
     """Bring the authors' weights to the names and shapes of `MAXIM`.
 
     Args:
         tensors: `module/path/kernel`, `bias` or `scale` -> tensor, laid out as in JAX: kernels of convolutions (kh, kw, in, out), of
             transposed ones (kh, kw, out, in), of matrix products (in, out); others may have leading dimensions of 1.
-        num_stages: how many of the three stages are taken.
+        num_stages: how many of the first stages are taken; None for all.
 
     Returns:
         A state dict for `MAXIM` with that number of stages.
+
+    Raises:
+        WeightsError: if a name is none of theirs, or there are fewer stages.
     """
+    places = {name: _place(name) for name in tensors}
+    there = 1 + max((stage for stage, _ in places.values()), default=-1)
+    last = (there if num_stages is None else num_stages) - 1
+    if last >= there:
+        raise WeightsError(f"these weights of MAXIM have {there} stages, so that {num_stages} cannot be taken")
     renamed: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
-        stage, key = _place(name)
-        if stage < num_stages - 1 or (stage == num_stages - 1 and not key.startswith(("attention.", "outputs.1", "outputs.2"))):
+        stage, key = places[name]
+        if stage < last or (stage == last and not key.startswith(("attention.", "outputs.1", "outputs.2"))):
             kernel, transposed = name.endswith("kernel"), key.startswith(("gate_up", "decoder_up"))
             renamed[f"stages.{stage}.{key}"] = _laid_out(tensor, transposed=transposed) if kernel else tensor.flatten()
     return renamed

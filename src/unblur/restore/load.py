@@ -14,7 +14,7 @@ from unblur.restore.memory import keep_freed_memory, out_of_memory
 from unblur.restore.precision import Device, Precision, Setup, set_up
 from unblur.restore.reach import VISIBLE, measure_reach
 from unblur.restore.threads import Threads
-from unblur.weights import FASTEST, Card, card_of, load_tensors, names
+from unblur.weights import FASTEST, Card, card_of, is_name, load_tensors
 from unblur.weights.foreign import read_foreign
 from unblur.weights.run import is_run
 
@@ -39,8 +39,8 @@ def load(
     makes frames 1.5 to 2 times faster on a processor.
 
     Args:
-        name_or_path: name of built-in weights (`unblur.weights.names()`), a `.safetensors` file with its card, or the
-            folder of a run of `unblur train`; `swift` if neither this nor `weights` is given.
+        name_or_path: name of built-in weights (`unblur.weights.names()`) or of pulled ones, a `.safetensors` file with its card,
+            or the folder of a run of `unblur train`; `swift` if neither this nor `weights` is given.
         weights: instead, a published checkpoint of a third-party network, a `.pth`, `.pt`, `.ckpt` or `.safetensors` file. It is read
             without running anything in it, by the library spandrel, which `unblur[peers]` installs (`unblur.weights.foreign`).
         device: where to run; `auto` takes a GPU if there is one.
@@ -80,7 +80,7 @@ def load(
     else:
         setup = set_up(net, device=device, precision=precision, views=views)
     named = weights or name_or_path or FASTEST
-    model = str(named) if weights is None and str(named) in names() and not is_run(named) else str(Path(named).resolve())
+    model = str(named) if weights is None and is_name(named) and not is_run(named) else str(Path(named).resolve())
     return Deblurrer(net, setup=setup, card=card, tile=tile, meter=meter, one_size=one_size, threads=chosen, model=model)
 
 

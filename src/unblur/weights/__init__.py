@@ -1,4 +1,4 @@
-"""Weights: the built-in ones, and loading from files, checked and without running anything from them.
+"""Weights: the built-in ones, those that were pulled, and loading from files, checked and without running anything from them.
 
 A network's weights are a `.safetensors` file with a card beside it, the same name with `.json`, which says what the
 network is, how it was trained and measured, and the file's sha256. The folder of a run of `unblur train` is taken as well.
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from unblur.errors import WeightsError
 from unblur.weights.card import Card, Result
 from unblur.weights.run import average_of_run, card_of_run, is_run
+from unblur.weights.store import command_for, pulled, store_folder
 
 __all__ = [
     "FASTEST",
@@ -23,8 +24,10 @@ __all__ = [
     "by_quality",
     "card_of",
     "card_path",
+    "is_name",
     "load_tensors",
     "names",
+    "pulled_names",
     "sha256_of",
     "weights_path",
 ]
@@ -40,6 +43,16 @@ def names() -> list[str]:
     return sorted(path.stem for path in BUILT_IN.glob("*.json"))
 
 
+def pulled_names() -> list[str]:
+    """Names of the weights that were pulled into the user's folder and are not hidden by built-in ones of the same name."""
+    return [name for name in pulled() if name not in names()]
+
+
+def is_name(name_or_path: str | Path) -> bool:
+    """Whether built-in or pulled weights are called so."""
+    return str(name_or_path) in names() or str(name_or_path) in pulled()
+
+
 def best_for(kind: Literal["photo", "video"]) -> str:
     """The built-in weights to take for photos or for videos."""
     return by_quality(kind)[0]
@@ -53,28 +66,33 @@ def by_quality(kind: Literal["photo", "video"]) -> list[str]:
 
 
 def weights_path(name_or_path: str | Path) -> Path:
-    """The file of built-in weights called so, or the path itself.
+    """The file of built-in weights called so, else of pulled ones, or the path itself.
 
     Raises:
-        WeightsError: if there is neither; the message lists the names.
+        WeightsError: if there is none of these; the message lists the names, or says how to pull the weights.
     """
     path = Path(name_or_path)
     if str(name_or_path) in names():
         return BUILT_IN / f"{name_or_path}.safetensors"
+    if str(name_or_path) in pulled():
+        return store_folder() / f"{name_or_path}.safetensors"
     if path.suffix in {".pth", ".pt", ".pkl", ".ckpt", ".bin"}:
         other = "" if path.suffix in {".pkl", ".bin"} else f"; a published checkpoint of another network is given as `--weights {path}`"
         raise WeightsError(
             f"`{path}` is a pickle, which may run code when it is loaded; weights must be a `.safetensors` file with a card{other}"
         )
+    if command := command_for(str(name_or_path)):
+        raise WeightsError(f"the weights `{name_or_path}` are published by others and not on this machine yet; fetch them with `{command}`")
     if path.suffix != ".safetensors" or not path.is_file():
+        there = f"; pulled: {', '.join(pulled_names())}" if pulled_names() else ""
         raise WeightsError(
-            f"there are no weights `{name_or_path}`; built in: {', '.join(names())}; or give the path of a `.safetensors` file"
+            f"there are no weights `{name_or_path}`; built in: {', '.join(names())}{there}; or give the path of a `.safetensors` file"
         )
     return path
 
 
 def card_path(name_or_path: str | Path) -> Path:
-    """The file of the card of built-in weights called so, or of a file of weights.
+    """The file of the card of built-in or pulled weights called so, or of a file of weights.
 
     Raises:
         WeightsError: if there is neither; the message lists the names.

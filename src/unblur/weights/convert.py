@@ -3,6 +3,7 @@
 PUBLISHED ─ torch's safe loader ─ renaming function of the network ─ loaded into it, strictly ─ .safetensors + card
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,8 @@ def convert_weights(
         overwrite: replace files that exist.
 
     Raises:
-        InputError: if there is no such layout, `target` has another suffix, or the network has no stages to choose from.
+        InputError: if there is no such layout, `target` has another suffix, `num_stages` is below 1, or the network has no stages to choose
+            from.
         WeightsError: if a file is missing or damaged, holds more than tensors, or belongs to another network.
         OutputError: if `target` exists or cannot be written.
     """
@@ -77,12 +79,14 @@ def convert_weights(
         raise InputError(f"weights are written as `.safetensors`, not `{target.name}`")
     layout = _LAYOUTS[network]
     if num_stages is not None and network != "maxim":
-        raise InputError(f"stages can be chosen of `maxim` alone, not of `{network}`")
+        raise InputError(f"stages can be chosen of `maxim` alone, not of `{network}`; leave out `--num-stages`")
+    if num_stages is not None and num_stages < 1:
+        raise InputError(f"at least one stage is taken, not {num_stages}")
     state = layout.read(source) if num_stages is None else _read_maxim(source, num_stages=num_stages)
     try:
         arguments, net = layout.build(state)
         net.load_state_dict(state)
-    except (RuntimeError, ValueError) as error:
+    except (KeyError, RuntimeError, ValueError) as error:
         raise WeightsError(f"`{source}` does not hold all of a `{network}`, or another network: {error}") from error
     card = target.with_suffix(".json")
     with (
@@ -93,13 +97,14 @@ def convert_weights(
         made = Card(
             name=target.stem,
             kind=layout.kind,
-            summary=f"published weights of {network}, converted",
+            summary=f"published weights of {network}, converted" + ("" if num_stages is None else f"; its first {num_stages} stage(s)"),
             architecture=network,
             arguments=arguments,
             size_multiple=net.size_multiple,
             origin="ported",
             training_data=training_data,
-            recipe=f"unblur convert-weights {source.name} --network {network}",
+            recipe=f"unblur convert-weights {source.name} --network {network}"
+            + ("" if num_stages is None else f" --num-stages {num_stages}"),
             results=(),
             licence=licence,
             sha256=sha256_of(partial),
@@ -152,7 +157,7 @@ def _build_pwcnet(state: Mapping[str, Tensor]) -> tuple[dict[str, Any], "Net | F
     return {"convs_per_level": convs}, PWCNet(convs_per_level=convs)
 
 
-def _read_maxim(source: Path, *, num_stages: int = 3) -> dict[str, Tensor]:
+def _read_maxim(source: Path, *, num_stages: int | None = None) -> dict[str, Tensor]:
     from unblur.models.maxim import rename_published_keys
     from unblur.weights.tfjs import read_graph_model
 
@@ -163,8 +168,18 @@ def _read_maxim(source: Path, *, num_stages: int = 3) -> dict[str, Tensor]:
 def _build_maxim(state: Mapping[str, Tensor]) -> tuple[dict[str, Any], "Net | FlowNet"]:
     from unblur.models.maxim import MAXIM
 
-    num_stages = 1 + max(int(name.split(".")[1]) for name in state)
-    return {"num_stages": num_stages}, MAXIM(num_stages=num_stages)
+    arguments = {
+        "num_stages": _count(state, r"stages\.(\d+)\."),
+        "width": state["stages.0.inputs.0.weight"].shape[0],
+        "num_groups": _count(state, r"stages\.0\.encoders\.0\.body\.groups\.(\d+)\."),
+        "num_bottlenecks": _count(state, r"stages\.0\.bottlenecks\.(\d+)\."),
+    }
+    return arguments, MAXIM(**arguments)
+
+
+def _count(state: Mapping[str, Tensor], pattern: str) -> int:
+    """How many modules of a list there are, by the number in names that begin with `pattern`."""
+    return 1 + max((int(found[1]) for found in (re.match(pattern, name) for name in state) if found), default=-1)
 
 
 _LAYOUTS = {

@@ -33,6 +33,16 @@ def read_graph_model(folder: Path) -> dict[str, Tensor]:
         WeightsError: if a file is missing or damaged, or the constants are not in fp32 and int32.
     """
     graph = _graph_of(folder / "model.json")
+    try:
+        parameters = _parameters_of(graph, folder)
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise WeightsError(f"`{folder / 'model.json'}` is damaged: {error!r}") from error
+    if not parameters:
+        raise WeightsError(f"`{folder}` holds no parameters of a Flax module")
+    return parameters
+
+
+def _parameters_of(graph: dict[str, Any], folder: Path) -> dict[str, Tensor]:
     readers: dict[str, list[str]] = {}
     for node in graph["modelTopology"]["node"]:
         for source in node.get("input", ()):
@@ -41,11 +51,9 @@ def read_graph_model(folder: Path) -> dict[str, Tensor]:
     for name, tensor in _constants(graph, folder):
         for reader in readers.get(name, ()):
             place = _READERS.fullmatch(reader)
-            if place is not None and tensor.numel() > 1 and "jit__resize_" not in reader:
+            if place is not None and tensor.ndim > 0 and "jit__resize_" not in reader:
                 end = "scale" if "Mul" in place["operation"] else _PARAMETERS.get(place["operation"], "bias")
                 parameters[f"{place['module']}/{end}"] = tensor
-    if not parameters:
-        raise WeightsError(f"`{folder}` holds no parameters of a Flax module")
     return parameters
 
 
@@ -77,8 +85,12 @@ def _constants(graph: dict[str, Any], folder: Path) -> Iterator[tuple[str, Tenso
         start = 0
         for constant in group["weights"]:
             count = math.prod(constant["shape"])
-            if constant["dtype"] not in ("float32", "int32") or "quantization" in constant or start + 4 * count > len(data):
-                raise WeightsError(f"`{folder}` is damaged, or has constants that are not in plain fp32: `{constant['name']}`")
+            if constant["dtype"] not in ("float32", "int32") or "quantization" in constant:
+                raise WeightsError(
+                    f"the constant `{constant['name']}` in `{folder}` is not in plain fp32 or int32, so that it was not read"
+                )
+            if min(constant["shape"], default=0) < 0 or start + 4 * count > len(data):
+                raise WeightsError(f"`{folder}` is damaged: its files end before the constant `{constant['name']}`")
             if constant["dtype"] == "float32" and count:
                 yield constant["name"], torch.frombuffer(data, dtype=torch.float32, count=count, offset=start).view(constant["shape"])
             start += 4 * count
