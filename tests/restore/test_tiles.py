@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from nets import Folded
 
@@ -99,6 +99,7 @@ def test_the_best_core_fits_and_nothing_fits_better(height, width, pixels, halo,
     width=st.integers(1, 30),
     dtype=st.sampled_from([np.uint8, np.uint16, np.float32]),
 )
+@example(rows=3, columns=1, channels=1, top=-3, left=0, height=1, width=1, dtype=np.uint8)  # all of it lies outside
 def test_cut_mirrors_like_numpy(rows, columns, channels, top, left, height, width, dtype):
     picture = picture_of(rows, columns, channels, dtype)
     padded = np.pad(picture, ((60, 60), (60, 60), (0, 0)), mode="reflect")

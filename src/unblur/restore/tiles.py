@@ -84,7 +84,7 @@ def cut(picture: Pixels, *, top: int, left: int, height: int, width: int) -> Pix
     A picture of one pixel in a direction is repeated there.
     """
     rows, columns = picture.shape[:2]
-    inside = picture[max(top, 0) : min(top + height, rows), max(left, 0) : min(left + width, columns)]
+    inside = picture[max(top, 0) : max(min(top + height, rows), 0), max(left, 0) : max(min(left + width, columns), 0)]
     if inside.shape[:2] == (height, width):
         return inside
     if min(inside.shape[:2]) > 0 and _mirror_fits(top, height, rows) and _mirror_fits(left, width, columns):
