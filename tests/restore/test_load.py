@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from nets import TINY, deblurrer, save_weights, tiny_swift
+from nets import TINY, TINY_VIDEO, deblurrer, save_weights, tiny_swift
 
 import unblur
 from unblur.errors import DeviceError, InputError, WeightsError
@@ -88,3 +88,12 @@ def test_a_wrong_name_lists_the_right_ones(tmp_path, monkeypatch):
     card = tmp_path / "one.json"
     card.write_text(json.dumps(json.loads(card.read_text()) | {"summary": "first"}))
     assert unblur.load("one", device="cpu", precision="fp32").card.summary == "first"
+
+
+def test_a_card_that_lies_about_its_kind(tmp_path):
+    card = {"architecture": "swift_video", "arguments": TINY_VIDEO}
+    honest = save_weights(tmp_path / "honest.safetensors", create("swift_video", **TINY_VIDEO), **card)
+    assert unblur.load(honest, device="cpu").net.num_frames == 3
+    file = save_weights(tmp_path / "tiny.safetensors", create("swift_video", **TINY_VIDEO), **card, kind="photo")
+    with pytest.raises(WeightsError, match="is for photos, but the network looks at 3 frames"):
+        unblur.load(file, device="cpu")

@@ -10,7 +10,7 @@ from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.memory import keep_freed_memory
 from unblur.restore.precision import Device, Precision, set_up
 from unblur.restore.threads import Threads
-from unblur.weights import card_of, load_tensors, names
+from unblur.weights import card_of, load_into, names
 from unblur.weights.run import is_run
 
 __all__ = ["load"]
@@ -68,12 +68,11 @@ def load(
         net = create(card.architecture, **card.arguments)
     except (InputError, TypeError, ValueError) as error:
         raise WeightsError(f"the card of `{name_or_path}` names a network that this version cannot build: {error}") from error
-    try:
-        net.load_state_dict(load_tensors(name_or_path))
-    except RuntimeError as error:
+    if card.kind == "photo" and net.num_frames > 1:
         raise WeightsError(
-            f"the weights `{name_or_path}` do not fit the network that their card names ({card.architecture}): {error}"
-        ) from error
+            f"the card of `{name_or_path}` is wrong: it is for photos, but the network looks at {net.num_frames} frames of a video"
+        )
+    load_into(net, name_or_path)
     meter = None
     if only_blurred:
         sees = net if isinstance(net, Swift) else load("swift", device=device, precision=precision).net
