@@ -120,7 +120,7 @@ def save_weights(target: Path, net: Net, **changes: object) -> Path:
     target.write_bytes(data)
     card = {
         "name": target.stem,
-        "kind": "photo",
+        "kind": "photo" if net.num_frames == 1 else "video",
         "summary": "tiny",
         "architecture": "swift",
         "arguments": TINY,

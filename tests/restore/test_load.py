@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from nets import TINY, deblurrer, save_weights, tiny_swift
+from nets import TINY, TINY_VIDEO, deblurrer, save_weights, tiny_swift
 from spandrels import SizeRequirements, tiny_net
 
 import unblur
@@ -201,3 +201,12 @@ def test_only_blurred_looks_with_our_own_network(published):
 def test_two_names_are_one_too_many(published):
     with pytest.raises(InputError, match="give one of them"):
         unblur.load("swift", weights=published)
+
+
+def test_a_card_that_lies_about_its_kind(tmp_path):
+    card = {"architecture": "swift_video", "arguments": TINY_VIDEO}
+    honest = save_weights(tmp_path / "honest.safetensors", create("swift_video", **TINY_VIDEO), **card)
+    assert unblur.load(honest, device="cpu").net.num_frames == 3
+    file = save_weights(tmp_path / "tiny.safetensors", create("swift_video", **TINY_VIDEO), **card, kind="photo")
+    with pytest.raises(WeightsError, match="is for photos, but the network looks at 3 frames"):
+        unblur.load(file, device="cpu")

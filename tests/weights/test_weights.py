@@ -6,11 +6,24 @@ from pathlib import Path
 
 import pytest
 import torch
-from nets import save_weights, tiny_swift
+from nets import TINY, save_weights, tiny_swift
+from safetensors.torch import load, save
 
 from unblur import weights
 from unblur.errors import WeightsError
-from unblur.weights import best_for, by_quality, card_of, card_path, is_name, load_tensors, names, pulled_names, sha256_of, weights_path
+from unblur.weights import (
+    best_for,
+    by_quality,
+    card_of,
+    card_path,
+    is_name,
+    load_into,
+    load_tensors,
+    names,
+    pulled_names,
+    sha256_of,
+    weights_path,
+)
 
 
 class Hostile:
@@ -186,3 +199,74 @@ def test_a_card_says_all(file, key):
     card.write_text(json.dumps(values | {"kind": "sound"}))
     with pytest.raises(WeightsError, match="kind"):
         card_of(file)
+
+
+def poisoned(file: Path, change) -> Path:
+    """The same file with another tensor, for which its card vouches."""
+    tensors = load(file.read_bytes())
+    name = next(name for name, tensor in tensors.items() if tensor.ndim == 4)
+    tensors[name] = change(tensors[name].clone())
+    file.write_bytes(save(tensors))
+    card = json.loads(file.with_suffix(".json").read_text())
+    file.with_suffix(".json").write_text(json.dumps(card | {"sha256": sha256_of(file)}))
+    return file
+
+
+def with_value(tensor, value):
+    tensor.view(-1)[-1] = value
+    return tensor
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_values_that_are_not_finite_are_refused(file, value):
+    with pytest.raises(WeightsError, match="no finite numbers"):
+        load_tensors(poisoned(file, lambda tensor: with_value(tensor, value)))
+
+
+def test_values_that_are_not_finite_in_fp32_are_refused(file):
+    with pytest.raises(WeightsError, match="no finite numbers"):
+        load_tensors(poisoned(file, lambda tensor: with_value(tensor.double(), 1e300)))
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int32, torch.int64])
+def test_whole_numbers_are_no_weights(file, dtype):
+    poisoned(file, lambda tensor: tensor.to(dtype))
+    with pytest.raises(WeightsError, match=f"holds {dtype}, not torch.float32"):
+        load_into(tiny_swift(), file)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_are_weights(file, dtype):
+    net = tiny_swift()
+    load_into(net, poisoned(file, lambda tensor: tensor.to(dtype)))
+    assert all(tensor.dtype == torch.float32 for tensor in net.state_dict().values())
+
+
+def run_folder(folder: Path, state) -> Path:
+    folder.mkdir()
+    (folder / "recipe.json").write_text(json.dumps({"model": "swift", "arguments": TINY, "steps": 1}))
+    torch.save(state, folder / "state.pt")
+    return folder
+
+
+def test_an_evil_run_is_not_opened_and_nobody_is_told_how(tmp_path):
+    run = run_folder(tmp_path / "run", {"average": Hostile(tmp_path / "mark"), "step": 1})
+    for read in (load_tensors, card_of):
+        with pytest.raises(WeightsError) as raised:
+            read(run)
+        assert "could run code" in str(raised.value)
+        assert "weights_only" not in str(raised.value)
+    assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("state", [[1], {"average": [1], "step": 1}, {"average": {"a": 1}, "step": 1}, {"step": 1}])
+def test_a_run_that_holds_something_else(tmp_path, state):
+    with pytest.raises(WeightsError):
+        load_tensors(run_folder(tmp_path / "run", state))
+
+
+def test_a_run_that_diverged(tmp_path):
+    average = tiny_swift().state_dict()
+    average[next(iter(average))].view(-1)[0] = float("nan")
+    with pytest.raises(WeightsError, match="diverged"):
+        load_tensors(run_folder(tmp_path / "run", {"average": average, "step": 1}))

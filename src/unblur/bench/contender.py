@@ -15,7 +15,7 @@ from torch import Tensor
 
 from unblur.bench.cost import Cost, cost_of, cost_of_network
 from unblur.bench.rows import Way, which
-from unblur.errors import UnsupportedError, WeightsError
+from unblur.errors import UnsupportedError
 from unblur.models import create
 from unblur.models.base import Net
 from unblur.models.foreign import ForeignNet
@@ -24,7 +24,7 @@ from unblur.restore.load import load
 from unblur.restore.memory import peak_bytes
 from unblur.restore.precision import Device, Precision, Setup, set_up
 from unblur.restore.stream import Stream
-from unblur.weights import card_of, load_tensors, sha256_of
+from unblur.weights import card_of, load_into, load_tensors, sha256_of
 from unblur.weights.run import is_run
 
 __all__ = ["BLURRY", "Contender", "Picture", "Restored", "open_contender"]
@@ -184,10 +184,7 @@ def open_contender(
     if as_tool:
         raise UnsupportedError(f"`{name}` looks at {cost.frames} frames; only photo networks are measured as the tool uses them")
     net = create(card.architecture, **card.arguments)
-    try:
-        net.load_state_dict(load_tensors(name))
-    except RuntimeError as error:
-        raise WeightsError(f"the weights `{name}` do not fit the network that their card names ({card.architecture}): {error}") from error
+    load_into(net, name)
     setup = set_up(net, device=device, precision=precision, views=views)
     return _Network(net, setup, called, **facts, **_where(setup), way="alone" if alone else "network")
 

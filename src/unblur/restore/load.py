@@ -14,7 +14,7 @@ from unblur.restore.memory import keep_freed_memory, out_of_memory
 from unblur.restore.precision import Device, Precision, Setup, set_up
 from unblur.restore.reach import VISIBLE, measure_reach
 from unblur.restore.threads import Threads
-from unblur.weights import FASTEST, Card, card_of, is_name, load_tensors
+from unblur.weights import FASTEST, Card, card_of, is_name, load_into
 from unblur.weights.foreign import read_foreign
 from unblur.weights.run import is_run
 
@@ -95,12 +95,11 @@ def _own(name_or_path: str | Path) -> tuple[Card, Net]:
         net = create(card.architecture, **card.arguments)
     except (InputError, TypeError, ValueError) as error:
         raise WeightsError(f"the card of `{name_or_path}` names a network that this version cannot build: {error}") from error
-    try:
-        net.load_state_dict(load_tensors(name_or_path))
-    except RuntimeError as error:
+    if card.kind == "photo" and net.num_frames > 1:
         raise WeightsError(
-            f"the weights `{name_or_path}` do not fit the network that their card names ({card.architecture}): {error}"
-        ) from error
+            f"the card of `{name_or_path}` is wrong: it is for photos, but the network looks at {net.num_frames} frames of a video"
+        )
+    load_into(net, name_or_path)
     return card, net
 
 

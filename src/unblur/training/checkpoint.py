@@ -16,9 +16,10 @@ from typing import Any
 
 import torch
 
-from unblur.errors import InputError
+from unblur.errors import InputError, WeightsError
 from unblur.io.whole import written_whole
 from unblur.training.recipe import Recipe
+from unblur.weights.run import read_pickle
 
 __all__ = ["keep_recipe", "read_state", "write_state"]
 
@@ -84,7 +85,7 @@ def read_state(out: Path, *, device: torch.device) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # torch raises whatever its unpickler meets
-        raise InputError(f"`{path}` is damaged ({error}); remove it to begin anew") from error
+        state: dict[str, Any] = read_pickle(path, device=device)
+    except WeightsError as error:
+        raise InputError(f"{error}; remove it to begin anew") from error
     return state

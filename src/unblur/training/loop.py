@@ -417,7 +417,7 @@ def _in_block(name: str, *, net: Net) -> bool:
 def _flow_tensors(name_or_path: str) -> dict[str, Tensor]:
     """Tensors of trained weights of a PWC-Net: of the project, or of a published file."""
     from unblur.weights import card_of, load_tensors, names
-    from unblur.weights.run import is_run
+    from unblur.weights.run import is_run, read_pickle
 
     path = Path(name_or_path)
     if name_or_path in names() or path.suffix == ".safetensors" or is_run(path):
@@ -430,7 +430,7 @@ def _flow_tensors(name_or_path: str) -> dict[str, Tensor]:
             f"`flow_weights`: there is no file `{path}`; give `pwcnet` for the built-in weights, a published PWC-Net, "
             "or null to train the flow from scratch"
         )
-    published = torch.load(path, map_location="cpu", weights_only=True)
+    published = read_pickle(path)
     return rename_published_keys(published.get("state_dict", published))
 
 

@@ -7,14 +7,17 @@ network is, how it was trained and measured, and the file's sha256. The folder o
 import hashlib
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
 from unblur.errors import WeightsError
 from unblur.weights.card import Card, Result
-from unblur.weights.run import average_of_run, card_of_run, is_run
+from unblur.weights.run import average_of_run, card_of_run, finite_tensors, is_run
 from unblur.weights.store import command_for, pulled, store_folder
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = [
     "FASTEST",
@@ -25,6 +28,7 @@ __all__ = [
     "card_of",
     "card_path",
     "is_name",
+    "load_into",
     "load_tensors",
     "names",
     "pulled_names",
@@ -122,10 +126,10 @@ def card_of(name_or_path: str | Path) -> Card:
 
 
 def load_tensors(name_or_path: str | Path) -> dict[str, Any]:
-    """Read the tensors of built-in weights or of a file, checked against the card's sha256, in fp32.
+    """Read the tensors of built-in weights or of a file, checked against the card's sha256; floating-point ones in fp32.
 
     Raises:
-        WeightsError: if the file is damaged or is not the one that the card describes.
+        WeightsError: if the file is damaged or is not the one that the card describes, or holds values that are not finite.
     """
     if is_run(name_or_path):
         return average_of_run(Path(name_or_path))
@@ -141,9 +145,27 @@ def load_tensors(name_or_path: str | Path) -> dict[str, Any]:
     if hashlib.sha256(data).hexdigest() != card.sha256:
         raise WeightsError(f"`{path}` is not the file that its card describes (its sha256 differs); it may be damaged: fetch it again")
     try:
-        return {name: tensor.float() for name, tensor in load(data).items()}
+        tensors = load(data)
     except SafetensorError as error:
         raise WeightsError(f"`{path}` is damaged: {error}; fetch it again") from error
+    return finite_tensors(tensors, of=str(path))
+
+
+def load_into(net: "nn.Module", name_or_path: str | Path) -> None:
+    """Load weights into the network that their card names.
+
+    Raises:
+        WeightsError: as `load_tensors`, or if the tensors have other names, shapes or kinds of numbers than the network's, which torch would convert.
+    """
+    tensors = load_tensors(name_or_path)
+    misfit = f"the weights `{name_or_path}` do not fit the network that their card names ({card_of(name_or_path).architecture})"
+    for name, wanted in net.state_dict().items():
+        if name in tensors and tensors[name].is_floating_point() is not wanted.is_floating_point():
+            raise WeightsError(f"{misfit}: `{name}` holds {tensors[name].dtype}, not {wanted.dtype}")
+    try:
+        net.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise WeightsError(f"{misfit}: {error}") from error
 
 
 def sha256_of(path: Path) -> str:

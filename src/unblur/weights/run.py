@@ -1,13 +1,17 @@
 """Weights of a training under way or at its end: the moving average in a run's folder, with a card made of its recipe."""
 
 import json
+import pickle
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unblur.errors import WeightsError
 from unblur.weights.card import Card
 
-__all__ = ["average_of_run", "card_of_run", "is_run", "state_of_run"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["average_of_run", "card_of_run", "finite_tensors", "is_run", "read_pickle", "state_of_run"]
 
 
 def is_run(name_or_path: str | Path) -> bool:
@@ -21,22 +25,64 @@ def state_of_run(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises:
         WeightsError: if one of them is damaged.
     """
-    import torch
-
     try:
-        recipe: dict[str, Any] = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
-        state: dict[str, Any] = torch.load(run / "state.pt", map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # torch raises whatever its unpickler meets
+        recipe = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(f"the run in `{run}` is damaged: {error}") from error
-    if not {"model", "arguments", "steps"} <= recipe.keys() or not {"average", "step"} <= state.keys():
+    state = read_pickle(run / "state.pt", mmap=True)
+    if (
+        not (isinstance(recipe, dict) and isinstance(state, dict))
+        or not {"model", "arguments", "steps"} <= recipe.keys()
+        or not {"average", "step"} <= state.keys()
+    ):
         raise WeightsError(f"the run in `{run}` is of another version: its recipe or state lacks what every run has")
     return recipe, state
 
 
 def average_of_run(run: Path) -> dict[str, Any]:
-    """The tensors of a run's moving average, in fp32 where they are no counters."""
+    """The tensors of a run's moving average, in fp32 where they are no counters.
+
+    Raises:
+        WeightsError: if the run is damaged, or values are not finite.
+    """
     _, state = state_of_run(run)
-    return {name: tensor.float() if tensor.is_floating_point() else tensor.clone() for name, tensor in state["average"].items()}
+    return finite_tensors(state["average"], of=f"the run in `{run}`")
+
+
+def read_pickle(path: Path, *, device: "str | torch.device" = "cpu", mmap: bool = False) -> Any:  # noqa: ANN401 - what torch has saved
+    """Read a file that torch has saved, by its safe loader, which makes tensors and numbers only.
+
+    Raises:
+        WeightsError: if the file is damaged or holds more than that. What torch says then is not passed on: it advises to read the file
+            unsafely.
+    """
+    import torch
+
+    try:
+        return torch.load(path, map_location=device, weights_only=True, mmap=mmap)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(f"`{path}` is damaged or holds more than tensors, which could run code when read; it was not opened") from error
+    except Exception as error:  # torch raises whatever its unpickler meets
+        raise WeightsError(f"`{path}` is damaged: {type(error).__name__}") from error
+
+
+def finite_tensors(tensors: Any, *, of: str) -> dict[str, Any]:  # noqa: ANN401 - of a file that anyone can have written
+    """Copies of the tensors, floating-point ones in fp32.
+
+    Raises:
+        WeightsError: if these are no tensors, or a value is not finite in fp32.
+    """
+    from torch import Tensor
+
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+        raise WeightsError(f"{of} does not hold tensors alone")
+    checked = {name: tensor.float() if tensor.is_floating_point() else tensor.clone() for name, tensor in tensors.items()}
+    for name, tensor in checked.items():
+        if not bool(tensor.isfinite().all()):
+            raise WeightsError(
+                f"{of} holds values in `{name}` that are no finite numbers, as after a training that diverged; take earlier weights"
+            )
+    return checked
 
 
 def card_of_run(run: Path) -> Card:
