@@ -64,7 +64,7 @@ def best_for(kind: Literal["photo", "video"]) -> str:
 
 def by_quality(kind: Literal["photo", "video"]) -> list[str]:
     """The built-in weights for photos or for videos, the best first and the fastest, which there always are, last."""
-    made = {"photo": ("swift_large", "swift_best", "swift_quick"), "video": ("swift_video_best", "swift_video")}[kind]
+    made = {"photo": ("swift_best", "swift_quick"), "video": ("swift_video_best", "swift_video")}[kind]
     there = names()
     return [*(name for name in made if name in there), FASTEST]
 
