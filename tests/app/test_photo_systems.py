@@ -17,6 +17,7 @@ SMALL = {
     "deblurgan": {"width": 8, "num_blocks": 1},
     "deepdeblur": {"width": 4, "num_blocks": 1},
     "dmphn": {"widths": [4, 6, 8], "num_blocks": 1},
+    "maxim": {"num_stages": 1, "width": 4, "num_groups": 1, "num_bottlenecks": 1},
     "mscnn": {"widths": [4, 6, 8], "num_blocks": 1},
     "pssnsc": {"widths": [4, 6, 8], "num_blocks": 1},
     "srn": {"widths": [4, 6, 8], "num_blocks": 1, "kernel_size": 3},
@@ -36,9 +37,9 @@ SMALL = {
 SPREAD = 30
 """Standard deviation, in levels of 255, to which the output of the untrained networks is brought: their own is arbitrary."""
 
-MOST = dict.fromkeys(SMALL, (1, 0.01)) | {"dmphn": (16, 1.0), "deblurgan": (64, 14.0)}
+MOST = dict.fromkeys(SMALL, (1, 0.01)) | {"dmphn": (16, 1.0), "deblurgan": (64, 14.0), "maxim": (64, 4.0)}
 """Largest and mean difference between tiles and the whole, in levels. The others give the same but for rounding; `dmphn` cuts a
-tile into patches elsewhere than the picture, and `deblurgan` normalises each tile by its own statistics."""
+tile into patches elsewhere than the picture, `deblurgan` normalises each tile by its own statistics, and `maxim` lays its grid over each tile."""
 
 
 @pytest.fixture
@@ -55,8 +56,9 @@ def save_run(folder, name, picture, monkeypatch):
     """A run folder of an untrained network; the fail-safe, which would keep the input, brings its output to a picture's range."""
     torch.manual_seed(1)
     net = create(name, **SMALL[name]).eval()
+    rows = len(picture) // net.size_multiple * net.size_multiple
     with torch.no_grad():
-        restored = net(torch.from_numpy(picture[:, :256].copy()).permute(2, 0, 1)[None].float() / 255)
+        restored = net(torch.from_numpy(picture[:rows, :256].copy()).permute(2, 0, 1)[None].float() / 255)
     middle, spread = float(restored.mean()), float(restored.std())
     assert spread > 1e-4
     monkeypatch.setattr(deblurrer, "guard", lambda _, out: Guarded(0.5 + SPREAD / 255 * (out - middle) / spread, 0.0))
