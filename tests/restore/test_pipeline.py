@@ -108,3 +108,46 @@ def test_an_error_after_the_last_item_is_not_lost():
 
     with pytest.raises(ValueError, match="broken off"):
         overlapped(source(), lambda item: item, lambda _: None)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_no_thread_outlives_a_signal_between_two_starts(monkeypatch, number):
+    """Threads that still read or write files which the caller closes crash the process."""
+    start, started = threading.Thread.start, itertools.count(1)
+
+    def interrupted(thread):
+        start(thread)
+        if next(started) == number:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        overlapped(itertools.count(), lambda item: item, lambda _: None)
+    assert not threads_of_the_pipeline()
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_no_thread_outlives_signals_while_it_is_waited_for(monkeypatch, times):
+    """Who is impatient gives Ctrl-C again."""
+    join, left = threading.Thread.join, [times]
+    busy = threading.Event()
+
+    def interrupted(thread, timeout=None):
+        if left[0]:
+            left[0] -= 1
+            raise KeyboardInterrupt
+        busy.set()
+        join(thread, timeout)
+
+    def sink(_item):
+        busy.wait(10)
+
+    def work(item):
+        if item == 2:
+            raise ZeroDivisionError
+        return item
+
+    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        overlapped(range(5), work, sink)
+    assert not threads_of_the_pipeline()

@@ -89,9 +89,9 @@ def overlapped(source: Iterable[In], work: Callable[[In], Out], sink: Callable[[
             sink(result)
 
     threads = [threading.Thread(target=run, args=(part,), name=f"unblur-{part.__name__}", daemon=True) for part in (read, write)]
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         for item in incoming:
             outgoing.put(work(item))
         outgoing.end()
@@ -100,7 +100,19 @@ def overlapped(source: Iterable[In], work: Callable[[In], Out], sink: Callable[[
         pass
     finally:
         stop.set()
-        for thread in threads:
-            thread.join()
+        _wait_for(threads)
     if errors:
         raise errors[0]
+
+
+def _wait_for(threads: Iterable[threading.Thread]) -> None:
+    """Wait until all that were started have ended; a signal meanwhile is raised only then, as they use files that its handling closes."""
+    interruption: BaseException | None = None
+    for thread in threads:
+        while thread.is_alive():
+            try:
+                thread.join()
+            except (KeyboardInterrupt, SystemExit) as signal:
+                interruption = signal
+    if interruption is not None:
+        raise interruption
