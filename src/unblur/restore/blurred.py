@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from unblur.models.swift import Swift
@@ -43,8 +42,7 @@ class BlurMeter:
             for left in _places(picture.shape[1]):
                 height, width = (self._fitted(size) for size in picture.shape[:2])
                 part = to_tensor(cut(picture, top=top, left=left, height=height, width=width), self._setup.device)
-                lower = self._setup.dtype != torch.float32
-                with torch.inference_mode(), torch.autocast(self._setup.device.type, self._setup.dtype if lower else None, enabled=lower):
+                with self._setup.computing(height * width):
                     lengths.append(float(self._net.spread(part)[:, 2].mean()))
         return float(np.mean(lengths))
 

@@ -5,7 +5,6 @@ else that belongs to it. The frames that the next windows still need are kept, s
 begun again there with smaller tiles.
 """
 
-import contextlib
 import time
 from collections import deque
 from typing import Any
@@ -25,7 +24,6 @@ from unblur.restore.memory import out_of_memory, peak_bytes
 from unblur.restore.precision import Setup
 from unblur.restore.safety import guard
 from unblur.restore.stream import Stream
-from unblur.restore.threads import Threads
 from unblur.restore.tiles import BAND, best_core, to_pixels, to_tensor
 
 __all__ = ["ClipRestorer", "Done"]
@@ -52,31 +50,18 @@ class ClipRestorer:
         smallest: smallest side of a core that is tried.
         halo: context around a core in pixels, without the band in which tiles overlap.
         budget: bytes that a tile and what waits for the next windows may take.
-        threads: chooses the number of threads on a processor; None for that of the caller.
 
     Attributes:
         kept_input: sum over the frames of the share of the area where the fail-safe kept the input.
         network_seconds: how long the network and the fail-safe have worked.
     """
 
-    def __init__(
-        self,
-        net: Net,
-        *,
-        setup: Setup,
-        strength: float,
-        tile: int | None,
-        smallest: int,
-        halo: int,
-        budget: float,
-        threads: Threads | None = None,
-    ) -> None:
+    def __init__(self, net: Net, *, setup: Setup, strength: float, tile: int | None, smallest: int, halo: int, budget: float) -> None:
         self.kept_input = 0.0
         self.network_seconds = 0.0
         self._net, self._setup, self._strength = net, setup, strength
         self._core = None if tile is None else (tile, tile)
         self._smallest, self._halo, self._budget = smallest, halo, budget
-        self._threads = threads
         self._reuse = True
         self._stream: Stream | None = None
         self._cuts = CutDetector()
@@ -99,11 +84,6 @@ class ClipRestorer:
         return done
 
     def _advance(self, *, ends: bool) -> Done:
-        height, width = self._seen[-1].shape[-2:]
-        with contextlib.nullcontext() if self._threads is None else self._threads.running(height * width):
-            return self._advance_as_memory_allows(ends=ends)
-
-    def _advance_as_memory_allows(self, *, ends: bool) -> Done:
         while True:
             try:
                 return self._try_to_advance(ends=ends)

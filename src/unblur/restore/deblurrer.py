@@ -27,7 +27,6 @@ from unblur.restore.precision import Setup
 from unblur.restore.safety import guard
 from unblur.restore.sizes import Restored, area, joined, shapes, shrunk, tell_all
 from unblur.restore.steady import Steadier
-from unblur.restore.threads import Threads
 from unblur.restore.tiles import BAND, Pixels, best_core, restore_tiled, to_pixels, to_tensor
 from unblur.weights import Card
 
@@ -75,7 +74,6 @@ class Deblurrer:
         tile: largest side of a tile's core in pixels, or None to choose by free memory.
         meter: tells which pictures and frames are sharp and to be left alone; None restores all.
         one_size: restore pictures at their own size alone, and not at smaller ones as well (`unblur.restore.sizes`).
-        threads: chooses the number of threads on a processor; None for the usual choice.
         model: what `unblur.load` was called with, so that a clip that was stopped can be gone on with by the same weights.
     """
 
@@ -88,13 +86,11 @@ class Deblurrer:
         tile: int | None = None,
         meter: BlurMeter | None = None,
         one_size: bool = False,
-        threads: Threads | None = None,
         model: str = "",
     ) -> None:
         if tile is not None and tile < _SMALLEST_CORE:
             raise InputError(f"a tile has at least {_SMALLEST_CORE} pixels on a side, got {tile}; larger ones are faster")
         self.net, self.setup, self.card, self.meter, self.model = net, setup, card, meter, model
-        self.threads = threads or Threads()
         self.size_step = None if one_size else net.size_step
         self.kept_input = 0.0
         """Share of the area of the last picture where the fail-safe kept the input."""
@@ -266,15 +262,7 @@ class Deblurrer:
         clip = self._clip(strength) if self.net.num_frames > 1 and strength > 0 else None
         steadier: Steadier[Frame] | None = Steadier(share=strength) if steady and strength > 0 else None
 
-        pixels_of_frame = 0
-
         def restore(frame: Frame | None) -> list[tuple[Frame, NDArray[Any]]]:
-            nonlocal pixels_of_frame
-            pixels_of_frame = pixels_of_frame if frame is None else math.prod(frame.pixels.shape[:2])
-            with self.threads.running(pixels_of_frame):
-                return restored_by_now(frame)
-
-        def restored_by_now(frame: Frame | None) -> list[tuple[Frame, NDArray[Any]]]:
             if clip is not None:
                 pairs = clip.finish() if frame is None else clip.push(frame)
                 pairs = [(each, each.pixels if self._is_sharp(each.pixels) else pixels) for each, pixels in pairs]
@@ -284,7 +272,10 @@ class Deblurrer:
             else:
                 pairs = [(frame, self._array(frame.pixels, strength, 1.0))]
                 self._kept += self.kept_input
-            return pairs if steadier is None else _steadied(pairs, steadier, ends=frame is None)
+            if steadier is None:
+                return pairs
+            with self.setup.threads.running(max((math.prod(pixels.shape[:2]) for _, pixels in pairs), default=1)):
+                return _steadied(pairs, steadier, ends=frame is None)
 
         return restore
 
@@ -302,9 +293,7 @@ class Deblurrer:
         return digest.hexdigest()
 
     def _clip(self, strength: float) -> SizedClip:
-        budget = self._budget(free_bytes(self.setup.device) * _SHARE_OF_FREE) / area(
-            _LARGE, _LARGE, step=self.size_step
-        )  # of each size; smaller ones take less than theirs
+        budget = self._budget(self._free()) / area(_LARGE, _LARGE, step=self.size_step)  # of each size; smaller ones take less than theirs
 
         def restorer() -> ClipRestorer:
             return ClipRestorer(
@@ -315,7 +304,6 @@ class Deblurrer:
                 smallest=_SMALLEST_CORE,
                 halo=self._halo - BAND,
                 budget=budget,
-                threads=self.threads,
             )
 
         return SizedClip(restorer, step=self.size_step)
@@ -368,12 +356,7 @@ class Deblurrer:
         return sharp
 
     def _restore(self, picture: Pixels, strength: float, scale: float) -> Pixels:
-        """Restore (H, W, 1 or 3)."""
-        with self.threads.running(math.prod(picture.shape[:2])):
-            return self._restore_at_all_sizes(picture, strength, scale)
-
-    def _restore_at_all_sizes(self, picture: Pixels, strength: float, scale: float) -> Pixels:
-        """Restore at several sizes if the network gains by that, none larger than `scale` times its own."""
+        """Restore (H, W, 1 or 3), at several sizes if the network gains by that, none larger than `scale` times its own."""
         if self._is_sharp(picture):
             self.kept_input = 0.0
             return picture
@@ -390,12 +373,7 @@ class Deblurrer:
         return joined(picture, sizes) if len(sizes) > 1 or scale < 1 else sizes[0][1]
 
     def _restore_at_once(self, picture: Pixels, strength: float) -> Pixels:
-        """Restore at one size, on as many threads as that is worth."""
-        with self.threads.running(math.prod(picture.shape[:2])):
-            return self._restore_as_memory_allows(picture, strength)
-
-    def _restore_as_memory_allows(self, picture: Pixels, strength: float) -> Pixels:
-        """Restore with tiles that are halved as long as memory runs out."""
+        """Restore at one size, with tiles that are halved as long as memory runs out."""
         while True:
             core = _SMALLEST_CORE, _SMALLEST_CORE
             try:
@@ -454,8 +432,12 @@ class Deblurrer:
 
     def _tile_pixels(self) -> float:
         """Pixels that a tile may have with its halo: by the budget, or as many as the network prefers, if there is room."""
-        free, bytes_per_pixel = free_bytes(self.setup.device) * _SHARE_OF_FREE, self._bytes_per_pixel()
+        free, bytes_per_pixel = self._free(), self._bytes_per_pixel()
         return max(self._budget(free), min(free, self.net.preferred_tile**2 * bytes_per_pixel)) / bytes_per_pixel
+
+    def _free(self) -> float:
+        """Bytes that may be taken."""
+        return free_bytes(self.setup.device) * _SHARE_OF_FREE
 
     def _budget(self, free: float) -> float:
         """Bytes that a tile should take, of those that are free."""

@@ -74,14 +74,15 @@ def load(
     if only_blurred:
         sees = net if isinstance(net, Swift) else load("swift", device=device, precision=precision).net
         assert isinstance(sees, Swift)
-        meter = BlurMeter(sees, setup=set_up(sees, device=device, precision=precision))
+        meter = BlurMeter(sees, setup=replace(set_up(sees, device=device, precision=precision), threads=chosen))
     if isinstance(net, ForeignNet):
         setup = _set_up_foreign(net, device=device, precision=precision, views=views)
     else:
         setup = set_up(net, device=device, precision=precision, views=views)
+    setup = replace(setup, threads=chosen)
     named = weights or name_or_path or FASTEST
     model = str(named) if weights is None and is_name(named) and not is_run(named) else str(Path(named).resolve())
-    return Deblurrer(net, setup=setup, card=card, tile=tile, meter=meter, one_size=one_size, threads=chosen, model=model)
+    return Deblurrer(net, setup=setup, card=card, tile=tile, meter=meter, one_size=one_size, model=model)
 
 
 def _own(name_or_path: str | Path) -> tuple[Card, Net]:

@@ -2,7 +2,9 @@
 
 import math
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal, get_args
 
@@ -15,7 +17,7 @@ from unblur.models.base import Net
 from unblur.restore.machine import measured_once
 from unblur.restore.memory import out_of_memory
 from unblur.restore.noise import like_pictures
-from unblur.restore.threads import running_on
+from unblur.restore.threads import Threads, running_on
 from unblur.restore.views import check_views, mean_of_views, to_view
 
 __all__ = ["Device", "Precision", "Setup", "choose_device", "fast_precision", "self_test", "set_up"]
@@ -38,6 +40,7 @@ class Setup:
         device: the device.
         dtype: of convolutions and matrix products; pictures, positions and sums stay in fp32.
         int8: whether the residual blocks were turned to integers, see `unblur.layers.int8`.
+        threads: chooses the number of threads on a processor.
         note: what the user should know, such as why a precision was given up; empty if nothing.
         views: mirrored and turned views of which the mean is taken, see `unblur.restore.views`.
     """
@@ -47,16 +50,24 @@ class Setup:
     note: str = ""
     views: int = 1
     int8: bool = False
+    threads: Threads = field(default_factory=Threads, compare=False)
 
     @property
     def precision(self) -> str:
         """`fp32`, `bf16`, `fp16` or `int8`."""
         return "int8" if self.int8 else _name_of(self.dtype)
 
-    def run(self, net: Net, blurry: Tensor) -> Tensor:
-        """Apply `net` in this precision, to every view; (B, ..., H, W) fp32 in and out."""
+    @contextmanager
+    def computing(self, pixels: int) -> Iterator[None]:
+        """Inference in this precision, on as many threads as a picture of so many pixels is worth: for everything that a network computes."""
         lower = self.dtype != torch.float32
-        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype if lower else None, enabled=lower):
+        autocast = torch.autocast(self.device.type, self.dtype if lower else None, enabled=lower)
+        with self.threads.running(pixels), torch.inference_mode(), autocast:
+            yield
+
+    def run(self, net: Net, blurry: Tensor) -> Tensor:
+        """Apply `net` to every view; (B, ..., H, W) fp32 in and out."""
+        with self.computing(math.prod(blurry.shape[-2:])):
             return mean_of_views(net(to_view(blurry, view)).float() for view in range(self.views))
 
     def wait(self) -> None:
@@ -125,8 +136,7 @@ def set_up(net: Net, *, device: Device = "auto", precision: Precision = "auto", 
     setup = Setup(place, dtype, views=views, int8=int8)
     if setup.precision == "fp32":
         return setup
-    with running_on(1):  # the tile is small
-        agreement = self_test(net, setup)
+    agreement = self_test(net, setup)
     if agreement >= _LEAST_AGREEMENT:
         return setup
     float_blocks(net)

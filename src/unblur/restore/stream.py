@@ -8,6 +8,7 @@ shot's first frame on; that is what it was made for, and more than a window hold
 `RecurrentNet.unroll`.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -118,7 +119,7 @@ class Stream:
                 self._shots.append([_Shot(_stages(self.net, reuse=self._reuse)) for _ in range(self.setup.views)])
             shots = self._shots[place]
             place += 1
-            restored = self._run(shots, cut) if push else self._run(shots, None)
+            restored = self._run(shots, cut, push=push)
             waiting = restored is None
             return torch.zeros(3, *cut.shape[:2], device=self.setup.device) if restored is None else restored
 
@@ -128,12 +129,10 @@ class Stream:
         rows = [rows for _, rows in tiled]
         return [] if waiting else [torch.cat(rows, dim=1)]
 
-    def _run(self, shots: "list[_Shot]", cut: Pixels | None) -> Tensor | None:
-        device, dtype = self.setup.device, self.setup.dtype
-        lower = dtype != torch.float32
-        frame = None if cut is None else torch.from_numpy(np.ascontiguousarray(cut)).permute(2, 0, 1)[None].to(device)
-        with torch.inference_mode(), torch.autocast(device.type, dtype if lower else None, enabled=lower):
-            restored = [shot.repeat() if frame is None else shot.push(to_view(frame, view)) for view, shot in enumerate(shots)]
+    def _run(self, shots: "list[_Shot]", cut: Pixels, *, push: bool) -> Tensor | None:
+        frame = torch.from_numpy(np.ascontiguousarray(cut)).permute(2, 0, 1)[None].to(self.setup.device)
+        with self.setup.computing(math.prod(cut.shape[:2])):
+            restored = [shot.push(to_view(frame, view)) if push else shot.repeat() for view, shot in enumerate(shots)]
             ready = [seen[0].float() for seen in restored if seen is not None]  # of all views or of none
             return mean_of_views(ready) if ready else None
 
