@@ -277,20 +277,20 @@ def test_auto_takes_the_weights_for_each_kind(run, tmp_path, monkeypatch):
     monkeypatch.setattr("unblur.restore.choose.by_quality", lambda _: ["photos", "faster"])
     monkeypatch.setattr(unblur, "load", lambda name, **options: loaded.append(name) or load("swift", **options))
     assert run("clip.mp4", "photo.png", "clip.mp4", "-o", "out")[0] == 1  # the clip twice is an error of its own
-    assert loaded == ["videos", "photos"]
+    assert loaded == ["photos", "videos"]  # that for photos first, to see how long they would take
     assert run("photo.png", "--model", "swift")[0] == 0
-    assert loaded == ["videos", "photos", "swift"]
+    assert loaded == ["photos", "videos", "swift"]
 
 
 def test_what_would_take_too_long_is_said(run, tmp_path, monkeypatch):
     photo(tmp_path / "photo.png")
-    monkeypatch.setattr("unblur.restore.choose.seconds_a_pixel", lambda *_, **__: 1.0)
+    monkeypatch.setattr("unblur.restore.choose.usual_seconds_a_pixel", lambda _: 1.0)
     code, _, err = run("photo.png")
     assert code == 0
     assert "taking `--model swift`;" in err
     assert "--scale 1` would take about" in err
     monkeypatch.setattr("unblur.restore.choose.LEAST_PIXELS", 100)
-    monkeypatch.setattr("unblur.restore.choose.seconds_a_pixel", lambda *_, **__: 0.1)
+    monkeypatch.setattr("unblur.restore.choose.usual_seconds_a_pixel", lambda _: 0.1)
     assert "of the photo's size" in run("photo.png", "--overwrite")[2]
 
 

@@ -1,6 +1,7 @@
 """The best that is done in time is taken, by what there is to do and how fast it goes."""
 
 import itertools
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -10,7 +11,16 @@ from PIL import Image
 
 from unblur.models import create
 from unblur.restore.batch import Job, Options
-from unblur.restore.choose import PHOTO_SECONDS, PhotoChoice, choose, photo_choice, pixels_of, seconds_a_pixel, seconds_to_steady
+from unblur.restore.choose import (
+    PHOTO_SECONDS,
+    PhotoChoice,
+    choose,
+    photo_choice,
+    pixels_of,
+    seconds_a_pixel,
+    seconds_to_steady,
+    usual_seconds_a_pixel,
+)
 from unblur.restore.sizes import area
 from unblur.weights import FASTEST, by_quality
 
@@ -146,3 +156,13 @@ def test_only_the_best_weights_are_timed_where_they_are_fast():
     timed = []
     photo_choice(1.0, speed=lambda name: timed.append(name) or 1.0)
     assert timed == by_quality("photo")[:1]
+
+
+def test_the_speed_of_a_network_is_measured_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("UNBLUR_CACHE_DIR", str(tmp_path))
+    given = iter([0.25, 0.5])
+    monkeypatch.setattr("unblur.restore.choose.seconds_a_pixel", lambda *_, **__: next(given))
+    assert [usual_seconds_a_pixel(deblurrer(tiny_swift())) for _ in range(2)] == [0.25, 0.25]
+    two = deblurrer(tiny_swift())
+    two.setup = replace(two.setup, views=2)
+    assert usual_seconds_a_pixel(two) == 0.5

@@ -1,11 +1,9 @@
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
 from unblur.restore import machine, precision
-from unblur.restore.machine import CACHE_VARIABLE, cache_folder, measured_once
+from unblur.restore.machine import CACHE_VARIABLE, measured_once
 
 
 @pytest.fixture(autouse=True)
@@ -29,14 +27,14 @@ class Fickle:
 @pytest.mark.parametrize("first", [True, False])
 def test_an_answer_is_kept(folder, first):
     measure = Fickle(first)
-    assert [measured_once("speed", measure) for _ in range(5)] == [first] * 5
+    assert [measured_once("speed", measure, kind=bool) for _ in range(5)] == [first] * 5
     assert measure.calls == 1
     assert [path.suffix for path in folder.iterdir()] == [".json"]
 
 
 @pytest.mark.parametrize("what", ["version", "torch", "processor", "instructions", "name"])
 def test_what_it_depends_on_asks_anew(monkeypatch, what):
-    assert measured_once("speed", Fickle()) is True
+    assert measured_once("speed", Fickle(), kind=bool) is True
     patches = {
         "version": ("unblur.__version__", "99"),
         "torch": ("torch.__version__", "99"),
@@ -46,68 +44,62 @@ def test_what_it_depends_on_asks_anew(monkeypatch, what):
     with monkeypatch.context() as patch:
         if what in patches:
             patch.setattr(*patches[what])
-        assert measured_once("other" if what == "name" else "speed", Fickle(False)) is False
-    assert measured_once("speed", Fickle(False)) is True
+        assert measured_once("other" if what == "name" else "speed", Fickle(False), kind=bool) is False
+    assert measured_once("speed", Fickle(False), kind=bool) is True
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"answer": true}', b'{"answer": 1}', b"[" * 100_000, b"\xff"])
 def test_damaged_files_count_as_missing_and_are_replaced(folder, content):
-    measured_once("speed", Fickle())
+    measured_once("speed", Fickle(), kind=bool)
     (path,) = folder.iterdir()
     path.write_bytes(content)
-    assert measured_once("speed", Fickle(False)) is False
-    assert measured_once("speed", Fickle()) is False
+    assert measured_once("speed", Fickle(False), kind=bool) is False
+    assert measured_once("speed", Fickle(), kind=bool) is False
 
 
 def test_an_answer_of_the_wrong_type_is_none(folder):
-    measured_once("speed", Fickle())
+    measured_once("speed", Fickle(), kind=bool)
     (path,) = folder.iterdir()
     path.write_text(json.dumps(json.loads(path.read_text()) | {"answer": "yes"}))
-    assert measured_once("speed", Fickle(False)) is False
-    assert measured_once("speed", Fickle()) is False
+    assert measured_once("speed", Fickle(False), kind=bool) is False
+    assert measured_once("speed", Fickle(), kind=bool) is False
 
 
 def test_of_two_processes_the_first_is_right():
     def measure() -> bool:
-        assert measured_once("speed", lambda: True) is True  # another process, meanwhile
+        assert measured_once("speed", lambda: True, kind=bool) is True  # another process, meanwhile
         return False
 
-    assert measured_once("speed", measure) is True
+    assert measured_once("speed", measure, kind=bool) is True
 
 
 def test_a_folder_that_cannot_be_written_costs_only_the_measurement(folder):
     folder.write_text("not a folder")
     measure = Fickle()
-    assert [measured_once("speed", measure) for _ in range(2)] == [True, False]
+    assert [measured_once("speed", measure, kind=bool) for _ in range(2)] == [True, False]
     assert folder.read_text() == "not a folder"
 
 
-@pytest.mark.parametrize(
-    ("system", "variables", "expected"),
-    [
-        ("linux", {}, "/home/u/.cache/unblur"),
-        ("linux", {"XDG_CACHE_HOME": "/scratch"}, "/scratch/unblur"),
-        ("darwin", {}, "/home/u/Library/Caches/unblur"),
-        ("win32", {"LOCALAPPDATA": "/local"}, "/local/unblur/Cache"),
-        ("linux", {CACHE_VARIABLE: "/mine"}, "/mine"),
-    ],
-)
-def test_the_folder_is_that_of_the_platform(monkeypatch, system, variables, expected):
-    for name in (CACHE_VARIABLE, "XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "platform", system)
-    monkeypatch.setattr(Path, "home", lambda: Path("/home/u"))
-    assert cache_folder() == Path(expected)
-
-
 def test_a_machine_without_a_home_measures_each_time(monkeypatch):
-    def no_home():
+    def no_home(*_, **__):
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(machine, "cache_folder", no_home)
-    assert measured_once("speed", Fickle()) is True
+    monkeypatch.setattr(machine, "user_folder", no_home)
+    assert measured_once("speed", Fickle(), kind=bool) is True
+
+
+def test_numbers_are_kept_as_well_and_by_what_they_depend_on():
+    def ask(answer, **known):
+        return measured_once("seconds", lambda: answer, kind=float, known=known)
+
+    assert [ask(0.25, weights="a"), ask(0.5, weights="a"), ask(0.75, weights="b"), ask(1.0)] == [0.25, 0.25, 0.75, 1.0]
+    assert measured_once("seconds", lambda: True, kind=bool) is True  # a number is no answer to a question
+
+
+@pytest.mark.parametrize("answer", [float("nan"), float("inf")])
+def test_what_is_no_number_is_not_kept(answer):
+    measured_once("seconds", lambda: answer, kind=float)
+    assert measured_once("seconds", lambda: 0.5, kind=float) == 0.5
 
 
 def test_precision_is_chosen_once_a_machine(monkeypatch):

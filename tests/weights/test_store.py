@@ -1,39 +1,15 @@
-from pathlib import Path
-
-import pytest
 from nets import save_weights, tiny_swift
 
 from unblur.weights.store import command_for, pulled, store_folder
 
 
-@pytest.mark.parametrize(
-    ("platform", "variables", "folder"),
-    [
-        ("linux", {}, "home/.local/share/unblur/weights"),
-        ("linux", {"XDG_DATA_HOME": "data"}, "data/unblur/weights"),
-        ("darwin", {"XDG_DATA_HOME": "data"}, "home/Library/Application Support/unblur/weights"),
-        ("win32", {"LOCALAPPDATA": "local"}, "local/unblur/weights"),
-        ("win32", {}, "home/AppData/Local/unblur/weights"),
-        ("win32", {"LOCALAPPDATA": "local", "UNBLUR_WEIGHTS": "mine"}, "mine"),
-        ("linux", {"XDG_DATA_HOME": "data", "UNBLUR_WEIGHTS": "mine"}, "mine"),
-    ],
-)
-def test_the_folder_is_that_of_the_platform(platform, variables, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("sys.platform", platform)
-    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
-    for name in ("UNBLUR_WEIGHTS", "XDG_DATA_HOME", "LOCALAPPDATA"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, str(tmp_path / value))
-    assert store_folder() == tmp_path / folder
-
-
-def test_relative_and_empty_settings_count_as_none(tmp_path, monkeypatch):
+def test_the_folder_is_in_that_of_the_user_or_another(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    monkeypatch.setenv("UNBLUR_WEIGHTS", "")
-    monkeypatch.setenv("XDG_DATA_HOME", "data")
-    assert store_folder() == tmp_path / ".local/share/unblur/weights"
+    monkeypatch.delenv("UNBLUR_WEIGHTS", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert store_folder() == tmp_path / "unblur" / "weights"
+    monkeypatch.setenv("UNBLUR_WEIGHTS", str(tmp_path / "mine"))
+    assert store_folder() == tmp_path / "mine"
 
 
 def test_only_whole_weights_with_a_card_count(tmp_path, monkeypatch):

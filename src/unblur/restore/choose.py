@@ -15,24 +15,24 @@ from unblur.io.image import size_of
 from unblur.io.kind import Kind
 from unblur.restore.batch import Job, Options
 from unblur.restore.deblurrer import Deblurrer
+from unblur.restore.machine import measured_once
 from unblur.restore.sizes import area
 from unblur.restore.steady import steadied
 from unblur.restore.stream import Stream
 from unblur.restore.views import COUNTS
 from unblur.weights import FASTEST, by_quality
 
-__all__ = ["PHOTO_SECONDS", "SPEED_SIDE", "Choice", "PhotoChoice", "choose", "photo_choice", "pixels_of", "seconds_a_pixel"]
+__all__ = ["PHOTO_SECONDS", "Choice", "PhotoChoice", "choose", "photo_choice", "pixels_of", "seconds_a_pixel", "usual_seconds_a_pixel"]
 
 PHOTO_SECONDS = 30.0
 """How long a photo may take, about, with the weights that are taken by themselves."""
-SPEED_SIDE = 256
-"""Pixels of what is restored once to see how fast that goes."""
 SCALES = (0.75, 0.6, 0.5, 0.4, 0.33, 0.25)
 """Below 1, at which a photo is restored by itself where its own takes too long."""
 LEAST_PIXELS = 600_000
 """Of a photo made smaller for that: fewer lose more than faster weights do."""
 
 _SIDE = 512  # pixels of what is restored to see how fast it goes
+_SMALL = 256  # the same of what is timed once a machine
 _FRAMES = 3
 _AROUND = 1.2  # times the network's seconds: files are read and written, too (`python -m benchmarks.restoring`: 5 to 19 % for clips)
 
@@ -145,25 +145,38 @@ def pixels_of(jobs: Iterable[Job], *, options: Options) -> dict[Kind, float]:
     return pixels
 
 
-def seconds_a_pixel(deblurrer: Deblurrer, *, side: int = _SIDE, runs: int = _FRAMES) -> float:
+def usual_seconds_a_pixel(deblurrer: Deblurrer) -> float:
+    """`seconds_a_pixel`, measured once a machine for built-in weights, so that the same is chosen in each run (`unblur.restore.machine`)."""
+    card, setup = deblurrer.card, deblurrer.setup
+    known = {
+        "weights": card.sha256 if card else "",
+        "device": str(setup.device),
+        "precision": setup.precision,
+        "views": str(setup.views),
+        "threads": str(setup.threads.most),
+        "size_step": str(deblurrer.size_step),
+    }
+    return measured_once("seconds-a-pixel", lambda: seconds_a_pixel(deblurrer, side=_SMALL), kind=float, known=known)
+
+
+def seconds_a_pixel(deblurrer: Deblurrer, *, side: int = _SIDE) -> float:
     """How long a pixel takes, at all sizes together, after a first run that prepares what is only prepared once.
 
     Args:
         deblurrer: the network, ready to restore.
         side: of the picture that is timed, pixels, raised to the network's multiple.
-        runs: times that it is restored; the shortest counts.
     """
     generator = torch.Generator().manual_seed(0)
     side, _ = deblurrer.net.fit_size(side, side)
     stream = Stream(deblurrer.net, setup=deblurrer.setup, tile=side, halo=0, is_cut=lambda _: False)
     seconds = []
-    for _ in range(1 + stream.delay + runs):
+    for _ in range(1 + stream.delay + _FRAMES):
         frame = torch.rand(3, side, side, generator=generator)
         began = time.monotonic()
         stream.push(frame)
         deblurrer.setup.wait()
         seconds.append(time.monotonic() - began)
-    return min(seconds[-runs:]) / side**2 * area(side, side, step=deblurrer.size_step)
+    return min(seconds[-_FRAMES:]) / side**2 * area(side, side, step=deblurrer.size_step)
 
 
 def seconds_to_steady() -> float:

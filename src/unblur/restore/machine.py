@@ -8,38 +8,27 @@ that cannot be written to only costs a new measurement.
 import contextlib
 import hashlib
 import json
-import os
+import math
 import platform
 import secrets
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 import unblur
+from unblur.io.folders import user_folder
 
-__all__ = ["CACHE_VARIABLE", "cache_folder", "measured_once"]
+__all__ = ["CACHE_VARIABLE", "measured_once"]
+
+Answer = TypeVar("Answer", bool, float)
 
 CACHE_VARIABLE = "UNBLUR_CACHE_DIR"
 """Environment variable that names another cache folder."""
 
 
-def cache_folder() -> Path:
-    """The folder for files that can be made again: of `UNBLUR_CACHE_DIR`, else the platform's for this user.
-
-    Source: XDG Base Directory Specification (Linux), File System Programming Guide (macOS), Known Folders (Windows).
-    """
-    if chosen := os.environ.get(CACHE_VARIABLE):
-        return Path(chosen)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "unblur" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "unblur"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unblur"
-
-
-def measured_once(name: str, measure: Callable[[], bool]) -> bool:
+def measured_once(name: str, measure: Callable[[], Answer], *, kind: type[Answer], known: Mapping[str, str] | None = None) -> Answer:
     """The answer of `measure`, from an earlier run on this machine if there was one.
 
     Of two processes that measure at the same time, both take the answer of the one that was done first.
@@ -47,8 +36,11 @@ def measured_once(name: str, measure: Callable[[], bool]) -> bool:
     Args:
         name: of the measurement, as a file name.
         measure: called without an earlier answer.
+        kind: of the answer, bool or float.
+        known: what else it depends on.
     """
     key = {
+        **(known or {}),
         "measurement": name,
         "unblur": unblur.__version__,
         "torch": torch.__version__,
@@ -56,29 +48,29 @@ def measured_once(name: str, measure: Callable[[], bool]) -> bool:
         "instructions": torch.backends.cpu.get_cpu_capability(),
     }
     try:
-        path = cache_folder() / f"{name}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}.json"
+        path = user_folder("cache", variable=CACHE_VARIABLE) / f"{name}-{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}.json"
     except RuntimeError:  # no home folder
         return measure()
-    known = _read(path, key)
-    if known is not None:
-        return known
+    kept = _read(path, key, kind=kind)
+    if kept is not None:
+        return kept
     answer = measure()
     with contextlib.suppress(OSError):
         _write(path, key, answer=answer)
-    known = _read(path, key)
-    return answer if known is None else known
+    kept = _read(path, key, kind=kind)
+    return answer if kept is None else kept
 
 
-def _read(path: Path, key: dict[str, str]) -> bool | None:
+def _read(path: Path, key: dict[str, str], *, kind: type[Answer]) -> Answer | None:
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
     answer = found.get("answer") if isinstance(found, dict) and all(found.get(name) == value for name, value in key.items()) else None
-    return answer if isinstance(answer, bool) else None
+    return answer if type(answer) is kind and math.isfinite(answer) else None
 
 
-def _write(path: Path, key: dict[str, str], *, answer: bool) -> None:
+def _write(path: Path, key: dict[str, str], *, answer: Answer) -> None:
     """Write the file as a whole; what another process has written meanwhile stays, what is damaged is replaced."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -87,7 +79,7 @@ def _write(path: Path, key: dict[str, str], *, answer: bool) -> None:
         try:
             path.hardlink_to(partial)
         except OSError:  # there is one already, or the file system has no links
-            if _read(path, key) is None:
+            if _read(path, key, kind=type(answer)) is None:
                 partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -198,7 +198,9 @@ def _cpu_gains_by_bf16() -> bool:
     Timed once a machine, so that runs, also of different networks, choose alike (`unblur.restore.machine`).
     """
     return measured_once(
-        "bf16-is-faster", lambda: _seconds_of_convolution(torch.float32) > _LEAST_GAIN * _seconds_of_convolution(torch.bfloat16)
+        "bf16-is-faster",
+        lambda: _seconds_of_convolution(torch.float32) > _LEAST_GAIN * _seconds_of_convolution(torch.bfloat16),
+        kind=bool,
     )
 
 

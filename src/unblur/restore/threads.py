@@ -49,6 +49,9 @@ class Threads:
         most: how many at most, whatever is free; None for as many as are free and torch would take by itself (`OMP_NUM_THREADS`).
         load: what others do on this machine; None to look at it from now on.
 
+    Attributes:
+        most: how many it takes at most.
+
     Raises:
         InputError: if `most` is less than 1.
     """
@@ -56,15 +59,15 @@ class Threads:
     def __init__(self, most: int | None = None, *, load: "Load | None" = None) -> None:
         if most is not None and most < 1:
             raise InputError(f"at least 1 thread is needed, got {most}")
-        self._most = torch.get_num_threads() if most is None else most
+        self.most = torch.get_num_threads() if most is None else most
         self._load = load or Load()
-        self._free: float = self._most
-        self._looks = most is None and self._most > 1
+        self._free: float = self.most
+        self._looks = most is None and self.most > 1
         self._looked_at = -math.inf
 
     def count(self, pixels: int) -> int:
         """Threads for operators on a picture of so many pixels."""
-        wanted = min(self._most, max(1, pixels // PIXELS_A_THREAD))
+        wanted = min(self.most, max(1, pixels // PIXELS_A_THREAD))
         if wanted == 1 or not self._looks:
             return wanted
         if time.monotonic() - self._looked_at >= _EVERY and (free := self._load.free_cores()) is not None:

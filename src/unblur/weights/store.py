@@ -1,8 +1,8 @@
 """The user's folder of pulled weights: published ones of others, which are not part of the project."""
 
-import os
-import sys
 from pathlib import Path
+
+from unblur.io.folders import user_folder
 
 __all__ = ["WEIGHTS_VARIABLE", "command_for", "pulled", "store_folder"]
 
@@ -17,21 +17,8 @@ _COMMANDS = {
 
 
 def store_folder() -> Path:
-    """The folder of pulled weights: of `UNBLUR_WEIGHTS`, else the platform's for this user's data; it may not be there.
-
-    Source: XDG Base Directory Specification (Linux; relative paths are ignored, as it says), File System Programming Guide (macOS), Known
-    Folders (Windows).
-    """
-    if chosen := os.environ.get(WEIGHTS_VARIABLE):
-        return Path(chosen)
-    if sys.platform == "win32":
-        data = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        data = Path.home() / "Library" / "Application Support"
-    else:
-        data = Path(os.environ.get("XDG_DATA_HOME", ""))
-        data = data if data.is_absolute() else Path.home() / ".local" / "share"
-    return data / "unblur" / "weights"
+    """The folder of pulled weights: of `UNBLUR_WEIGHTS`, else in the platform's for this user's data; it may not be there."""
+    return user_folder("data", variable=WEIGHTS_VARIABLE, inside="weights")
 
 
 def pulled() -> list[str]:
