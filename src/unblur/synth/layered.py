@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.synth.trajectory import Path
+from unblur.synth.trajectory import Path, affine
 
 __all__ = ["MovingLayer", "average", "doubled", "instants_needed", "reference", "smooth_field"]
 
@@ -174,14 +174,9 @@ def _centred(path: Path, times: Doubles) -> Doubles:
 
 
 def _affines(poses: Doubles, *, centre: tuple[float, float]) -> Doubles:
-    """`unblur.synth.trajectory.affine` of many poses at once, as homogeneous matrices (T, 3, 3)."""
-    zoom = np.exp(poses[:, 3])
-    cos, sin = zoom * np.cos(poses[:, 2]), zoom * np.sin(poses[:, 2])
-    x, y = centre
+    """`affine` of poses (T, 4) as homogeneous matrices (T, 3, 3)."""
     matrices = np.zeros((len(poses), 3, 3))
-    matrices[:, 0, 0], matrices[:, 0, 1], matrices[:, 0, 2] = cos, -sin, x - cos * x + sin * y + poses[:, 0]
-    matrices[:, 1, 0], matrices[:, 1, 1], matrices[:, 1, 2] = sin, cos, y - sin * x - cos * y + poses[:, 1]
-    matrices[:, 2, 2] = 1
+    matrices[:, :2], matrices[:, 2, 2] = affine(poses, centre=centre), 1
     return matrices
 
 

@@ -12,7 +12,20 @@ from unblur.synth.response import GAMMA22, SRGB, Response, draw_curve
 from unblur.synth.scene import Layer, expose, instant, motion, spread, steps_needed
 from unblur.synth.trajectory import Path, random_path
 
-__all__ = ["Pair", "Scene", "StillsBlur", "cut_out", "draw_length", "draw_pair", "draw_response", "draw_scene", "patch", "photograph"]
+__all__ = [
+    "Pair",
+    "Scene",
+    "StillsBlur",
+    "cut_out",
+    "draw_length",
+    "draw_pair",
+    "draw_response",
+    "draw_scene",
+    "has_detail",
+    "patch",
+    "photograph",
+    "resized",
+]
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -167,14 +180,39 @@ def patch(
         photos: sharp pictures (H, W, 3), RGB, 8 bit; smaller ones than `size` are enlarged.
         size: height and width of the patch.
         smallest_scale: photos are shrunk by a factor between this and 1 before use.
-        quick: shrink bilinearly, which down to half the size reads all pixels and is ten times faster than by area.
+        quick: see `resized`.
     """
     for _ in range(_TRIES):
         cut = _rectangle(generator, photos, size=size, smallest_scale=smallest_scale, quick=quick)
-        grey = cut[..., 1].astype(np.float32)
-        if float(np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean()) > _DETAIL:
+        if has_detail(cut, least=_DETAIL):
             break
     return cut
+
+
+def has_detail(picture: Bytes, *, least: float) -> bool:
+    """Whether neighbours below and to the right differ, in green and on average, by more than `least` grey levels in all.
+
+    Args:
+        picture: (H, W, 3) RGB, 8 bit.
+        least: grey levels.
+    """
+    green = picture[..., 1].astype(np.float32)
+    return float(np.abs(np.diff(green, axis=0)).mean() + np.abs(np.diff(green, axis=1)).mean()) > least
+
+
+def resized(picture: Bytes, size: tuple[int, int], *, quick: bool) -> Bytes:
+    """A picture at another height and width: enlarged along cubic curves, shrunk by area.
+
+    Args:
+        picture: (H, W, 3) RGB, 8 bit.
+        size: height and width.
+        quick: shrink bilinearly down to half the height, which reads all pixels and is ten times faster than by area.
+    """
+    if picture.shape[:2] == size:
+        return picture
+    shrinking = picture.shape[0] > size[0]
+    how = cv2.INTER_CUBIC if not shrinking else cv2.INTER_LINEAR if quick and picture.shape[0] <= 2 * size[0] else cv2.INTER_AREA
+    return cv2.resize(picture, size[::-1], interpolation=how).astype(np.uint8, copy=False)
 
 
 def out_of_focus(light: Floats, generator: np.random.Generator, *, blur: StillsBlur) -> Floats:
@@ -227,10 +265,7 @@ def _rectangle(
     tall, wide = (min(int(np.ceil(side / scale)), whole) for side, whole in zip(size, photo.shape[:2], strict=True))
     top = int(generator.integers(photo.shape[0] - tall, endpoint=True))
     left = int(generator.integers(photo.shape[1] - wide, endpoint=True))
-    cut = photo[top : top + tall, left : left + wide]
-    if (tall, wide) != size:
-        how = (cv2.INTER_LINEAR if quick else cv2.INTER_AREA) if tall > size[0] else cv2.INTER_CUBIC
-        cut = cv2.resize(cut, size[::-1], interpolation=how).astype(np.uint8, copy=False)
+    cut = resized(photo[top : top + tall, left : left + wide], size, quick=quick)
     if generator.random() < 0.5:
         cut = cut[:, ::-1]
     return np.ascontiguousarray(cut, np.uint8)

@@ -84,13 +84,14 @@ def random_path(
 
 
 def affine(pose: Floats, *, centre: tuple[float, float]) -> Floats:
-    """The matrix (2, 3) that moves points (x, y) of the scene to where they stand in a pose.
+    """The matrices (..., 2, 3) that move points (x, y) of the scene to where they stand in each pose.
 
     Args:
-        pose: (4,) shift right, shift down, turn (radians, clockwise on the screen), log zoom.
+        pose: (..., 4) shift right, shift down, turn (radians, clockwise on the screen), log zoom.
         centre: point (x, y) about which turn and zoom happen.
     """
-    zoom = np.exp(pose[3])
-    cos, sin = zoom * np.cos(pose[2]), zoom * np.sin(pose[2])
+    across, down, turn, zoom = np.moveaxis(pose, -1, 0)
+    cos, sin = np.exp(zoom) * np.cos(turn), np.exp(zoom) * np.sin(turn)
     x, y = centre
-    return np.array([[cos, -sin, x - cos * x + sin * y + pose[0]], [sin, cos, y - sin * x - cos * y + pose[1]]])
+    rows = ((cos, -sin, x - cos * x + sin * y + across), (sin, cos, y - sin * x - cos * y + down))
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
