@@ -124,7 +124,10 @@ class Stage(nn.Module):
             for level, (each, side) in enumerate(levels)
         )
         self.bottlenecks = nn.Sequential(
-            *(Bottleneck(width=widths[-1], side=BLOCK // 2, num_groups=num_groups) for _ in range(num_bottlenecks))
+            *(
+                Groups(parts=widths[-1], width=widths[-1], side=BLOCK // 2, num_groups=num_groups, attention=RDCAB)
+                for _ in range(num_bottlenecks)
+            )
         )
         self.to_gate, self.to_decoder = (nn.ModuleList(ToLevel(level, widths=widths) for level in range(DEPTH)) for _ in range(2))
         coarser = [*widths[1:], widths[-1]]
@@ -167,17 +170,18 @@ class Groups(nn.Module):
         width: features of the output.
         side: of the blocks, and parts along each side of the grid.
         num_groups: number of pairs.
+        attention: the channel attention block; at 1/8 that without convolutions.
 
     Shape:
         inputs (B, .., H, W) -> (B, width, H, W)
     """
 
-    def __init__(self, *, parts: int, width: int, side: int, num_groups: int) -> None:
+    def __init__(self, *, parts: int, width: int, side: int, num_groups: int, attention: type[RCAB | RDCAB] = RCAB) -> None:
         super().__init__()
         self.enter = ChannelLinear(parts, width)
         self.groups = nn.Sequential(
             *(
-                nn.Sequential(MultiAxisGatedMLP(width=width, block=side, grid=side), RCAB(width=width, reduction=REDUCTION))
+                nn.Sequential(MultiAxisGatedMLP(width=width, block=side, grid=side), attention(width=width, reduction=REDUCTION))
                 for _ in range(num_groups)
             )
         )
@@ -212,24 +216,6 @@ class Encoder(nn.Module):
         if self.cross is not None and context is not None:
             x = self.cross(x, context)[0]
         return self.down(x), x
-
-
-class Bottleneck(nn.Module):
-    """The block at the lowest resolution, (B, width, H, W) -> (B, width, H, W); see `Groups`."""
-
-    def __init__(self, *, width: int, side: int, num_groups: int) -> None:
-        super().__init__()
-        self.enter = ChannelLinear(width, width)
-        self.groups = nn.Sequential(
-            *(
-                nn.Sequential(MultiAxisGatedMLP(width=width, block=side, grid=side), RDCAB(width=width, reduction=REDUCTION))
-                for _ in range(num_groups)
-            )
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.enter(x)
-        return x + self.groups(x)
 
 
 class SupervisedAttention(nn.Module):

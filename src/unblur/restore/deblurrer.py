@@ -198,18 +198,7 @@ class Deblurrer:
                     if progress is not None:
                         progress(done, total)
 
-            work = {
-                "source": source_identity(Path(source)),
-                "weights": self._fingerprint(),
-                "precision": str(self.setup.precision),
-                "views": self.setup.views,
-                "size_step": self.size_step,
-                "only_blurred": self.meter is not None,
-                "strength": strength,
-                "steady": steady,
-                "part": [start, duration],
-                "settings": {"model": self.model, "precision": self.setup.precision, "views": self.setup.views},
-            }
+            work = self._work(Path(source), strength=strength, steady=steady, part=(start, duration))
             with VideoWriter(Path(target), reader, codec=codec, quality=quality, overwrite=overwrite, work=work) as writer:
                 done = before = writer.frames_before
                 if writer.discarded and notify is not None:
@@ -220,13 +209,24 @@ class Deblurrer:
                     else reader.frames_from(writer.time_before(int(steady) if self.net.num_frames == 1 else self._lead))
                 )
                 overlapped(chain(frames, (None,)), restore, write)
-            warnings = _warnings(reader, writer)
-        kept = self._kept / max(done - before, 1)
-        if kept:
-            warnings.append(f"the network's result looked wrong on {100 * kept:.1f} % of the area; the input was kept there")
-        if self.left_alone:
-            warnings.append(f"{self.left_alone} of {done - before} frames are sharp and were left as they are")
+            kept = self._kept / max(done - before, 1)
+            warnings = _warnings(reader, writer, kept_input=kept, left_alone=self.left_alone, frames=done - before)
         return VideoReport(done, time.monotonic() - began, self.network_seconds, kept, before, tuple(warnings))
+
+    def _work(self, source: Path, *, strength: float, steady: bool, part: tuple[float, float | None]) -> dict[str, Any]:
+        """What a clip that is stopped must be gone on with, as JSON has it, see `unblur.io.journal`."""
+        return {
+            "source": source_identity(source),
+            "weights": self._fingerprint(),
+            "precision": str(self.setup.precision),
+            "views": self.setup.views,
+            "size_step": self.size_step,
+            "only_blurred": self.meter is not None,
+            "strength": strength,
+            "steady": steady,
+            "part": list(part),
+            "settings": {"model": self.model, "precision": self.setup.precision, "views": self.setup.views},
+        }
 
     def frames(self, frames: Iterable[NDArray[Any]], *, strength: float = 1.0, steady: bool = True) -> Iterator[NDArray[Any]]:
         """Restore the frames of a clip that is in no file; yields as many as it takes, in order, reading a few ahead.
@@ -481,8 +481,8 @@ def _check_range(picture: NDArray[Any]) -> None:
         raise InputError(f"values of float pictures must lie in [0, 1], got {least:g} to {most:g}; scale or clip them first")
 
 
-def _warnings(reader: VideoReader, writer: VideoWriter) -> list[str]:
-    """What the user should know of a clip that was read and written."""
+def _warnings(reader: VideoReader, writer: VideoWriter, *, kept_input: float, left_alone: int, frames: int) -> list[str]:
+    """What the user should know of a clip that was read and written, and of how many frames that were restored now."""
     said = [
         *([writer.discarded] if writer.discarded else []),
         *writer.notes,
@@ -494,4 +494,8 @@ def _warnings(reader: VideoReader, writer: VideoWriter) -> list[str]:
         said.append(f"{reader.decode_failures} damaged part(s) of the video could not be decoded")
     if reader.repaired_times:
         said.append(f"{reader.repaired_times} frame(s) had no later time than the one before, and were moved by a tick")
+    if kept_input:
+        said.append(f"the network's result looked wrong on {100 * kept_input:.1f} % of the area; the input was kept there")
+    if left_alone:
+        said.append(f"{left_alone} of {frames} frames are sharp and were left as they are")
     return said

@@ -195,14 +195,7 @@ def make_from_stills(
         InputError: if an argument is out of range, or there is no photo that can be used.
         OutputError: if `target` cannot be written.
     """
-    if count < 1 or num_frames < 1:
-        raise InputError(f"at least one draw of one frame is needed, got {count} of {num_frames}")
-    if min(size) < 16 or size[0] % 4 or size[1] % 4:
-        raise InputError(f"sides must be multiples of 4 of 16 pixels or more, got {size[1]}×{size[0]}")
-    if num_frames > 1 and not isinstance(blur, SequenceBlur):
-        raise InputError("sequences need a `SequenceBlur`")
-    if num_frames == 1 and size[0] != size[1]:
-        raise InputError(f"a pair from a still is square, got {size[1]}×{size[0]}; give one number as its side")
+    _check_stills(blur, count=count, size=size, num_frames=num_frames)
     pictures, sources, failed = _read_all(photos, read=read_photo)
     if not pictures:
         raise InputError(f"no photo can be used: {'; '.join(message for _, message in failed)}")
@@ -234,6 +227,17 @@ def make_from_stills(
             }
         )
         return Made(folder.count, count, Counter(), tuple(failed))
+
+
+def _check_stills(blur: StillsBlur, *, count: int, size: tuple[int, int], num_frames: int) -> None:
+    if count < 1 or num_frames < 1:
+        raise InputError(f"at least one draw of one frame is needed, got {count} of {num_frames}")
+    if min(size) < 16 or size[0] % 4 or size[1] % 4:
+        raise InputError(f"sides must be multiples of 4 of 16 pixels or more, got {size[1]}×{size[0]}")
+    if num_frames > 1 and not isinstance(blur, SequenceBlur):
+        raise InputError("sequences need a `SequenceBlur`")
+    if num_frames == 1 and size[0] != size[1]:
+        raise InputError(f"a pair from a still is square, got {size[1]}×{size[0]}; give one number as its side")
 
 
 def make_from_scenes(
