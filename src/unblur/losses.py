@@ -1,7 +1,7 @@
 """Losses: pure functions of what a network restored and of the truth, each returning one number.
 
 Every mean is over all elements: pictures of the batch, channels, rows and columns, so that a loss does not grow with
-the crop or the batch. Losses over scales take the list that `forward(..., all_scales=True)` gives and bring the truth
+the crop or the batch. Losses over scales take the list that `Net.forward_scales` gives and bring the truth
 to the size of each of its entries themselves. What autocast left in half precision is compared in float32.
 
 Adversarial losses take logits, the discriminator's output before its sigmoid.
@@ -284,7 +284,7 @@ def gradient_penalty(
 
 def _over_scales(restored: Sequence[Tensor], sharp: Tensor, halve: Callable[[Tensor], Tensor]) -> Tensor:
     if not restored:
-        raise ShapeError("restored holds no scale; call the network with all_scales=True")
+        raise ShapeError("restored holds no scale; call the network's `forward_scales`")
     sharp = _at_least_float32(sharp)
     total = sharp.new_zeros(())
     for image in restored:

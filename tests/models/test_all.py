@@ -107,7 +107,7 @@ def picture(net, height, width, *, batch=1):
 def test_every_parameter_gets_a_finite_gradient(name):
     net = build(name)
     side = 2 * net.size_multiple
-    loss = sum(image.square().mean() for image in net(picture(net, side, side), all_scales=True))
+    loss = sum(image.square().mean() for image in net.forward_scales(picture(net, side, side)))
     loss.backward()
     for parameter_name, parameter in net.named_parameters():
         if parameter_name.startswith(TAUGHT_APART.get(name, "-")):
@@ -121,7 +121,7 @@ def test_finest_output_comes_first_and_has_the_input_size(name):
     net = build(name).eval()
     blurry = picture(net, net.size_multiple, 3 * net.size_multiple)
     with torch.no_grad():
-        restored, scales = net(blurry), net(blurry, all_scales=True)
+        restored, scales = net(blurry), net.forward_scales(blurry)
     assert restored.shape == (1, 3, *blurry.shape[-2:])
     torch.testing.assert_close(scales[0], restored, rtol=0, atol=0)
     sizes = [scale.shape[-1] for scale in scales]

@@ -65,7 +65,7 @@ def test_stages_composed_by_hand_are_forward():
     fused = net.fuse([net.align(feats[2], feat, motion) for feat, motion in zip(feats, motions, strict=True)])
     restored = net.reconstruct(fused, frames[2])
     assert torch.equal(restored, net(blurry))
-    assert [torch.equal(restored, scale) for scale in net(blurry, all_scales=True)] == [True]
+    assert [torch.equal(restored, scale) for scale in net.forward_scales(blurry)] == [True]
 
 
 def test_alignment_is_equations_4_1_to_4_7():
@@ -95,7 +95,7 @@ def test_a_moved_frame_is_aligned_by_its_true_flow():
     class Shift(FlowNet):
         size_multiple, receptive_radius = 1, 0
 
-        def forward(self, reference, neighbour, *, all_scales=False):  # noqa: ARG002
+        def forward(self, reference, neighbour):  # noqa: ARG002
             return torch.tensor([8.0, 0.0]).view(1, 2, 1, 1).expand(reference.shape[0], 2, *reference.shape[-2:])
 
     net = tiny(residual_offset=False)

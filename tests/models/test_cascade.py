@@ -39,7 +39,7 @@ def test_stages_by_hand():
     blurry = torch.tensor([1.0, 0.0, 0.0, 10.0, 100.0]).view(1, 5, 1, 1, 1).expand(1, 5, 3, 2, 2)
     first = [1 * 1.0, 4 * 10.0, 2 * 10.0 + 4 * 100.0]
     second = first[0] + 2 * first[1] + 4 * first[2]
-    restored = net(blurry, all_scales=True)
+    restored = net.forward_scales(blurry)
     assert [scale[0, 0, 0, 0].item() for scale in restored] == [second, first[1]]
     assert torch.equal(net(blurry), restored[0])
 

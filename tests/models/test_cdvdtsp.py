@@ -66,7 +66,7 @@ def test_a_stage_puts_the_prior_beside_the_warped_frames():
 def test_the_cascade_is_the_stage_on_its_own_output():
     net, blurry = tiny(), clip()
     first = [net.net(blurry[:, i : i + 3]) for i in range(3)]
-    restored = net(blurry, all_scales=True)
+    restored = net.forward_scales(blurry)
     torch.testing.assert_close(restored, [net.net(torch.stack(first, dim=1)), first[1]])
 
 

@@ -24,7 +24,7 @@ def test_each_level_reads_its_picture_and_the_coarser_result():
     net = DeepDeblur(width=1, num_blocks=0)
     net.scales = nn.ModuleList([Linear(7, 11), Linear(3, 5), Linear(2)])
     net.ups = nn.ModuleList(nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), Linear(10)) for _ in range(2))
-    restored = net(torch.full((1, 3, 8, 12), 0.6), all_scales=True)
+    restored = net.forward_scales(torch.full((1, 3, 8, 12), 0.6))
     assert [tuple(image.shape[-2:]) for image in restored] == [(8, 12), (4, 6), (2, 3)]
     expected = [7 * 0.1 + 110 * (3 * 0.1 + 50 * 0.2), 3 * 0.1 + 50 * 0.2, 0.2]
     for image, value in zip(restored, expected, strict=True):

@@ -89,7 +89,7 @@ def test_wiring_of_a_stack_by_hand():
     R2 = 501 + 20 + 131 = 652. F1 = (131 + 652) + 1 + 501 + 121 = 1406, output 1416.
     """
     net = arithmetic(DMPHN(num_levels=3, num_stacks=2, **SMALL), [1, 2, 4], [10, 20, 40])
-    restored = net(torch.full((1, 3, 8, 8), 0.5), all_scales=True)
+    restored = net.forward_scales(torch.full((1, 3, 8, 8), 0.5))
     assert [float(image.mean()) for image in restored] == pytest.approx([1416.5, 131.5])
     assert all(image.shape == (1, 3, 8, 8) for image in restored)
 

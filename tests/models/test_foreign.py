@@ -38,7 +38,7 @@ def test_pictures_of_a_batch_go_through_the_network_one_by_one():
     expected = tiny_net()(blurry).clamp(0, 1)
     torch.testing.assert_close(net(blurry), expected, rtol=0, atol=1e-6)
     torch.testing.assert_close(net(blurry.to(memory_format=torch.channels_last)), expected, rtol=0, atol=1e-6)
-    (only,) = net(blurry, all_scales=True)
+    (only,) = net.forward_scales(blurry)
     torch.testing.assert_close(only, expected, rtol=0, atol=1e-6)
 
 

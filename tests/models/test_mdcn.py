@@ -49,7 +49,7 @@ def test_stages_composed_by_hand_are_forward():
     fused = net.fuse([net.align(feats[2], feat, None) for feat in feats])
     restored = net.reconstruct(fused, frames[2])
     assert torch.equal(restored, net(blurry))
-    assert [torch.equal(restored, scale) for scale in net(blurry, all_scales=True)] == [True]
+    assert [torch.equal(restored, scale) for scale in net.forward_scales(blurry)] == [True]
 
 
 def test_the_residual_is_added_to_the_middle_frame():

@@ -55,7 +55,7 @@ def test_a_decoder_reads_the_sum_of_the_encoders_so_far(count):
 
 def test_scales_share_weights_and_hand_their_result_down():
     net = linear_net([1.0], [3.0], num_scales=3)
-    restored = net(torch.full((1, 3, 16, 16), 0.6), all_scales=True)
+    restored = net.forward_scales(torch.full((1, 3, 16, 16), 0.6))
     assert [tuple(image.shape[-2:]) for image in restored] == [(16, 16), (8, 8), (4, 4)]
     first, second, third = net.encoders[0].seen  # coarsest first
     torch.testing.assert_close(first[:, 3:], first[:, :3])  # S_4 = B_3

@@ -58,7 +58,7 @@ def test_stages_composed_by_hand_are_forward():
     assert [tuple(level.shape[1:]) for level in fused] == [(16, 4, 6), (6, 8, 12), (4, 16, 24)]
     restored = net.reconstruct(fused, frames[1])
     assert torch.equal(restored, net(blurry))
-    assert [torch.equal(restored, scale) for scale in net(blurry, all_scales=True)] == [True]
+    assert [torch.equal(restored, scale) for scale in net.forward_scales(blurry)] == [True]
 
 
 def test_every_frame_counts():

@@ -56,7 +56,7 @@ def test_each_scale_corrects_its_input():
         for parameter in extraction.exit.parameters():
             parameter.data.fill_(0)
     blurry = torch.rand(1, 3, 16, 16)
-    restored = net(blurry, all_scales=True)
+    restored = net.forward_scales(blurry)
     torch.testing.assert_close(restored[0], blurry)
     torch.testing.assert_close(restored[1], torch.nn.functional.avg_pool2d(blurry, 2))
 

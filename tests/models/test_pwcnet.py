@@ -77,7 +77,7 @@ def test_normalised_features_give_costs_that_are_correlations(monkeypatch):
 def test_scales_are_finest_first_and_in_pixels_of_their_own_resolution():
     net = tiny()
     reference, neighbour = pair(24, 40)
-    flows = net(reference, neighbour, all_scales=True)
+    flows = net.forward_scales(reference, neighbour)
     assert [tuple(flow.shape) for flow in flows] == [(1, 2, 24, 40), (1, 2, 6, 10), (1, 2, 3, 5)]
     assert torch.equal(flows[0], net(reference, neighbour))
     torch.testing.assert_close(flows[0].mean((2, 3)), 4 * flows[1].mean((2, 3)), rtol=0.2, atol=0.05)
@@ -115,7 +115,7 @@ def test_it_learns_which_way_things_moved():
         scene = torch.rand(4, 3, 8, 8, generator=generator)
         scene = torch.nn.functional.interpolate(scene, scale_factor=4, mode="bicubic", align_corners=False)
         true = torch.tensor([float(shift), 0.0]).view(1, 2, 1, 1)
-        flows = net(scene - 0.5, scene.roll(shift, dims=3) - 0.5, all_scales=True)
+        flows = net.forward_scales(scene - 0.5, scene.roll(shift, dims=3) - 0.5)
         loss = sum(((flow * (32 / flow.shape[-1]) - true) / 20).square().sum(1).sqrt().mean() for flow in flows)
         optimiser.zero_grad()
         loss.backward()
@@ -127,7 +127,7 @@ def test_it_learns_which_way_things_moved():
 def test_flow_is_in_single_precision_under_autocast():
     net = tiny()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        flows = net(*pair(16, 16), all_scales=True)
+        flows = net.forward_scales(*pair(16, 16))
     assert {flow.dtype for flow in flows} == {torch.float32}
 
 
@@ -257,7 +257,7 @@ def test_flow_network_builder():
 def test_zero_flow():
     reference, neighbour = pair(5, 7)
     assert torch.equal(ZeroFlow()(reference, neighbour), torch.zeros(1, 2, 5, 7))
-    assert len(ZeroFlow()(reference, neighbour, all_scales=True)) == 1
+    assert len(ZeroFlow().forward_scales(reference, neighbour)) == 1
     with pytest.raises(ShapeError, match="same shape"):
         ZeroFlow()(reference, reference[..., :-1])
 

@@ -28,7 +28,7 @@ def test_a_window_ends_at_its_middle():
     net = Counter(memory=2, context=0)
     assert (net.num_frames, net.receptive_radius) == (5, 9)
     torch.testing.assert_close(net(clip(5)), torch.full((1, 3, 2, 2), 2.02))
-    (only,) = net(clip(5), all_scales=True)
+    (only,) = net.forward_scales(clip(5))
     assert torch.equal(only, net(clip(5)))
 
 

@@ -12,7 +12,7 @@ def test_separate_scales_with_equal_weights_are_the_shared_network():
     for scale in separate.scales:
         scale.load_state_dict(shared.scales[0].state_dict())
     blurry = torch.rand(1, 3, 16, 32)
-    for one, other in zip(shared(blurry, all_scales=True), separate(blurry, all_scales=True), strict=True):
+    for one, other in zip(shared.forward_scales(blurry), separate.forward_scales(blurry), strict=True):
         torch.testing.assert_close(one, other)
 
 

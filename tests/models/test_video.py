@@ -13,7 +13,7 @@ class OneRight(FlowNet):
         super().__init__()
         self.asked = []
 
-    def forward(self, reference, neighbour, *, all_scales=False):  # noqa: ARG002
+    def forward(self, reference, neighbour):
         self.asked.append((reference[0, 0, 0, 0].item(), neighbour[0, 0, 0, 0].item()))
         return torch.tensor([1.0, 0.0]).view(1, 2, 1, 1).expand(reference.shape[0], 2, *reference.shape[-2:])
 

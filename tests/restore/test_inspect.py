@@ -65,8 +65,7 @@ class ConstantFlow(FlowNet):
         super().__init__()
         self.vector, self.size_multiple, self.receptive_radius = vector, 1, 0
 
-    def forward(self, reference, neighbour, *, all_scales=False):
-        assert not all_scales
+    def forward(self, reference, neighbour):
         later = 1 if neighbour.mean() > reference.mean() else -1  # brighter frames are later ones
         return torch.tensor(self.vector).view(1, 2, 1, 1).expand(1, 2, *reference.shape[-2:]) * later
 

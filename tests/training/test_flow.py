@@ -33,9 +33,12 @@ class Told(FlowNet):
         super().__init__()
         self.flow = flow
 
-    def forward(self, reference, neighbour, *, all_scales=False):  # noqa: ARG002
+    def forward(self, reference, neighbour):
+        return self.forward_scales(reference, neighbour)[0]
+
+    def forward_scales(self, reference, neighbour):  # noqa: ARG002
         levels = [torch.nn.functional.avg_pool2d(self.flow, scale) / scale for scale in (4, 8)]
-        return [self.flow, *levels] if all_scales else self.flow
+        return [self.flow, *levels]
 
 
 @pytest.fixture(scope="module")

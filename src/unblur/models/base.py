@@ -6,7 +6,6 @@ first: entry 0 is the paper's scale 1. A network pads nothing, tiles nothing and
 """
 
 from abc import ABC, abstractmethod
-from typing import Literal, overload
 
 import torch
 from torch import Tensor, nn
@@ -63,12 +62,10 @@ class Net(nn.Module, ABC):
         high, wide = (-(-max(side, self.size_minimum) // self.size_multiple) * self.size_multiple for side in (height, width))
         return (max(high, wide),) * 2 if self.size_square else (high, wide)
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
-
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
-
     @abstractmethod
-    def forward(self, blurry: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
-        """Restore; with `all_scales`, return the output of every scale, finest first."""
+    def forward(self, blurry: Tensor) -> Tensor:
+        """Restore, (B, 3, H, W) or (B, N, 3, H, W) to (B, 3, H, W)."""
+
+    def forward_scales(self, blurry: Tensor) -> list[Tensor]:
+        """The output of every scale, finest first; the first entry is that of `forward`, and the only one of a network with one scale."""
+        return [self(blurry)]

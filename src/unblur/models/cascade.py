@@ -9,8 +9,6 @@
 A stream computes each frame of each stage once.
 """
 
-from typing import Literal, overload
-
 from torch import Tensor
 
 from unblur.layers.check import check_multiple, check_shape
@@ -23,7 +21,7 @@ __all__ = ["CascadeNet"]
 class CascadeNet(Net):
     """A video network that is applied to its own output.
 
-    With `all_scales`, `forward` returns the middle frame after every stage, the last first, all at full resolution.
+    `forward_scales` returns the middle frame after every stage, the last first, all at full resolution.
 
     Args:
         net: what is applied in every stage.
@@ -51,13 +49,10 @@ class CascadeNet(Net):
         self.receptive_radius = num_stages * net.receptive_radius
         self.global_context = net.global_context
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
+    def forward(self, blurry: Tensor) -> Tensor:
+        return self.forward_scales(blurry)[0]
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
-
-    def forward(self, blurry: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
+    def forward_scales(self, blurry: Tensor) -> list[Tensor]:
         check_shape(blurry, ("B", self.num_frames, 3, "H", "W"), name="blurry")
         check_multiple(blurry, self.size_multiple, name="blurry")
         frames = list(blurry.unbind(dim=1))
@@ -68,4 +63,4 @@ class CascadeNet(Net):
             windows = range(len(frames) - span + 1)
             frames = [self.net.restore_window(frames[first : first + span], feats[first : first + span]) for first in windows]
             restored.insert(0, frames[len(frames) // 2])
-        return restored if all_scales else restored[0]
+        return restored

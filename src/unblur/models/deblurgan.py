@@ -13,8 +13,6 @@ Its content loss compares features of a VGG network trained on ImageNet; the pro
 use the losses of `unblur.losses` in its place.
 """
 
-from typing import Literal, overload
-
 from torch import Tensor, nn
 
 from unblur.errors import ShapeError
@@ -67,18 +65,11 @@ class DeblurGAN(Net):
         )
         self.receptive_radius = 3 + 1 + 2 + STRIDE * 2 * num_blocks + 2 + 1 + 3
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
-
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
-
-    def forward(self, blurry: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
+    def forward(self, blurry: Tensor) -> Tensor:
         check_shape(blurry, ("B", 3, "H", "W"), name="blurry")
         check_multiple(blurry, self.size_multiple, name="blurry")
         residual = self.layers((blurry - CENTRE) * 2)  # both in [-1, 1]
-        restored = blurry + residual / 2
-        return [restored] if all_scales else restored
+        return blurry + residual / 2
 
 
 class DeblurGANCritic(nn.Module):

@@ -15,8 +15,6 @@ Source: Nah, Kim, Lee, "Deep Multi-scale Convolutional Neural Network for Dynami
 K = 2 29.23 / 0.9162, K = 3 29.08 / 0.9135.
 """
 
-from typing import Literal, overload
-
 import torch
 from torch import Tensor, nn
 
@@ -60,13 +58,10 @@ class DeepDeblur(Net):
         self.size_multiple = 2 ** (num_scales - 1)
         self.receptive_radius = _receptive_radius(num_scales=num_scales, num_blocks=num_blocks)
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
+    def forward(self, blurry: Tensor) -> Tensor:
+        return self.forward_scales(blurry)[0]
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
-
-    def forward(self, blurry: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
+    def forward_scales(self, blurry: Tensor) -> list[Tensor]:
         check_shape(blurry, ("B", 3, "H", "W"), name="blurry")
         check_multiple(blurry, self.size_multiple, name="blurry")
         levels = pyramid(blurry - CENTRE, levels=len(self.scales))
@@ -74,7 +69,7 @@ class DeepDeblur(Net):
         for k in reversed(range(len(self.ups))):
             coarser = self.ups[k](restored[0])
             restored.insert(0, self.scales[k](torch.cat([levels[k], coarser], dim=1)))  # (B, 3, H/2^k, W/2^k)
-        return [level + CENTRE for level in restored] if all_scales else restored[0] + CENTRE
+        return [level + CENTRE for level in restored]
 
 
 def _receptive_radius(*, num_scales: int, num_blocks: int) -> int:

@@ -16,7 +16,6 @@ networks of three levels have 21.7 M. On GoPro (test) Tang et al. (2022) measure
 
 import re
 from collections.abc import Mapping
-from typing import Literal, overload
 
 from torch import Tensor, nn
 
@@ -48,7 +47,7 @@ class DMPHN(Net):
     Attributes:
         global_context: true, for the places where the picture is cut move with its size.
 
-    With `all_scales`, `forward` returns the output of every network of the stack, the last first, all at full resolution.
+    `forward_scales` returns the output of every network of the stack, the last first, all at full resolution.
     """
 
     global_context = True
@@ -74,13 +73,10 @@ class DMPHN(Net):
         self.size_multiple = self.grids[-1][0] * 2 ** (len(widths) - 1)
         self.receptive_radius = num_stacks * num_levels * codec_radius(stages=len(widths), num_blocks=num_blocks, kernel_size=KERNEL)
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
+    def forward(self, blurry: Tensor) -> Tensor:
+        return self.forward_scales(blurry)[0]
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
-
-    def forward(self, blurry: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
+    def forward_scales(self, blurry: Tensor) -> list[Tensor]:
         check_shape(blurry, ("B", 3, "H", "W"), name="blurry")
         check_multiple(blurry, self.size_multiple, name="blurry")
         image, before = blurry - CENTRE, None
@@ -89,7 +85,7 @@ class DMPHN(Net):
             first = restored[-1] - CENTRE if restored else None
             image, before = self._run(stack, image, before, first)
             restored.insert(0, image + CENTRE)
-        return restored if all_scales else restored[0]
+        return restored
 
     def _run(self, stack: nn.Module, image: Tensor, before: list[Tensor] | None, first: Tensor | None) -> tuple[Tensor, list[Tensor]]:
         """One network of the stack.

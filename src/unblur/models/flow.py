@@ -1,7 +1,6 @@
 """What every flow network promises, and the one that sees no motion."""
 
 from abc import ABC, abstractmethod
-from typing import Literal, overload
 
 from torch import Tensor, nn
 
@@ -28,15 +27,13 @@ class FlowNet(nn.Module, ABC):
     num_frames: int = 2
     receptive_radius: int
 
-    @overload
-    def forward(self, reference: Tensor, neighbour: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
-
-    @overload
-    def forward(self, reference: Tensor, neighbour: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
-
     @abstractmethod
-    def forward(self, reference: Tensor, neighbour: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
-        """Estimate; with `all_scales`, return the estimate of every scale at its own resolution, finest first."""
+    def forward(self, reference: Tensor, neighbour: Tensor) -> Tensor:
+        """Estimate the flow at full resolution."""
+
+    def forward_scales(self, reference: Tensor, neighbour: Tensor) -> list[Tensor]:
+        """The flow at full resolution, then the estimate of every scale, if any, at its own resolution, finest first."""
+        return [self(reference, neighbour)]
 
 
 class ZeroFlow(FlowNet):
@@ -47,16 +44,9 @@ class ZeroFlow(FlowNet):
         self.size_multiple = 1
         self.receptive_radius = 0
 
-    @overload
-    def forward(self, reference: Tensor, neighbour: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
-
-    @overload
-    def forward(self, reference: Tensor, neighbour: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
-
-    def forward(self, reference: Tensor, neighbour: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
+    def forward(self, reference: Tensor, neighbour: Tensor) -> Tensor:
         check_pair(reference, neighbour, multiple=self.size_multiple)
-        flow = reference.new_zeros(reference.shape[0], 2, *reference.shape[-2:])
-        return [flow] if all_scales else flow
+        return reference.new_zeros(reference.shape[0], 2, *reference.shape[-2:])
 
 
 def check_pair(reference: Tensor, neighbour: Tensor, *, multiple: int) -> None:

@@ -6,7 +6,7 @@ module turns a descriptor into a `Net`; it does not need spandrel to be imported
 """
 
 from math import lcm
-from typing import Literal, Protocol, overload
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -100,20 +100,13 @@ class ForeignNet(Net):
     def tile_multiple(self) -> int:
         return lcm(self.size_multiple, _TILE_MULTIPLE)
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
-
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
-
-    def forward(self, blurry: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
+    def forward(self, blurry: Tensor) -> Tensor:
         check_shape(blurry, ("B", 3, "H", "W"), name="blurry")
         height, width = blurry.shape[-2:]
         if self.fit_size(height, width) != (height, width):
             fit = "x".join(map(str, self.fit_size(height, width)))
             raise ShapeError(f"{self.system} takes pictures of {fit}, but not of {height}x{width}; use `unblur.load(...)`, which fits them")
-        restored = torch.cat([self._descriptor(picture[None].contiguous()) for picture in blurry])  # descriptors take one at a time
-        return [restored] if all_scales else restored
+        return torch.cat([self._descriptor(picture[None].contiguous()) for picture in blurry])  # descriptors take one at a time
 
 
 def _why_not(descriptor: Descriptor) -> str:

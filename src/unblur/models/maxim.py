@@ -17,7 +17,7 @@ makes its picture. So a network of the first stages of published weights (`num_s
 
 import re
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, overload
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -62,7 +62,7 @@ class MAXIM(Net):
     Attributes:
         global_context: true, for the grid reaches over the whole picture, wherever its parts lie.
 
-    With `all_scales`, `forward` returns a list of the one picture: the published weights hold no other outputs of the last stage.
+    `forward_scales` returns a list of the one picture: the published weights hold no other outputs of the last stage.
     """
 
     size_multiple = BLOCK // 2 * 2**DEPTH
@@ -79,13 +79,10 @@ class MAXIM(Net):
         )
         self.receptive_radius = num_stages * _radius(num_groups=num_groups)
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
+    def forward(self, blurry: Tensor) -> Tensor:
+        return self.forward_scales(blurry)[0]
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
-
-    def forward(self, blurry: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
+    def forward_scales(self, blurry: Tensor) -> list[Tensor]:
         check_shape(blurry, ("B", 3, "H", "W"), name="blurry")
         check_multiple(blurry, self.size_multiple, name="blurry")
         smaller = [blurry[..., step // 2 :: step, step // 2 :: step] for step in (2, 4)]  # the nearest pixels
@@ -94,7 +91,7 @@ class MAXIM(Net):
         for stage in self.stages:
             output = stage(pictures, output)
         assert output is not None
-        return output.restored if all_scales else output.restored[0]
+        return output.restored
 
 
 class Stage(nn.Module):

@@ -14,8 +14,6 @@ One scale i, of three, with three codecs (EN encoder, DE decoder; k patches in t
 1111 pictures): 31.15 dB / 0.9444, without the attention 30.99 / 0.9428.
 """
 
-from typing import Literal, overload
-
 import torch
 from torch import Tensor, nn
 
@@ -86,13 +84,10 @@ class MSCNN(Net):
             coarser = 2 * self.receptive_radius + 2 if scale else 0  # halved and doubled again
             self.receptive_radius = coarser + num_codecs * codec_radius(stages=len(widths), num_blocks=num_blocks, kernel_size=KERNEL)
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
+    def forward(self, blurry: Tensor) -> Tensor:
+        return self.forward_scales(blurry)[0]
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
-
-    def forward(self, blurry: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
+    def forward_scales(self, blurry: Tensor) -> list[Tensor]:
         check_shape(blurry, ("B", 3, "H", "W"), name="blurry")
         check_multiple(blurry, self.size_multiple, name="blurry")
         levels = pyramid(blurry - CENTRE, levels=self.num_scales, halve=area_halve)
@@ -100,7 +95,7 @@ class MSCNN(Net):
         for level in reversed(levels):
             coarser = double(restored[0]) if restored else level
             restored.insert(0, self.restore_scale(level, coarser))  # (B, 3, H/2^i, W/2^i)
-        return [scale + CENTRE for scale in restored] if all_scales else restored[0] + CENTRE
+        return [scale + CENTRE for scale in restored]
 
     def restore_scale(self, blurry: Tensor, coarser: Tensor) -> Tensor:
         """Run the chain of codecs at one scale.

@@ -15,7 +15,7 @@ sharing nothing 10.08 M, and without the reuse of a module these are 6.98 M, 6.4
 measured 30.96 dB / 0.9421.
 """
 
-from typing import Literal, overload
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -77,13 +77,10 @@ class PSSNSC(Net):
             coarser = 2 * self.receptive_radius + 2 if scale else 0  # halved and doubled again
             self.receptive_radius = coarser + codec_radius(stages=len(widths), num_blocks=num_blocks * num_modules, kernel_size=KERNEL)
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
+    def forward(self, blurry: Tensor) -> Tensor:
+        return self.forward_scales(blurry)[0]
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
-
-    def forward(self, blurry: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
+    def forward_scales(self, blurry: Tensor) -> list[Tensor]:
         check_shape(blurry, ("B", 3, "H", "W"), name="blurry")
         check_multiple(blurry, self.size_multiple, name="blurry")
         levels = pyramid(blurry - CENTRE, levels=self.num_scales, halve=area_halve)
@@ -92,7 +89,7 @@ class PSSNSC(Net):
             coarser = double(restored[0]) if restored else levels[i]
             image = self._restore_scale(i, torch.cat([levels[i], coarser], dim=1))
             restored.insert(0, levels[i] + image)  # (B, 3, H/2^i, W/2^i)
-        return [scale + CENTRE for scale in restored] if all_scales else restored[0] + CENTRE
+        return [scale + CENTRE for scale in restored]
 
     def _restore_scale(self, scale: int, x: Tensor) -> Tensor:
         """(B, 6, H, W) -> residual (B, 3, H, W)."""

@@ -21,7 +21,6 @@ where it reads only partly outside, as in the released code.
 
 import re
 from collections.abc import Mapping
-from typing import Literal, overload
 
 import torch
 from torch import Tensor, nn
@@ -113,22 +112,18 @@ class PWCNet(FlowNet):
             levels=len(widths), convs=convs_per_level, decoder_convs=len(decoder_widths) + 1, radius=radius
         )
 
-    @overload
-    def forward(self, reference: Tensor, neighbour: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
+    def forward(self, reference: Tensor, neighbour: Tensor) -> Tensor:
+        return self.forward_scales(reference, neighbour)[0]
 
-    @overload
-    def forward(self, reference: Tensor, neighbour: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
-
-    def forward(self, reference: Tensor, neighbour: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
+    def forward_scales(self, reference: Tensor, neighbour: Tensor) -> list[Tensor]:
         """Estimate the flow from reference to neighbour.
 
         Args:
             reference: picture whose positions the flow belongs to.
             neighbour: picture that the flow points into.
-            all_scales: also return the estimates of the levels.
 
         Returns:
-            The flow at full resolution; with `all_scales` a list: that flow, then those of levels 2, 3, ... at their own
+            The flow at full resolution, then those of levels 2, 3, ... at their own
             resolution. Each is in pixels of its own resolution, in single precision.
         """
         check_pair(reference, neighbour, multiple=self.size_multiple)
@@ -142,7 +137,7 @@ class PWCNet(FlowNet):
         assert feat is not None
         flows[0] = flows[0] + self.context(feat) * (FLOW_UNIT / 2**FINEST)
         full = flow_resize(flows[0], size=(reference.shape[-2], reference.shape[-1]))  # (B, 2, H, W)
-        return [full, *flows] if all_scales else full
+        return [full, *flows]
 
     def _numbers(self) -> range:
         return range(FINEST, FINEST + len(self.decoders))

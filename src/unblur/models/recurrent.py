@@ -12,7 +12,6 @@ starts without a state at the window's beginning and goes through it up to the m
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Literal, overload
 
 import torch
 from torch import Tensor
@@ -59,16 +58,9 @@ class RecurrentNet(Net):
         self.num_frames = 2 * (memory + context) + 1
         self.receptive_radius = (memory + 1) * step_radius
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
-
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
-
-    def forward(self, blurry: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
+    def forward(self, blurry: Tensor) -> Tensor:
         check_shape(blurry, ("B", self.num_frames, 3, "H", "W"), name="blurry")
-        restored = self.unroll(blurry[:, : self.num_frames // 2 + self.context + 1])[:, -1]
-        return [restored] if all_scales else restored
+        return self.unroll(blurry[:, : self.num_frames // 2 + self.context + 1])[:, -1]
 
     def unroll(self, clip: Tensor) -> Tensor:
         """Restore every frame of a clip that has `context` frames on both sides; training compares all of them.

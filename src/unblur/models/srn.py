@@ -12,8 +12,6 @@ and have 10.16 M (quoted: 10.2 M); 6.88 M without it. Published on GoPro (test):
 30.20 / 0.9334 by Tang et al. (2022).
 """
 
-from typing import Literal, overload
-
 import torch
 from torch import Tensor, nn
 
@@ -72,13 +70,10 @@ class SRN(Net):
             memory = 2 ** (len(widths) - 1) * (lstm_kernel_size // 2) if recurrent else 0
             self.receptive_radius = coarser + memory + codec_radius(stages=len(widths), num_blocks=num_blocks, kernel_size=kernel_size)
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
+    def forward(self, blurry: Tensor) -> Tensor:
+        return self.forward_scales(blurry)[0]
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
-
-    def forward(self, blurry: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
+    def forward_scales(self, blurry: Tensor) -> list[Tensor]:
         check_shape(blurry, ("B", 3, "H", "W"), name="blurry")
         check_multiple(blurry, self.size_multiple, name="blurry")
         levels = pyramid(blurry, levels=self.num_scales, halve=area_halve)
@@ -90,7 +85,7 @@ class SRN(Net):
             scale = self.scales[i if len(self.scales) > 1 else 0]
             image, state = scale(torch.cat([levels[i], coarser], dim=1), state)  # (B, 3, H/2^i, W/2^i)
             restored.insert(0, image)
-        return restored if all_scales else restored[0]
+        return restored
 
 
 class _Scale(nn.Module):

@@ -21,7 +21,6 @@ is folded into channels (4x4 pixels to one position), so that no full-resolution
 
 from abc import abstractmethod
 from collections.abc import Container, Mapping
-from typing import Literal, overload
 
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle
@@ -71,15 +70,8 @@ class SmearNet(Net):
         reach = motion.receptive_radius + 1 + restoration.receptive_radius  # 1: bringing the spread up
         self.receptive_radius = FOLD * reach + FOLD - 1 + int(longest * max((abs(share) for share in shares), default=0)) + 1
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
-
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
-
-    def forward(self, blurry: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
-        restored = self.restored(blurry)
-        return [restored] if all_scales else restored
+    def forward(self, blurry: Tensor) -> Tensor:
+        return self.restored(blurry)
 
     def restored(self, blurry: Tensor) -> Tensor:
         """The picture restored by what it says of its smear, (B, 3, H, W) to (B, 3, H, W)."""

@@ -10,7 +10,6 @@ belong to a window, since all but the first begin from its reference. `forward` 
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Literal, overload
 
 from torch import Tensor
 
@@ -35,18 +34,11 @@ class VideoNet(Net):
         ShapeError: by `forward`, if the number of frames differs or a side is not a multiple of `size_multiple`.
     """
 
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[False] = ...) -> Tensor: ...
-
-    @overload
-    def forward(self, blurry: Tensor, *, all_scales: Literal[True]) -> list[Tensor]: ...
-
-    def forward(self, blurry: Tensor, *, all_scales: bool = False) -> Tensor | list[Tensor]:
+    def forward(self, blurry: Tensor) -> Tensor:
         check_shape(blurry, ("B", self.num_frames, 3, "H", "W"), name="blurry")
         check_multiple(blurry, self.size_multiple, name="blurry")
         frames = blurry.unbind(dim=1)
-        restored = self.restore_window(frames, [self.features(frame) for frame in frames])
-        return [restored] if all_scales else restored
+        return self.restore_window(frames, [self.features(frame) for frame in frames])
 
     def restore_window(self, frames: Sequence[Tensor], feats: Sequence[tuple[Tensor, ...]]) -> Tensor:
         """Restore the middle frame of a window whose features are known.

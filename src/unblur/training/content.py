@@ -90,7 +90,8 @@ class ContentObjective(Objective):
         if self.recipe.truths == "all":
             return self._unrolled(batch)
         if any(name in _SCALES for name in self.recipe.loss):
-            scales = self.net(batch.blurry, all_scales=True)
+            assert isinstance(self.net, Net)
+            scales = self.net.forward_scales(batch.blurry)
             return Judged(compare(scales, batch.truth, weights=self.recipe.loss), scales[0])
         restored = self.net(batch.blurry)
         return Judged(compare([restored], batch.truth, weights=self.recipe.loss), restored)

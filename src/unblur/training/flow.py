@@ -35,7 +35,8 @@ class FlowObjective(Objective):
         assert batch.flow is not None
         assert self.recipe.level_weights is not None
         reference, neighbour = batch.reference.contiguous(), batch.previous.contiguous()
-        full, *levels = self.net(reference, neighbour, all_scales=True)
+        assert isinstance(self.net, FlowNet)
+        full, *levels = self.net.forward_scales(reference, neighbour)
         loss = multiscale_epe(levels, batch.flow, weights=self.recipe.level_weights)
         full = full.detach()
         shown = {"epe": (full - batch.flow).norm(dim=1).mean(), "still": batch.flow.norm(dim=1).mean()}
