@@ -41,7 +41,7 @@ def main() -> None:
         pairs = [(frames(clip / "blurry")[: arguments.count], frames(clip / "sharp")[: arguments.count]) for clip in clips]
     else:
         pairs = [([blurry], [sharp]) for blurry, sharp, _ in read(arguments.folder)][: arguments.count]
-    deblurrer = unblur.load(arguments.model, one_size=True)
+    deblurrer = unblur.load(arguments.model, single_scale=True)
     blocks = {name: block for name, block in deblurrer.net.named_modules() if isinstance(block, ResBlock)}
     print(f"{'without':40} {'mean':>7} {'strong':>7} {'weak':>7} {'alive':>6} {'open':>6}")
     watches = {name: Watch(block) for name, block in blocks.items()}

@@ -1,4 +1,4 @@
-"""Whether `--only-blurred` can tell sharp pictures from blurred ones.
+"""Whether `--skip-sharp` can tell sharp pictures from blurred ones.
 
     python -m benchmarks.blurred PAIRS
 
@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pairs", type=Path)
     folder = parser.parse_args().pairs
-    meter = unblur.load(only_blurred=True).meter
+    meter = unblur.load(skip_sharp=True).meter
     assert meter is not None
     print(f"mean length of smears, pixels; the limit is {SHARP_BELOW}")
     for name in ("sharp", "blurry"):

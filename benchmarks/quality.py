@@ -1,6 +1,6 @@
 """How much nearer to the truth: `swift` and others on a folder of pairs.
 
-    python -m benchmarks.quality PAIRS [--model NAME|FILE]... [--views N] [--enlarge N] [--jpeg N] [--one-size] [--precision P] [--protocol NAME] [--card]
+    python -m benchmarks.quality PAIRS [--model NAME|FILE]... [--self-ensemble N] [--enlarge N] [--jpeg N] [--single-scale] [--precision P] [--protocol NAME] [--card]
     python -m benchmarks.quality PAIRS --blur moderate --pairs 128
     python -m benchmarks.quality PAIRS --given-sharp [--model NAME|FILE]...
 
@@ -9,7 +9,7 @@ PAIRS holds `blurry/` and `sharp/` with pictures of the same names. With `--blur
 with whites that are 2 to 8 times as bright as a file can say; `near-sharp`, less than a pixel, with the noise and compression of a camera. Measures are those of the protocol `gopro-skimage`, or of another one by `--protocol`; `realblur-ecc` lays pictures over
 each other first. With `--enlarge` pairs have more pixels, but no more detail, as those of a camera of many pixels. `--jpeg` compresses blurry pictures before they are restored, as a messenger does. Gains are over the blurry picture; `strong` are pairs below 28 dB, `weak` the others, `worst` is the lowest gain.
 `shifted` is the gain in PSNR after the best shift of the whole picture, `shift` the mean length of that shift in pixels, GMSD the gradient magnitude similarity deviation (0 is best), `detail` the contrast of the finest
-two octaves over the sharp picture's, `coherent` the part of the sharp picture's that is there (`unblur.metrics.shifted`, `gradients`, `detail`); those of the blurry pictures stand in the first line. `--views` restores so many mirrored and turned views of each picture and
+two octaves over the sharp picture's, `coherent` the part of the sharp picture's that is there (`unblur.metrics.shifted`, `gradients`, `detail`); those of the blurry pictures stand in the first line. `--self-ensemble` restores so many mirrored and turned views of each picture and
 takes their mean. The last columns are seconds a picture, and by how many MiB the largest resident set grows while the last one is restored once more. `--card` writes the figures into the card of a model's file. `--given-sharp` gives the networks the sharp pictures, and prints how near to
 them what comes back is, PSNR in dB.
 
@@ -37,7 +37,7 @@ from unblur.io.image import is_image, read_image
 from unblur.metrics import detail, from_uint8, gmsd, protocols, psnr, shifted_psnr
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.precision import Precision
-from unblur.restore.views import COUNTS
+from unblur.restore.self_ensemble import COUNTS
 from unblur.synth.camera import compress_jpeg
 from unblur.synth.stills import StillsBlur, draw_pair
 from unblur.weights import Card, Result, card_path
@@ -132,13 +132,13 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--model", action="append", help="built-in weights or a file; may be given several times")
     parser.add_argument("--blur", choices=sorted(RANGES))
     parser.add_argument("--pairs", type=int, default=128, help="number of pairs with `--blur`")
-    parser.add_argument("--views", type=int, default=1, choices=COUNTS)
+    parser.add_argument("--self-ensemble", type=int, default=1, choices=COUNTS)
     parser.add_argument(
         "--enlarge", type=float, default=1.0, help="how many times pairs are enlarged, as by a camera of more pixels than detail"
     )
     parser.add_argument("--given-sharp", action="store_true")
     parser.add_argument("--jpeg", type=int, help="compress blurry pictures as JPEG of this quality, 1 to 100")
-    parser.add_argument("--one-size", action="store_true", help="restore pictures at their own size alone")
+    parser.add_argument("--single-scale", action="store_true", help="restore pictures at their own size alone")
     parser.add_argument("--precision", default="auto", choices=get_args(Precision))
     parser.add_argument("--protocol", default=PROTOCOL, choices=(PROTOCOL, "realblur-ecc"))
     parser.add_argument("--card", action="store_true", help="write the figures into the card")
@@ -147,7 +147,7 @@ def options() -> argparse.ArgumentParser:
 
 def loaded(model: str, arguments: argparse.Namespace) -> Deblurrer:
     """A network as it was asked for."""
-    return unblur.load(model, views=arguments.views, precision=arguments.precision, one_size=arguments.one_size)
+    return unblur.load(model, self_ensemble=arguments.self_ensemble, precision=arguments.precision, single_scale=arguments.single_scale)
 
 
 def show_given_sharp(arguments: argparse.Namespace) -> None:
@@ -173,16 +173,16 @@ def gained(name: str, rows: list[Row], arguments: argparse.Namespace) -> Result:
     folder = arguments.pairs_folder.name
     flags = f" --model {name}"
     flags += f" --blur {arguments.blur} --pairs {arguments.pairs}" if arguments.blur else ""
-    flags += f" --views {arguments.views}" if arguments.views > 1 else ""
+    flags += f" --self-ensemble {arguments.self_ensemble}" if arguments.self_ensemble > 1 else ""
     flags += f" --enlarge {arguments.enlarge:g}" if arguments.enlarge != 1 else ""
     flags += f" --jpeg {arguments.jpeg}" if arguments.jpeg is not None else ""
-    flags += " --one-size" if arguments.one_size else ""
+    flags += " --single-scale" if arguments.single_scale else ""
     flags += f" --protocol {arguments.protocol}" if arguments.protocol != PROTOCOL else ""
     data = f"{folder}, blur `{arguments.blur}`" if arguments.blur else folder
-    data += f", {arguments.views} views" if arguments.views > 1 else ""
+    data += f", self-ensemble of {arguments.self_ensemble}" if arguments.self_ensemble > 1 else ""
     data += f", enlarged {arguments.enlarge:g} times" if arguments.enlarge != 1 else ""
     data += f", as JPEG of quality {arguments.jpeg}" if arguments.jpeg is not None else ""
-    data += ", at their own size alone" if arguments.one_size else ""
+    data += ", at their own size alone" if arguments.single_scale else ""
     return Result(
         measure="gain in PSNR, dB",
         value=round(mean([row.gain for row in rows]), 2),

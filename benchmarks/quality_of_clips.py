@@ -1,12 +1,12 @@
-"""How much nearer to the truth, and how steady: photo and video networks on clips.
+"""How much nearer to the truth, and how free of flicker: photo and video networks on clips.
 
-    python -m benchmarks.quality_of_clips CLIPS [--model NAME|FILE|RUN]... [--views N] [--steady] [--given-sharp] [--enlarge N] [--crf N] [--one-size] [--precision P]
+    python -m benchmarks.quality_of_clips CLIPS [--model NAME|FILE|RUN]... [--self-ensemble N] [--temporal-fusion] [--given-sharp] [--enlarge N] [--crf N] [--single-scale] [--precision P]
 
 CLIPS holds a folder a clip, each with `blurry/` and `sharp/` frames of the same names. Measures are those of the protocol
 `gopro-skimage`, and the warping error by the motion of the sharp clip (`unblur.metrics.temporal`) in 1/255, that of the sharp clip
 itself being the least that can be hoped for. The columns between are those of `benchmarks.quality`; `worst` is the lowest gain of a frame. The last columns are seconds a frame,
 and by how many MiB the largest resident set grows for a clip. Photo networks restore frame by frame, video networks as a stream;
-`--views` restores so many mirrored and turned views and takes their mean; `--steady` brings restored frames together with their neighbours. `--crf` compresses blurry clips as a phone
+`--self-ensemble` restores so many mirrored and turned views and takes their mean; `--temporal-fusion` brings restored frames together with their neighbours. `--crf` compresses blurry clips as a phone
 or a messenger does, with H.264, before they are restored. `--given-sharp` gives the networks the sharp clips, as a camera in sunlight
 takes them, and prints how near to them what comes back is, PSNR in dB.
 """
@@ -28,7 +28,7 @@ from unblur.metrics import from_uint8, psnr
 from unblur.metrics.temporal import warping_error
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.precision import Precision
-from unblur.restore.views import COUNTS
+from unblur.restore.self_ensemble import COUNTS
 from unblur.synth.camera import compress_h264
 
 
@@ -37,14 +37,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path)
     parser.add_argument("--model", action="append", help="built-in weights, a file or a run; may be given several times")
-    parser.add_argument("--views", type=int, default=1, choices=COUNTS)
-    parser.add_argument("--steady", action="store_true")
+    parser.add_argument("--self-ensemble", type=int, default=1, choices=COUNTS)
+    parser.add_argument("--temporal-fusion", action="store_true")
     parser.add_argument("--given-sharp", action="store_true")
     parser.add_argument(
         "--enlarge", type=float, default=1.0, help="how many times clips are enlarged, as by a camera of more pixels than detail"
     )
     parser.add_argument("--crf", type=int, help="compress blurry clips with H.264 at this constant rate factor, 0 to 51")
-    parser.add_argument("--one-size", action="store_true", help="restore frames at their own size alone")
+    parser.add_argument("--single-scale", action="store_true", help="restore frames at their own size alone")
     parser.add_argument("--precision", default="auto", choices=get_args(Precision))
     arguments = parser.parse_args()
     clips = {
@@ -54,13 +54,18 @@ def main() -> None:
     if arguments.crf is not None:
         clips = {name: (compress_h264(blurry, crf=arguments.crf), sharp) for name, (blurry, sharp) in clips.items()}
     loaded = [
-        (model, unblur.load(model, views=arguments.views, precision=arguments.precision, one_size=arguments.one_size))
+        (
+            model,
+            unblur.load(model, self_ensemble=arguments.self_ensemble, precision=arguments.precision, single_scale=arguments.single_scale),
+        )
         for model in arguments.model or ["swift"]
     ]
     if arguments.given_sharp:
         for model, deblurrer in loaded:
             for name, (_, sharp) in clips.items():
-                print(f"{Path(model).name:24} {name:10} {kept(deblurrer, sharp, steady=arguments.steady):7.2f}", flush=True)
+                print(
+                    f"{Path(model).name:24} {name:10} {kept(deblurrer, sharp, temporal_fusion=arguments.temporal_fusion):7.2f}", flush=True
+                )
         return
     print(
         f"{'weights':24} {'clip':10} {'before':>7} {'after':>7} {'gain':>6} {'median':>6} {'SSIM':>8} {'shifted':>7} {'shift':>6} {'GMSD':>6} {'detail':>6} {'coherent':>8} "
@@ -76,7 +81,7 @@ def main() -> None:
         everything, errors = [], []
         for name, (blurry, sharp) in clips.items():
             base, began = forget_peak(), time.perf_counter()
-            restored = list(deblurrer.frames(blurry, steady=arguments.steady))
+            restored = list(deblurrer.frames(blurry, temporal_fusion=arguments.temporal_fusion))
             seconds, memory = (time.perf_counter() - began) / len(blurry), peak() - base
             rows = [Row(*each) for each in zip(before[name], map(measured, restored, sharp), strict=True)]
             errors.append(255 * warping_error(tensors(restored), tensors(sharp)).error)
@@ -95,9 +100,14 @@ def show(model: str, clip: str, rows: Sequence[Row], last: str) -> None:
     )
 
 
-def kept(deblurrer: Deblurrer, sharp: Sequence[np.ndarray], *, steady: bool) -> float:
+def kept(deblurrer: Deblurrer, sharp: Sequence[np.ndarray], *, temporal_fusion: bool) -> float:
     """How near to a sharp clip is what the network makes of it, dB."""
-    return mean([float(psnr(*pair)) for pair in zip(*map(tensors, (list(deblurrer.frames(sharp, steady=steady)), sharp)), strict=True)])
+    return mean(
+        [
+            float(psnr(*pair))
+            for pair in zip(*map(tensors, (list(deblurrer.frames(sharp, temporal_fusion=temporal_fusion)), sharp)), strict=True)
+        ]
+    )
 
 
 def frames(folder: Path) -> list[np.ndarray]:

@@ -78,7 +78,7 @@ def network(model: str, *, rounds: int) -> None:
 def sizes(model: str, *, rounds: int) -> None:
     """A photo of 1280×720, as the program restores it: at its own size alone, and at smaller ones as well."""
     picture = cv2.blur(pattern(), (9, 1))
-    ways = {name: unblur.load(model, one_size=one_size) for name, one_size in (("own size", True), ("several", False))}
+    ways = {name: unblur.load(model, single_scale=single_scale) for name, single_scale in (("own size", True), ("several", False))}
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(rounds + 1):
         for name, deblurrer in ways.items():

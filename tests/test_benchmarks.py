@@ -54,7 +54,7 @@ def told(monkeypatch, capsys):
 
 
 def test_pairs_are_measured_as_they_are_compressed_and_enlarged(pairs, told):
-    header, blurry, plain, textbook = told("quality", pairs, "--model", "swift", "--model", "unsharp", "--one-size")
+    header, blurry, plain, textbook = told("quality", pairs, "--model", "swift", "--model", "unsharp", "--single-scale")
     assert header[6:12] == ["SSIM", "shifted", "shift", "GMSD", "detail", "coherent"]
     assert header[-2:] == ["s", "MiB"]
     assert blurry[:3] == ["(blurry)", "2", plain[2]]
@@ -67,9 +67,9 @@ def test_pairs_are_measured_as_they_are_compressed_and_enlarged(pairs, told):
     assert textbook[0] == "unsharp"
     assert textbook[2] == plain[2]  # before
     assert float(plain[4]) == pytest.approx(float(plain[3]) - float(plain[2]), abs=0.011)  # the gain, of rounded numbers
-    _, _, compressed = told("quality", pairs, "--jpeg", "5", "--one-size")
+    _, _, compressed = told("quality", pairs, "--jpeg", "5", "--single-scale")
     assert float(compressed[2]) < float(plain[2])
-    _, _, large = told("quality", pairs, "--enlarge", "1.1", "--views", "2", "--one-size")
+    _, _, large = told("quality", pairs, "--enlarge", "1.1", "--self-ensemble", "2", "--single-scale")
     assert large[2] != plain[2]
 
 
@@ -82,13 +82,13 @@ def test_pairs_are_blurred_anew(pairs, told):
 
 
 def test_sharp_pictures_are_measured_as_well(pairs, told):
-    (line,) = told("quality", pairs, "--given-sharp", "--one-size")
+    (line,) = told("quality", pairs, "--given-sharp", "--single-scale")
     assert line[:3] == ["swift", "2", "mean"]
     assert 20 < float(line[-1]) <= float(line[3])  # the worst, and the mean
 
 
 def test_clips_are_measured_as_they_are_compressed_and_sharp(clips, told):
-    plain = told("quality_of_clips", clips, "--model", "swift_video", "--steady")
+    plain = told("quality_of_clips", clips, "--model", "swift_video", "--temporal-fusion")
     header, blurry, sharp, moved, mean = plain
     assert header[6:13] == ["SSIM", "shifted", "shift", "GMSD", "detail", "coherent", "worst"]
     assert blurry[:2] == ["(blurry)", "moved"]

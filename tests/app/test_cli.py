@@ -177,13 +177,13 @@ def test_codec_and_quality_reach_the_writer(run, tmp_path):
         (["a.png", "--model", "weights.pth"], "--weights weights.pth"),
         (["a.png", "--weights", "nowhere.pth"], "no file"),
         (["a.png", "--weights", "weights.pth", "--model", "swift"], "leave out"),
-        (["a.png", "--weights", "weights.pth", "--within", "3"], "leave out"),
+        (["a.png", "--weights", "weights.pth", "--time-limit", "3"], "leave out"),
         (["a.png", "--tile", "8"], "at least 64"),
         (["a.png", "--tile", "many"], "--tile"),
         (["a.png", "--strength", "2"], "--strength"),
-        (["a.png", "--views", "3"], "1, 2, 4, 8"),
-        (["a.png", "--views", "2", "--within", "3"], "leave out"),
-        (["a.png", "--model", "swift", "--within", "3"], "leave out"),
+        (["a.png", "--self-ensemble", "3"], "1, 2, 4, 8"),
+        (["a.png", "--self-ensemble", "2", "--time-limit", "3"], "leave out"),
+        (["a.png", "--model", "swift", "--time-limit", "3"], "leave out"),
         (["a.png", "--device", "tpu"], "--device"),
         (["a.png", "-o", "file.txt/out.png"], "file.txt"),
         (["a.png", "-o", "out.xyz"], "must end in"),
@@ -249,7 +249,7 @@ def test_a_long_clip_that_was_stopped_says_how_to_go_on(run, tmp_path, monkeypat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "clip_unblurred.mp4"]
 
 
-@pytest.mark.parametrize("asked", [(), ("--views", 1)])
+@pytest.mark.parametrize("asked", [(), ("--self-ensemble", 1)])
 def test_a_clip_is_gone_on_with_as_it_was_begun(run, tmp_path, monkeypatch, asked):
     monkeypatch.setattr("unblur.io.journal.SAVE_EVERY", 0.0)
     clip(tmp_path / "clip.mp4", frames=12)
@@ -262,11 +262,11 @@ def test_a_clip_is_gone_on_with_as_it_was_begun(run, tmp_path, monkeypatch, aske
 
     with monkeypatch.context() as patch:
         patch.setattr(VideoWriter, "write", failing)
-        assert run("clip.mp4", "--model", "swift", "--views", 2, "--precision", "fp32")[0] == 130
+        assert run("clip.mp4", "--model", "swift", "--self-ensemble", 2, "--precision", "fp32")[0] == 130
     code, _, err = run("clip.mp4", *asked)
     assert code == 0
     assert ("gone on after 7 frames" in err) is not bool(asked)
-    assert err.count("note: 7 frame(s) that an earlier run has finished are discarded: `views` was 2 and is 1") == bool(asked)
+    assert err.count("note: 7 frame(s) that an earlier run has finished are discarded: `self_ensemble` was 2 and is 1") == bool(asked)
 
 
 def test_auto_takes_the_weights_for_each_kind(run, tmp_path, monkeypatch):
@@ -297,13 +297,13 @@ def test_what_would_take_too_long_is_said(run, tmp_path, monkeypatch):
 def test_within_chooses_by_the_time_there_is(run, tmp_path, monkeypatch):
     photo(tmp_path / "photo.png")
     monkeypatch.setattr("unblur.restore.choose.seconds_a_pixel", lambda *_, **__: 0.01)  # 5 s for the photo
-    code, _, err = run("photo.png", "--within", 0.5)
+    code, _, err = run("photo.png", "--time-limit", 0.5)
     assert code == 0
-    assert "taking `--model swift_best` with `--views 4`" in err
+    assert "taking `--model swift_best` with `--self-ensemble 4`" in err
     (tmp_path / "photo_unblurred.png").rename(tmp_path / "four.png")
-    assert run("photo.png", "--views", 4)[0] == 0
+    assert run("photo.png", "--self-ensemble", 4)[0] == 0
     np.testing.assert_array_equal(pixels(tmp_path / "photo_unblurred.png"), pixels(tmp_path / "four.png"))
-    code, _, err = run("missing.png", "--within", 1)
+    code, _, err = run("missing.png", "--time-limit", 1)
     assert code == 1
     assert "taking" not in err
 
@@ -313,7 +313,7 @@ def test_one_size_can_be_asked_for(run, tmp_path):
     coarse = Image.fromarray(generator.integers(0, 256, (40, 40, 3), np.uint8))
     coarse.resize((400, 400), Image.Resampling.BICUBIC).save(tmp_path / "photo.png")
     assert run("photo.png", "--model", "swift", "-o", "several.png")[0] == 0
-    assert run("photo.png", "--model", "swift", "-o", "one.png", "--one-size")[0] == 0
+    assert run("photo.png", "--model", "swift", "-o", "one.png", "--single-scale")[0] == 0
     several, one, given = (pixels(tmp_path / name).astype(int) for name in ("several.png", "one.png", "photo.png"))
     assert np.abs(several - one).max() > 2
     assert np.abs(one - given).max() > 2

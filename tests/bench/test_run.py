@@ -21,8 +21,10 @@ from unblur.metrics import from_uint8, protocols
 SKIMAGE = protocols.get("gopro-skimage")
 
 
-def measure(run, pairs, *models, chosen=(SKIMAGE,), as_tool=False, views=1, **options):
-    contenders = [open_contender(str(model), device="cpu", precision="fp32", as_tool=as_tool, views=views) for model in models]
+def measure(run, pairs, *models, chosen=(SKIMAGE,), as_tool=False, self_ensemble=1, **options):
+    contenders = [
+        open_contender(str(model), device="cpu", precision="fp32", as_tool=as_tool, self_ensemble=self_ensemble) for model in models
+    ]
     return run_bench(contenders, [open_data(str(pairs))], chosen, run=run, **options)
 
 
@@ -89,14 +91,14 @@ def test_the_tool_has_a_fail_safe_that_the_network_itself_has_not(pairs, weights
 def test_several_views_are_a_line_of_their_own(pairs, weights, tmp_path, name):
     run = tmp_path / "run"
     measure(run, pairs, weights(name))
-    measure(run, pairs, weights(name), views=2)
-    one, two = sorted(summarise(read_rows(run)), key=lambda summary: summary.views)
-    assert (one.views, two.views) == (1, 2)
+    measure(run, pairs, weights(name), self_ensemble=2)
+    one, two = sorted(summarise(read_rows(run)), key=lambda summary: summary.self_ensemble)
+    assert (one.self_ensemble, two.self_ensemble) == (1, 2)
     assert two.multiply_adds == 2 * one.multiply_adds
     assert two.parameters == one.parameters
     assert two.means != one.means
     write_report([run], tmp_path / "page.html")
-    assert ", 2 views" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert ", self-ensemble of 2" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_a_stopped_run_goes_on(pairs, weights, tmp_path):

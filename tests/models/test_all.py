@@ -221,7 +221,7 @@ SHOWN_ELSEWHERE = {
     ("swift_best", "overlap"),
     ("swift_best", "search"),
     ("swift_best", "looks"),
-    ("swift_best", "size_step"),
+    ("swift_best", "scale_step"),
 }
 """What does not show in a picture of noise, which has no blur, or in training, or in one size; the network's own tests show it."""
 

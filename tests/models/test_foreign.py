@@ -18,7 +18,7 @@ def test_facts_come_from_the_descriptor():
     assert net.fit_size(10, 50) == (72, 72)
     assert net.precisions == ("fp32", "fp16")
     assert (net.system, net.tags) == ("TinyNet", ("3w",))
-    assert net.size_step is None
+    assert net.scale_step is None
     assert foreign().precisions == ("fp32", "bf16")
 
 

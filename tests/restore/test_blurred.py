@@ -59,7 +59,7 @@ def test_the_built_in_weights_tell_a_smear_from_none():
     generator = np.random.default_rng(0)
     sharp = np.kron(generator.integers(20, 235, (24, 32, 3)), np.ones((8, 8, 1))).astype(np.uint8)
     smeared = np.mean([np.roll(sharp, step, axis=1) for step in range(12)], axis=0).astype(np.uint8)
-    meter = unblur.load(device="cpu", precision="fp32", only_blurred=True).meter
+    meter = unblur.load(device="cpu", precision="fp32", skip_sharp=True).meter
     assert meter.is_sharp(sharp)
     assert meter.length(smeared) > 4
     assert not meter.is_sharp(smeared)
@@ -69,7 +69,7 @@ def test_other_networks_measure_with_the_built_in_one(tmp_path):
     from nets import save_weights
 
     assert unblur.load(save_weights(tmp_path / "a.safetensors", tiny_swift()), device="cpu").meter is None
-    own = unblur.load(save_weights(tmp_path / "b.safetensors", tiny_swift()), device="cpu", only_blurred=True)
+    own = unblur.load(save_weights(tmp_path / "b.safetensors", tiny_swift()), device="cpu", skip_sharp=True)
     assert own.meter._net is own.net
 
 
@@ -83,26 +83,26 @@ def test_sharp_pictures_are_left_alone_bit_for_bit(dtype, shape):
     else:
         bright = bright // 2 + np.iinfo(dtype).max // 2 if dtype is not np.float32 else bright / 2 + np.float32(0.5)
     np.testing.assert_array_equal(made.photo(dark), dark)
-    assert made.left_alone == 1
+    assert made.skipped_sharp == 1
     assert (made.photo(bright) != bright).any()
-    assert made.left_alone == 0
+    assert made.skipped_sharp == 0
 
 
-@pytest.mark.parametrize("steady", [False, True])
-def test_sharp_frames_are_left_alone(tmp_path, steady):
+@pytest.mark.parametrize("temporal_fusion", [False, True])
+def test_sharp_frames_are_left_alone(tmp_path, temporal_fusion):
     """Frames of the clip get brighter: the first ten are dark."""
     source = Clip(options={"crf": "0", "x264-params": "log-level=error"}).make(tmp_path / "a.mp4")
     with VideoReader(source) as clip:
         frames = [frame.pixels for frame in clip]
     dark = sum(frame.mean() < 255 / 2 for frame in frames)
     assert 0 < dark < len(frames)
-    report = with_ruler(Darker()).video(source, tmp_path / "b.mp4", quality=100, steady=steady)
+    report = with_ruler(Darker()).video(source, tmp_path / "b.mp4", quality=100, temporal_fusion=temporal_fusion)
     assert f"{dark} of {len(frames)} frames are sharp" in report.warnings[-1]
     with VideoReader(tmp_path / "b.mp4") as clip:
         for before, after in zip(frames, clip, strict=True):
             close = np.abs(before.astype(int) - after.pixels).max() <= 2  # to the colours of the file and back
             assert close >= (before.mean() < 255 / 2)
-            assert steady or close == (before.mean() < 255 / 2)  # beside sharp neighbours, a restored one may be what it was
+            assert temporal_fusion or close == (before.mean() < 255 / 2)  # beside sharp neighbours, a restored one may be what it was
 
 
 def test_a_sharp_photo_is_copied_byte_for_byte(tmp_path):

@@ -15,25 +15,25 @@ from unblur.restore.choose import (
     PHOTO_SECONDS,
     PhotoChoice,
     choose,
+    fusion_seconds_a_pixel,
     photo_choice,
     pixels_of,
     seconds_a_pixel,
-    seconds_to_steady,
     usual_seconds_a_pixel,
 )
-from unblur.restore.sizes import area
+from unblur.restore.multi_scale import area
 from unblur.weights import FASTEST, by_quality
 
 SPEED = {"swift": 1.0, "swift_quick": 2.0, "swift_best": 3.0, "swift_video": 2.0, "swift_video_best": 4.0}
 
 
-def chosen(work, within):
-    choice = choose(work, within=within, speed=SPEED.__getitem__)
-    return choice.weights("photo"), choice.weights("video"), choice.views
+def chosen(work, time_limit):
+    choice = choose(work, time_limit=time_limit, speed=SPEED.__getitem__)
+    return choice.weights("photo"), choice.weights("video"), choice.self_ensemble
 
 
 @pytest.mark.parametrize(
-    ("within", "expected"),
+    ("time_limit", "expected"),
     [
         (28800, ("swift_best", "swift_video_best", 8)),
         (28799, ("swift_best", "swift_video_best", 4)),
@@ -47,8 +47,8 @@ def chosen(work, within):
         (0, ("swift", "swift", 1)),
     ],
 )
-def test_photos_get_as_many_views_as_there_is_time_for(within, expected):
-    assert chosen({"photo": 1000.0}, within) == expected
+def test_photos_get_as_many_views_as_there_is_time_for(time_limit, expected):
+    assert chosen({"photo": 1000.0}, time_limit) == expected
 
 
 def test_clips_are_restored_frame_by_frame_before_nothing_is():
@@ -64,32 +64,32 @@ def test_clips_are_restored_frame_by_frame_before_nothing_is():
 
 
 def test_steadying_takes_its_part_of_the_time_of_videos():
-    given = {"within": 5400, "speed": SPEED.__getitem__}
-    assert choose({"video": 1000.0}, **given).seconds + 500 == choose({"video": 1000.0}, **given, steadying=0.5).seconds
-    assert choose({"video": 1000.0}, **given, steadying=2).video == "swift_video"
+    given = {"time_limit": 5400, "speed": SPEED.__getitem__}
+    assert choose({"video": 1000.0}, **given).seconds + 500 == choose({"video": 1000.0}, **given, fusion_seconds=0.5).seconds
+    assert choose({"video": 1000.0}, **given, fusion_seconds=2).video == "swift_video"
     assert choose({"video": 1000.0}, **given).video == "swift_video_best"
-    assert choose({"photo": 1000.0}, **given, steadying=2) == choose({"photo": 1000.0}, **given)
+    assert choose({"photo": 1000.0}, **given, fusion_seconds=2) == choose({"photo": 1000.0}, **given)
 
 
 def test_steadying_takes_time():
-    assert 0 < seconds_to_steady() < 1
+    assert 0 < fusion_seconds_a_pixel() < 1
 
 
 def test_a_network_is_timed_once_and_only_if_it_has_work():
     timed = []
-    choose({"video": 1.0}, within=0, speed=lambda name: timed.append(name) or 1.0)
+    choose({"video": 1.0}, time_limit=0, speed=lambda name: timed.append(name) or 1.0)
     assert timed == ["swift_video_best", "swift_video", "swift"]
     timed.clear()
-    choose({"photo": 1.0, "video": 0.0}, within=0, speed=lambda name: timed.append(name) or 1.0)
+    choose({"photo": 1.0, "video": 0.0}, time_limit=0, speed=lambda name: timed.append(name) or 1.0)
     assert timed == ["swift_best", "swift_quick", "swift"]
 
 
 def test_what_was_chosen_is_told_with_its_options():
-    choice = choose({"photo": 60.0}, within=1000, speed=SPEED.__getitem__)
-    assert choice.told(["photo"], within=1000) == "taking `--model swift_best` with `--views 4`: about 14.4 minutes"
-    choice = choose({"video": 1000.0}, within=60, speed=SPEED.__getitem__)
-    assert choice.told(["video"], within=60) == (
-        "taking `--model swift` with `--views 1`: about 20.0 minutes, though the fastest there is for 1"
+    choice = choose({"photo": 60.0}, time_limit=1000, speed=SPEED.__getitem__)
+    assert choice.summary(["photo"], time_limit=1000) == "taking `--model swift_best` with `--self-ensemble 4`: about 14.4 minutes"
+    choice = choose({"video": 1000.0}, time_limit=60, speed=SPEED.__getitem__)
+    assert choice.summary(["video"], time_limit=60) == (
+        "taking `--model swift` with `--self-ensemble 1`: about 20.0 minutes, though the fastest there is for 1"
     )
 
 
@@ -126,8 +126,8 @@ def test_seconds_are_those_of_a_frame(network, monkeypatch):
     clock = itertools.count(step=0.5)
     monkeypatch.setattr("unblur.restore.choose.time.monotonic", lambda: next(clock))
     given = deblurrer(network())
-    assert seconds_a_pixel(given) == pytest.approx(0.5 / 512**2 * area(512, 512, step=given.size_step))
-    assert (seconds_a_pixel(given) > 0.5 / 512**2) == (given.size_step is not None)
+    assert seconds_a_pixel(given) == pytest.approx(0.5 / 512**2 * area(512, 512, step=given.scale_step))
+    assert (seconds_a_pixel(given) > 0.5 / 512**2) == (given.scale_step is not None)
 
 
 def test_a_photo_is_restored_by_the_best_weights_that_do_not_take_too_long():
@@ -164,5 +164,5 @@ def test_the_speed_of_a_network_is_measured_once(monkeypatch, tmp_path):
     monkeypatch.setattr("unblur.restore.choose.seconds_a_pixel", lambda *_, **__: next(given))
     assert [usual_seconds_a_pixel(deblurrer(tiny_swift())) for _ in range(2)] == [0.25, 0.25]
     two = deblurrer(tiny_swift())
-    two.setup = replace(two.setup, views=2)
+    two.setup = replace(two.setup, self_ensemble=2)
     assert usual_seconds_a_pixel(two) == 0.5

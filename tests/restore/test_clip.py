@@ -134,7 +134,7 @@ def test_a_clip_is_restored_as_its_frames_are_by_a_stream(name, tmp_path):
     clip, target = make_clip(tmp_path / "clip.mkv"), tmp_path / "out.mkv"
     deblurrer = unblur.load(weights_of(name, tmp_path), device="cpu", precision="fp32")
     told = []
-    report = deblurrer.video(clip, target, steady=False, codec="ffv1", progress=lambda done, total: told.append((done, total)))
+    report = deblurrer.video(clip, target, temporal_fusion=False, codec="ffv1", progress=lambda done, total: told.append((done, total)))
     with VideoReader(clip) as reader:
         blurry = list(reader)
     with VideoReader(target) as reader:
@@ -152,7 +152,7 @@ def test_a_clip_is_restored_as_its_frames_are_by_a_stream(name, tmp_path):
 @pytest.mark.parametrize(("name", "least_side"), [("astcn", 128), ("swift_video", 128), ("swift_video_best", 128), ("swift_video", 12)])
 def test_a_clip_that_was_stopped_is_gone_on_with_its_neighbours(name, least_side, tmp_path, monkeypatch):
     """What comes first after the place where it stopped sees the frames before it, as if it had not been stopped, at every size."""
-    monkeypatch.setattr("unblur.restore.sizes.LEAST_SIDE", least_side)
+    monkeypatch.setattr("unblur.restore.multi_scale.LEAST_SIDE", least_side)
     monkeypatch.setattr("unblur.io.journal.SAVE_EVERY", 0.0)
     clip = make_clip(tmp_path / "clip.mkv", cut_at=14, pts=range(0, 24 * 40, 40))
     deblurrer = unblur.load(weights_of(name, tmp_path), device="cpu", precision="fp32")
@@ -165,7 +165,7 @@ def test_a_clip_that_was_stopped_is_gone_on_with_its_neighbours(name, least_side
     with pytest.raises(KeyboardInterrupt):
         deblurrer.video(clip, tmp_path / "out.mov", codec="prores", progress=progress)
     report = deblurrer.video(clip, tmp_path / "out.mov", codec="prores")
-    assert report.gone_on_after == 18
+    assert report.resumed_after == 18
     assert (tmp_path / "out.mov").read_bytes() == (tmp_path / "whole.mov").read_bytes()
     with VideoReader(tmp_path / "whole.mov") as whole, VideoReader(tmp_path / "out.mov") as out:
         assert_same([frame.pixels for frame in out], [frame.pixels for frame in whole])

@@ -21,7 +21,7 @@ from unblur.io.video import VideoReader
 from unblur.restore import deblurrer as module
 from unblur.restore.deblurrer import Deblurrer, VideoReport
 from unblur.restore.precision import Setup
-from unblur.restore.steady import Steadier
+from unblur.restore.temporal_fusion import TemporalFusion
 
 
 def picture_of(shape: tuple[int, ...], dtype: type = np.uint8, *, seed: int = 0) -> np.ndarray:
@@ -329,7 +329,7 @@ def test_what_cannot_be_used():
 class Lighter(Identity):
     """Makes small pictures lighter, and the more so the smaller they are."""
 
-    size_step = 2.0
+    scale_step = 2.0
 
     def __init__(self, *, power: float = 1.0) -> None:
         super().__init__()
@@ -385,14 +385,14 @@ def test_wrong_scales(scale):
 
 def test_one_size_can_be_asked_for_and_networks_of_papers_have_it():
     picture = picture_of((300, 300, 3))
-    for net, one_size in ((Lighter(), True), (Identity(), False)):
-        Deblurrer(net.eval(), setup=Setup(CPU, torch.float32), one_size=one_size).photo(picture)
+    for net, single_scale in ((Lighter(), True), (Identity(), False)):
+        Deblurrer(net.eval(), setup=Setup(CPU, torch.float32), single_scale=single_scale).photo(picture)
         assert net.seen[1:] == [(300, 300)]
 
 
 def test_of_several_sizes_the_fail_safe_counts_where_all_of_them_fail():
     class Broken(Identity):
-        size_step = 2.0
+        scale_step = 2.0
 
         def change(self, blurry: Tensor) -> Tensor:
             return torch.full_like(blurry, torch.nan) if blurry.shape[-1] < 300 else blurry + 0.05
@@ -406,12 +406,12 @@ def test_of_several_sizes_the_fail_safe_counts_where_all_of_them_fail():
 # Frames that are in no file
 
 
-@pytest.mark.parametrize("steady", [False, True])
-def test_frames_come_back_in_order_one_for_each(steady):
+@pytest.mark.parametrize("temporal_fusion", [False, True])
+def test_frames_come_back_in_order_one_for_each(temporal_fusion):
     frames = [picture_of((40, 56, 3), seed=number) for number in range(4)]
-    restored = list(deblurrer(Darker()).frames(iter(frames), steady=steady, strength=1.0))
+    restored = list(deblurrer(Darker()).frames(iter(frames), temporal_fusion=temporal_fusion, strength=1.0))
     assert len(restored) == 4
-    if not steady:
+    if not temporal_fusion:
         for before, after in zip(frames, restored, strict=True):
             np.testing.assert_array_equal(after, deblurrer(Darker()).photo(before))
 
@@ -534,7 +534,7 @@ def test_frames_are_restored_and_mixed(tmp_path):
     before = np.array([frame.pixels.mean() for frame in VideoReader(source)])
     for strength in (0.0, 0.5, 1.0):
         target = tmp_path / f"{strength}.mp4"
-        report = restore(source, target, net=Darker(), strength=strength, steady=False, quality=100)
+        report = restore(source, target, net=Darker(), strength=strength, temporal_fusion=False, quality=100)
         after = np.array([frame.pixels.mean() for frame in VideoReader(target)])
         np.testing.assert_allclose(after, (1 - 0.1 * strength) * before, atol=1)
         assert (report.network_seconds > 0) == (strength > 0)
@@ -544,12 +544,12 @@ def test_frames_are_restored_and_mixed(tmp_path):
 def test_strength_holds_for_what_neighbours_change_too(tmp_path, monkeypatch):
     shares = []
 
-    class Noting(Steadier):
+    class Noting(TemporalFusion):
         def __init__(self, **arguments):
             shares.append(arguments)
             super().__init__(**arguments)
 
-    monkeypatch.setattr("unblur.restore.deblurrer.Steadier", Noting)
+    monkeypatch.setattr("unblur.restore.deblurrer.TemporalFusion", Noting)
     source = Clip(pts=[0, 40, 80]).make(tmp_path / "a.mp4")
     for strength in (0.0, 0.3, 1.0):
         restore(source, tmp_path / f"{strength}.mp4", net=Darker(), strength=strength)
@@ -568,11 +568,13 @@ def test_frames_flicker_less_where_it_is_asked_for(tmp_path):
     source = Clip(pts=range(0, 400, 40), picture=still, pixel_format="yuv444p", options={"crf": "0", "x264-params": "log-level=error"})
     source.make(tmp_path / "a.mp4")
     flicker = {}
-    for steady in (False, True):
-        report = restore(tmp_path / "a.mp4", tmp_path / f"{steady}.mp4", net=Flickering(), steady=steady, quality=100)
+    for temporal_fusion in (False, True):
+        report = restore(
+            tmp_path / "a.mp4", tmp_path / f"{temporal_fusion}.mp4", net=Flickering(), temporal_fusion=temporal_fusion, quality=100
+        )
         assert report.frames == 10
-        frames = np.stack([frame.pixels.astype(float) for frame in VideoReader(tmp_path / f"{steady}.mp4")])
-        flicker[steady] = np.abs(np.diff(frames, axis=0)).mean()
+        frames = np.stack([frame.pixels.astype(float) for frame in VideoReader(tmp_path / f"{temporal_fusion}.mp4")])
+        flicker[temporal_fusion] = np.abs(np.diff(frames, axis=0)).mean()
     assert flicker[True] < 0.7 * flicker[False]
 
 
@@ -734,26 +736,26 @@ def stopped_at(number: int):
 
 
 @pytest.mark.usefixtures("short_gops")
-@pytest.mark.parametrize("steady", [False, True])
-def test_a_clip_that_was_stopped_is_gone_on_with(tmp_path, steady):
+@pytest.mark.parametrize("temporal_fusion", [False, True])
+def test_a_clip_that_was_stopped_is_gone_on_with(tmp_path, temporal_fusion):
     source = Clip(pts=range(0, 60 * 40, 40), sounds=[Sound()]).make(tmp_path / "a.mp4")
-    given = {"quality": 100, "steady": steady}
+    given = {"quality": 100, "temporal_fusion": temporal_fusion}
     whole = restore(source, tmp_path / "whole.mp4", net=tiny_swift(), **given)
-    assert whole.gone_on_after == 0
+    assert whole.resumed_after == 0
     with pytest.raises(KeyboardInterrupt):
         restore(source, tmp_path / "b.mp4", net=tiny_swift(), **given, progress=stopped_at(58))
     assert names(tmp_path) == [".b.mp4.frames", ".b.mp4.journal", "a.mp4", "whole.mp4"]
     told = []
     report = restore(source, tmp_path / "b.mp4", net=tiny_swift(), **given, progress=lambda *counts: told.append(counts))
     assert report.frames == 60
-    assert report.gone_on_after == 58
+    assert report.resumed_after == 58
     assert told == [(59, 60), (60, 60)]
     assert (tmp_path / "b.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
     assert names(tmp_path) == ["a.mp4", "b.mp4", "whole.mp4"]
 
 
 @pytest.mark.usefixtures("short_gops")
-@pytest.mark.parametrize("change", ["strength", "network", "source", "part", "steady"])
+@pytest.mark.parametrize("change", ["strength", "network", "source", "part", "temporal_fusion"])
 def test_what_is_done_otherwise_begins_anew(tmp_path, change):
     source = Clip(pts=range(0, 60 * 40, 40)).make(tmp_path / "a.mp4")
     with pytest.raises(KeyboardInterrupt):
@@ -764,10 +766,10 @@ def test_what_is_done_otherwise_begins_anew(tmp_path, change):
         "strength": {"strength": 0.5},
         "network": {"net": tiny_swift(seed=1)},
         "part": {"duration": 2.0},
-        "steady": {"steady": False},
+        "temporal_fusion": {"temporal_fusion": False},
     }
     report = restore(source, tmp_path / "b.mp4", **({"net": tiny_swift()} | changes.get(change, {})))
-    assert (report.frames, report.gone_on_after) == (50 if change == "part" else 60, 0)
+    assert (report.frames, report.resumed_after) == (50 if change == "part" else 60, 0)
     assert names(tmp_path) == ["a.mp4", "b.mp4"]
 
 

@@ -35,9 +35,9 @@ def test_arguments_reach_their_places(weights):
     assert loaded.setup.dtype == torch.bfloat16
     assert loaded.setup.device.type == "cpu"
     assert loaded._tile == 64
-    assert unblur.load(weights, device="cpu", views=4).setup.views == 4
+    assert unblur.load(weights, device="cpu", self_ensemble=4).setup.self_ensemble == 4
     with pytest.raises(InputError, match="1, 2, 4, 8"):
-        unblur.load(weights, device="cpu", views=5)
+        unblur.load(weights, device="cpu", self_ensemble=5)
     with pytest.raises(DeviceError, match="tpu"):
         unblur.load(weights, device="tpu")
     with pytest.raises(InputError, match="at least 64"):
@@ -151,7 +151,7 @@ def test_square_tiles_are_chosen_by_memory(monkeypatch, published, spandrel):
 def test_clips_go_through_a_published_network_frame_by_frame(published):
     loaded = unblur.load(weights=published, device="cpu", precision="fp32")
     clip = [np.random.default_rng(number).integers(0, 256, (41, 35, 3), np.uint8) for number in range(3)]
-    restored = list(loaded.frames(clip, steady=False))
+    restored = list(loaded.frames(clip, temporal_fusion=False))
     for frame, result in zip(clip, restored, strict=True):
         np.testing.assert_array_equal(result, loaded.photo(frame))
 
@@ -192,7 +192,7 @@ def test_what_reaches_the_whole_picture_is_said(published, monkeypatch):
 
 
 def test_only_blurred_looks_with_our_own_network(published):
-    loaded = unblur.load(weights=published, device="cpu", precision="fp32", only_blurred=True)
+    loaded = unblur.load(weights=published, device="cpu", precision="fp32", skip_sharp=True)
     flat = np.full((64, 64, 3), 90, np.uint8)
     assert loaded.photo(flat).shape == flat.shape
     assert loaded.meter is not None

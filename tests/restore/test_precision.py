@@ -235,8 +235,8 @@ def test_integers_are_the_default_where_bf16_is_not_to_be_had(monkeypatch, avx51
 @needs_int8
 def test_integers_beside_bf16_on_request(monkeypatch):
     hardware(monkeypatch, avx512=True, vnni=True)
-    setup = set_up(Blocks(), device="cpu", precision="int8", views=2)
-    assert (setup.precision, setup.dtype, setup.views) == ("int8", torch.bfloat16, 2)
+    setup = set_up(Blocks(), device="cpu", precision="int8", self_ensemble=2)
+    assert (setup.precision, setup.dtype, setup.self_ensemble) == ("int8", torch.bfloat16, 2)
 
 
 @needs_int8

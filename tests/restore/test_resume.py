@@ -28,7 +28,7 @@ def deblurrer(settings: Settings = BEGUN) -> Deblurrer:
     import torch
 
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[settings.precision]
-    return Deblurrer(Identity(), setup=Setup(CPU, dtype, views=settings.views), model=settings.model)
+    return Deblurrer(Identity(), setup=Setup(CPU, dtype, self_ensemble=settings.self_ensemble), model=settings.model)
 
 
 def stop(job: Job, *, after: int = 8, made: Deblurrer | None = None, **options) -> None:
@@ -56,7 +56,14 @@ def test_settings_are_found_where_a_clip_was_stopped(job, after):
 
 
 @pytest.mark.parametrize(
-    "settings", [None, [], {"model": "swift"}, {"model": "", "precision": "fp32", "views": 1}, {"model": "a", "precision": "x", "views": 1}]
+    "settings",
+    [
+        None,
+        [],
+        {"model": "swift"},
+        {"model": "", "precision": "fp32", "self_ensemble": 1},
+        {"model": "a", "precision": "x", "self_ensemble": 1},
+    ],
 )
 def test_senseless_settings_are_none(job, settings, monkeypatch):
     stop(job)
@@ -70,7 +77,7 @@ def test_senseless_settings_are_none(job, settings, monkeypatch):
         ([], BEGUN),
         (["model"], replace(BEGUN, model="latest")),
         (["precision"], replace(BEGUN, precision="auto")),
-        (["model", "precision", "views"], DEFAULT),
+        (["model", "precision", "self_ensemble"], DEFAULT),
     ],
 )
 def test_what_was_asked_for_holds_and_the_rest_is_as_it_was_begun(job, asked, expected):
@@ -93,7 +100,7 @@ def test_a_precision_that_this_machine_lacks_is_replaced(job):
         return deblurrer(replace(settings, precision="bf16"))
 
     made = Loader(load, default=lambda _: DEFAULT, asked=[])(job)
-    assert (made.model, made.setup.precision, made.setup.views) == ("swift", "bf16", 2)
+    assert (made.model, made.setup.precision, made.setup.self_ensemble) == ("swift", "bf16", 2)
     with pytest.raises(DeviceError):
         Loader(load, default=lambda _: replace(DEFAULT, precision="fp32"), asked=["precision"])(job)
 
@@ -105,7 +112,7 @@ def test_what_is_thrown_away_is_said_before_the_work(job):
     report = other.video(
         job.source, job.target, notify=lambda text: (said.append(text), order.append("said")), progress=lambda *_: order.append("work")
     )
-    assert report.gone_on_after == 0
+    assert report.resumed_after == 0
     (text,) = said
     assert text in report.warnings
     assert text == "8 frame(s) that an earlier run has finished are discarded: `precision` was fp32 and is bf16"
@@ -117,7 +124,7 @@ def test_nothing_is_said_where_nothing_is_thrown_away(job):
     stop(job)
     said = []
     report = deblurrer().video(job.source, job.target, notify=said.append)
-    assert (report.gone_on_after, said, report.warnings) == (8, [], ())
+    assert (report.resumed_after, said, report.warnings) == (8, [], ())
 
 
 def test_the_earlier_work_stays_until_there_is_other(job):
@@ -131,11 +138,11 @@ def test_the_earlier_work_stays_until_there_is_other(job):
     with pytest.raises(KeyboardInterrupt):
         deblurrer().video(job.source, job.target, strength=0.5, notify=notify)
     assert (journal_of(job.target).read_bytes(), frames_of(job.target).read_bytes()) == before
-    assert deblurrer().video(job.source, job.target).gone_on_after == 8
+    assert deblurrer().video(job.source, job.target).resumed_after == 8
 
 
 def test_settings_do_not_decide_whether_it_is_the_same_work(job):
     """The same weights may lie at another place."""
     stop(job)
     moved = deblurrer(replace(BEGUN, model=json.dumps("elsewhere")))
-    assert moved.video(job.source, job.target).gone_on_after == 8
+    assert moved.video(job.source, job.target).resumed_after == 8

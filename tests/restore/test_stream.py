@@ -7,9 +7,9 @@ from unblur.errors import InputError
 from unblur.models import create, names
 from unblur.models.video import VideoNet
 from unblur.restore.precision import Setup
+from unblur.restore.self_ensemble import from_view, to_view
 from unblur.restore.stream import Stream
 from unblur.restore.tiles import BAND, restore_tiled
-from unblur.restore.views import from_view, to_view
 
 CPU = Setup(torch.device("cpu"), torch.float32)
 FLOW = {"flow_widths": (4, 6, 8), "flow_decoder_widths": (8, 6), "flow_context_widths": (6, 6, 6, 6, 6, 4)}
@@ -126,7 +126,7 @@ def test_so_it_is_by_tiles_and_at_sizes_that_are_no_multiple(name):
 @pytest.mark.parametrize("name", ["ifirnn", "mdcn", "swift_video"])
 def test_with_views_a_stream_is_the_mean_of_a_stream_a_view(name):
     net, shot = build(name), clip(4, height=32, width=64)
-    restored = list(Stream(net, setup=dataclasses.replace(CPU, views=4), is_cut=never).restore(shot))
+    restored = list(Stream(net, setup=dataclasses.replace(CPU, self_ensemble=4), is_cut=never).restore(shot))
     views = [list(Stream(net, setup=CPU, is_cut=never).restore([to_view(frame, view) for frame in shot])) for view in range(4)]
     for number, image in enumerate(restored):
         torch.testing.assert_close(image, torch.stack([from_view(seen[number], view) for view, seen in enumerate(views)]).mean(dim=0))

@@ -107,7 +107,7 @@ class Counting(Identity):
 @pytest.mark.usefixtures("eight")
 def test_networks_run_on_what_was_chosen():
     net = Counting()
-    restorer = Deblurrer(net, setup=Setup(CPU, torch.float32, threads=Threads(load=Given(3.0))), one_size=True)
+    restorer = Deblurrer(net, setup=Setup(CPU, torch.float32, threads=Threads(load=Given(3.0))), single_scale=True)
     for shape in ((48, 64), (400, 400), (800, 800)):
         restorer.photo(np.zeros((*shape, 3), np.uint8))
         list(restorer.frames([np.zeros((*shape, 3), np.uint8)]))

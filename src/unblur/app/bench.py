@@ -71,7 +71,7 @@ def bench(
     alone: Annotated[
         bool, typer.Option("--alone", help="Show networks of several frames copies of each frame in place of its neighbours.")
     ] = False,
-    views: Annotated[int, typer.Option(help="1, 2, 4 or 8 mirrored and turned views of which the mean is taken.")] = 1,
+    self_ensemble: Annotated[int, typer.Option(help="1, 2, 4 or 8 mirrored and turned views of which the mean is taken.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the averages as JSON.")] = False,
 ) -> None:
     """Measure models on data sets by named protocols; what was measured before is not measured again."""
@@ -90,7 +90,13 @@ def bench(
         rows = run_bench(
             (
                 open_contender(
-                    name, published=published, device=device.value, precision=precision.value, as_tool=tool, alone=alone, views=views
+                    name,
+                    published=published,
+                    device=device.value,
+                    precision=precision.value,
+                    as_tool=tool,
+                    alone=alone,
+                    self_ensemble=self_ensemble,
                 )
                 for name, published in named
             ),
@@ -186,7 +192,7 @@ def _show(summaries: "list[Summary]") -> None:
         for summary in part:
             perfect = f"; {summary.infinite} perfect picture(s) left out of the mean PSNR" if summary.infinite else ""
             way = {"network": "", "tool": ", as the tool uses it", "alone": ", each frame alone"}[summary.way]
-            way += f", {summary.views} views" if summary.views > 1 else ""
+            way += f", self-ensemble of {summary.self_ensemble}" if summary.self_ensemble > 1 else ""
             console.print(
                 f"  {escape(summary.model)}: {escape(summary.device)}, {summary.precision}{way}{perfect}", highlight=False, soft_wrap=True
             )

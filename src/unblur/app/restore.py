@@ -63,16 +63,14 @@ def restore(
     allow_interlaced: Annotated[
         bool, typer.Option("--allow-interlaced", help="Restore interlaced video as it is, instead of refusing it.")
     ] = False,
-    only_blurred: Annotated[
-        bool, typer.Option("--only-blurred", help="Leave photos and frames alone, bit for bit, that are sharp.")
-    ] = False,
-    steady: Annotated[
+    skip_sharp: Annotated[bool, typer.Option("--skip-sharp", help="Leave photos and frames alone, bit for bit, that are sharp.")] = False,
+    temporal_fusion: Annotated[
         bool,
         typer.Option(
             help="Put each frame of a video together with its neighbours: sharper, with less flicker. Without it, in two thirds of the time."
         ),
     ] = True,
-    views: Annotated[
+    self_ensemble: Annotated[
         int | None,
         typer.Option(
             help="1, 2, 4 or 8: restore so many mirrored and turned views and take their mean: better, and as much slower.",
@@ -88,10 +86,10 @@ def restore(
             show_default="1, or less where a photo would take more than half a minute",
         ),
     ] = None,
-    one_size: Annotated[
+    single_scale: Annotated[
         bool,
         typer.Option(
-            "--one-size", help="Restore at the size that there is, and not at smaller ones as well: worse on far blur, in less time."
+            "--single-scale", help="Restore at the size that there is, and not at smaller ones as well: worse on far blur, in less time."
         ),
     ] = False,
     threads: Annotated[
@@ -100,7 +98,7 @@ def restore(
             min=1, help="Threads of the network on a processor, at most; small pictures take one.", show_default="as many as are free"
         ),
     ] = None,
-    within: Annotated[
+    time_limit: Annotated[
         float | None,
         typer.Option(
             min=0,
@@ -117,16 +115,18 @@ def restore(
     from unblur.restore.choose import Choice
     from unblur.weights import best_for
 
-    if weights is not None and (model != "auto" or within is not None):
-        raise typer.BadParameter("it is the network to take; leave out `--model` and `--within`", param_hint="--weights")
-    if within is not None and (model != "auto" or views is not None):
-        raise typer.BadParameter("it chooses the weights and the views; leave out `--model` and `--views`", param_hint="--within")
+    if weights is not None and (model != "auto" or time_limit is not None):
+        raise typer.BadParameter("it is the network to take; leave out `--model` and `--time-limit`", param_hint="--weights")
+    if time_limit is not None and (model != "auto" or self_ensemble is not None):
+        raise typer.BadParameter(
+            "it chooses the weights and the views; leave out `--model` and `--self-ensemble`", param_hint="--time-limit"
+        )
     tile_size = _tile(tile)
     jobs = list(plan(inputs, output))
     options = Options(
         strength=strength,
         scale=scale or 1.0,
-        steady=steady,
+        temporal_fusion=temporal_fusion,
         start=start,
         duration=duration,
         allow_interlaced=allow_interlaced,
@@ -142,20 +142,24 @@ def restore(
             device=device.value,
             precision=settings.precision,
             tile=tile_size,
-            only_blurred=only_blurred,
-            views=settings.views,
-            one_size=one_size,
+            skip_sharp=skip_sharp,
+            self_ensemble=settings.self_ensemble,
+            single_scale=single_scale,
             threads=threads,
         )
 
     chooses = model == "auto" and weights is None
     named = str(weights) if weights is not None else model
     photo, video = (best_for("photo"), best_for("video")) if chooses else (named, named)
-    asked = [name for name, is_asked in (("model", not chooses), ("precision", precision != "auto"), ("views", views)) if is_asked]
-    run = _Run(load, Choice(photo, video, views or 1), options=options, precision=precision, asked=asked, as_json=as_json)
+    asked = [
+        name
+        for name, is_asked in (("model", not chooses), ("precision", precision != "auto"), ("self_ensemble", self_ensemble))
+        if is_asked
+    ]
+    run = _Run(load, Choice(photo, video, self_ensemble or 1), options=options, precision=precision, asked=asked, as_json=as_json)
     work = [job for job in jobs if isinstance(job, Job)]
-    if within is not None:
-        run.choose_within(60 * within, work)
+    if time_limit is not None:
+        run.choose_within(60 * time_limit, work)
     elif chooses:
         run.choose_for_photos(work, scale=scale)
     if not run.all(jobs):
@@ -194,25 +198,27 @@ class _Run:
 
     def choose_within(self, seconds: float, jobs: "list[Job]") -> None:
         """Choose the weights and views with which all files are done in so many seconds, and say which."""
-        from unblur.restore.choose import choose, pixels_of, seconds_a_pixel, seconds_to_steady
+        from unblur.restore.choose import choose, fusion_seconds_a_pixel, pixels_of, seconds_a_pixel
 
         with self._console.status("seeing how fast it goes here"):
             work = pixels_of(jobs, options=self._options)
-            steadying = seconds_to_steady() if self._options.steady and work.get("video") else 0.0
+            fusion_seconds = fusion_seconds_a_pixel() if self._options.temporal_fusion and work.get("video") else 0.0
             self._choice = choose(
                 work,
-                within=seconds,
-                speed=lambda name: seconds_a_pixel(self._load(self._settings_of(name, views=1))),
-                steadying=steadying,
+                time_limit=seconds,
+                speed=lambda name: seconds_a_pixel(self._load(self._settings_of(name, self_ensemble=1))),
+                fusion_seconds=fusion_seconds,
             )
         if work:
-            self._console.print(escape(self._choice.told(work, within=seconds)), highlight=False, soft_wrap=True)
+            self._console.print(escape(self._choice.summary(work, time_limit=seconds)), highlight=False, soft_wrap=True)
 
     def choose_for_photos(self, jobs: "list[Job]", *, scale: float | None) -> None:
         """Choose the weights and the scale of each photo by how long it would take here."""
         from unblur.restore.choose import photo_choice, pixels_of, usual_seconds_a_pixel
 
-        speed = cache(lambda name: usual_seconds_a_pixel(self._network.load(self._settings_of(name, views=self._choice.views))))
+        speed = cache(
+            lambda name: usual_seconds_a_pixel(self._network.load(self._settings_of(name, self_ensemble=self._choice.self_ensemble)))
+        )
         for job in jobs:
             if job.kind == "photo":
                 pixels = pixels_of([job], options=self._options).get("photo", 0.0)
@@ -264,12 +270,12 @@ class _Run:
 
     def _settings(self, job: "Job") -> "Settings":
         photo = self._photos.get(job.source)
-        return self._settings_of(photo.weights if photo else self._choice.weights(job.kind), views=self._choice.views)
+        return self._settings_of(photo.weights if photo else self._choice.weights(job.kind), self_ensemble=self._choice.self_ensemble)
 
-    def _settings_of(self, weights: str, *, views: int) -> "Settings":
+    def _settings_of(self, weights: str, *, self_ensemble: int) -> "Settings":
         from unblur.restore.resume import Settings
 
-        return Settings(weights, self._precision.value, views)
+        return Settings(weights, self._precision.value, self_ensemble)
 
     def _load_and_note(self, settings: "Settings") -> "unblur.Deblurrer":
         with self._console.status("loading the network"):
@@ -309,9 +315,9 @@ def _report(outcome: "Outcome", *, console: Console, as_json: bool) -> None:
         return
     source = escape(str(outcome.source))
     if outcome.status == "done":
-        frames = outcome.frames - outcome.gone_on_after
+        frames = outcome.frames - outcome.resumed_after
         rate = f", {frames / outcome.seconds:.2f} frames/s" if outcome.kind == "video" and outcome.seconds else ""
-        rate += f", gone on after {outcome.gone_on_after} frames" if outcome.gone_on_after else ""
+        rate += f", gone on after {outcome.resumed_after} frames" if outcome.resumed_after else ""
         console.print(
             f"[green]done[/] {source} → {escape(str(outcome.target))} ({outcome.seconds:.1f} s{rate})", highlight=False, soft_wrap=True
         )

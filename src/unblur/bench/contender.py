@@ -58,18 +58,20 @@ class Contender(ABC):
         precision: of its arithmetic.
         way: `network` for the network itself, `tool` for the way in which `unblur restore` uses it, `alone` for a network of several
             frames that is shown copies of one.
-        views: mirrored and turned ones of which the mean is taken.
+        self_ensemble: mirrored and turned ones of which the mean is taken.
     """
 
-    def __init__(self, name: str, *, system: str, sha256: str, cost: Cost, device: str, precision: str, way: Way, views: int = 1) -> None:
+    def __init__(
+        self, name: str, *, system: str, sha256: str, cost: Cost, device: str, precision: str, way: Way, self_ensemble: int = 1
+    ) -> None:
         self.name, self.system, self.sha256, self.cost = name, system, sha256, cost
-        self.device, self.precision, self.way, self.views = device, precision, way, views
+        self.device, self.precision, self.way, self.self_ensemble = device, precision, way, self_ensemble
         self._peaks: dict[tuple[int, ...], int] = {}
 
     @property
     def which(self) -> tuple[str, ...]:
         """As `which` of the rows."""
-        return which(self.sha256, self.device, self.precision, self.way, self.views)
+        return which(self.sha256, self.device, self.precision, self.way, self.self_ensemble)
 
     @property
     def needs_clips(self) -> bool:
@@ -147,7 +149,7 @@ def open_contender(
     precision: Precision = "auto",
     as_tool: bool = False,
     alone: bool = False,
-    views: int = 1,
+    self_ensemble: int = 1,
 ) -> Contender:
     """Load a method.
 
@@ -160,7 +162,7 @@ def open_contender(
         as_tool: measure a network of one frame as `unblur restore` uses it, with tiles and its fail-safe, which keeps the input
             where the result looks wrong; otherwise the network itself, on whole pictures, as papers measure.
         alone: show a network of several frames copies of each frame in place of its neighbours: what it restores without them.
-        views: mirrored and turned ones to restore and average, see `unblur.restore.views`.
+        self_ensemble: mirrored and turned ones to restore and average, see `unblur.restore.self_ensemble`.
 
     Raises:
         WeightsError: if there are no such weights, or they are damaged or of another network.
@@ -170,7 +172,7 @@ def open_contender(
     if name == BLURRY and not published:
         return _Blurry(called or name, system=BLURRY, sha256="", cost=Cost(0, 0, 1), device="none", precision="none", way="network")
     if published:
-        deblurrer = load(weights=name, device=device, precision=precision, views=views)
+        deblurrer = load(weights=name, device=device, precision=precision, self_ensemble=self_ensemble)
         assert isinstance(deblurrer.net, ForeignNet)
         facts: dict[str, Any] = {"system": deblurrer.net.system, "sha256": sha256_of(Path(name)), "cost": cost_of_network(deblurrer.net)}
         return _of_one_frame(name, called or name, deblurrer, facts, as_tool=as_tool, alone=alone)
@@ -179,13 +181,13 @@ def open_contender(
     cost = cost_of(card.architecture, card.arguments)
     facts = {"system": card.architecture, "sha256": card.sha256 or _digest(load_tensors(name)), "cost": cost}
     if cost.frames == 1:
-        deblurrer = load(name, device=device, precision=precision, views=views)
+        deblurrer = load(name, device=device, precision=precision, self_ensemble=self_ensemble)
         return _of_one_frame(name, called, deblurrer, facts, as_tool=as_tool, alone=alone)
     if as_tool:
         raise UnsupportedError(f"`{name}` looks at {cost.frames} frames; only photo networks are measured as the tool uses them")
     net = create(card.architecture, **card.arguments)
     load_into(net, name)
-    setup = set_up(net, device=device, precision=precision, views=views)
+    setup = set_up(net, device=device, precision=precision, self_ensemble=self_ensemble)
     return _Network(net, setup, called, **facts, **_where(setup), way="alone" if alone else "network")
 
 
@@ -210,4 +212,4 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
 def _where(setup: Setup) -> dict[str, Any]:
     """Device, precision and views; a GPU by its name, since seconds mean nothing without it."""
     device = torch.cuda.get_device_name(setup.device) if setup.device.type == "cuda" else setup.device.type
-    return {"device": device, "precision": setup.precision, "views": setup.views}
+    return {"device": device, "precision": setup.precision, "self_ensemble": setup.self_ensemble}

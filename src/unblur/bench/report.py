@@ -148,7 +148,7 @@ def _names(summaries: Sequence[Summary]) -> dict[tuple[str, ...], str]:
     for summary in summaries:
         name = Path(summary.model).stem if summary.model.endswith(".safetensors") else summary.model
         found[summary.which] = name + {"network": "", "tool": ", as the tool", "alone": ", each frame alone"}[summary.way]
-        found[summary.which] += f", {summary.views} views" if summary.views > 1 else ""
+        found[summary.which] += f", self-ensemble of {summary.self_ensemble}" if summary.self_ensemble > 1 else ""
     plain = dict(found)
     for which, name in plain.items():
         same = [other for other, called in plain.items() if called == name]

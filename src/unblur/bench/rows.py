@@ -16,9 +16,9 @@ FILE = "rows.jsonl"
 Way = Literal["network", "tool", "alone"]
 
 
-def which(model_sha256: str, device: str, precision: str, way: Way, views: int) -> tuple[str, ...]:
+def which(model_sha256: str, device: str, precision: str, way: Way, self_ensemble: int) -> tuple[str, ...]:
     """What was measured: what differs in it is never averaged together."""
-    return (model_sha256, device, precision, way, *([f"{views} views"] if views > 1 else ()))
+    return (model_sha256, device, precision, way, *([f"self-ensemble of {self_ensemble}"] if self_ensemble > 1 else ()))
 
 
 class _Line(BaseModel):
@@ -33,13 +33,13 @@ class _Line(BaseModel):
     way: Way
     """The network itself; or as `unblur restore` uses it, with tiles and fail-safe; or of a network of several frames, each frame
     alone, with copies of it in place of its neighbours."""
-    views: int = 1
+    self_ensemble: int = 1
     """Mirrored and turned views of which the mean is taken."""
 
     @property
     def which(self) -> tuple[str, ...]:
         """What was measured: rows that differ in it are never averaged together."""
-        return which(self.model_sha256, self.device, self.precision, self.way, self.views)
+        return which(self.model_sha256, self.device, self.precision, self.way, self.self_ensemble)
 
 
 class ModelRow(_Line):

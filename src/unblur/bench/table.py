@@ -33,7 +33,7 @@ class Summary:
         device: where it ran.
         precision: of the arithmetic.
         way: `network`, `tool` or `alone`.
-        views: mirrored and turned ones of which the mean is taken.
+        self_ensemble: mirrored and turned ones of which the mean is taken.
         warping_error: mean over clips, None if it was not measured.
         warping_error_sharp: of the sharp clips.
         model_sha256: of the weights.
@@ -55,7 +55,7 @@ class Summary:
     device: str
     precision: str
     way: Way
-    views: int
+    self_ensemble: int
     warping_error: float | None
     warping_error_sharp: float | None
     model_sha256: str
@@ -63,7 +63,7 @@ class Summary:
     @property
     def which(self) -> tuple[str, ...]:
         """As `which` of the rows: what was measured."""
-        return which(self.model_sha256, self.device, self.precision, self.way, self.views)
+        return which(self.model_sha256, self.device, self.precision, self.way, self.self_ensemble)
 
 
 def summarise(rows: Sequence[Row]) -> list[Summary]:
@@ -115,7 +115,7 @@ def summarise(rows: Sequence[Row]) -> list[Summary]:
                 device=model.device,
                 precision=model.precision,
                 way=model.way,
-                views=model.views,
+                self_ensemble=model.self_ensemble,
                 warping_error=fmean(row.warping_error for row in clips) if clips else None,
                 warping_error_sharp=fmean(row.warping_error_sharp for row in clips) if clips else None,
                 model_sha256=model.model_sha256,

@@ -32,7 +32,7 @@ class Net(nn.Module, ABC):
             `receptive_radius` is that of the convolutions alone.
         preferred_tile: side of a tile, pixels, for which memory is taken where it is free, though less were faster elsewhere: with wide context, small
             tiles are nearly all halo.
-        size_step: how many times smaller each further size is at which pictures are restored as well, see `unblur.restore.sizes`; None for a network that
+        scale_step: how many times smaller each further size is at which pictures are restored as well, see `unblur.restore.multi_scale`; None for a network that
             restores them at their own size alone, as those of papers do.
         precisions: of the arithmetic in which the network may be computed, as `unblur.restore.precision` names them.
         memory_format: of parameters; channels last is faster, and most layers take it.
@@ -48,7 +48,7 @@ class Net(nn.Module, ABC):
     receptive_radius: int
     global_context: bool = False
     preferred_tile: int = 0
-    size_step: float | None = None
+    scale_step: float | None = None
     precisions: tuple[str, ...] = ("fp32", "bf16", "fp16", "int8")
     memory_format: torch.memory_format = torch.channels_last
 

@@ -120,7 +120,7 @@ class Swift(SmearNet):
         longest: see `SmearNet`.
     """
 
-    size_step = 3.0
+    scale_step = 3.0
 
     def __init__(
         self,

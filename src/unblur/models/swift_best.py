@@ -109,7 +109,7 @@ class SwiftBest(SmearNet):
         looks: how often it looks at what is known of a picture, 1 or 2.
         share: how many times a picture's sides those are at which it is restored, such that a multiple of the picture's pixels is the multiple that the
             network needs there: 0.8 of 20 is 16. All that is said of pixels above holds there.
-        size_step: see `Net`.
+        scale_step: see `Net`.
 
     Attributes:
         views: deconvolved views that the network sees.
@@ -138,7 +138,7 @@ class SwiftBest(SmearNet):
         colours: bool = True,
         looks: int = 2,
         share: float = 1.0,
-        size_step: float = math.sqrt(3),
+        scale_step: float = math.sqrt(3),
     ) -> None:
         if kernel_size % 2 == 0 or kernel_size < 3:
             raise ValueError(f"a kernel has a middle: `kernel_size` is odd and at least 3, got {kernel_size}")
@@ -166,7 +166,7 @@ class SwiftBest(SmearNet):
         self.narrower = replace(self.layout, overlap=overlap)
         self.search, self.floor, self.afresh = tuple(search), floor, afresh
         self.turns = tuple(map(tuple, turns))
-        self.colours, self.looks, self.share, self.size_step = colours, looks, share, size_step
+        self.colours, self.looks, self.share, self.scale_step = colours, looks, share, scale_step
         self.receptive_radius = max(self.receptive_radius, window, widest) + CELL * (self.trust.unet.receptive_radius + 1)
         self.inner_multiple = max(self.inner_multiple, CELL)
         if not 0.5 <= share <= 1 or not math.isclose(round(self.inner_multiple / share) * share, self.inner_multiple):

@@ -147,7 +147,7 @@ class SwiftVideo(VideoNet):
     """
 
     num_frames = 3
-    size_step = 3.0
+    scale_step = 3.0
 
     def __init__(
         self,

@@ -39,7 +39,7 @@ class Options:
 
     strength: float = 1.0
     scale: float = 1.0
-    steady: bool = True
+    temporal_fusion: bool = True
     start: float = 0.0
     duration: float | None = None
     allow_interlaced: bool = False
@@ -57,7 +57,7 @@ class Outcome:
     target: Path | None = None
     kind: str = ""
     frames: int = 0
-    gone_on_after: int = 0
+    resumed_after: int = 0
     seconds: float = 0.0
     message: str = ""
     warnings: tuple[str, ...] = ()
@@ -129,7 +129,7 @@ def restore_file(
                 job.source,
                 job.target,
                 strength=options.strength,
-                steady=options.steady,
+                temporal_fusion=options.temporal_fusion,
                 start=options.start,
                 duration=options.duration,
                 allow_interlaced=options.allow_interlaced,
@@ -139,7 +139,7 @@ def restore_file(
                 progress=progress,
                 notify=notify,
             )
-            frames, before, warnings = report.frames, report.gone_on_after, report.warnings
+            frames, before, warnings = report.frames, report.resumed_after, report.warnings
         else:
             warnings = _restore_photo(deblurrer, job, options)
             frames, before = 1, 0
@@ -172,7 +172,7 @@ def _restore_photo(deblurrer: Deblurrer, job: Job, options: Options) -> tuple[st
         raise OutputError(f"`{job.target}` exists; add `--overwrite` to replace it, or choose another place with `--output`")
     image = read_image(job.source)
     restored = deblurrer.photo(image.pixels, strength=options.strength, scale=options.scale)
-    if deblurrer.left_alone and options.quality is None and job.target.suffix.lower() == job.source.suffix.lower():
+    if deblurrer.skipped_sharp and options.quality is None and job.target.suffix.lower() == job.source.suffix.lower():
         with written_whole(job.target, overwrite=options.overwrite) as partial:
             shutil.copyfile(job.source, partial)
         return ("it is sharp, and was copied as it is",)

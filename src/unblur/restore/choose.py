@@ -16,10 +16,10 @@ from unblur.io.kind import Kind
 from unblur.restore.batch import Job, Options
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.machine import measured_once
-from unblur.restore.sizes import area
-from unblur.restore.steady import steadied
+from unblur.restore.multi_scale import area
+from unblur.restore.self_ensemble import COUNTS
 from unblur.restore.stream import Stream
-from unblur.restore.views import COUNTS
+from unblur.restore.temporal_fusion import fuse_frames
 from unblur.weights import FASTEST, by_quality
 
 __all__ = ["PHOTO_SECONDS", "Choice", "PhotoChoice", "choose", "photo_choice", "pixels_of", "seconds_a_pixel", "usual_seconds_a_pixel"]
@@ -44,25 +44,25 @@ class Choice:
     Attributes:
         photo: built-in weights for photos.
         video: built-in weights for videos.
-        views: see `unblur.restore.views`.
+        self_ensemble: see `unblur.restore.self_ensemble`.
         seconds: that it will take, about.
     """
 
     photo: str
     video: str
-    views: int
+    self_ensemble: int
     seconds: float = 0.0
 
     def weights(self, kind: Kind) -> str:
         """Those for a kind of file."""
         return self.video if kind == "video" else self.photo
 
-    def told(self, kinds: Iterable[Kind], *, within: float) -> str:
+    def summary(self, kinds: Iterable[Kind], *, time_limit: float) -> str:
         """The choice in a sentence, with the options that make it, for `kinds` of files."""
         weights = " and ".join(f"`--model {name}`" for name in dict.fromkeys(map(self.weights, kinds)))
         minutes = f"about {self.seconds / 60:.1f} minutes"
-        late = f", though the fastest there is for {within / 60:g}" if self.seconds > within else ""
-        return f"taking {weights} with `--views {self.views}`: {minutes}{late}"
+        late = f", though the fastest there is for {time_limit / 60:g}" if self.seconds > time_limit else ""
+        return f"taking {weights} with `--self-ensemble {self.self_ensemble}`: {minutes}{late}"
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def photo_choice(pixels: float, *, speed: Callable[[str], float], scale: float |
     return PhotoChoice(quick, scale or 1.0, full)
 
 
-def choose(work: Mapping[Kind, float], *, within: float, speed: Callable[[str], float], steadying: float = 0.0) -> Choice:
+def choose(work: Mapping[Kind, float], *, time_limit: float, speed: Callable[[str], float], fusion_seconds: float = 0.0) -> Choice:
     """The best choice that will be done in time, or the fastest if none will.
 
     More views are better than fewer, and weights are ranked by `unblur.weights.by_quality`; `swift` restores videos frame by frame. Photos get the
@@ -117,17 +117,17 @@ def choose(work: Mapping[Kind, float], *, within: float, speed: Callable[[str], 
 
     Args:
         work: pixels of all photos, and of all frames of all videos.
-        within: seconds.
+        time_limit: seconds.
         speed: gives the seconds a pixel of built-in weights, for one view.
-        steadying: seconds a pixel of videos beside that, with however many views.
+        fusion_seconds: seconds a pixel of videos beside that, with however many views.
     """
     known = cache(speed)
     (photo, *faster), videos = by_quality("photo"), by_quality("video")
-    best = [Choice(photo, videos[0], views) for views in reversed(COUNTS)]
+    best = [Choice(photo, videos[0], self_ensemble) for self_ensemble in reversed(COUNTS)]
     for choice in (*best, *(Choice(name, videos[0], 1) for name in faster), *(Choice(FASTEST, video, 1) for video in videos[1:])):
-        seconds = steadying * work.get("video", 0.0)
-        seconds += sum(_AROUND * choice.views * pixels * known(choice.weights(kind)) for kind, pixels in work.items() if pixels)
-        if seconds <= within:
+        seconds = fusion_seconds * work.get("video", 0.0)
+        seconds += sum(_AROUND * choice.self_ensemble * pixels * known(choice.weights(kind)) for kind, pixels in work.items() if pixels)
+        if seconds <= time_limit:
             break
     return replace(choice, seconds=seconds)
 
@@ -152,9 +152,9 @@ def usual_seconds_a_pixel(deblurrer: Deblurrer) -> float:
         "weights": card.sha256 if card else "",
         "device": str(setup.device),
         "precision": setup.precision,
-        "views": str(setup.views),
+        "self_ensemble": str(setup.self_ensemble),
         "threads": str(setup.threads.most),
-        "size_step": str(deblurrer.size_step),
+        "scale_step": str(deblurrer.scale_step),
     }
     return measured_once("seconds-a-pixel", lambda: seconds_a_pixel(deblurrer, side=_SMALL), kind=float, known=known)
 
@@ -176,17 +176,17 @@ def seconds_a_pixel(deblurrer: Deblurrer, *, side: int = _SIDE) -> float:
         stream.push(frame)
         deblurrer.setup.wait()
         seconds.append(time.monotonic() - began)
-    return min(seconds[-_FRAMES:]) / side**2 * area(side, side, step=deblurrer.size_step)
+    return min(seconds[-_FRAMES:]) / side**2 * area(side, side, step=deblurrer.scale_step)
 
 
-def seconds_to_steady() -> float:
+def fusion_seconds_a_pixel() -> float:
     """How long it takes to put a frame of a video together with its neighbours, a pixel."""
     generator = np.random.default_rng(0)
     frame, *neighbours = generator.integers(0, 256, (3, _SIDE, _SIDE, 3), np.uint8)
     seconds = []
     for _ in range(_FRAMES):
         began = time.monotonic()
-        steadied(frame, neighbours)
+        fuse_frames(frame, neighbours)
         seconds.append(time.monotonic() - began)
     return min(seconds) / _SIDE**2
 

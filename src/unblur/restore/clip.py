@@ -159,6 +159,6 @@ class ClipRestorer:
         lower = dtype != torch.float32
         with torch.inference_mode(), torch.autocast(self._setup.device.type, dtype if lower else None, enabled=lower):
             return float(
-                self._setup.views
+                self._setup.self_ensemble
                 * sum(net.num_frames * sum(feat.nbytes for feat in net.features(frame)) for net in nets if isinstance(net, VideoNet))
             )

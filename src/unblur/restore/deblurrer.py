@@ -20,13 +20,13 @@ from unblur.io.video import Frame, VideoReader, VideoWriter
 from unblur.models.base import Net
 from unblur.restore.blurred import BlurMeter
 from unblur.restore.clip import ClipRestorer
-from unblur.restore.clip_sizes import SizedClip
 from unblur.restore.memory import free_bytes, out_of_memory, peak_bytes
+from unblur.restore.multi_scale import Restored, area, finer_scales_add_nothing, joined, shapes, shrunk
+from unblur.restore.multi_scale_clip import MultiScaleClip
 from unblur.restore.pipeline import overlapped
 from unblur.restore.precision import Setup
 from unblur.restore.safety import guard
-from unblur.restore.sizes import Restored, area, joined, shapes, shrunk, tell_all
-from unblur.restore.steady import Steadier
+from unblur.restore.temporal_fusion import TemporalFusion
 from unblur.restore.tiles import BAND, Pixels, best_core, restore_tiled, to_pixels, to_tensor
 from unblur.weights import Card
 
@@ -52,7 +52,7 @@ class VideoReport:
         seconds: wall time.
         network_seconds: part of it that the network was at work.
         kept_input: share of the area, over the frames restored now, where the fail-safe kept the input.
-        gone_on_after: frames that an earlier call had restored before it was stopped; this one went on after them.
+        resumed_after: frames that an earlier call had restored before it was stopped; this one went on after them.
         warnings: what the user should know, each a sentence.
     """
 
@@ -60,7 +60,7 @@ class VideoReport:
     seconds: float
     network_seconds: float
     kept_input: float
-    gone_on_after: int
+    resumed_after: int
     warnings: tuple[str, ...]
 
 
@@ -73,7 +73,7 @@ class Deblurrer:
         card: the card of its weights, if they came from a file.
         tile: largest side of a tile's core in pixels, or None to choose by free memory.
         meter: tells which pictures and frames are sharp and to be left alone; None restores all.
-        one_size: restore pictures at their own size alone, and not at smaller ones as well (`unblur.restore.sizes`).
+        single_scale: restore pictures at their own size alone, and not at smaller ones as well (`unblur.restore.multi_scale`).
         model: what `unblur.load` was called with, so that a clip that was stopped can be gone on with by the same weights.
     """
 
@@ -85,16 +85,16 @@ class Deblurrer:
         card: Card | None = None,
         tile: int | None = None,
         meter: BlurMeter | None = None,
-        one_size: bool = False,
+        single_scale: bool = False,
         model: str = "",
     ) -> None:
         if tile is not None and tile < _SMALLEST_CORE:
             raise InputError(f"a tile has at least {_SMALLEST_CORE} pixels on a side, got {tile}; larger ones are faster")
         self.net, self.setup, self.card, self.meter, self.model = net, setup, card, meter, model
-        self.size_step = None if one_size else net.size_step
+        self.scale_step = None if single_scale else net.scale_step
         self.kept_input = 0.0
         """Share of the area of the last picture where the fail-safe kept the input."""
-        self.left_alone = 0
+        self.skipped_sharp = 0
         """Pictures of the last call, or frames of the last clip, that were sharp and were left as they were."""
         self.network_seconds = 0.0
         """Seconds that the network has worked on the last picture or clip."""
@@ -128,7 +128,7 @@ class Deblurrer:
                 "use weights for photos, such as `swift`"
             )
         self.network_seconds = self.kept_input = 0.0
-        self.left_alone = 0
+        self.skipped_sharp = 0
         if isinstance(image, Tensor):
             return self._tensor(image, strength, scale)
         if isinstance(image, PillowImage.Image):
@@ -143,7 +143,7 @@ class Deblurrer:
         target: str | Path,
         *,
         strength: float = 1.0,
-        steady: bool = True,
+        temporal_fusion: bool = True,
         start: float = 0.0,
         duration: float | None = None,
         allow_interlaced: bool = False,
@@ -165,7 +165,7 @@ class Deblurrer:
             source: the clip.
             target: the restored clip; the suffix says the container.
             strength: as for `photo`.
-            steady: put each restored frame together with its neighbours, see `unblur.restore.steady`: sharper, and with less flicker.
+            temporal_fusion: put each restored frame together with its neighbours, see `unblur.restore.temporal_fusion`: sharper, and with less flicker.
             start: first second to restore, for a preview; the rest is left out.
             duration: seconds to restore, for a preview; None for all.
             allow_interlaced: restore interlaced frames as if they were progressive, instead of refusing them.
@@ -186,7 +186,7 @@ class Deblurrer:
         done = 0
         with VideoReader(Path(source), start=start, duration=duration, allow_interlaced=allow_interlaced) as reader:
             total = reader.frame_count
-            restore = self._restoring(strength=strength, steady=steady)
+            restore = self._restoring(strength=strength, temporal_fusion=temporal_fusion)
 
             def write(restored: list[tuple[Frame, NDArray[Any]]]) -> None:
                 nonlocal done
@@ -198,7 +198,7 @@ class Deblurrer:
                     if progress is not None:
                         progress(done, total)
 
-            work = self._work(Path(source), strength=strength, steady=steady, part=(start, duration))
+            work = self._work(Path(source), strength=strength, temporal_fusion=temporal_fusion, part=(start, duration))
             with VideoWriter(Path(target), reader, codec=codec, quality=quality, overwrite=overwrite, work=work) as writer:
                 done = before = writer.frames_before
                 if writer.discarded and notify is not None:
@@ -206,35 +206,35 @@ class Deblurrer:
                 frames = (
                     reader
                     if writer.begin_at is None
-                    else reader.frames_from(writer.time_before(int(steady) if self.net.num_frames == 1 else self._lead))
+                    else reader.frames_from(writer.time_before(int(temporal_fusion) if self.net.num_frames == 1 else self._lead))
                 )
                 overlapped(chain(frames, (None,)), restore, write)
             kept = self._kept / max(done - before, 1)
-            warnings = _warnings(reader, writer, kept_input=kept, left_alone=self.left_alone, frames=done - before)
+            warnings = _warnings(reader, writer, kept_input=kept, skipped_sharp=self.skipped_sharp, frames=done - before)
         return VideoReport(done, time.monotonic() - began, self.network_seconds, kept, before, tuple(warnings))
 
-    def _work(self, source: Path, *, strength: float, steady: bool, part: tuple[float, float | None]) -> dict[str, Any]:
+    def _work(self, source: Path, *, strength: float, temporal_fusion: bool, part: tuple[float, float | None]) -> dict[str, Any]:
         """What a clip that is stopped must be gone on with, as JSON has it, see `unblur.io.journal`."""
         return {
             "source": source_identity(source),
             "weights": self._fingerprint(),
             "precision": str(self.setup.precision),
-            "views": self.setup.views,
-            "size_step": self.size_step,
-            "only_blurred": self.meter is not None,
+            "self_ensemble": self.setup.self_ensemble,
+            "scale_step": self.scale_step,
+            "skip_sharp": self.meter is not None,
             "strength": strength,
-            "steady": steady,
+            "temporal_fusion": temporal_fusion,
             "part": list(part),
-            "settings": {"model": self.model, "precision": self.setup.precision, "views": self.setup.views},
+            "settings": {"model": self.model, "precision": self.setup.precision, "self_ensemble": self.setup.self_ensemble},
         }
 
-    def frames(self, frames: Iterable[NDArray[Any]], *, strength: float = 1.0, steady: bool = True) -> Iterator[NDArray[Any]]:
+    def frames(self, frames: Iterable[NDArray[Any]], *, strength: float = 1.0, temporal_fusion: bool = True) -> Iterator[NDArray[Any]]:
         """Restore the frames of a clip that is in no file; yields as many as it takes, in order, reading a few ahead.
 
         Args:
             frames: RGB (H, W, 3), 8 or 16 bit. Another size begins a new shot.
             strength: as for `photo`.
-            steady: as for `video`.
+            temporal_fusion: as for `video`.
 
         Raises:
             InputError: if a frame is none of these, or `strength` is not in [0, 1].
@@ -247,7 +247,7 @@ class Deblurrer:
             [(40, 56, 3), (40, 56, 3), (40, 56, 3), (40, 56, 3)]
         """
         _check_strength(strength)
-        restore = self._restoring(strength=strength, steady=steady)
+        restore = self._restoring(strength=strength, temporal_fusion=temporal_fusion)
         for number, pixels in enumerate(frames):
             if not isinstance(pixels, np.ndarray) or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
                 what = f"{pixels.dtype} of shape {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
@@ -255,12 +255,12 @@ class Deblurrer:
             yield from (restored for _, restored in restore(Frame(pixels, pts=number)))
         yield from (restored for _, restored in restore(None))
 
-    def _restoring(self, *, strength: float, steady: bool) -> Callable[[Frame | None], list[tuple[Frame, NDArray[Any]]]]:
+    def _restoring(self, *, strength: float, temporal_fusion: bool) -> Callable[[Frame | None], list[tuple[Frame, NDArray[Any]]]]:
         """What restores the frames of a clip one after the other: called with each, and with None at the end, it gives those that are done."""
         self.network_seconds = self.kept_input = self._kept = 0.0
-        self.left_alone = 0
+        self.skipped_sharp = 0
         clip = self._clip(strength) if self.net.num_frames > 1 and strength > 0 else None
-        steadier: Steadier[Frame] | None = Steadier(share=strength) if steady and strength > 0 else None
+        fusion: TemporalFusion[Frame] | None = TemporalFusion(share=strength) if temporal_fusion and strength > 0 else None
 
         def restore(frame: Frame | None) -> list[tuple[Frame, NDArray[Any]]]:
             if clip is not None:
@@ -272,10 +272,10 @@ class Deblurrer:
             else:
                 pairs = [(frame, self._array(frame.pixels, strength, 1.0))]
                 self._kept += self.kept_input
-            if steadier is None:
+            if fusion is None:
                 return pairs
             with self.setup.threads.running(max((math.prod(pixels.shape[:2]) for _, pixels in pairs), default=1)):
-                return _steadied(pairs, steadier, ends=frame is None)
+                return _fused(pairs, fusion, ends=frame is None)
 
         return restore
 
@@ -292,8 +292,8 @@ class Deblurrer:
             digest.update(tensor.detach().cpu().float().numpy().tobytes())
         return digest.hexdigest()
 
-    def _clip(self, strength: float) -> SizedClip:
-        budget = self._budget(self._free()) / area(_LARGE, _LARGE, step=self.size_step)  # of each size; smaller ones take less than theirs
+    def _clip(self, strength: float) -> MultiScaleClip:
+        budget = self._budget(self._free()) / area(_LARGE, _LARGE, step=self.scale_step)  # of each size; smaller ones take less than theirs
 
         def restorer() -> ClipRestorer:
             return ClipRestorer(
@@ -306,7 +306,7 @@ class Deblurrer:
                 budget=budget,
             )
 
-        return SizedClip(restorer, step=self.size_step)
+        return MultiScaleClip(restorer, step=self.scale_step)
 
     def _tensor(self, image: Tensor, strength: float, scale: float) -> Tensor:
         if image.ndim not in (3, 4) or image.shape[-3] != 3 or 0 in image.shape or not image.is_floating_point():
@@ -352,7 +352,7 @@ class Deblurrer:
 
     def _is_sharp(self, picture: Pixels) -> bool:
         sharp = self.meter is not None and self.meter.is_sharp(picture)
-        self.left_alone += sharp
+        self.skipped_sharp += sharp
         return sharp
 
     def _restore(self, picture: Pixels, strength: float, scale: float) -> Pixels:
@@ -363,8 +363,8 @@ class Deblurrer:
         sizes: list[Restored] = []
         kept = 1.0
         height, width = (max(round(side * scale), 1) for side in picture.shape[:2])
-        for shape in shapes(height, width, step=self.size_step):
-            if tell_all(sizes):
+        for shape in shapes(height, width, step=self.scale_step):
+            if finer_scales_add_nothing(sizes):
                 break
             small = shrunk(picture, shape)
             sizes.append((small, self._restore_at_once(small, strength)))
@@ -452,10 +452,10 @@ class Deblurrer:
         return 1.2 * network + around  # a fifth for what the convolutions take inside
 
 
-def _steadied(pairs: list[tuple[Frame, NDArray[Any]]], steadier: Steadier[Frame], *, ends: bool) -> list[tuple[Frame, NDArray[Any]]]:
-    """Restored frames, steadier; frames that were left alone stay so."""
-    calm = [each for frame, pixels in pairs for each in steadier.push(frame, pixels, alone=np.array_equal(pixels, frame.pixels))]
-    return calm + steadier.finish() if ends else calm
+def _fused(pairs: list[tuple[Frame, NDArray[Any]]], fusion: TemporalFusion[Frame], *, ends: bool) -> list[tuple[Frame, NDArray[Any]]]:
+    """Restored frames after temporal fusion; sharp frames that were skipped stay as they are."""
+    fused = [each for frame, pixels in pairs for each in fusion.push(frame, pixels, alone=np.array_equal(pixels, frame.pixels))]
+    return fused + fusion.finish() if ends else fused
 
 
 def _check_strength(strength: float) -> None:
@@ -481,7 +481,7 @@ def _check_range(picture: NDArray[Any]) -> None:
         raise InputError(f"values of float pictures must lie in [0, 1], got {least:g} to {most:g}; scale or clip them first")
 
 
-def _warnings(reader: VideoReader, writer: VideoWriter, *, kept_input: float, left_alone: int, frames: int) -> list[str]:
+def _warnings(reader: VideoReader, writer: VideoWriter, *, kept_input: float, skipped_sharp: int, frames: int) -> list[str]:
     """What the user should know of a clip that was read and written, and of how many frames that were restored now."""
     said = [
         *([writer.discarded] if writer.discarded else []),
@@ -496,6 +496,6 @@ def _warnings(reader: VideoReader, writer: VideoWriter, *, kept_input: float, le
         said.append(f"{reader.repaired_times} frame(s) had no later time than the one before, and were moved by a tick")
     if kept_input:
         said.append(f"the network's result looked wrong on {100 * kept_input:.1f} % of the area; the input was kept there")
-    if left_alone:
-        said.append(f"{left_alone} of {frames} frames are sharp and were left as they are")
+    if skipped_sharp:
+        said.append(f"{skipped_sharp} of {frames} frames are sharp and were left as they are")
     return said

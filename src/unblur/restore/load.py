@@ -28,9 +28,9 @@ def load(
     device: Device = "auto",
     precision: Precision = "auto",
     tile: int | None = None,
-    only_blurred: bool = False,
-    views: int = 1,
-    one_size: bool = False,
+    skip_sharp: bool = False,
+    self_ensemble: int = 1,
+    single_scale: bool = False,
     threads: int | None = None,
 ) -> Deblurrer:
     """Load weights and make them ready to restore pictures and clips.
@@ -46,11 +46,11 @@ def load(
         device: where to run; `auto` takes a GPU if there is one.
         precision: of the network's arithmetic; `auto` takes bf16 where the hardware multiplies it, else fp32.
         tile: largest side of a tile's core in pixels; chosen by free memory if None.
-        only_blurred: leave pictures and frames alone, bit for bit, that are sharp (`unblur.restore.blurred`).
-        views: 1, 2, 4 or 8: as many mirrored and turned views are restored and averaged, in as many times the time
-            (`unblur.restore.views`).
-        one_size: restore pictures at their own size alone; by itself, the project's own networks restore smaller ones as well and take in each place
-            the one that tells most (`unblur.restore.sizes`), in up to two thirds more time.
+        skip_sharp: leave pictures and frames alone, bit for bit, that are sharp (`unblur.restore.blurred`).
+        self_ensemble: 1, 2, 4 or 8: as many mirrored and turned views are restored and averaged, in as many times the time
+            (`unblur.restore.self_ensemble`).
+        single_scale: restore pictures at their own size alone; by itself, the project's own networks restore smaller ones as well and take in each place
+            the one that tells most (`unblur.restore.multi_scale`), in up to two thirds more time.
         threads: of the processor, at most; small pictures are restored on one. None takes as many as are free, and no more than torch would
             (`OMP_NUM_THREADS`), and looks again while it works (`unblur.restore.threads`).
 
@@ -71,18 +71,18 @@ def load(
     keep_freed_memory()
     card, net = _own(name_or_path or FASTEST) if weights is None else (None, read_foreign(weights))
     meter = None
-    if only_blurred:
+    if skip_sharp:
         sees = net if isinstance(net, Swift) else load("swift", device=device, precision=precision).net
         assert isinstance(sees, Swift)
         meter = BlurMeter(sees, setup=replace(set_up(sees, device=device, precision=precision), threads=chosen))
     if isinstance(net, ForeignNet):
-        setup = _set_up_foreign(net, device=device, precision=precision, views=views)
+        setup = _set_up_foreign(net, device=device, precision=precision, self_ensemble=self_ensemble)
     else:
-        setup = set_up(net, device=device, precision=precision, views=views)
+        setup = set_up(net, device=device, precision=precision, self_ensemble=self_ensemble)
     setup = replace(setup, threads=chosen)
     named = weights or name_or_path or FASTEST
     model = str(named) if weights is None and is_name(named) and not is_run(named) else str(Path(named).resolve())
-    return Deblurrer(net, setup=setup, card=card, tile=tile, meter=meter, one_size=one_size, model=model)
+    return Deblurrer(net, setup=setup, card=card, tile=tile, meter=meter, single_scale=single_scale, model=model)
 
 
 def _own(name_or_path: str | Path) -> tuple[Card, Net]:
@@ -104,10 +104,10 @@ def _own(name_or_path: str | Path) -> tuple[Card, Net]:
     return card, net
 
 
-def _set_up_foreign(net: ForeignNet, *, device: Device, precision: Precision, views: int) -> Setup:
+def _set_up_foreign(net: ForeignNet, *, device: Device, precision: Precision, self_ensemble: int) -> Setup:
     """Set a third-party network up, measure how far it looks, and state both in the note."""
     try:
-        setup = set_up(net, device=device, precision=precision, views=views)
+        setup = set_up(net, device=device, precision=precision, self_ensemble=self_ensemble)
         reach = measure_reach(net, device=setup.device)
     except UnblurError:
         raise

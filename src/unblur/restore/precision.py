@@ -17,8 +17,8 @@ from unblur.models.base import Net
 from unblur.restore.machine import measured_once
 from unblur.restore.memory import out_of_memory
 from unblur.restore.noise import like_pictures
+from unblur.restore.self_ensemble import check_self_ensemble, mean_of_views, to_view
 from unblur.restore.threads import Threads, running_on
-from unblur.restore.views import check_views, mean_of_views, to_view
 
 __all__ = ["Device", "Precision", "Setup", "choose_device", "fast_precision", "self_test", "set_up"]
 
@@ -42,13 +42,13 @@ class Setup:
         int8: whether the residual blocks were turned to integers, see `unblur.layers.int8`.
         threads: chooses the number of threads on a processor.
         note: what the user should know, such as why a precision was given up; empty if nothing.
-        views: mirrored and turned views of which the mean is taken, see `unblur.restore.views`.
+        self_ensemble: mirrored and turned views of which the mean is taken, see `unblur.restore.self_ensemble`.
     """
 
     device: torch.device
     dtype: torch.dtype
     note: str = ""
-    views: int = 1
+    self_ensemble: int = 1
     int8: bool = False
     threads: Threads = field(default_factory=Threads, compare=False)
 
@@ -68,7 +68,7 @@ class Setup:
     def run(self, net: Net, blurry: Tensor) -> Tensor:
         """Apply `net` to every view; (B, ..., H, W) fp32 in and out."""
         with self.computing(math.prod(blurry.shape[-2:])):
-            return mean_of_views(net(to_view(blurry, view)).float() for view in range(self.views))
+            return mean_of_views(net(to_view(blurry, view)).float() for view in range(self.self_ensemble))
 
     def wait(self) -> None:
         """Wait until the device has done what it was given; a processor always has."""
@@ -105,7 +105,7 @@ def fast_precision(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
-def set_up(net: Net, *, device: Device = "auto", precision: Precision = "auto", views: int = 1) -> Setup:
+def set_up(net: Net, *, device: Device = "auto", precision: Precision = "auto", self_ensemble: int = 1) -> Setup:
     """Move `net` to the device and choose the precision, tested on one tile.
 
     By itself it takes bf16 where that is fast, else integers where those are, else fp32. What was chosen by itself and fails the test is
@@ -113,9 +113,9 @@ def set_up(net: Net, *, device: Device = "auto", precision: Precision = "auto", 
 
     Raises:
         DeviceError: if the device is not there, or a precision that was asked for is not to be had there or fails the test.
-        InputError: if `views` is not one of `unblur.restore.views.COUNTS`.
+        InputError: if `self_ensemble` is not one of `unblur.restore.self_ensemble.COUNTS`.
     """
-    check_views(views)
+    check_self_ensemble(self_ensemble)
     place = choose_device(device)
     if precision not in get_args(Precision):
         raise DeviceError(f"there is no precision `{precision}`; choose one of {', '.join(get_args(Precision))}")
@@ -133,7 +133,7 @@ def set_up(net: Net, *, device: Device = "auto", precision: Precision = "auto", 
         raise DeviceError(_why_no_int8(place))
     int8 = precision == "int8" or (precision == "auto" and whole and fast == torch.float32)
     dtype = fast if precision in {"auto", "int8"} else _DTYPES[precision]
-    setup = Setup(place, dtype, views=views, int8=int8)
+    setup = Setup(place, dtype, self_ensemble=self_ensemble, int8=int8)
     if setup.precision == "fp32":
         return setup
     agreement = self_test(net, setup)
@@ -145,7 +145,7 @@ def set_up(net: Net, *, device: Device = "auto", precision: Precision = "auto", 
         finding = f"{setup.precision} gives no usable numbers on this machine"
     if precision != "auto":
         raise DeviceError(f"{finding} (at least {_LEAST_AGREEMENT:.0f} dB are needed); use `--precision fp32`")
-    return Setup(place, torch.float32, note=f"{finding}; using fp32, which is slower", views=views)
+    return Setup(place, torch.float32, note=f"{finding}; using fp32, which is slower", self_ensemble=self_ensemble)
 
 
 def self_test(net: Net, setup: Setup) -> float:
@@ -160,7 +160,7 @@ def self_test(net: Net, setup: Setup) -> float:
     if setup.int8:
         int8_blocks(net)
     try:
-        fast = replace(setup, views=1).run(net, tile)
+        fast = replace(setup, self_ensemble=1).run(net, tile)
     except RuntimeError as error:
         if out_of_memory(error):
             raise

@@ -10,7 +10,7 @@ from unblur.io.journal import work_of
 from unblur.restore.batch import Job
 from unblur.restore.deblurrer import Deblurrer, source_identity
 from unblur.restore.precision import Precision
-from unblur.restore.views import COUNTS
+from unblur.restore.self_ensemble import COUNTS
 
 __all__ = ["Loader", "Settings", "settings_of_stopped"]
 
@@ -22,12 +22,12 @@ class Settings:
     Attributes:
         model: name of built-in weights, or path of a file or run.
         precision: of the arithmetic.
-        views: see `unblur.restore.views`.
+        self_ensemble: see `unblur.restore.self_ensemble`.
     """
 
     model: str
     precision: Precision
-    views: int
+    self_ensemble: int
 
 
 def settings_of_stopped(source: Path, target: Path) -> Settings | None:
@@ -79,7 +79,13 @@ class Loader:
 def _settings(found: Any) -> Settings | None:  # noqa: ANN401 - of a file that anyone can have written
     if not isinstance(found, dict):
         return None
-    model, precision, views = (found.get(name) for name in ("model", "precision", "views"))
-    if not isinstance(model, str) or not model or precision not in get_args(Precision) or not isinstance(views, int) or views not in COUNTS:
+    model, precision, self_ensemble = (found.get(name) for name in ("model", "precision", "self_ensemble"))
+    if (
+        not isinstance(model, str)
+        or not model
+        or precision not in get_args(Precision)
+        or not isinstance(self_ensemble, int)
+        or self_ensemble not in COUNTS
+    ):
         return None
-    return Settings(model, cast(Precision, precision), views)
+    return Settings(model, cast(Precision, precision), self_ensemble)

@@ -24,8 +24,8 @@ from unblur.models.recurrent import RecurrentNet, State
 from unblur.models.video import VideoNet
 from unblur.restore.cuts import CutDetector
 from unblur.restore.precision import Setup
+from unblur.restore.self_ensemble import mean_of_views, to_view
 from unblur.restore.tiles import BAND, Pixels, restore_tiled
-from unblur.restore.views import mean_of_views, to_view
 
 __all__ = ["Stream"]
 
@@ -116,7 +116,7 @@ class Stream:
         def restore(cut: Pixels) -> Tensor:
             nonlocal place, waiting
             if place == len(self._shots):
-                self._shots.append([_Shot(_stages(self.net, reuse=self._reuse)) for _ in range(self.setup.views)])
+                self._shots.append([_Shot(_stages(self.net, reuse=self._reuse)) for _ in range(self.setup.self_ensemble)])
             shots = self._shots[place]
             place += 1
             restored = self._run(shots, cut, push=push)

@@ -24,7 +24,7 @@ from torch.fft import irfft2, rfft2
 from unblur.restore.tiles import white
 from unblur.synth.interpolate import LEAST_QUICK, fetch, quick_flow
 
-__all__ = ["Steadier", "gathered", "steadied"]
+__all__ = ["TemporalFusion", "fourier_aggregation", "fuse_frames"]
 
 TOLERANCE = 8 / 255
 """Difference from the frame at which a neighbour counts e times less, for values in [0, 1]."""
@@ -40,11 +40,11 @@ Pixels = NDArray[Any]
 Label = TypeVar("Label")
 
 
-class Steadier(Generic[Label]):
-    """Takes the frames of a clip in order, each with a label, and gives them back steadier, one frame later.
+class TemporalFusion(Generic[Label]):
+    """Takes the frames of a clip in order, each with a label, and gives them back fused with their neighbours, one frame later.
 
     Args:
-        share: see `steadied`.
+        share: see `fuse_frames`.
     """
 
     def __init__(self, *, share: float = 1.0) -> None:
@@ -71,10 +71,10 @@ class Steadier(Generic[Label]):
     def _ready(self, place: int) -> tuple[Label, Pixels]:
         label, pixels, alone = self._held[place]
         others = [self._held[other][1] for other in (place - 1, place + 1) if 0 <= other < len(self._held)]
-        return label, pixels if alone else steadied(pixels, others, share=self._share)
+        return label, pixels if alone else fuse_frames(pixels, others, share=self._share)
 
 
-def steadied(frame: Pixels, neighbours: Sequence[Pixels], *, share: float = 1.0) -> Pixels:
+def fuse_frames(frame: Pixels, neighbours: Sequence[Pixels], *, share: float = 1.0) -> Pixels:
     """A frame and its neighbours, brought to it along the motion, put together where they show the same.
 
     Neighbours of another size or type are passed over, as is everything in pictures that are too small to see motion in.
@@ -97,12 +97,12 @@ def steadied(frame: Pixels, neighbours: Sequence[Pixels], *, share: float = 1.0)
         change = fetch(other, quick_flow(frame, other)).astype(np.float32) / scale - seen
         difference = cv2.GaussianBlur(cv2.transform(np.abs(change), _MEAN), (0, 0), _AROUND)
         views.append(seen + change * np.exp(np.square(difference) / -(TOLERANCE**2))[..., None])
-    together = gathered(torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)).permute(1, 2, 0).numpy()
+    together = fourier_aggregation(torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)).permute(1, 2, 0).numpy()
     return np.clip(np.round((seen + share * (together - seen)) * scale), 0, scale).astype(frame.dtype)
 
 
 @torch.inference_mode()
-def gathered(views: Tensor, *, power: float = POWER) -> Tensor:
+def fourier_aggregation(views: Tensor, *, power: float = POWER) -> Tensor:
     """Views of one scene put together: of each frequency of a window as much as it is strong there, in grey; colours are the mean.
 
     Args:

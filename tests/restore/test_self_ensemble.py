@@ -8,10 +8,10 @@ from nets import CPU, Darker, Folded
 
 from unblur.errors import InputError
 from unblur.restore.precision import Setup, set_up
-from unblur.restore.views import COUNTS, check_views, from_view, to_view
+from unblur.restore.self_ensemble import COUNTS, check_self_ensemble, from_view, to_view
 
 ONE = Setup(CPU, torch.float32)
-ALL = dataclasses.replace(ONE, views=8)
+ALL = dataclasses.replace(ONE, self_ensemble=8)
 
 
 def picture(*shape, seed=0):
@@ -35,11 +35,11 @@ def test_the_views_are_eight_and_the_first_is_the_picture_itself():
     assert len({view.numpy().tobytes() for view in map(torch.Tensor.contiguous, views)}) == 8
 
 
-@pytest.mark.parametrize("views", COUNTS)
-def test_the_result_is_the_mean_over_the_views(views):
+@pytest.mark.parametrize("self_ensemble", COUNTS)
+def test_the_result_is_the_mean_over_the_views(self_ensemble):
     net, blurry = Folded(2).eval(), picture(1, 3, 12, 20)
-    expected = torch.stack([from_view(net(to_view(blurry, view)), view) for view in range(views)]).mean(dim=0)
-    torch.testing.assert_close(dataclasses.replace(ONE, views=views).run(net, blurry), expected.detach())
+    expected = torch.stack([from_view(net(to_view(blurry, view)), view) for view in range(self_ensemble)]).mean(dim=0)
+    torch.testing.assert_close(dataclasses.replace(ONE, self_ensemble=self_ensemble).run(net, blurry), expected.detach())
 
 
 def test_one_view_is_the_network_itself():
@@ -61,15 +61,15 @@ def test_what_a_network_does_alike_in_all_views_it_does_in_their_mean():
     torch.testing.assert_close(ALL.run(Darker(), blurry), 0.9 * blurry)
 
 
-@pytest.mark.parametrize("views", [0, 3, 16])
-def test_other_numbers_are_refused(views):
+@pytest.mark.parametrize("self_ensemble", [0, 3, 16])
+def test_other_numbers_are_refused(self_ensemble):
     with pytest.raises(InputError, match="1, 2, 4, 8"):
-        check_views(views)
+        check_self_ensemble(self_ensemble)
     with pytest.raises(InputError, match="1, 2, 4, 8"):
-        set_up(Darker(), device="cpu", views=views)
+        set_up(Darker(), device="cpu", self_ensemble=self_ensemble)
 
 
 def test_the_setup_has_the_views_in_every_precision():
-    assert set_up(Folded(2), device="cpu", views=4).views == 4
-    assert set_up(Folded(2), device="cpu", precision="fp32", views=2).views == 2
-    assert set_up(Folded(2), device="cpu").views == 1
+    assert set_up(Folded(2), device="cpu", self_ensemble=4).self_ensemble == 4
+    assert set_up(Folded(2), device="cpu", precision="fp32", self_ensemble=2).self_ensemble == 2
+    assert set_up(Folded(2), device="cpu").self_ensemble == 1

@@ -1,4 +1,4 @@
-"""The frames of a clip, each restored at several sizes and joined (`unblur.restore.sizes`).
+"""The frames of a clip, each restored at several sizes and joined (`unblur.restore.multi_scale`).
 
 At each size the clip is a stream of its own, with the motion that it shows there. Results come out of all of them in the order of the frames, but not at
 once, as one may see a cut where another does not; they wait for each other.
@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 
 from unblur.io.video import Frame
 from unblur.restore.clip import ClipRestorer, Done
-from unblur.restore.sizes import Restored, joined, shapes, shrunk
+from unblur.restore.multi_scale import Restored, joined, shapes, shrunk
 
-__all__ = ["SizedClip"]
+__all__ = ["MultiScaleClip"]
 
 
-class SizedClip:
+class MultiScaleClip:
     """Takes the frames of one clip in order and gives them back restored, as a `ClipRestorer` does.
 
     Args:
         restorer: makes one that has seen nothing yet.
-        step: see `unblur.restore.sizes.shapes`; None for the frames' own size alone.
+        step: see `unblur.restore.multi_scale.shapes`; None for the frames' own size alone.
     """
 
     def __init__(self, restorer: Callable[[], ClipRestorer], *, step: float | None) -> None:

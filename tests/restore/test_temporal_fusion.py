@@ -1,11 +1,11 @@
-"""Restored frames beside their neighbours: steadier where these show the same, untouched where they do not."""
+"""Restored frames beside their neighbours: fusion where these show the same, untouched where they do not."""
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
-from unblur.restore.steady import Steadier, gathered, steadied
+from unblur.restore.temporal_fusion import TemporalFusion, fourier_aggregation, fuse_frames
 
 
 def texture(seed=0, height=72, width=96):
@@ -28,7 +28,7 @@ def flickering(light, *, seed, strength=2.0):
 
 def test_a_clip_that_does_not_flicker_stays_as_it_is():
     picture = shown(texture())
-    assert np.array_equal(steadied(picture, [picture, picture]), picture)
+    assert np.array_equal(fuse_frames(picture, [picture, picture]), picture)
 
 
 @pytest.mark.parametrize("step", [(0, 0), (3, 0), (-2, 4)])
@@ -36,16 +36,16 @@ def test_flicker_is_averaged_along_the_motion(step):
     light = texture()
     truths = [np.roll(light, (time * step[1], time * step[0]), (0, 1)) for time in (-1, 0, 1)]
     before, frame, after = (flickering(each, seed=seed) for seed, each in enumerate(truths))
-    calm = steadied(frame, [before, after])
+    calm = fuse_frames(frame, [before, after])
     assert error(calm, shown(truths[1])) < 0.9 * error(frame, shown(truths[1]))
-    assert error(steadied(frame, [after]), shown(truths[1])) > error(calm, shown(truths[1]))
+    assert error(fuse_frames(frame, [after]), shown(truths[1])) > error(calm, shown(truths[1]))
 
 
 def test_each_frame_gives_what_the_others_have_lost():
     """One is blurred from left to right, the others from top to bottom."""
     light = np.clip(texture(), 0, 1)
     across, down = (cv2.blur(light, size) for size in ((5, 1), (1, 5)))
-    calm = steadied(shown(across), [shown(down), shown(down)])
+    calm = fuse_frames(shown(across), [shown(down), shown(down)])
     assert error(calm, shown(light)) < 0.85 * min(error(shown(each), shown(light)) for each in (across, down))
 
 
@@ -53,32 +53,32 @@ def test_each_frame_gives_what_the_others_have_lost():
 @pytest.mark.parametrize("count", [1, 3])
 def test_views_that_are_the_same_stay_as_they_are(shape, count):
     view = torch.rand(shape, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(gathered(view.expand(count, *shape)), view, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(fourier_aggregation(view.expand(count, *shape)), view, atol=1e-5, rtol=1e-4)
 
 
 def test_without_a_power_it_is_the_mean():
     views = torch.rand(3, 3, 70, 90, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(gathered(views, power=0), views.mean(dim=0), atol=1e-5, rtol=1e-4)
-    assert not torch.allclose(gathered(views), views.mean(dim=0), atol=1e-2)
+    torch.testing.assert_close(fourier_aggregation(views, power=0), views.mean(dim=0), atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(fourier_aggregation(views), views.mean(dim=0), atol=1e-2)
 
 
 def test_another_scene_counts_for_nothing():
     picture, other = shown(texture()), shown(texture(seed=7))
-    assert error(steadied(picture, [other]), picture) < 0.2
+    assert error(fuse_frames(picture, [other]), picture) < 0.2
 
 
 def test_what_a_neighbour_does_not_show_is_kept():
     """A thing that is there in one frame alone, as a flash or a bird."""
     frame, other = shown(texture()), shown(texture())
     frame[30:40, 40:50] = 255
-    assert np.abs(steadied(frame, [other, other])[31:39, 41:49].astype(int) - 255).max() <= 1
+    assert np.abs(fuse_frames(frame, [other, other])[31:39, 41:49].astype(int) - 255).max() <= 1
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_types_and_shapes_stay(dtype):
     scale = np.iinfo(dtype).max
     one, other = ((np.clip(texture(seed), 0, 1) * scale).astype(dtype) for seed in (0, 1))
-    calm = steadied(one, [other])
+    calm = fuse_frames(one, [other])
     assert calm.dtype == dtype
     assert calm.shape == one.shape
     assert float(np.abs(calm.astype(float) - one).mean()) < 0.002 * scale
@@ -86,36 +86,36 @@ def test_types_and_shapes_stay(dtype):
 
 def test_other_sizes_and_tiny_pictures_are_passed_over():
     picture = shown(texture())
-    assert steadied(picture, [picture[:-2], picture.astype(np.uint16)]) is picture
+    assert fuse_frames(picture, [picture[:-2], picture.astype(np.uint16)]) is picture
     tiny = picture[:8, :8]
-    assert steadied(tiny, [tiny]) is tiny
+    assert fuse_frames(tiny, [tiny]) is tiny
 
 
 def test_a_share_goes_that_part_of_the_way():
     frames = [flickering(texture(), seed=seed).astype(np.uint16) * 257 for seed in range(3)]
-    whole, half, none = (steadied(frames[0], frames[1:], share=share).astype(float) for share in (1.0, 0.5, 0.0))
+    whole, half, none = (fuse_frames(frames[0], frames[1:], share=share).astype(float) for share in (1.0, 0.5, 0.0))
     np.testing.assert_allclose(half, (whole + frames[0]) / 2, atol=1)
     assert np.array_equal(none, frames[0])
     assert not np.array_equal(whole, frames[0])
 
 
 def test_frames_come_back_in_order_one_later():
-    steadier = Steadier()
+    fusion = TemporalFusion()
     pictures = [flickering(texture(), seed=seed) for seed in range(4)]
-    given = [steadier.push(number, picture) for number, picture in enumerate(pictures)]
+    given = [fusion.push(number, picture) for number, picture in enumerate(pictures)]
     assert [len(each) for each in given] == [0, 1, 1, 1]
-    rest = steadier.finish()
+    rest = fusion.finish()
     results = [pair for each in (*given, rest) for pair in each]
     assert [number for number, _ in results] == [0, 1, 2, 3]
     for number, calm in results:
         around = [pictures[other] for other in (number - 1, number + 1) if 0 <= other < 4]
-        assert np.array_equal(calm, steadied(pictures[number], around))
-    assert steadier.finish() == []
+        assert np.array_equal(calm, fuse_frames(pictures[number], around))
+    assert fusion.finish() == []
 
 
 def test_frames_to_be_left_alone_are():
-    steadier = Steadier()
+    fusion = TemporalFusion()
     pictures = [flickering(texture(), seed=seed) for seed in range(3)]
-    given = [pair for number, picture in enumerate(pictures) for pair in steadier.push(number, picture, alone=number == 1)]
+    given = [pair for number, picture in enumerate(pictures) for pair in fusion.push(number, picture, alone=number == 1)]
     assert given[1][1] is pictures[1]
     assert not np.array_equal(given[0][1], pictures[0])

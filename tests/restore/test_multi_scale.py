@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from unblur.models import create, names
-from unblur.restore import sizes as module
-from unblur.restore.sizes import LEAST_SIDE, area, joined, shapes, shrunk, tell_all
+from unblur.restore import multi_scale as module
+from unblur.restore.multi_scale import LEAST_SIDE, area, finer_scales_add_nothing, joined, shapes, shrunk
 
 STEP = 3**0.5
 
@@ -39,8 +39,8 @@ def test_all_smaller_sizes_take_no_more_than_what_their_step_says():
 
 
 def test_only_the_projects_own_networks_are_used_at_several_sizes():
-    assert {name for name in names() if create(name).size_step is not None} >= {"swift", "swift_best"}
-    assert all(name.startswith("swift") for name in names() if create(name).size_step is not None)
+    assert {name for name in names() if create(name).scale_step is not None} >= {"swift", "swift_best"}
+    assert all(name.startswith("swift") for name in names() if create(name).scale_step is not None)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
@@ -155,4 +155,4 @@ def test_the_strength_of_a_change_is_its_mean_square(dtype):
     ],
 )
 def test_larger_sizes_tell_nothing_after_a_clear_fall(changes, ended):
-    assert tell_all([changed(np.full((8, 9, 3), 0.4, np.float32), change) for change in changes]) == ended
+    assert finer_scales_add_nothing([changed(np.full((8, 9, 3), 0.4, np.float32), change) for change in changes]) == ended

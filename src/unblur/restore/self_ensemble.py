@@ -13,7 +13,7 @@ from torch import Tensor
 
 from unblur.errors import InputError
 
-__all__ = ["COUNTS", "check_views", "from_view", "mean_of_views", "to_view"]
+__all__ = ["COUNTS", "check_self_ensemble", "from_view", "mean_of_views", "to_view"]
 
 COUNTS = (1, 2, 4, 8)
 """How many views may be taken."""
@@ -31,10 +31,10 @@ _ORDER = (
 """Of each view: whether rows and columns change places, and whether it is then mirrored left to right and top to bottom."""
 
 
-def check_views(views: int) -> None:
+def check_self_ensemble(self_ensemble: int) -> None:
     """Raise an `InputError` unless so many views may be taken."""
-    if views not in COUNTS:
-        raise InputError(f"`views` is one of {', '.join(map(str, COUNTS))}, got {views}")
+    if self_ensemble not in COUNTS:
+        raise InputError(f"`self_ensemble` is one of {', '.join(map(str, COUNTS))}, got {self_ensemble}")
 
 
 def to_view(picture: Tensor, view: int) -> Tensor:

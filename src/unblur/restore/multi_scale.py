@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from unblur.restore.tiles import Pixels, white
 
-__all__ = ["Restored", "area", "joined", "shapes", "shrunk", "tell_all"]
+__all__ = ["Restored", "area", "finer_scales_add_nothing", "joined", "shapes", "shrunk"]
 
 LEAST_SIDE = 128
 """Of the smallest size, pixels."""
@@ -72,7 +72,7 @@ def shrunk(picture: Pixels, shape: tuple[int, int]) -> Pixels:
     return _with_channels(small, picture)
 
 
-def tell_all(sizes: Sequence[Restored]) -> bool:
+def finer_scales_add_nothing(sizes: Sequence[Restored]) -> bool:
     """Whether larger sizes would tell nothing more, so that they need not be restored.
 
     Args:

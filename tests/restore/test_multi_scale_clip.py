@@ -8,9 +8,9 @@ from nets import CPU, TINY_VIDEO
 from unblur.io.video import Frame
 from unblur.models import create
 from unblur.restore.clip import ClipRestorer
-from unblur.restore.clip_sizes import SizedClip
+from unblur.restore.multi_scale import joined, shrunk
+from unblur.restore.multi_scale_clip import MultiScaleClip
 from unblur.restore.precision import Setup
-from unblur.restore.sizes import joined, shrunk
 
 SETUP = Setup(CPU, torch.float32)
 
@@ -43,7 +43,7 @@ def run(clip, frames):
 
 def test_one_size_is_a_restorer(net):
     frames = [frame(number) for number in range(5)]
-    alone, sized = restorer(net), SizedClip(lambda: restorer(net), step=None)
+    alone, sized = restorer(net), MultiScaleClip(lambda: restorer(net), step=None)
     np.testing.assert_array_equal(run(sized, frames), run(alone, frames))
     assert sized.kept_input == alone.kept_input
     assert sized.network_seconds > 0
@@ -57,7 +57,7 @@ def test_frames_are_joined_from_what_each_size_makes_of_the_clip(net):
         joined(own.pixels, [(less.pixels, made_less), (own.pixels, made)])
         for own, less, made_less, made in zip(frames, small, *parts, strict=True)
     ]
-    restored = run(SizedClip(lambda: restorer(net), step=2.0), frames)
+    restored = run(MultiScaleClip(lambda: restorer(net), step=2.0), frames)
     np.testing.assert_array_equal(restored, expected)
     assert np.abs(restored[1].astype(int) - parts[1][1]).max() > 3  # the smaller one has a say
 
@@ -73,21 +73,21 @@ def test_sizes_that_see_a_cut_at_different_frames_wait_for_each_other(net, monke
         return seen[height] - 1 in cuts[height]
 
     monkeypatch.setattr("unblur.restore.cuts.CutDetector.cuts", is_cut)
-    restored = run(SizedClip(lambda: restorer(net), step=2.0), frames)
+    restored = run(MultiScaleClip(lambda: restorer(net), step=2.0), frames)
     assert len(restored) == 6
     assert seen == {272: 6, 136: 6}
 
 
 def test_a_change_of_size_begins_anew(net):
     first, second = [frame(number) for number in range(3)], [frame(number, height=256, width=128) for number in range(3, 6)]
-    clip = SizedClip(lambda: restorer(net), step=2.0)
+    clip = MultiScaleClip(lambda: restorer(net), step=2.0)
     restored = run(clip, first + second)
-    both = [run(SizedClip(lambda: restorer(net), step=2.0), some) for some in (first, second)]
+    both = [run(MultiScaleClip(lambda: restorer(net), step=2.0), some) for some in (first, second)]
     for one, other in zip(restored, both[0] + both[1], strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_nothing_is_restored_of_a_clip_without_frames(net):
-    clip = SizedClip(lambda: restorer(net), step=2.0)
+    clip = MultiScaleClip(lambda: restorer(net), step=2.0)
     assert clip.finish() == []
     assert clip.kept_input == clip.network_seconds == 0
