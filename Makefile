@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := demo/out
+SITE := docs/_build
 # One thread a process: the tests run side by side, and several threads each would only get in each other's way.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test lint test-slow clean
+.PHONY: demo test lint docs test-slow clean
 
 demo: $(VENV)/.ready
 	$(BIN)/python demo/make_clip.py $(DEMO)
@@ -22,6 +23,9 @@ lint: $(VENV)/.ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.ready
+	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -b html docs $(SITE)
+
 test-slow: $(VENV)/.ready
 	$(ONE_THREAD) TRITON_INTERPRET=1 $(BIN)/python -m pytest -n auto -m slow
 
@@ -32,4 +36,4 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(DEMO) $(SITE) docs/reference/generated .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
