@@ -44,13 +44,13 @@ CLASSICAL: dict[str, tuple[Method, bool]] = {
 """Methods by name, and whether they must be told the kernel."""
 
 
-def line_kernel(spread: NDArray[np.float32]) -> Floats:
+def line_kernel(blur_field: NDArray[np.float32]) -> Floats:
     """The mean smear of a picture as a kernel of sum 1: a line.
 
     Args:
-        spread: (H/4, W/4, 3), see `unblur.synth.scene.spread`.
+        blur_field: (H/4, W/4, 3), see `unblur.synth.scene.blur_field`.
     """
-    across, slant, length = (float(value) for value in spread.reshape(-1, 3).mean(axis=0))
+    across, slant, length = (float(value) for value in blur_field.reshape(-1, 3).mean(axis=0))
     angle = np.arctan2(slant, across) / 2
     reach = int(np.ceil(length / 2)) + 1
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1))

@@ -1,7 +1,7 @@
 """How fast pairs are made from stills while a network trains: pairs and sequences a second on one core, by kind of scene.
 
 The pictures are drawn by this script, so that no data is needed; `--photos` takes real ones. What a training step loses to
-data is in the run's own log (`data_share`).
+data is in the run's own log (`data_wait`).
 
     PYTHONPATH=src OMP_NUM_THREADS=1 python -m benchmarks.data --size 256
 """
@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.data.transforms import Arrays, Crop, Flip, PermuteChannels, QuarterTurn, Transform, apply
+from unblur.data.transforms import Arrays, Crop, Flip, PermuteChannels, Rotate90, Transform, apply
 from unblur.synth.dynamic import KINDS, DynamicBlur, draw_dynamic_pair
 from unblur.synth.sequence import SequenceBlur, draw_sequence
 from unblur.synth.sources import find_photos, read_photo
 from unblur.synth.stills import StillsBlur, draw_pair
 
-PLAIN = StillsBlur(object_share=0, noise_share=0, jpeg_share=0)
+PLAIN = StillsBlur(object_probability=0, noise_probability=0, jpeg_probability=0)
 
 
 def main() -> None:
@@ -48,13 +48,13 @@ def main() -> None:
     kinds = {
         "as trained on": StillsBlur(),
         "camera alone": PLAIN,
-        "with an object": dataclasses.replace(PLAIN, object_share=1.0),
+        "with an object": dataclasses.replace(PLAIN, object_probability=1.0),
         "short paths (2 px)": dataclasses.replace(PLAIN, length=(2.0, 2.1)),
         "long paths (24 px)": dataclasses.replace(PLAIN, length=(23.9, 24.0)),
-        "with noise": dataclasses.replace(PLAIN, noise_share=1.0),
-        "with JPEG": dataclasses.replace(PLAIN, jpeg_share=1.0),
-        "with sharpening": dataclasses.replace(PLAIN, sharpen_share=1.0),
-        "with H.264": dataclasses.replace(PLAIN, h264_share=1.0),
+        "with noise": dataclasses.replace(PLAIN, noise_probability=1.0),
+        "with JPEG": dataclasses.replace(PLAIN, jpeg_probability=1.0),
+        "with sharpening": dataclasses.replace(PLAIN, sharpen_probability=1.0),
+        "with H.264": dataclasses.replace(PLAIN, h264_probability=1.0),
     }
     for name, blur in kinds.items():
         rate = _rate(
@@ -70,8 +70,8 @@ def main() -> None:
     )
     print(f"{'sequences of 5 frames':22} {rate:7.1f} sequences/s at 256x256, flow in both directions")
     pair = draw_pair(np.random.default_rng(0), photos, size=arguments.size, blur=StillsBlur())
-    whole = Arrays(pair.blurry[None], pair.sharp[None], spread=pair.spread[None])
-    transforms: list[Transform] = [Crop(arguments.size // 2), QuarterTurn(), Flip(), PermuteChannels(share=0.3)]
+    whole = Arrays(pair.blurry[None], pair.sharp[None], blur_field=pair.blur_field[None])
+    transforms: list[Transform] = [Crop(arguments.size // 2), Rotate90(), Flip(), PermuteChannels(share=0.3)]
     rate = _rate(lambda index: apply(whole, transforms, np.random.default_rng(index)), count=10 * arguments.count, rounds=arguments.rounds)
     print(f"{'transforms alone':22} {rate:7.0f} crops/s")
 
@@ -82,9 +82,9 @@ def _dynamic(photos: list[NDArray[np.uint8]], *, size: int, count: int, rounds: 
     clip = np.stack([photos[0][:side, shift : shift + side] for shift in range(32)])
     cutout = np.zeros((200, 300, 4), np.uint8)
     cv2.ellipse(cutout, (150, 100), (140, 90), 0, 0, 360, (180, 120, 60, 255), -1)
-    shares: dict[str, Any] = {f"{kind}_share": 0.0 for kind in KINDS}
+    shares: dict[str, Any] = {f"{kind}_probability": 0.0 for kind in KINDS}
     for name in (*KINDS, "all, as mixed"):
-        blur = DynamicBlur() if name not in KINDS else DynamicBlur(**(shares | {f"{name}_share": 1.0}))
+        blur = DynamicBlur() if name not in KINDS else DynamicBlur(**(shares | {f"{name}_probability": 1.0}))
         rate = _rate(
             lambda index, blur=blur: draw_dynamic_pair(  # type: ignore[misc]
                 np.random.default_rng(index), photos=photos, cutouts=[cutout], sequences=[clip], size=size, blur=blur

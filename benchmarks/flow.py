@@ -35,7 +35,7 @@ from unblur.weights import Card, Result, card_of, load_tensors, weights_path
 
 SIDE = 256
 """Of a synthetic frame, pixels."""
-USUAL = SequenceBlur(sharp_share=0.05, length=(0.5, 8.0), exposure=(0.15, 0.95), noise_share=0.7)
+USUAL = SequenceBlur(sharp_probability=0.05, length=(0.5, 8.0), exposure=(0.15, 0.95), noise_probability=0.7)
 RANGES = {"usual": USUAL, "far": dataclasses.replace(USUAL, length=(1.5, 24.0))}
 SHOWN = 6
 

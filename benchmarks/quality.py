@@ -48,14 +48,20 @@ Known = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64] | None]
 """Blurry, sharp, and the kernel if it is known."""
 SIDE = 320  # pixels of a synthetic pair
 MODERATE = StillsBlur(
-    sharp_share=0, length=(4, 10), wobble=(0, 0.4), turn=0.004, zoom=0.002, noise_share=1, shot=(1e-4, 1e-4), jpeg_share=0
+    sharp_probability=0, length=(4, 10), wobble=(0, 0.4), turn=0.004, zoom=0.002, noise_probability=1, shot=(1e-4, 1e-4), jpeg_probability=0
 )
 RANGES = {
     "moderate": MODERATE,
-    "dim": replace(MODERATE, dim_share=1, dim=(0.05, 0.4)),
-    "highlights": replace(MODERATE, highlight_share=1, highlight_gain=(2, 8)),
+    "dim": replace(MODERATE, dim_probability=1, dim=(0.05, 0.4)),
+    "highlights": replace(MODERATE, highlight_probability=1, highlight_gain=(2, 8)),
     "near-sharp": StillsBlur(
-        sharp_share=1, length=(1, 2), object_share=0, noise_share=1, shot=(5e-5, 4e-4), jpeg_share=1, jpeg_quality=(88, 96)
+        sharp_probability=1,
+        length=(1, 2),
+        object_probability=0,
+        noise_probability=1,
+        shot=(5e-5, 4e-4),
+        jpeg_probability=1,
+        jpeg_quality=(88, 96),
     ),
 }
 
@@ -208,7 +214,7 @@ def drawn(folder: Path, blur: StillsBlur, *, count: int) -> Iterator[Known]:
     photos = [rgb(path) for path in sorted((folder / "sharp").iterdir()) if is_image(path)]
     for number in range(count):
         pair = draw_pair(np.random.default_rng([2026, number]), photos, size=SIDE, blur=blur)
-        yield pair.blurry, pair.sharp, line_kernel(pair.spread)
+        yield pair.blurry, pair.sharp, line_kernel(pair.blur_field)
 
 
 def rgb(path: Path) -> NDArray[np.uint8]:

@@ -39,7 +39,7 @@ def main() -> None:
     crops_s = statistics.median(line["crops_s"] for line in logged)
     flops, peak = flops_of(recipe), peak_of(DTYPES[recipe.precision])
     print(f"{recipe.model}: {logged[-1]['step']} of {recipe.steps} steps of {recipe.batch} crops, {hours(logged, recipe):.2f} h")
-    print(f"{crops_s:.1f} crops/s, median; {statistics.mean(line['data_share'] for line in logged):.2%} of the time waited for data")
+    print(f"{crops_s:.1f} crops/s, median; {statistics.mean(line['data_wait'] for line in logged):.2%} of the time waited for data")
     print(f"{flops / 1e9:.1f} GFLOP a crop, forward and backward: {crops_s * flops / 1e12:.3f} TFLOP/s")
     print(f"peak of {recipe.precision} here, {arguments.threads} thread(s): {peak / 1e12:.3f} TFLOP/s; share {crops_s * flops / peak:.0%}")
     tenth = max(1, len(logged) // 10)

@@ -21,7 +21,7 @@ from skimage import data
 from unblur.synth.camera import add_noise
 from unblur.synth.response import SRGB
 from unblur.synth.scene import Layer, expose, instant, steps_needed
-from unblur.synth.trajectory import Path as Trajectory
+from unblur.synth.trajectory import Trajectory
 
 SIZE = (320, 480)  # height, width
 FRAMES = 36  # in each of the two shots

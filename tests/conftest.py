@@ -22,7 +22,7 @@ settings.load_profile("patient")
 
 _HERE = Path(__file__).parent
 _SHARED = {
-    "smears": "layers/smears.py",
+    "blurred_pictures": "layers/blurred_pictures.py",
     "clips": "io/clips.py",
     "nets": "restore/nets.py",
     "trees": "data/trees.py",

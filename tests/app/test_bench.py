@@ -27,7 +27,7 @@ QUICK = [
     "--set",
     "window=2",
     "--set",
-    "window_start=1",
+    "pool_start=1",
     "--set",
     "precision=fp32",
 ]

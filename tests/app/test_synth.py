@@ -78,16 +78,16 @@ def test_stills_make_sequences(photos, tmp_path):
     ("option", "value", "name", "stored"),
     [
         ("--length", "3,5", "length", [3, 5]),
-        ("--nearly-sharp", 0.5, "sharp_share", 0.5),
-        ("--tripod", 0.4, "tripod_share", 0.4),
-        ("--defocus", 0.3, "defocus_share", 0.3),
-        ("--dim", 0.2, "dim_share", 0.2),
-        ("--curves", 0.5, "curve_share", 0.5),
-        ("--highlights", 0.25, "highlight_share", 0.25),
-        ("--noise", 0, "noise_share", 0),
-        ("--sharpen", 1, "sharpen_share", 1),
-        ("--jpeg", 0.1, "jpeg_share", 0.1),
-        ("--h264", 1, "h264_share", 1),
+        ("--nearly-sharp", 0.5, "sharp_probability", 0.5),
+        ("--tripod", 0.4, "tripod_probability", 0.4),
+        ("--defocus", 0.3, "defocus_probability", 0.3),
+        ("--dim", 0.2, "dim_probability", 0.2),
+        ("--curves", 0.5, "curve_probability", 0.5),
+        ("--highlights", 0.25, "highlight_probability", 0.25),
+        ("--noise", 0, "noise_probability", 0),
+        ("--sharpen", 1, "sharpen_probability", 1),
+        ("--jpeg", 0.1, "jpeg_probability", 0.1),
+        ("--h264", 1, "h264_probability", 1),
     ],
 )
 def test_options_of_stills_reach_the_parameters(photos, tmp_path, option, value, name, stored):
@@ -95,7 +95,7 @@ def test_options_of_stills_reach_the_parameters(photos, tmp_path, option, value,
     assert manifest(tmp_path / "out")["parameters"][name] == stored
 
 
-@pytest.mark.parametrize(("option", "name"), [("--shake", "shake"), ("--bright", "short_share")])
+@pytest.mark.parametrize(("option", "name"), [("--shake", "shake"), ("--bright", "short_probability")])
 def test_options_of_sequences_reach_the_parameters(photos, tmp_path, option, name):
     run("stills", photos, "-o", tmp_path / "out", "--count", 1, "--size", 16, "--sequence", 2, option, 0.1)
     assert manifest(tmp_path / "out")["parameters"][name] == 0.1
@@ -125,14 +125,14 @@ def test_video_makes_pairs(frames, tmp_path):
         ("--interpolate", "never", "interpolate", "never"),
         ("--largest-disagreement", 0.5, "largest_disagreement", 0.5),
         ("--least-detail", 0.1, "least_detail", 0.1),
-        ("--largest-smear", 0.5, "largest_smear", 0.5),
+        ("--max-blurred", 0.5, "max_blurred", 0.5),
         ("--least-motion", 0, "least_motion", 0),
         ("--shortest", 2, "shortest", 2),
-        ("--highlights", 1, "highlight_share", 1),
-        ("--noise", 1, "noise_share", 1),
-        ("--sharpen", 1, "sharpen_share", 1),
-        ("--jpeg", 1, "jpeg_share", 1),
-        ("--h264", 1, "h264_share", 1),
+        ("--highlights", 1, "highlight_probability", 1),
+        ("--noise", 1, "noise_probability", 1),
+        ("--sharpen", 1, "sharpen_probability", 1),
+        ("--jpeg", 1, "jpeg_probability", 1),
+        ("--h264", 1, "h264_probability", 1),
     ],
 )
 def test_options_of_video_reach_the_parameters(frames, tmp_path, option, value, name, stored):

@@ -22,7 +22,7 @@ TINY = (
     "--cpu --set batch=2 --set crop=16 --set steps=2 --set precision=fp32 --set workers=1 --set validate_pictures=1 --set validate_every=2"
 )
 NARROW = ["--set", "arguments={widths: [4, 6, 8], num_blocks: 1, kernel_size: 3}"]
-WINDOW = "--set pair_size=32 --set window=2 --set window_start=1 --set crop=32"
+WINDOW = "--set pair_size=32 --set pool=2 --set pool_start=1 --set crop=32"
 SMALL_SWIFT = ["--set", "arguments={widths: [8, 12], blocks: [1, 1], motion_widths: [8, 12], motion_blocks: [1, 1]}"]
 
 
@@ -129,7 +129,7 @@ def test_dynamic_scenes_are_made_of_photos_objects_and_clips():
     things = ["--photos", "photos", "--cutouts", "cutouts", "--highspeed", "clips/a.mp4"]
     result = run("train", "recipes/srn/stills-cpu-hour.yaml", *things, *options, "--out", "run")
     assert result.exit_code == 0, (result.output, result.exception)
-    assert [path.suffix for path in Path("run/window/frames").iterdir()] == [".rgb"]
+    assert [path.suffix for path in Path("run/pool/frames").iterdir()] == [".rgb"]
 
 
 @pytest.mark.parametrize(

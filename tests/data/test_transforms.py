@@ -13,21 +13,21 @@ from unblur.data.transforms import (
     Flip,
     Noise,
     PermuteChannels,
-    QuarterTurn,
     Reverse,
+    Rotate90,
     adjust,
     apply,
     crop,
     flip,
     permute_channels,
-    quarter_turn,
     reverse,
+    rotate90,
 )
 from unblur.errors import ShapeError
-from unblur.synth.scene import Layer, motion, path_kernel, spread
-from unblur.synth.trajectory import Path
+from unblur.synth.scene import Layer, blur_field, motion, trajectory_kernel
+from unblur.synth.trajectory import Trajectory
 
-ALL = [Crop(16), Flip(vertical=0.5), QuarterTurn(), Reverse(), PermuteChannels(), Adjust(), Noise(0.1), Noise(0.1, drawn=True)]
+ALL = [Crop(16), Flip(vertical=0.5), Rotate90(), Reverse(), PermuteChannels(), Adjust(), Noise(0.1), Noise(0.1, drawn=True)]
 
 
 def sample(frames: int = 3, height: int = 24, width: int = 32, seed: int = 0) -> Arrays:
@@ -35,10 +35,10 @@ def sample(frames: int = 3, height: int = 24, width: int = 32, seed: int = 0) ->
     return Arrays(
         blurry=generator.random((frames, height, width, 3), dtype=np.float32),
         sharp=generator.random((frames, height, width, 3), dtype=np.float32),
-        spread=generator.normal(size=(frames, height // 4, width // 4, 3)).astype(np.float32),
+        blur_field=generator.normal(size=(frames, height // 4, width // 4, 3)).astype(np.float32),
         flow_to_next=generator.normal(size=(frames - 1, height, width, 2)).astype(np.float32),
         flow_to_previous=generator.normal(size=(frames - 1, height, width, 2)).astype(np.float32),
-        path=generator.random((5, 5), dtype=np.float32),
+        kernel=generator.random((5, 5), dtype=np.float32),
     )
 
 
@@ -57,24 +57,24 @@ def test_transforms_repeat_with_the_seed_and_leave_their_input(transform):
 
 @given(turns=st.integers(-4, 8), horizontal=st.booleans(), vertical=st.booleans())
 def test_turns_and_flips_can_be_undone(turns, horizontal, vertical):
-    there = flip(quarter_turn(sample(), turns=turns), horizontal=horizontal, vertical=vertical)
-    back = quarter_turn(flip(there, horizontal=horizontal, vertical=vertical), turns=-turns)
+    there = flip(rotate90(sample(), turns=turns), horizontal=horizontal, vertical=vertical)
+    back = rotate90(flip(there, horizontal=horizontal, vertical=vertical), turns=-turns)
     assert same(back, sample())
 
 
 def test_half_a_turn_is_both_flips():
-    assert same(quarter_turn(sample(), turns=2), flip(sample(), horizontal=True, vertical=True))
+    assert same(rotate90(sample(), turns=2), flip(sample(), horizontal=True, vertical=True))
 
 
 def rendered(dx: float, dy: float) -> Arrays:
-    """A pixel that stands at (x, y) = (20, 8) and then at (20 + dx, 8 + dy), with the spread of a steady motion."""
+    """A pixel that stands at (x, y) = (20, 8) and then at (20 + dx, 8 + dy), with the blur field of a steady motion."""
     frames = np.zeros((2, 32, 32, 3), np.float32)
     frames[0, 8, 20] = frames[1, 8 + int(dy), 20 + int(dx)] = 1
-    path = Path(np.array([dx, dy, 0, 0], float), np.zeros((1, 4)), np.zeros(1), np.zeros((1, 4)))
-    field = motion([Layer(np.zeros((32, 32, 3), np.float32), (path,), (0, 0))], np.linspace(-0.5, 0.5, 9), size=(32, 32), stride=4)
+    kernel = Trajectory(np.array([dx, dy, 0, 0], float), np.zeros((1, 4)), np.zeros(1), np.zeros((1, 4)))
+    field = motion([Layer(np.zeros((32, 32, 3), np.float32), (kernel,), (0, 0))], np.linspace(-0.5, 0.5, 9), size=(32, 32), stride=4)
     flow = np.broadcast_to(np.array([dx, dy], np.float32), (1, 32, 32, 2))
     half = field[len(field) // 2 :]  # the whole exposure leads as far to one side as to the other
-    return Arrays(frames, frames, np.stack([spread(field)] * 2), flow, -flow, path_kernel(half, side=9))
+    return Arrays(frames, frames, np.stack([blur_field(field)] * 2), flow, -flow, trajectory_kernel(half, side=9))
 
 
 def places(arrays: Arrays) -> list[np.ndarray]:
@@ -85,14 +85,14 @@ def places(arrays: Arrays) -> list[np.ndarray]:
 @pytest.mark.parametrize("turns", range(4))
 @pytest.mark.parametrize(("horizontal", "vertical"), [(False, False), (True, False), (False, True), (True, True)])
 def test_flow_and_spread_turn_along_with_the_pictures(turns, horizontal, vertical):
-    turned = flip(quarter_turn(rendered(6, 2), turns=turns), horizontal=horizontal, vertical=vertical)
+    turned = flip(rotate90(rendered(6, 2), turns=turns), horizontal=horizontal, vertical=vertical)
     first, second = places(turned)
     assert turned.flow_to_next[0, first[1], first[0]] == pytest.approx(second - first)
     assert turned.flow_to_previous[0, second[1], second[0]] == pytest.approx(first - second)
     dx, dy = second - first
     alike = rendered(int(dx), int(dy))
-    assert turned.spread[0] == pytest.approx(alike.spread[0], abs=1e-4)
-    assert turned.path == pytest.approx(alike.path, abs=1e-5)
+    assert turned.blur_field[0] == pytest.approx(alike.blur_field[0], abs=1e-4)
+    assert turned.kernel == pytest.approx(alike.kernel, abs=1e-5)
 
 
 def warped(frame: np.ndarray, flow: np.ndarray) -> np.ndarray:
@@ -116,7 +116,7 @@ def test_a_transformed_flow_warps_the_transformed_frames(seed, turns, horizontal
     flows = random.integers(-12, 13, (2, 1, 32, 32, 2)).astype(np.float32) / 4  # remap rounds places to 1/32
     aims = np.stack([warped(frames[1], flows[0][0]), warped(frames[0], flows[1][0])])
     turned = crop(Arrays(frames, aims, flow_to_next=flows[0], flow_to_previous=flows[1]), top=4 * top, left=4 * left, size=(20, 16))
-    turned = flip(quarter_turn(reverse(turned) if backwards else turned, turns=turns), horizontal=horizontal, vertical=vertical)
+    turned = flip(rotate90(reverse(turned) if backwards else turned, turns=turns), horizontal=horizontal, vertical=vertical)
     for aim, frame, flow in (
         (turned.sharp[0], turned.blurry[1], turned.flow_to_next[0]),
         (turned.sharp[1], turned.blurry[0], turned.flow_to_previous[0]),
@@ -129,10 +129,10 @@ def test_crop_cuts_motion_at_its_own_scale():
     whole = sample()
     cut = crop(whole, top=4, left=8, size=(16, 20))
     assert np.array_equal(cut.blurry, whole.blurry[:, 4:20, 8:28])
-    assert np.array_equal(cut.spread, whole.spread[:, 1:5, 2:7])
-    assert cut.path is whole.path
+    assert np.array_equal(cut.blur_field, whole.blur_field[:, 1:5, 2:7])
+    assert cut.kernel is whole.kernel
     assert np.array_equal(cut.flow_to_next, whole.flow_to_next[:, 4:20, 8:28])
-    assert np.array_equal(crop(cut, top=4, left=4, size=(8, 8)).spread, whole.spread[:, 2:4, 3:5])
+    assert np.array_equal(crop(cut, top=4, left=4, size=(8, 8)).blur_field, whole.blur_field[:, 2:4, 3:5])
 
 
 @pytest.mark.parametrize(("top", "left", "size"), [(0, 0, (28, 16)), (12, 0, (16, 16)), (-4, 0, (8, 8)), (2, 0, (8, 8)), (0, 0, (10, 8))])
@@ -153,7 +153,7 @@ def test_random_crops_reach_all_corners():
 def test_reversed_time_swaps_the_flows():
     whole, back = sample(), reverse(sample())
     assert np.array_equal(back.blurry[0], whole.blurry[-1])
-    assert np.array_equal(back.spread[0], whole.spread[-1])
+    assert np.array_equal(back.blur_field[0], whole.blur_field[-1])
     assert np.array_equal(back.flow_to_next[0], whole.flow_to_previous[-1])
     assert np.array_equal(back.flow_to_previous[0], whole.flow_to_next[-1])
     assert same(reverse(back), whole)
@@ -164,7 +164,7 @@ def test_channels_are_permuted_in_blurry_and_sharp_alike():
     turned = permute_channels(whole, order=[2, 0, 1])
     for name in ("blurry", "sharp"):
         assert np.array_equal(getattr(turned, name)[..., 0], getattr(whole, name)[..., 2])
-    assert np.array_equal(turned.spread, whole.spread)
+    assert np.array_equal(turned.blur_field, whole.blur_field)
 
 
 def test_colours_are_changed_by_hand():
@@ -229,10 +229,10 @@ def test_arithmetic_refuses_integers(transform):
 def test_arrays_must_fit():
     pictures = np.zeros((2, 8, 8, 3), np.float32)
     for wrong in (
-        {"spread": np.zeros((2, 3, 3, 3))},
-        {"spread": np.zeros((2, 2, 4, 3))},
+        {"blur_field": np.zeros((2, 3, 3, 3))},
+        {"blur_field": np.zeros((2, 2, 4, 3))},
         {"flow_to_next": np.zeros((1, 8, 8, 3))},
-        {"path": np.zeros((3, 4))},
+        {"kernel": np.zeros((3, 4))},
     ):
         with pytest.raises(ShapeError):
             Arrays(pictures, pictures, **wrong)

@@ -3,24 +3,24 @@ from itertools import pairwise
 
 import pytest
 import torch
-from smears import CURVE, blurred, leaves
+from blurred_pictures import CURVE, blurred, leaves
 
-from unblur.layers.deconvolution import by_transform, closed, leaps, richardson_lucy
-from unblur.layers.kernel import transfer
+from unblur.layers.deconvolution import accelerated_richardson_lucy, edge_taper, fourier_blur, richardson_lucy
+from unblur.layers.kernel_estimation import kernel_spectrum
 
 
 def known(light):
-    return transfer(CURVE, light.shape[-2:]).expand(light.shape[0], -1, -1)
+    return kernel_spectrum(CURVE, light.shape[-2:]).expand(light.shape[0], -1, -1)
 
 
-def undone(light, kernel, *, turns):
-    blur, adjoint = by_transform(kernel)
-    return richardson_lucy(light, blur=blur, adjoint=adjoint, turns=turns)
+def undone(light, kernel, *, iterations):
+    blur, adjoint = fourier_blur(kernel)
+    return richardson_lucy(light, blur=blur, adjoint=adjoint, iterations=iterations)
 
 
-def leapt(light, kernel, *, turns):
-    """As `undone`, with a leap from each of the turns to the next."""
-    return leaps(light, kernel=kernel, turns=[(after - before,) for before, after in pairwise((0, *turns))])
+def leapt(light, kernel, *, iterations):
+    """As `undone`, with a leap from each of the iterations to the next."""
+    return accelerated_richardson_lucy(light, kernel=kernel, iterations=[(after - before,) for before, after in pairwise((0, *iterations))])
 
 
 both = pytest.mark.parametrize("method", [undone, leapt])
@@ -38,15 +38,15 @@ def error(one, other):
 def test_where_nothing_was_blurred_nothing_changes(method):
     light = pictures()
     still = torch.ones(1, 128, 65, dtype=torch.complex64)
-    for result in method(light, still, turns=(1, 4)):
+    for result in method(light, still, iterations=(1, 4)):
         torch.testing.assert_close(result, light, rtol=1e-4, atol=1e-4)
 
 
-def by_the_book(blurry, kernel, *, turns):
+def by_the_book(blurry, kernel, *, iterations):
     """Richardson-Lucy as it was published, turn by turn."""
     forward, back = kernel[:, None], kernel.conj()[:, None]
     light = blurry
-    for _ in range(turns):
+    for _ in range(iterations):
         ratio = blurry / torch.fft.irfft2(torch.fft.rfft2(light) * forward)
         light = light * torch.fft.irfft2(torch.fft.rfft2(ratio) * back)
     return light
@@ -55,24 +55,29 @@ def by_the_book(blurry, kernel, *, turns):
 def test_a_leap_of_one_turn_is_one_turn():
     blurry = blurred(pictures(), CURVE[:, None])
     kernel = known(blurry)
-    torch.testing.assert_close(leaps(blurry, kernel=kernel, turns=((1,),))[0], by_the_book(blurry, kernel, turns=1), rtol=5e-3, atol=2e-3)
+    torch.testing.assert_close(
+        accelerated_richardson_lucy(blurry, kernel=kernel, iterations=((1,),))[0],
+        by_the_book(blurry, kernel, iterations=1),
+        rtol=5e-3,
+        atol=2e-3,
+    )
 
 
 def test_leaps_go_on_from_each_other_whether_they_are_shown_or_not():
     blurry = blurred(pictures(), CURVE[:, None])
     kernel = known(blurry)
-    first, second = leaps(blurry, kernel=kernel, turns=((2,), (3, 4)))
-    each = leaps(blurry, kernel=kernel, turns=((2,), (3,), (4,)))
+    first, second = accelerated_richardson_lucy(blurry, kernel=kernel, iterations=((2,), (3, 4)))
+    each = accelerated_richardson_lucy(blurry, kernel=kernel, iterations=((2,), (3,), (4,)))
     assert torch.equal(first, each[0])
     assert torch.equal(second, each[2])
 
 
-@pytest.mark.parametrize("turns", [2, 7])
-def test_a_leap_goes_as_far_as_its_turns_where_light_is_nearly_even(turns):
+@pytest.mark.parametrize("iterations", [2, 7])
+def test_a_leap_goes_as_far_as_its_turns_where_light_is_nearly_even(iterations):
     blurry = 0.5 + 0.002 * (blurred(pictures(), CURVE[:, None]) - 0.5)
     kernel = known(blurry)
-    change = by_the_book(blurry, kernel, turns=turns) - blurry
-    difference = leaps(blurry, kernel=kernel, turns=((turns,),))[0] - blurry - change
+    change = by_the_book(blurry, kernel, iterations=iterations) - blurry
+    difference = accelerated_richardson_lucy(blurry, kernel=kernel, iterations=((iterations,),))[0] - blurry - change
     assert float(difference.norm()) < 0.03 * float(change.norm())
 
 
@@ -82,7 +87,9 @@ def test_a_leap_passes_gradients_to_the_kernel_where_nothing_is_blurred():
     kernel[:, 1, 1] = 1
     kernel.requires_grad_()
     light = pictures()
-    leaps(light, kernel=transfer(kernel, light.shape[-2:]), turns=((3, 10),))[-1].square().sum().backward()
+    accelerated_richardson_lucy(light, kernel=kernel_spectrum(kernel, light.shape[-2:]), iterations=((3, 10),))[
+        -1
+    ].square().sum().backward()
     assert kernel.grad.isfinite().all()
     assert kernel.grad.any()
 
@@ -91,7 +98,9 @@ def test_a_full_sensor_contradicts_no_leap():
     sharp = pictures() * 0.5
     sharp[..., 40:46, 60:66] = 6
     blurry = blurred(sharp, CURVE[:, None]).clamp(max=1)
-    plain, told = (leaps(blurry, kernel=known(sharp), turns=((3, 6, 10),), full=full)[-1] for full in (math.inf, 0.99))
+    plain, told = (
+        accelerated_richardson_lucy(blurry, kernel=known(sharp), iterations=((3, 6, 10),), full=full)[-1] for full in (math.inf, 0.99)
+    )
     assert error(told.clamp(max=1), sharp.clamp(max=1)) < error(plain.clamp(max=1), sharp.clamp(max=1))
 
 
@@ -99,16 +108,16 @@ def test_a_full_sensor_contradicts_nothing():
     sharp = pictures() * 0.5
     sharp[..., 40:46, 60:66] = 6
     blurry = blurred(sharp, CURVE[:, None]).clamp(max=1)
-    blur, adjoint = by_transform(known(sharp))
-    plain, told = (richardson_lucy(blurry, blur=blur, adjoint=adjoint, turns=(10,), full=full)[0] for full in (math.inf, 0.99))
+    blur, adjoint = fourier_blur(known(sharp))
+    plain, told = (richardson_lucy(blurry, blur=blur, adjoint=adjoint, iterations=(10,), full=full)[0] for full in (math.inf, 0.99))
     assert error(told.clamp(max=1), sharp.clamp(max=1)) < 0.8 * error(plain.clamp(max=1), sharp.clamp(max=1))
     assert float(told[..., 40:46, 60:66].mean()) > 1.5 * float(plain[..., 40:46, 60:66].mean())
 
 
 def test_what_is_nowhere_full_is_undone_as_ever():
     blurry = blurred(pictures(), CURVE[:, None]) * 0.9
-    blur, adjoint = by_transform(known(blurry))
-    one, other = (richardson_lucy(blurry, blur=blur, adjoint=adjoint, turns=(4,), full=full)[0] for full in (math.inf, 0.99))
+    blur, adjoint = fourier_blur(known(blurry))
+    one, other = (richardson_lucy(blurry, blur=blur, adjoint=adjoint, iterations=(4,), full=full)[0] for full in (math.inf, 0.99))
     assert float(blurry.max()) < 0.99
     assert torch.equal(one, other)
 
@@ -117,7 +126,7 @@ def test_what_is_nowhere_full_is_undone_as_ever():
 def test_each_turn_comes_nearer_to_the_truth(method):
     sharp = pictures()
     blurry = blurred(sharp, CURVE[:, None])
-    results = method(blurry, known(sharp), turns=(1, 2, 4, 8))
+    results = method(blurry, known(sharp), iterations=(1, 2, 4, 8))
     errors = [error(result, sharp) for result in (blurry, *results)]
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < errors[0] / 3.5  # 5.4 dB
@@ -126,22 +135,22 @@ def test_each_turn_comes_nearer_to_the_truth(method):
 def test_accelerated_turns_go_further_than_plain_ones():
     sharp = pictures()
     blurry, kernel = blurred(sharp, CURVE[:, None]), known(sharp)
-    fast = undone(blurry, kernel, turns=(6,))[0]
-    assert error(fast, sharp) < error(by_the_book(blurry, kernel, turns=6), sharp)
+    fast = undone(blurry, kernel, iterations=(6,))[0]
+    assert error(fast, sharp) < error(by_the_book(blurry, kernel, iterations=6), sharp)
 
 
 @both
 def test_light_is_kept(method):
     sharp = pictures()
-    result = method(blurred(sharp, CURVE[:, None]), known(sharp), turns=(4,))[0]
+    result = method(blurred(sharp, CURVE[:, None]), known(sharp), iterations=(4,))[0]
     torch.testing.assert_close(result.mean((-2, -1)), sharp.mean((-2, -1)), rtol=0.02, atol=0)
 
 
 @both
 def test_pictures_of_a_batch_do_not_touch_each_other(method):
     light = pictures(count=2)
-    together = method(light, known(light), turns=(3,))[0]
-    alone = torch.cat([method(one[None], known(one[None]), turns=(3,))[0] for one in light])
+    together = method(light, known(light), iterations=(3,))[0]
+    alone = torch.cat([method(one[None], known(one[None]), iterations=(3,))[0] for one in light])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
 
 
@@ -149,14 +158,14 @@ def test_pictures_of_a_batch_do_not_touch_each_other(method):
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_black_and_white_stay(method, value):
     light = torch.full((1, 3, 32, 32), value)
-    result = method(light, transfer(CURVE, (32, 32)), turns=(5,))[0]
+    result = method(light, kernel_spectrum(CURVE, (32, 32)), iterations=(5,))[0]
     torch.testing.assert_close(result, light, rtol=1e-3, atol=2e-3)
 
 
 def test_the_adjoint_of_a_blur_by_transform():
     """⟨blur x, y⟩ = ⟨x, adjoint y⟩"""
     x, y = torch.rand(2, 1, 3, 24, 20, dtype=torch.float64)
-    blur, adjoint = by_transform(transfer(CURVE.double(), (24, 20)))
+    blur, adjoint = fourier_blur(kernel_spectrum(CURVE.double(), (24, 20)))
     torch.testing.assert_close((blur(x) * y).sum(), (x * adjoint(y)).sum())
     assert not torch.allclose(blur(x), adjoint(x))
 
@@ -166,7 +175,7 @@ def test_any_blur_can_be_undone():
     sharp = pictures()
     blur, adjoint = (lambda light, step=step: (light + light.roll(step, -1)) / 2 for step in (-1, 1))
     blurry = blur(sharp)
-    result = richardson_lucy(blurry, blur=blur, adjoint=adjoint, turns=(5,))[0]
+    result = richardson_lucy(blurry, blur=blur, adjoint=adjoint, iterations=(5,))[0]
     assert error(result, sharp) < error(blurry, sharp) / 4
 
 
@@ -175,16 +184,16 @@ def test_what_meets_at_the_border_makes_no_waves_inside():
     ramp = (
         torch.linspace(0.05, 0.95, 128)[None, None, None].expand(1, 1, 128, 128).contiguous()
     )  # a straight rise is what blur leaves of it
-    blur, adjoint = by_transform(known(ramp[:, 0]))
-    plain = richardson_lucy(ramp, blur=blur, adjoint=adjoint, turns=(10,))[0]
-    smooth = richardson_lucy(closed(ramp, edge=16), blur=blur, adjoint=adjoint, turns=(10,))[0]
+    blur, adjoint = fourier_blur(known(ramp[:, 0]))
+    plain = richardson_lucy(ramp, blur=blur, adjoint=adjoint, iterations=(10,))[0]
+    smooth = richardson_lucy(edge_taper(ramp, edge=16), blur=blur, adjoint=adjoint, iterations=(10,))[0]
     waves = [float(result[..., 24:-24, 24:-24].diff(dim=-1).std()) for result in (plain, smooth)]
     assert waves[1] < 0.5 * waves[0]
 
 
 def test_opposite_borders_meet_and_what_is_inside_stays():
     sharp = pictures()
-    faded = closed(sharp, edge=16)
+    faded = edge_taper(sharp, edge=16)
     assert torch.equal(faded[..., 16:-16, 16:-16], sharp[..., 16:-16, 16:-16])
     for axis in (-1, -2):
         steps = faded.diff(dim=axis, append=faded.narrow(axis, 0, 1)).abs()
@@ -192,4 +201,4 @@ def test_opposite_borders_meet_and_what_is_inside_stays():
             steps.narrow(axis, -1, 1).max() < 0.02 < sharp.diff(dim=axis, append=sharp.narrow(axis, 0, 1)).abs().narrow(axis, -1, 1).max()
         )
     even = torch.full_like(sharp, 0.4)
-    torch.testing.assert_close(closed(even, edge=16), even)
+    torch.testing.assert_close(edge_taper(even, edge=16), even)

@@ -3,9 +3,9 @@ from itertools import pairwise
 import pytest
 import torch
 
-from unblur.layers.windows import Layout, fading, from_numbers, from_windows, to_windows
+from unblur.layers.windows import WindowLayout, from_window_values, from_windows, taper, to_windows
 
-LAYOUT = Layout(side=16, stride=12)
+LAYOUT = WindowLayout(side=16, stride=12)
 SHAPES = [(1, 1), (5, 40), (16, 16), (17, 33), (64, 31), (100, 80)]
 
 
@@ -22,7 +22,7 @@ def test_windows_cover_a_side_evenly(length):
 
 @pytest.mark.parametrize("length", range(1, 900, 7))
 def test_windows_are_wider_only_where_fewer_of_them_do(length):
-    plain, layout = Layout(side=64, stride=52), Layout(side=64, stride=52, widest=80)
+    plain, layout = WindowLayout(side=64, stride=52), WindowLayout(side=64, stride=52, widest=80)
     places, side = layout.along(length)
     assert places[0] == 0
     assert places[-1] + side == length
@@ -32,13 +32,13 @@ def test_windows_are_wider_only_where_fewer_of_them_do(length):
 
 
 def test_few_wide_windows_are_taken_where_they_fit():
-    assert Layout(side=256, stride=224, widest=288).along(1056) == ([0, 256, 512, 768], 288)
-    assert Layout(side=256, stride=224, widest=288).along(608) == ([0, 176, 352], 256)
+    assert WindowLayout(side=256, stride=224, widest=288).along(1056) == ([0, 256, 512, 768], 288)
+    assert WindowLayout(side=256, stride=224, widest=288).along(608) == ([0, 176, 352], 256)
 
 
 @pytest.mark.parametrize("length", range(1, 900, 7))
 def test_windows_are_narrower_only_where_they_overlap_by_more_than_they_need(length):
-    plain, layout = Layout(side=64, stride=52, widest=80), Layout(side=64, stride=52, widest=80, overlap=20)
+    plain, layout = WindowLayout(side=64, stride=52, widest=80), WindowLayout(side=64, stride=52, widest=80, overlap=20)
     places, side = layout.along(length)
     usual, wide = plain.along(length)
     assert len(places) == len(usual)
@@ -51,7 +51,7 @@ def test_windows_are_narrower_only_where_they_overlap_by_more_than_they_need(len
 @pytest.mark.parametrize("shape", SHAPES)
 def test_windows_make_the_picture_again(shape):
     picture = torch.rand(2, 3, *shape, generator=torch.Generator().manual_seed(0))
-    for layout in (LAYOUT, Layout(side=16, stride=12, widest=32), Layout(side=40, stride=20, overlap=4)):
+    for layout in (LAYOUT, WindowLayout(side=16, stride=12, widest=32), WindowLayout(side=40, stride=20, overlap=4)):
         windows = to_windows(picture, layout=layout)
         torch.testing.assert_close(from_windows(windows, shape, layout=layout), picture)
 
@@ -59,7 +59,7 @@ def test_windows_make_the_picture_again(shape):
 def test_windows_fade_into_each_other():
     """From the value of one to that of the next without a step."""
     windows = torch.stack([torch.zeros(1, 16, 16), torch.ones(1, 16, 16)])
-    row = from_windows(windows, (16, 24), layout=Layout(side=16, stride=8))[0, 0, 8]
+    row = from_windows(windows, (16, 24), layout=WindowLayout(side=16, stride=8))[0, 0, 8]
     assert float(row[0]) == 0
     assert float(row[-1]) == 1
     assert (row.diff() >= 0).all()
@@ -83,11 +83,11 @@ def test_numbers_are_windows_of_one_value(shape, cell):
     inside = whole[..., border[0] : shape[0] - border[0], border[1] : shape[1] - border[1]]
     down, across = (side // cell * cell for side in inside.shape[-2:])
     wanted = inside[..., :down, :across].reshape(2, 5, down // cell, cell, across // cell, cell).mean((-3, -1))
-    torch.testing.assert_close(from_numbers(numbers, shape, layout=LAYOUT, border=border, cell=cell), wanted)
+    torch.testing.assert_close(from_window_values(numbers, shape, layout=LAYOUT, border=border, cell=cell), wanted)
 
 
 def test_a_window_fades_towards_its_border():
-    fade = fading((32, 20), edge=6, like=torch.zeros(()))
+    fade = taper((32, 20), edge=6, like=torch.zeros(()))
     assert fade.shape == (32, 20)
     assert bool((fade[6:-6, 5:-5] == 1).all())  # a quarter of the side, where that is less
     assert bool((fade[:6, 10].diff() > 0).all())

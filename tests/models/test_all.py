@@ -30,7 +30,7 @@ SMALL = {
     "pssnsc": {"widths": (4, 6, 8), "num_blocks": 1},
     "srn": {"widths": (4, 6, 8), "num_blocks": 1, "kernel_size": 3},
     "stfan": {"widths": (4, 6, 8), "num_blocks": 1, "filter_size": 3},
-    "swift": {"widths": (8, 12), "blocks": (1, 1), "motion_widths": (4, 8), "motion_blocks": (1, 1), "longest": 2.0},
+    "swift": {"widths": (8, 12), "blocks": (1, 1), "motion_widths": (4, 8), "motion_blocks": (1, 1), "max_blur_length": 2.0},
     "swift_best": {
         "widths": (8, 12, 12),
         "blocks": (1, 1, 1),
@@ -39,11 +39,11 @@ SMALL = {
         "kernel_size": 5,
         "window": 32,
         "stride": 14,
-        "turns": ((2, 1),),
-        "path_widths": (8,),
-        "path_blocks": (1,),
-        "trust_widths": (8,),
-        "trust_blocks": (1,),
+        "iterations": ((2, 1),),
+        "refiner_widths": (8,),
+        "refiner_blocks": (1,),
+        "gate_widths": (8,),
+        "gate_blocks": (1,),
     },
     "swift_video": {
         "widths": (8, 12),
@@ -52,7 +52,7 @@ SMALL = {
         "motion_blocks": (1, 1),
         "flow_widths": (4, 8),
         "flow_radii": (1, 2),
-        "longest": 2.0,
+        "max_blur_length": 2.0,
     },
     "swift_video_best": {
         "widths": (8, 12),
@@ -61,11 +61,11 @@ SMALL = {
         "motion_blocks": (1, 1),
         "flow_widths": (4, 8),
         "flow_radii": (1, 2),
-        "longest": 2.0,
-        "turns": (1,),
-        "trust_widths": (8,),
-        "trust_blocks": (1,),
-        "reads": 3,
+        "max_blur_length": 2.0,
+        "iterations": (1,),
+        "gate_widths": (8,),
+        "gate_blocks": (1,),
+        "samples": 3,
     },
 }
 """Arguments that make a network small; one that is not listed is tested at its default size."""
@@ -184,7 +184,7 @@ def test_receptive_radius_covers_what_reaches_a_pixel(name):
     net = build(name, **LOCAL.get(name, {})).eval()
     measured = reach(net, margin=net.size_multiple)
     assert measured <= net.receptive_radius
-    if name != "swift":  # its spread is bounded, so that here no gradient passes; tests/layers/test_unet.py measures its parts
+    if name != "swift":  # its blur field is bounded, so that here no gradient passes; tests/layers/test_unet.py measures its parts
         assert measured >= 0.8 * net.receptive_radius
 
 
@@ -216,11 +216,11 @@ def reach(net, *, margin):
 SHOWN_ELSEWHERE = {
     ("swift_best", "kernel_size"),
     ("swift_best", "widest"),
-    ("swift_best", "afresh"),
-    ("swift_best", "floor"),
+    ("swift_best", "restart_edges"),
+    ("swift_best", "threshold"),
     ("swift_best", "overlap"),
-    ("swift_best", "search"),
-    ("swift_best", "looks"),
+    ("swift_best", "search_iterations"),
+    ("swift_best", "ensemble"),
     ("swift_best", "scale_step"),
 }
 """What does not show in a picture of noise, which has no blur, or in training, or in one size; the network's own tests show it."""
@@ -257,10 +257,10 @@ def test_every_argument_changes_the_network(name, argument):
     before = SMALL.get(name, {}).get(argument, parameters_of(name)[argument].default)
     for value in other_values(before):
         try:
-            changed = build(name, **{argument: value})
+            restore_once = build(name, **{argument: value})
         except ValueError:
             continue
-        assert differ(build(name), changed)
+        assert differ(build(name), restore_once)
         return
     pytest.fail(f"no second value known for {name}({argument}={before!r}); add one to other_values")
 

@@ -22,22 +22,22 @@ def test_untrained_it_is_the_identity():
 
 def test_stages_compose_to_forward():
     net, blurry = trained(), torch.rand(2, 3, 16, 24)
-    assert torch.equal(net.restore(blurry, net.spread(blurry)), net(blurry))
-    assert net.spread(blurry).shape == (2, 3, 4, 6)
+    assert torch.equal(net.restore(blurry, net.blur_field(blurry)), net(blurry))
+    assert net.blur_field(blurry).shape == (2, 3, 4, 6)
 
 
 def test_restoration_depends_on_the_spread_also_through_what_is_read():
     net, blurry = trained(), torch.rand(1, 3, 16, 24)
-    spread = torch.zeros(1, 3, 4, 6)
-    still, moved = net.restore(blurry, spread), net.restore(blurry, spread + 6)
+    blur_field = torch.zeros(1, 3, 4, 6)
+    still, moved = net.restore(blurry, blur_field), net.restore(blurry, blur_field + 6)
     assert not torch.allclose(still, moved)
-    blind = trained(shares=())
+    blind = trained(positions=())
     assert blind.restoration.entry.in_channels == 48 + 3
-    assert not torch.allclose(blind.restore(blurry, spread), blind.restore(blurry, spread + 6))
+    assert not torch.allclose(blind.restore(blurry, blur_field), blind.restore(blurry, blur_field + 6))
 
 
 def test_longest_bounds_the_spread():
-    net, blurry = trained(longest=4.0), torch.rand(1, 3, 16, 24)
+    net, blurry = trained(max_blur_length=4.0), torch.rand(1, 3, 16, 24)
     assert torch.equal(net.restore(blurry, torch.full((1, 3, 4, 6), 4.0)), net.restore(blurry, torch.full((1, 3, 4, 6), 400.0)))
 
 

@@ -2,11 +2,11 @@ import pytest
 import torch
 
 from unblur.errors import ShapeError
-from unblur.layers.fold import fold
+from unblur.layers.pixel_unshuffle import pixel_unshuffle
 from unblur.layers.warp import flow_warp
 from unblur.models.base import CENTRE
 from unblur.models.swift import Swift
-from unblur.models.swift_video import FlowPyramid, SwiftVideo, evenly, from_photo
+from unblur.models.swift_video import FlowPyramid, SwiftVideo, constant_velocity, from_photo_network
 
 SMALL = {
     "widths": (8, 12),
@@ -22,7 +22,7 @@ def trained(**arguments) -> SwiftVideo:
     """With random weights also where training starts from zero."""
     torch.manual_seed(0)
     net = SwiftVideo(**(SMALL | arguments)).eval()
-    for part in (net.spread, net.restoration, *net.flow.decoders):
+    for part in (net.blur_field, net.restoration, *net.flow.decoders):
         torch.nn.init.normal_(part.exit.weight, std=0.05)
     return net
 
@@ -60,7 +60,7 @@ def test_a_neighbour_is_brought_to_the_reference():
     flow[:, 0] = 2
     folded, told = net.warped(picture, flow)
     moved = flow_warp(picture, torch.nn.functional.pad(torch.full((1, 1, 32, 40), 8.0), (0, 0, 0, 0, 0, 1)))
-    assert torch.allclose(folded, fold(moved, side=4))
+    assert torch.allclose(folded, pixel_unshuffle(moved, factor=4))
     assert torch.equal(told[:, 0], torch.ones(1, 8, 10))  # in units of eight pixels
     assert torch.equal(moved[..., :32], picture[..., 8:])
 
@@ -75,7 +75,7 @@ def test_what_align_finds_is_what_fuse_is_told():
     for found, told in zip(aligned[1:], net.warped(frames[0] - CENTRE, flow), strict=True):
         assert torch.equal(found, told)
     (folded,) = net.align(feats[1], feats[1], None)
-    assert torch.equal(folded, fold(frames[1] - CENTRE, side=4))
+    assert torch.equal(folded, pixel_unshuffle(frames[1] - CENTRE, factor=4))
 
 
 def test_at_an_end_of_a_shot_the_motion_goes_on_evenly():
@@ -86,12 +86,12 @@ def test_at_an_end_of_a_shot_the_motion_goes_on_evenly():
     known = net.align(middle, after, net.motion(frames[1], frames[2]))
     copied = net.align(middle, middle, net.motion(frames[1], frames[1]))
     assert not copied[0].any()
-    folded, flow = evenly(copied, known)
+    folded, flow = constant_velocity(copied, known)
     assert torch.equal(folded, known[1])
     assert torch.equal(flow, -known[2])
     there = net.align(middle, before, net.motion(frames[1], frames[0]))
-    assert all(torch.equal(*each) for each in zip(evenly(there, known), there[1:], strict=True))
-    assert all(torch.equal(*each) for each in zip(evenly(copied, copied), copied[1:], strict=True))
+    assert all(torch.equal(*each) for each in zip(constant_velocity(there, known), there[1:], strict=True))
+    assert all(torch.equal(*each) for each in zip(constant_velocity(copied, copied), copied[1:], strict=True))
 
 
 def test_each_clip_of_a_batch_has_its_own_ends():
@@ -107,13 +107,15 @@ def test_restoration_depends_on_the_spread_also_through_what_is_read():
     net, blurry = trained(), clip()
     frames = blurry.unbind(dim=1)
     feats = [net.features(frame) for frame in frames]
-    window, spread = net.fuse([net.align(feats[1], feat, None if i == 1 else net.motion(*frames[:2])) for i, feat in enumerate(feats)])
-    assert spread.shape == (1, 3, 8, 10)
-    still, moved = (net.reconstruct((window, torch.full_like(spread, length)), frames[1]) for length in (0, 6))
+    window, blur_field = net.fuse([net.align(feats[1], feat, None if i == 1 else net.motion(*frames[:2])) for i, feat in enumerate(feats)])
+    assert blur_field.shape == (1, 3, 8, 10)
+    still, moved = (net.reconstruct((window, torch.full_like(blur_field, length)), frames[1]) for length in (0, 6))
     assert not torch.allclose(still, moved)
-    assert torch.equal(net.reconstruct((window, spread + 48), frames[1]), net.reconstruct((window, spread + 480), frames[1])) is False
-    bounded = trained(longest=4.0)
-    assert torch.equal(*(bounded.reconstruct((window, torch.full_like(spread, length)), frames[1]) for length in (4, 400)))
+    assert (
+        torch.equal(net.reconstruct((window, blur_field + 48), frames[1]), net.reconstruct((window, blur_field + 480), frames[1])) is False
+    )
+    bounded = trained(max_blur_length=4.0)
+    assert torch.equal(*(bounded.reconstruct((window, torch.full_like(blur_field, length)), frames[1]) for length in (4, 400)))
 
 
 # Flow
@@ -171,7 +173,7 @@ def test_it_may_begin_as_a_photo_network(fewer):
     for part in (photo.motion, photo.restoration):
         torch.nn.init.normal_(part.exit.weight, std=0.05)
     flow = {name: tensor.clone() for name, tensor in net.flow.state_dict().items()}
-    net.load_state_dict(from_photo(photo.state_dict(), net=net))
+    net.load_state_dict(from_photo_network(photo.state_dict(), net=net))
     blurry = clip()
     with torch.no_grad():
         torch.testing.assert_close(net(blurry), photo(blurry[:, 1]), atol=1e-5, rtol=0)
@@ -184,7 +186,7 @@ def test_another_photo_network_does_not_fit(changes):
     names = ("widths", "blocks", "motion_widths", "motion_blocks")
     photo = Swift(**({name: SMALL[name] for name in names} | changes))
     with pytest.raises(ShapeError, match="photo network"):
-        from_photo(photo.state_dict(), net=SwiftVideo(**SMALL))
+        from_photo_network(photo.state_dict(), net=SwiftVideo(**SMALL))
 
 
 def test_size_of_the_built_in_network():

@@ -3,11 +3,11 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from unblur.layers.smear import smearing
-from unblur.models.swift import widened
+from unblur.layers.motion_blur import line_blur
+from unblur.models.swift import widen
 from unblur.models.swift_best import GAMMA, luma
 from unblur.models.swift_video import SwiftVideo
-from unblur.models.swift_video_best import LAGS, SPEEDS, ExposureShare, SwiftVideoBest, likeness, share_of
+from unblur.models.swift_video_best import LAGS, SPEEDS, ExposureRatio, SwiftVideoBest, estimate_exposure_ratio, slope_correlations
 
 SMALL = {
     "widths": (8, 12),
@@ -31,11 +31,11 @@ def leaves(height: int = 96, width: int = 128) -> torch.Tensor:
     return light
 
 
-def evenly_moved(velocity=(10.0, 4.0), share=0.6):
+def evenly_moved(velocity=(10.0, 4.0), exposure_ratio=0.6):
     """Three frames of a scene that moves as a whole, its truth in the middle, (1, 3, 3, H, W) and (1, 3, H, W) as files have them."""
     scene = leaves(160, 192)
     line = torch.tensor(velocity)[None, :, None, None].expand(1, 2, 160, 192)
-    blurry = smearing(share * line, reads=33)(scene)
+    blurry = line_blur(exposure_ratio * line, samples=33)(scene)
     frames = []
     for time in (-1, 0, 1):
         across, down = (round(32 - time * each) for each in velocity)
@@ -47,7 +47,7 @@ def constant(dx, dy, *, height=96, width=128):
     return torch.tensor([float(dx), float(dy)])[None, :, None, None].expand(1, 2, height, width)
 
 
-def spread_of(dx, dy, *, height=24, width=32):
+def blur_field_of(dx, dy, *, height=24, width=32):
     length, angle = np.hypot(dx, dy), 2 * np.arctan2(dy, dx)
     return torch.tensor([length * np.cos(angle), length * np.sin(angle), length]).float()[None, :, None, None].expand(1, 3, height, width)
 
@@ -65,9 +65,9 @@ def test_untrained_it_is_the_identity():
 def test_begins_as_the_swift_video_that_it_is_given():
     torch.manual_seed(0)
     video, net = SwiftVideo(**SMALL).eval(), SwiftVideoBest(**SMALL).eval()
-    for part in (video.spread, video.restoration, *video.flow.decoders):
+    for part in (video.blur_field, video.restoration, *video.flow.decoders):
         torch.nn.init.normal_(part.exit.weight, std=0.05)
-    net.load_state_dict(widened(video.state_dict(), net=net))
+    net.load_state_dict(widen(video.state_dict(), net=net))
     blurry = torch.rand(1, 3, 3, 32, 40)
     with torch.no_grad():
         torch.testing.assert_close(net(blurry), video(blurry), rtol=1e-4, atol=1e-5)
@@ -80,7 +80,7 @@ def test_begins_as_the_swift_video_that_it_is_given():
 def test_undone_along_the_motion_it_is_nearer_to_the_truth():
     """And with each turn more; along another line it is not."""
     frames, sharp = evenly_moved()
-    net, blurry = SwiftVideoBest(**SMALL, turns=(2, 6)), frames[:, 1]
+    net, blurry = SwiftVideoBest(**SMALL, iterations=(2, 6)), frames[:, 1]
     views = luma(blurry) + net.changes(blurry, constant(6, 2.4))
     gains = [psnr(view, luma(sharp)) - psnr(luma(blurry), luma(sharp)) for view in views.split(1, dim=1)]
     assert gains[0] > 0.5
@@ -121,7 +121,7 @@ def test_what_does_not_move_does_not_change():
 
 def test_longer_smears_than_the_longest_are_undone_so_far():
     blurry = evenly_moved()[0][:, 1]
-    net = SwiftVideoBest(**SMALL, longest=6.0)
+    net = SwiftVideoBest(**SMALL, max_blur_length=6.0)
     assert torch.allclose(net.changes(blurry, constant(60, 0)), net.changes(blurry, constant(6, 0)), atol=1e-5)
     assert not torch.allclose(net.changes(blurry, constant(3, 0)), net.changes(blurry, constant(6, 0)), atol=1e-2)
 
@@ -137,12 +137,12 @@ def test_views_are_the_same_in_any_precision_and_let_no_gradient_through():
 
 def test_makes_of_each_change_as_much_as_it_trusts():
     frames, _ = evenly_moved()
-    net, blurry = SwiftVideoBest(**SMALL, turns=(3,)).eval(), frames[:, 1]
+    net, blurry = SwiftVideoBest(**SMALL, iterations=(3,)).eval(), frames[:, 1]
     with torch.no_grad():
         net.restoration.exit.bias[:48].normal_(std=0.1, generator=torch.Generator().manual_seed(0))
         fused = net.fuse(aligned(net, frames))
         own = net.reconstruct(fused, blurry) - blurry
-        net.trust.unet.exit.bias.copy_(torch.tensor([-0.75, 0.5]))
+        net.gate.unet.exit.bias.copy_(torch.tensor([-0.75, 0.5]))
         restored = net.reconstruct(fused, blurry)
         wanted = blurry + 0.25 * own + 0.5 * net.changes(blurry, fused[3] * fused[2])
     torch.testing.assert_close(restored, wanted, rtol=1e-4, atol=1e-5)
@@ -151,12 +151,12 @@ def test_makes_of_each_change_as_much_as_it_trusts():
 def test_what_is_taken_is_luma():
     """A share of one of a view makes the luma of the result that of the view, and leaves colours."""
     frames, _ = evenly_moved()
-    net = SwiftVideoBest(**SMALL, turns=(3,)).eval()
+    net = SwiftVideoBest(**SMALL, iterations=(3,)).eval()
     with torch.no_grad():
         net.restoration.exit.bias[48:] = 1
-        window, spread, velocity, _ = net.fuse(aligned(net, frames))
-        share = torch.full((1, 1, 1, 1), 0.6)
-        restored, blurry = net.reconstruct((window, spread, velocity, share), frames[:, 1]), frames[:, 1]
+        window, blur_field, velocity, _ = net.fuse(aligned(net, frames))
+        exposure_ratio = torch.full((1, 1, 1, 1), 0.6)
+        restored, blurry = net.reconstruct((window, blur_field, velocity, exposure_ratio), frames[:, 1]), frames[:, 1]
     torch.testing.assert_close(luma(restored), luma(blurry) + net.changes(blurry, 0.6 * velocity), atol=1e-4, rtol=0)
     torch.testing.assert_close(restored - luma(restored), blurry - luma(blurry), atol=1e-4, rtol=0)
 
@@ -164,43 +164,43 @@ def test_what_is_taken_is_luma():
 # The share of the exposure
 
 
-@pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
-def test_share_is_how_much_shorter_the_smear_is_than_the_way(share):
-    found = share_of(spread_of(share * 9, share * -4), constant(9, -4, height=24, width=32))
-    assert float(found) == pytest.approx(share, abs=2e-3)
+@pytest.mark.parametrize("exposure_ratio", [0.25, 0.5, 1.0])
+def test_share_is_how_much_shorter_the_smear_is_than_the_way(exposure_ratio):
+    found = estimate_exposure_ratio(blur_field_of(exposure_ratio * 9, exposure_ratio * -4), constant(9, -4, height=24, width=32))
+    assert float(found) == pytest.approx(exposure_ratio, abs=2e-3)
 
 
 def test_what_moves_far_counts_most_and_nothing_is_longer_than_the_way():
-    spread = torch.cat([spread_of(1, 0), spread_of(12, 0)], dim=3)
+    blur_field = torch.cat([blur_field_of(1, 0), blur_field_of(12, 0)], dim=3)
     way = torch.cat([constant(1, 0, height=24, width=32), constant(24, 0, height=24, width=32)], dim=3)
-    assert float(share_of(spread, way)) == pytest.approx(0.5, abs=0.01)
-    assert float(share_of(spread_of(12, 0), constant(6, 0, height=24, width=32))) == 1
-    assert float(share_of(spread_of(0, 0), constant(0, 0, height=24, width=32))) == 0
+    assert float(estimate_exposure_ratio(blur_field, way)) == pytest.approx(0.5, abs=0.01)
+    assert float(estimate_exposure_ratio(blur_field_of(12, 0), constant(6, 0, height=24, width=32))) == 1
+    assert float(estimate_exposure_ratio(blur_field_of(0, 0), constant(0, 0, height=24, width=32))) == 0
 
 
-@pytest.mark.parametrize("share", [0.4, 0.7])
-def test_slopes_are_like_their_opposite_at_the_end_of_the_smear(share):
+@pytest.mark.parametrize("exposure_ratio", [0.4, 0.7])
+def test_slopes_are_like_their_opposite_at_the_end_of_the_smear(exposure_ratio):
     """The place of the lowest correlation along the motion is the share itself."""
-    frames, _ = evenly_moved(velocity=(24.0, 8.0), share=share)
-    numbers = likeness(luma(frames[:, 1]), constant(24, 8))
+    frames, _ = evenly_moved(velocity=(24.0, 8.0), exposure_ratio=exposure_ratio)
+    numbers = slope_correlations(luma(frames[:, 1]), constant(24, 8))
     along = numbers[0].view(len(SPEEDS) - 1, -1)[1, : len(LAGS)]
-    assert LAGS[int(along.argmin())] == pytest.approx(share, abs=0.051)
+    assert LAGS[int(along.argmin())] == pytest.approx(exposure_ratio, abs=0.051)
     assert float(along.min()) < -0.1
 
 
 def test_numbers_tell_how_much_moves_and_how_fast():
-    numbers = likeness(luma(leaves()), constant(8, 0))[0].view(len(SPEEDS) - 1, -1)
+    numbers = slope_correlations(luma(leaves()), constant(8, 0))[0].view(len(SPEEDS) - 1, -1)
     assert numbers[:, -2].tolist() == [1, 0]
     assert numbers[:, -1].tolist() == pytest.approx([0.5, 0], abs=1e-5)
     assert not numbers[1].any()
 
 
 def test_a_picture_that_does_not_move_is_all_zero():
-    assert not likeness(luma(leaves()), constant(0, 0)).any()
+    assert not slope_correlations(luma(leaves()), constant(0, 0)).any()
 
 
 def test_untrained_it_believes_the_guess_and_trained_it_mends_it():
-    net, light = ExposureShare(), leaves()
+    net, light = ExposureRatio(), leaves()
     guess = torch.tensor([0.3, 0.8]).view(2, 1, 1, 1)
     given = (light.expand(2, -1, -1, -1), constant(9, 2).expand(2, -1, -1, -1))
     torch.testing.assert_close(net(*given, guess), guess)
@@ -213,10 +213,14 @@ def test_untrained_it_believes_the_guess_and_trained_it_mends_it():
 
 def test_how_bright_a_picture_is_does_not_matter():
     light = luma(leaves())
-    torch.testing.assert_close(likeness(light, constant(9, 2)), likeness(0.5 * light, constant(9, 2)), atol=2e-3, rtol=0)
+    torch.testing.assert_close(
+        slope_correlations(light, constant(9, 2)), slope_correlations(0.5 * light, constant(9, 2)), atol=2e-3, rtol=0
+    )
 
 
-@pytest.mark.parametrize(("wrong", "says"), [({"turns": ()}, "turns"), ({"turns": (0, 3)}, "turns"), ({"reads": 0}, "place")])
+@pytest.mark.parametrize(
+    ("wrong", "says"), [({"iterations": ()}, "iterations"), ({"iterations": (0, 3)}, "iterations"), ({"samples": 0}, "place")]
+)
 def test_refuses_what_makes_no_sense(wrong, says):
     with pytest.raises(ValueError, match=says):
         SwiftVideoBest(**SMALL, **wrong)
@@ -225,5 +229,5 @@ def test_refuses_what_makes_no_sense(wrong, says):
 def test_size_of_the_built_in_network():
     net = SwiftVideoBest()
     grown = sum(p.numel() for p in net.parameters()) - sum(p.numel() for p in SwiftVideo().parameters())
-    apart = sum(p.numel() for part in (ExposureShare(), net.trust) for p in part.parameters())
+    apart = sum(p.numel() for part in (ExposureRatio(), net.gate) for p in part.parameters())
     assert grown == 2 * 16 * 64 * 9 + 2 * 16 * (64 * 9 + 1) + apart  # two views more to see, and two shares to give

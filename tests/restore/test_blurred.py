@@ -39,13 +39,13 @@ def test_parts_reach_from_edge_to_edge():
 def test_the_length_is_the_mean_of_what_the_network_sees(shape, monkeypatch):
     net, seen = tiny_swift(), []
 
-    def spread(part):
+    def blur_field(part):
         seen.append(tuple(part.shape))
         found = torch.zeros(1, 3, part.shape[2] // 4, part.shape[3] // 4)
         found[:, 2] = len(seen)
         return found
 
-    monkeypatch.setattr(net, "spread", spread)
+    monkeypatch.setattr(net, "blur_field", blur_field)
     picture = np.zeros(shape, np.uint8)
     length = BlurMeter(net, setup=Setup(CPU, torch.float32)).length(picture)
     count = {30: 1, 1: 1, 300: 2, 600: 9}[shape[0]]

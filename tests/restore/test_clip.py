@@ -33,7 +33,7 @@ SMALL = {
     "ifirnn": {"width": 12, "hidden": 4, "num_blocks": 1, "iterations": 2, "adds_input": True},
     "ovd": {"width": 8, "num_blocks": 1, "adds_input": True},
     "swift_video": TINY_VIDEO,
-    "swift_video_best": {**TINY_VIDEO, "trust_widths": [8], "trust_blocks": [1]},
+    "swift_video_best": {**TINY_VIDEO, "gate_widths": [8], "gate_blocks": [1]},
 }
 GAIN = {"astcn": 1.2, "ifirnn": 1.4, "mdcn": 1.7, "ovd": 2.1, "swift_video": 1.0, "swift_video_best": 1.0}
 """By which their random weights are raised, so that they change a picture visibly."""

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 from unblur.errors import InputError, OutputError
-from unblur.layers.kernel import blur_kernel, evidence, levelled, path_middle, placed, transformed
+from unblur.layers.kernel_estimation import blur_kernel, centre_kernel, evidence, exposure_midpoint, normalise_contrast, transform_windows
 from unblur.layers.windows import to_windows
 from unblur.models import create
 from unblur.models.astcn import ASTCN
@@ -20,7 +20,7 @@ from unblur.models.cascade import CascadeNet
 from unblur.models.cdvdtsp import SharpnessNet
 from unblur.models.flow import FlowNet, ZeroFlow
 from unblur.models.swift import Swift
-from unblur.models.swift_best import SwiftBest, bordered, luma
+from unblur.models.swift_best import SwiftBest, add_border, luma
 from unblur.models.swift_video import SwiftVideo
 from unblur.models.swift_video_best import SwiftVideoBest
 from unblur.models.video import VideoNet, WarpingNet
@@ -53,9 +53,9 @@ def assert_drawn(drawing, expected):
     assert np.abs(drawing.pixels.astype(int) - expected).max() <= 6
 
 
-def key(longest, colours=flow_colours):
+def key(max_blur_length, colours=flow_colours):
     wheel = np.pad(colour_wheel(160, colours=colours), ((80, 80), (80, 80), (0, 0)), constant_values=255)
-    return f"key: the rim is {longest:.1f} px", wheel
+    return f"key: the rim is {max_blur_length:.1f} px", wheel
 
 
 class ConstantFlow(FlowNet):
@@ -158,16 +158,16 @@ def test_what_lies_outside_of_the_range_is_cut_off_for_the_eye():
 
 def test_motion_is_what_swift_estimates():
     class Known(Swift):
-        def spread(self, blurry):
-            spread = torch.zeros(blurry.shape[0], 3, blurry.shape[2] // 4, blurry.shape[3] // 4)
-            spread[:, 1], spread[:, 2] = 6, 6  # 6 pixels at 45 degrees, falling to the right
-            return spread
+        def blur_field(self, blurry):
+            blur_field = torch.zeros(blurry.shape[0], 3, blurry.shape[2] // 4, blurry.shape[3] // 4)
+            blur_field[:, 1], blur_field[:, 2] = 6, 6  # 6 pixels at 45 degrees, falling to the right
+            return blur_field
 
     net = Known(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,))
     picture = moving(1, height=32, width=64)[0]
     axis = np.full((32, 64, 2), 6 / math.sqrt(2))
     upper = sheet([[("each pixel was smeared along its stroke; a dot: by less than a pixel", strokes(picture, axis, step=16))]], width=960)
-    lower = sheet([[("the same as colour", axis_colours(axis, longest=6)), key(6, axis_colours)]], width=477)
+    lower = sheet([[("the same as colour", axis_colours(axis, max_blur_length=6)), key(6, axis_colours)]], width=477)
     assert_drawn(drawn([picture], net)["motion"], np.concatenate([upper, lower]))
 
 
@@ -187,32 +187,34 @@ def test_swift_video_draws_the_flow_that_it_finds_and_the_motion_that_it_makes_o
             later = 1 if neighbour[0].mean() > reference[0].mean() else -1
             return [later * torch.tensor([0.5, 0.0]).view(1, 2, 1, 1).expand(1, 2, *reference[0].shape[-2:])]
 
-    class Spread(nn.Module):
+    class BlurField(nn.Module):
         def forward(self, window):
             assert window.shape[1] == 3 * 48 + 2 * 2
             return torch.tensor([0.5, 0, 0.5]).view(1, 3, 1, 1).expand(1, 3, *window.shape[-2:])  # of 8 pixels, level
 
     net = SwiftVideo(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), flow_widths=(8,), flow_radii=(1,))
-    net.flow, net.spread = Flow(), Spread()
+    net.flow, net.blur_field = Flow(), BlurField()
     frames = brightening(moving(3, height=32, width=64))
     drawings = drawn(frames, net)
     assert list(drawings) == ["window", "flow", "alignment", "motion", "before-after"]
     later = np.full((32, 64, 2), (2.0, 0.0))
-    row = [("t to t-1", flow_colours(-later, longest=2)), ("t to t+1", flow_colours(later, longest=2)), key(2)]
+    row = [("t to t-1", flow_colours(-later, max_blur_length=2)), ("t to t+1", flow_colours(later, max_blur_length=2)), key(2)]
     assert_drawn(drawings["flow"], sheet([row]))
     assert_drawn(drawings["alignment"], drawn(frames, Warped(flow=ConstantFlow(2.0, 0.0)))["alignment"].pixels.astype(int))
     axis = np.full((32, 64, 2), (4.0, 0.0))
     upper = sheet(
         [[("each pixel was smeared along its stroke; a dot: by less than a pixel", strokes(frames[1], axis, step=16))]], width=960
     )
-    lower = sheet([[("the same as colour", axis_colours(axis, longest=4)), key(4, axis_colours)]], width=477)
+    lower = sheet([[("the same as colour", axis_colours(axis, max_blur_length=4)), key(4, axis_colours)]], width=477)
     assert_drawn(drawings["motion"], np.concatenate([upper, lower]))
 
 
 def test_what_is_undone_is_drawn_with_the_share_of_the_exposure():
     torch.manual_seed(0)
-    net = SwiftVideoBest(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), flow_widths=(8,), flow_radii=(1,), turns=(1, 2))
-    torch.nn.init.normal_(net.spread.exit.weight)
+    net = SwiftVideoBest(
+        widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), flow_widths=(8,), flow_radii=(1,), iterations=(1, 2)
+    )
+    torch.nn.init.normal_(net.blur_field.exit.weight)
     frames = moving(3, height=32, width=64)
     drawings = drawn(frames, net)
     assert list(drawings) == ["window", "flow", "alignment", "motion", "undone", "trust", "before-after"]
@@ -222,33 +224,35 @@ def test_what_is_undone_is_drawn_with_the_share_of_the_exposure():
         aligned = [net.align(feats[1], feats[i], None if i == 1 else net.motion(pictures[1], pictures[i])) for i in range(3)]
         _, _, velocity, share = net.fuse(aligned)
         views = ((luma(pictures[1]) + net.changes(pictures[1], share * velocity))[0].clamp(0, 1) * 255).round().byte().numpy()
-    shown = [(f"after {turns} turns", np.repeat(view[..., None], 3, axis=2)) for turns, view in zip((1, 2), views, strict=True)]
+    shown = [
+        (f"after {iterations} iterations", np.repeat(view[..., None], 3, axis=2)) for iterations, view in zip((1, 2), views, strict=True)
+    ]
     assert_drawn(drawings["undone"], sheet([shown]))
     assert f"{float(share):.2f} of the time" in drawings["undone"].caption
 
 
 def test_what_is_undone_of_a_photo_is_drawn():
-    net = SwiftBest(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), turns=((1,), (2,)))
+    net = SwiftBest(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), iterations=((1,), (2,)))
     (frame,) = moving(1, height=64, width=64)
-    views = net.deconvolved(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255)[0][0]
+    views = net.deconvolve(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255)[0][0]
     pictures = [(view * 255).round().byte().permute(1, 2, 0).numpy() for view in views.split(3)]
-    titles = ("after 1 turns", "after 3 turns")
+    titles = ("after 1 iterations", "after 3 iterations")
     assert_drawn(drawn([frame], net)["undone"], sheet([list(zip(titles, pictures, strict=True))]))
 
 
 def test_kernels_of_a_photo_are_drawn_where_their_windows_are():
-    sizes = {"window": 64, "stride": 48, "kernel_size": 7, "path_widths": (8,), "path_blocks": (1,)}
+    sizes = {"window": 64, "stride": 48, "kernel_size": 7, "refiner_widths": (8,), "refiner_blocks": (1,)}
     net = SwiftBest(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), **sizes)
     with torch.no_grad():
-        net.path.unet.exit.weight.normal_(std=0.01, generator=torch.Generator().manual_seed(0))
+        net.kernel_refiner.unet.exit.weight.normal_(std=0.01, generator=torch.Generator().manual_seed(0))
     (frame,) = moving(1, height=64, width=128)
-    light, down, across = bordered(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255)
-    bright = levelled(luma(to_windows(light, layout=net.layout))[:, 0, down:-down, across:-across])
-    windows = transformed(bright, size=7)
+    light, down, across = add_border(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255)
+    bright = normalise_contrast(luma(to_windows(light, layout=net.layout))[:, 0, down:-down, across:-across])
+    windows = transform_windows(bright, size=7)
     kernel = blur_kernel(windows)
-    found = placed(kernel, path_middle(kernel))
+    found = centre_kernel(kernel, exposure_midpoint(kernel))
     with torch.no_grad():
-        path = net.path(evidence(windows, found))
+        path = net.kernel_refiner(evidence(windows, found))
     assert not torch.equal(found, path)
     # three windows of 64 pixels side by side in the width of 160, with the border, two in the height of 96
     grids = [each.view(2, 3, 7, 7).permute(2, 3, 0, 1).numpy() for each in (found, path)]
@@ -258,11 +262,11 @@ def test_kernels_of_a_photo_are_drawn_where_their_windows_are():
 
 
 def test_what_is_trusted_is_drawn():
-    net = SwiftBest(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), turns=((1,),))
+    net = SwiftBest(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), iterations=((1,),))
     with torch.no_grad():
-        net.trust.unet.exit.bias.copy_(torch.tensor([-0.5, 0.25]))
+        net.gate.unet.exit.bias.copy_(torch.tensor([-0.5, 0.25]))
     (frame,) = moving(1, height=64, width=64)
-    values = {"its own": 0.5, "after 1 turns": 0.25}
+    values = {"its own": 0.5, "after 1 iterations": 0.25}
     row = [(title, heat(np.full((64, 64), value), least=0.25, most=0.5)) for title, value in values.items()]
     drawing = drawn([frame], net)["trust"]
     assert_drawn(drawing, sheet([row]))
@@ -276,7 +280,7 @@ def test_flow_is_that_of_each_pair():
     frames = [grey(value) for value in (10, 20, 30)]
     net = Warped(flow=ConstantFlow(3.0, -4.0))
     later, earlier = np.full((16, 24, 2), (3.0, -4.0)), np.full((16, 24, 2), (-3.0, 4.0))
-    row = [("t to t-1", flow_colours(earlier, longest=5)), ("t to t+1", flow_colours(later, longest=5)), key(5)]
+    row = [("t to t-1", flow_colours(earlier, max_blur_length=5)), ("t to t+1", flow_colours(later, max_blur_length=5)), key(5)]
     assert_drawn(drawn(frames, net)["flow"], sheet([row]))
 
 
@@ -339,10 +343,10 @@ def test_alignment_of_features_is_set_against_that_of_pictures(perfect):
         warped = np.zeros_like(plain)
         warped[:, max(-step, 0) // 2 : 12 - max(step, 0) // 2] = plain[:, max(step, 0) // 2 : 12 + min(step, 0) // 2]
         aligned = reference if perfect else 0 * reference
-        shares = [lengths(feat - reference) / mean for feat in (plain, of_warped, warped, aligned)]
-        most = most or np.percentile(shares[0], 98)
+        positions = [lengths(feat - reference) / mean for feat in (plain, of_warped, warped, aligned)]
+        most = most or np.percentile(positions[0], 98)
         before, after = (np.abs(frame - frames[1].astype(float)).mean(axis=2) for frame in (frames[i], shifted(frames[i], step)))
-        named = zip(("features", "features of warped picture", "warped features", "aligned features"), shares, strict=True)
+        named = zip(("features", "features of warped picture", "warped features", "aligned features"), positions, strict=True)
         rows.append(
             [
                 (time, frames[i]),
@@ -367,7 +371,7 @@ def test_offsets_are_those_of_each_layer():
         bias[3::4] -= 0.5  # taps 1, 3, 5, 7
         aligner.offset.bias.data = bias
     mean, scatter = np.full((16, 24, 2), (1.0, -2.0)), np.full((16, 24), 4 / 9)
-    longest = math.sqrt(5)
+    max_blur_length = math.sqrt(5)
     rows = []
     for time in ("t-2", "t-1", "t+1", "t+2"):
         rows.append([])
@@ -375,7 +379,10 @@ def test_offsets_are_those_of_each_layer():
             size = f"{24 // divisor}x{16 // divisor}"
             cell = slice(None, None, divisor)
             rows[-1] += [
-                (f"{time}, layer {number + 1}, {size}: mean, full {longest:.2f}", flow_colours(mean[cell, cell], longest=longest)),
+                (
+                    f"{time}, layer {number + 1}, {size}: mean, full {max_blur_length:.2f}",
+                    flow_colours(mean[cell, cell], max_blur_length=max_blur_length),
+                ),
                 (f"scatter of the taps, yellow {4 / 9:.2f}", heat(scatter[cell, cell], most=4 / 9)),
             ]
     assert_drawn(drawn(moving(5), net)["offsets"], sheet(rows))

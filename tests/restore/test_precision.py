@@ -143,9 +143,9 @@ def test_coordinates_stay_in_fp32(monkeypatch):
     seen = []
     sample_along = swift.sample_along
 
-    def spy(picture: Tensor, spread: Tensor, *, shares: tuple[float, ...]) -> Tensor:
-        views = sample_along(picture, spread, shares=shares)
-        seen.extend([picture.dtype, spread.dtype, views.dtype])
+    def spy(picture: Tensor, blur_field: Tensor, *, positions: tuple[float, ...]) -> Tensor:
+        views = sample_along(picture, blur_field, positions=positions)
+        seen.extend([picture.dtype, blur_field.dtype, views.dtype])
         return views
 
     monkeypatch.setattr(swift, "sample_along", spy)

@@ -36,9 +36,9 @@ SMALL = {
         "flow_widths": (4, 8),
         "flow_radii": (0, 2),
         "turns": (1, 2),
-        "reads": 3,
-        "trust_widths": (8,),
-        "trust_blocks": (1,),
+        "samples": 3,
+        "gate_widths": (8,),
+        "gate_blocks": (1,),
     },
 }
 RECURRENT = {

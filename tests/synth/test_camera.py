@@ -88,7 +88,7 @@ def test_h264_refuses_frames_of_two_sizes():
         compress_h264([ramp(32, 32), ramp(32, 40)], crf=20)
 
 
-OFF = CameraRanges(noise_share=0, jpeg_share=0)
+OFF = CameraRanges(noise_probability=0, jpeg_probability=0)
 
 
 def test_a_camera_without_faults_only_encodes():
@@ -97,25 +97,25 @@ def test_a_camera_without_faults_only_encodes():
     assert np.array_equal(done[0], SRGB.encode_8bit(light))
 
 
-@pytest.mark.parametrize("fault", ["noise_share", "sharpen_share", "jpeg_share", "h264_share"])
+@pytest.mark.parametrize("fault", ["noise_probability", "sharpen_probability", "jpeg_probability", "h264_probability"])
 def test_each_fault_has_its_switch_and_is_drawn_once_for_a_clip(fault):
     light = SRGB.decode(ramp())
     camera = dataclasses.replace(OFF, **{fault: 1.0})
     first, second = (develop([light, light], np.random.default_rng(seed), response=SRGB, camera=camera) for seed in (3, 3))
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
     assert not np.array_equal(first[0], SRGB.encode_8bit(light))
-    if fault in ("sharpen_share", "jpeg_share"):
+    if fault in ("sharpen_probability", "jpeg_probability"):
         assert np.array_equal(first[0], first[1])  # one quality for the whole clip
 
 
 @pytest.mark.parametrize(
     ("fault", "name", "weak", "strong"),
     [
-        ("noise_share", "shot", (1e-5, 1.1e-5), (5e-3, 6e-3)),
-        ("sharpen_share", "sharpen_amount", (0.1, 0.11), (2.0, 2.1)),
-        ("sharpen_share", "sharpen_sigma", (0.3, 0.31), (1.5, 1.6)),
-        ("jpeg_share", "jpeg_quality", (95, 96), (10, 12)),
-        ("h264_share", "h264_crf", (10, 11), (44, 45)),
+        ("noise_probability", "shot", (1e-5, 1.1e-5), (5e-3, 6e-3)),
+        ("sharpen_probability", "sharpen_amount", (0.1, 0.11), (2.0, 2.1)),
+        ("sharpen_probability", "sharpen_sigma", (0.3, 0.31), (1.5, 1.6)),
+        ("jpeg_probability", "jpeg_quality", (95, 96), (10, 12)),
+        ("h264_probability", "h264_crf", (10, 11), (44, 45)),
     ],
 )
 def test_ranges_set_the_strength(fault, name, weak, strong):
@@ -149,12 +149,12 @@ def test_factors_are_drawn_in_their_range_and_cost_nothing_when_off():
 
 def test_light_far_above_the_sensor_is_white_without_noise():
     light = np.stack([np.full((32, 32, 3), 0.7), np.full((32, 32, 3), 6.0)]).astype(np.float32)
-    camera = dataclasses.replace(OFF, noise_share=1.0, shot=(1e-3, 1.001e-3))
+    camera = dataclasses.replace(OFF, noise_probability=1.0, shot=(1e-3, 1.001e-3))
     grey, lamp = develop(list(light), np.random.default_rng(0), response=SRGB, camera=camera)
     assert lamp.min() == 255
     assert grey.std() > 1
 
 
 def test_shares_are_shares():
-    with pytest.raises(InputError, match="sharpen_share"):
-        CameraRanges(sharpen_share=1.5)
+    with pytest.raises(InputError, match="sharpen_probability"):
+        CameraRanges(sharpen_probability=1.5)

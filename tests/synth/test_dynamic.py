@@ -9,9 +9,10 @@ from unblur.synth import dynamic
 from unblur.synth.dynamic import KINDS, DynamicBlur, draw_dynamic_pair
 from unblur.synth.response import GAMMA22
 
-NO_KIND = {f"{kind}_share": 0.0 for kind in KINDS}
+NO_KIND = {f"{kind}_probability": 0.0 for kind in KINDS}
 NO_FAULTS = {
-    f"{name}_share": 0.0 for name in ("highlight", "curve", "noise", "sharpen", "jpeg", "h264", "lamp", "dim", "grain", "sensor", "plain")
+    f"{name}_probability": 0.0
+    for name in ("highlight", "curve", "noise", "sharpen", "jpeg", "h264", "lamp", "dim", "grain", "sensor", "plain")
 }
 
 
@@ -28,7 +29,7 @@ def sources() -> dict[str, list[np.ndarray]]:
 
 
 def only(kind, **changes) -> DynamicBlur:
-    return DynamicBlur(**{**NO_KIND, **NO_FAULTS, f"{kind}_share": 1.0, **changes})
+    return DynamicBlur(**{**NO_KIND, **NO_FAULTS, f"{kind}_probability": 1.0, **changes})
 
 
 def draw(sources, seed=0, size=64, blur=None):
@@ -45,7 +46,7 @@ def test_same_state_same_bytes(sources):
 
 
 def test_each_kind_occurs_by_its_share(sources):
-    kinds = [draw(sources, seed, size=16, blur=DynamicBlur(jpeg_share=0)).kind for seed in range(120)]
+    kinds = [draw(sources, seed, size=16, blur=DynamicBlur(jpeg_probability=0)).kind for seed in range(120)]
     assert set(kinds) == set(KINDS)
     assert kinds.count("layers") > kinds.count("sharp")
 
@@ -54,7 +55,7 @@ def test_each_kind_occurs_by_its_share(sources):
 @pytest.mark.parametrize("size", [33, 64])
 def test_shapes_and_types(sources, kind, size):
     for seed in range(3):
-        pair = draw(sources, seed, size, dataclasses.replace(DynamicBlur(), **{**NO_KIND, f"{kind}_share": 1.0}))
+        pair = draw(sources, seed, size, dataclasses.replace(DynamicBlur(), **{**NO_KIND, f"{kind}_probability": 1.0}))
         assert pair.kind == kind
         assert pair.blurry.shape == pair.sharp.shape == (size, size, 3)
         assert pair.blurry.dtype == pair.sharp.dtype == np.uint8
@@ -62,12 +63,12 @@ def test_shapes_and_types(sources, kind, size):
 
 def test_without_motion_and_faults_input_is_the_reference(sources):
     for seed in range(6):
-        pair = draw(sources, seed, blur=only("sharp", still_share=1.0))
+        pair = draw(sources, seed, blur=only("sharp", still_probability=1.0))
         assert np.array_equal(pair.blurry, pair.sharp)
 
 
 def test_nearly_sharp_pairs_are_nearly_sharp(sources):
-    pairs = [draw(sources, seed, blur=only("sharp", still_share=0.0)) for seed in range(6)]
+    pairs = [draw(sources, seed, blur=only("sharp", still_probability=0.0)) for seed in range(6)]
     differences = [float(np.abs(pair.blurry.astype(int) - pair.sharp).mean()) for pair in pairs]
     assert 0 < max(differences) < 4
 
@@ -94,12 +95,12 @@ def test_mean_light_is_kept(sources, kind):
     assert np.abs(np.mean(differences)) < 0.02
 
 
-@pytest.mark.parametrize("jerky_share", [0.0, 1.0])
-def test_pairs_are_not_displaced(sources, jerky_share):
+@pytest.mark.parametrize("jerky_probability", [0.0, 1.0])
+def test_pairs_are_not_displaced(sources, jerky_probability):
     window = cv2.createHanningWindow((96, 96), cv2.CV_64F)
     shifts = []
     for seed in range(40):
-        blur = only("camera", length=(2.0, 12.0), jerky_share=jerky_share, turn=0.0, zoom=0.0, bend_share=0.0)
+        blur = only("camera", length=(2.0, 12.0), jerky_probability=jerky_probability, turn=0.0, zoom=0.0, bend_probability=0.0)
         pair = draw(sources, seed, size=96, blur=blur)
         blurry, sharp = (GAMMA22.decode(each).mean(axis=2, dtype=np.float64) for each in (pair.blurry, pair.sharp))
         shifts.append(cv2.phaseCorrelate(cv2.GaussianBlur(sharp, (0, 0), 3), cv2.GaussianBlur(blurry, (0, 0), 3), window)[0])
@@ -109,7 +110,7 @@ def test_pairs_are_not_displaced(sources, jerky_share):
 
 def test_the_sensor_does_not_change_a_picture_but_by_noise(sources):
     quiet = draw(sources, 3, blur=only("camera", length=(8.0, 9.0)))
-    taken = draw(sources, 3, blur=only("camera", length=(8.0, 9.0), sensor_share=1.0, sensor_shot=(1e-8, 1.1e-8)))
+    taken = draw(sources, 3, blur=only("camera", length=(8.0, 9.0), sensor_probability=1.0, sensor_shot=(1e-8, 1.1e-8)))
     assert np.array_equal(quiet.sharp, taken.sharp)
     difference = quiet.blurry.astype(int) - taken.blurry
     assert np.abs(difference).mean() < 4  # saturated colours with detail are the hardest for a mosaic
@@ -120,7 +121,7 @@ def test_the_sensor_does_not_change_a_picture_but_by_noise(sources):
 @pytest.mark.parametrize("fault", ["highlight", "noise", "sharpen", "jpeg", "lamp", "dim", "grain", "sensor", "curve"])
 def test_every_fault_has_its_switch(sources, fault):
     plain = only("camera", length=(5.0, 6.0))
-    struck = dataclasses.replace(plain, **{f"{fault}_share": 1.0}, lamp=(50.0, 60.0))
+    struck = dataclasses.replace(plain, **{f"{fault}_probability": 1.0}, lamp=(50.0, 60.0))
     pairs = [(draw(sources, seed, blur=plain), draw(sources, seed, blur=struck)) for seed in range(3)]
     assert not all(np.array_equal(first.blurry, second.blurry) for first, second in pairs)
 
@@ -128,7 +129,7 @@ def test_every_fault_has_its_switch(sources, fault):
 @pytest.mark.parametrize("fault", ["noise", "jpeg", "grain", "sensor", "sharpen"])
 def test_the_reference_has_no_noise(sources, fault):
     plain = only("camera", length=(5.0, 6.0))
-    struck = dataclasses.replace(plain, **{f"{fault}_share": 1.0})
+    struck = dataclasses.replace(plain, **{f"{fault}_probability": 1.0})
     assert all(np.array_equal(draw(sources, seed, blur=plain).sharp, draw(sources, seed, blur=struck).sharp) for seed in range(3))
 
 
@@ -139,12 +140,14 @@ def test_discrete_averages_have_as_many_instants_as_long_paths_need(sources, mon
     for length, few in (((1.0, 1.1), 7), ((40.0, 41.0), 10)):
         counts.clear()
         for seed in range(12):
-            draw(sources, seed, blur=only("discrete", length=length, objects=(0, 0), bend_share=0.0, turn=0.0, zoom=0.0))
+            draw(sources, seed, blur=only("discrete", length=length, objects=(0, 0), bend_probability=0.0, turn=0.0, zoom=0.0))
         assert few <= min(counts) < max(counts) <= 23
 
 
 def test_lamps_leave_streaks(sources):
-    pair = draw(sources, 2, size=96, blur=only("camera", length=(15.0, 16.0), jerky_share=0.0, lamp_share=1.0, lamp=(400.0, 500.0)))
+    pair = draw(
+        sources, 2, size=96, blur=only("camera", length=(15.0, 16.0), jerky_probability=0.0, lamp_probability=1.0, lamp=(400.0, 500.0))
+    )
     assert (pair.blurry.min(axis=2) > 250).sum() > 1.5 * (pair.sharp.min(axis=2) > 250).sum()
 
 
@@ -204,7 +207,7 @@ def test_no_source_is_an_error(sources):
         {"frames": ()},
         {"frames_scale": (0.5, 1.5)},
         {"objects": (3, 1)},
-        {"sensor_share": 1.5},
+        {"sensor_probability": 1.5},
     ],
 )
 def test_ranges_out_of_bounds_are_errors(changes):

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from unblur.synth.layered import MovingLayer, average, doubled, instants_needed, reference, smooth_field
-from unblur.synth.trajectory import STILL, Path, random_path
+from unblur.synth.trajectory import STILL, Trajectory, random_trajectory
 
 SIZE = (48, 60)
 
 
-def steady(shift_x, shift_y=0.0, turn=0.0, zoom=0.0) -> Path:
-    return Path(np.array([shift_x, shift_y, turn, zoom]), np.zeros((1, 4)), np.zeros(1), np.zeros((1, 4)))
+def steady(shift_x, shift_y=0.0, turn=0.0, zoom=0.0) -> Trajectory:
+    return Trajectory(np.array([shift_x, shift_y, turn, zoom]), np.zeros((1, 4)), np.zeros(1), np.zeros((1, 4)))
 
 
 def times(count=9):
@@ -71,8 +71,8 @@ def test_an_object_covers_the_background_and_moves_by_itself():
 @pytest.mark.parametrize("seed", range(8))
 def test_every_layer_stays_at_its_centre_of_mass(seed):
     generator = np.random.default_rng(seed)
-    camera = random_path(generator, length=12, wobble=1.0, max_rate=3.0)
-    own = random_path(generator, length=8, turn=0.2, wobble=1.0, max_rate=3.0)
+    camera = random_trajectory(generator, length=12, wobble=1.0, max_rate=3.0)
+    own = random_trajectory(generator, length=8, turn=0.2, wobble=1.0, max_rate=3.0)
     layers = [background(np.zeros_like(noise())), square((22, 16), own=own, camera=camera)]
     moved = centre_of_mass(average(layers, times(31), size=SIZE)) - centre_of_mass(reference(layers, size=SIZE))
     assert np.abs(moved).max() < 0.05

@@ -19,7 +19,7 @@ from unblur.synth.video import VideoBlur
 make_clips = partial(make_from_clips, version="1.2.3")
 make_stills = partial(make_from_stills, version="1.2.3")
 
-BLUR = VideoBlur(frames_per_blur=(3,), least_detail=0, largest_smear=1)
+BLUR = VideoBlur(frames_per_blur=(3,), least_detail=0, max_blurred=1)
 
 
 def texture(seed: int = 0) -> np.ndarray:
@@ -68,7 +68,7 @@ def test_clips_become_a_gopro_data_set_with_a_manifest(frames, tmp_path):
 
 
 def test_same_seed_same_bytes_on_disk(frames, photos, tmp_path):
-    noisy = dataclasses.replace(BLUR, noise_share=1.0)
+    noisy = dataclasses.replace(BLUR, noise_probability=1.0)
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         make_clips([frames], tmp_path / "clips" / name, response=SRGB, blur=noisy, seed=seed, rate=240)
         make_stills([photos], tmp_path / "stills" / name, blur=StillsBlur(), seed=seed, count=2, size=(32, 32))
@@ -136,16 +136,25 @@ def test_stop_in_the_middle_leaves_nothing(tmp_path):
 
 
 def test_stills_come_with_their_exact_motion(photos, tmp_path):
-    blur = StillsBlur(noise_share=0, jpeg_share=0, object_share=0, turn=0, zoom=0, wobble=(0.0, 0.0), sharp_share=0, length=(8.0, 8.001))
+    blur = StillsBlur(
+        noise_probability=0,
+        jpeg_probability=0,
+        object_probability=0,
+        turn=0,
+        zoom=0,
+        wobble=(0.0, 0.0),
+        sharp_probability=0,
+        length=(8.0, 8.001),
+    )
     make_stills([photos], tmp_path / "out", blur=blur, seed=0, count=1, size=(32, 32), with_motion=True)
     fields = np.load(tmp_path / "out/train/stills_00000/motion/000000.npz")
     assert fields["opened"].shape == fields["closed"].shape == (32, 32, 2)
     assert np.hypot(*(fields["closed"] - fields["opened"])[7, 9]) == pytest.approx(8, rel=1e-3)
     assert fields["closed"] + fields["opened"] == pytest.approx(np.zeros((32, 32, 2)), abs=1e-5)  # the truth lies in the middle
-    assert fields["path"].shape == (33, 5)
-    assert fields["path"][[0, 16, 32], 0] == pytest.approx([-0.5, 0, 0.5])
-    assert fields["path"][32, 1:3] == pytest.approx(fields["closed"][0, 0], abs=1e-4)
-    assert fields["spread"].shape == (8, 8, 3)
+    assert fields["trajectory"].shape == (33, 5)
+    assert fields["trajectory"][[0, 16, 32], 0] == pytest.approx([-0.5, 0, 0.5])
+    assert fields["trajectory"][32, 1:3] == pytest.approx(fields["closed"][0, 0], abs=1e-4)
+    assert fields["blur_field"].shape == (8, 8, 3)
 
 
 def test_sequences_from_stills_with_flow(photos, tmp_path):
@@ -153,7 +162,7 @@ def test_sequences_from_stills_with_flow(photos, tmp_path):
     assert (made.pairs, made.sequences) == (6, 2)
     keys = [sorted(np.load(tmp_path / f"out/train/stills_00001/motion/00000{number}.npz")) for number in range(3)]
     ahead, behind = ["flow_to_next", "visible_in_next"], ["flow_to_previous", "visible_in_previous"]
-    assert keys == [sorted(["pose", "spread", *more]) for more in (ahead, ahead + behind, behind)]
+    assert keys == [sorted(["pose", "blur_field", *more]) for more in (ahead, ahead + behind, behind)]
     assert cv2.imread(str(tmp_path / "out/train/stills_00000/sharp/000002.png")).shape == (32, 48, 3)
 
 

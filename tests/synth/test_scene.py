@@ -2,28 +2,28 @@ import cv2
 import numpy as np
 import pytest
 
-from unblur.synth.scene import Layer, expose, instant, motion, owners, path_kernel, spread, steps_needed
-from unblur.synth.trajectory import STILL, Path, random_path
+from unblur.synth.scene import Layer, blur_field, expose, instant, motion, owners, steps_needed, trajectory_kernel
+from unblur.synth.trajectory import STILL, Trajectory, random_trajectory
 
 SIZE = (24, 32)
 
 
-def steady(dx: float, dy: float) -> Path:
-    return Path(np.array([dx, dy, 0, 0], np.float64), np.zeros((1, 4)), np.zeros(1), np.zeros((1, 4)))
+def steady(dx: float, dy: float) -> Trajectory:
+    return Trajectory(np.array([dx, dy, 0, 0], np.float64), np.zeros((1, 4)), np.zeros(1), np.zeros((1, 4)))
 
 
-def ground(*paths: Path, seed: int = 0) -> Layer:
-    return Layer(np.random.default_rng(seed).random((SIZE[0] + 40, SIZE[1] + 40, 3), dtype=np.float32), paths, (20, 20))
+def ground(*trajectories: Trajectory, seed: int = 0) -> Layer:
+    return Layer(np.random.default_rng(seed).random((SIZE[0] + 40, SIZE[1] + 40, 3), dtype=np.float32), trajectories, (20, 20))
 
 
-def square(*paths: Path) -> Layer:
+def square(*trajectories: Trajectory) -> Layer:
     light = np.zeros((*SIZE, 4), np.float32)
     light[8:16, 8:16] = 1
-    return Layer(light, paths, (0, 0))
+    return Layer(light, trajectories, (0, 0))
 
 
 def test_truth_lies_in_the_middle_unresampled():
-    layer = ground(random_path(np.random.default_rng(1), length=9, turn=0.1, zoom=0.1))
+    layer = ground(random_trajectory(np.random.default_rng(1), length=9, turn=0.1, zoom=0.1))
     assert np.array_equal(instant([layer], 0.0, size=SIZE), layer.light[20:44, 20:52])
 
 
@@ -47,13 +47,13 @@ def test_exposure_of_a_steady_shift_is_a_box_by_hand():
 def test_light_is_neither_lost_nor_gained():
     light = np.zeros((80, 80, 3), np.float32)
     light[38:42, 38:42] = 1
-    path = random_path(np.random.default_rng(2), length=12, turn=0.05)
-    assert expose([Layer(light, (path,), (0, 0))], size=(80, 80), steps=25).sum() == pytest.approx(light.sum(), rel=2e-3)
+    trajectory = random_trajectory(np.random.default_rng(2), length=12, turn=0.05)
+    assert expose([Layer(light, (trajectory,), (0, 0))], size=(80, 80), steps=25).sum() == pytest.approx(light.sum(), rel=2e-3)
 
 
 def test_exposure_is_linear_in_light():
     first, second = ground(steady(3, 2), seed=1), ground(steady(3, 2), seed=2)
-    both = Layer(first.light + second.light, first.paths, first.origin)
+    both = Layer(first.light + second.light, first.trajectories, first.origin)
     parts = [expose([layer], size=SIZE, steps=7) for layer in (first, second)]
     assert expose([both], size=SIZE, steps=7) == pytest.approx(parts[0] + parts[1], abs=1e-5)
 
@@ -99,7 +99,7 @@ def test_motion_from_another_instant_follows_what_is_seen_then():
 
 
 def test_motion_there_and_back_is_none():
-    layer = ground(random_path(np.random.default_rng(1), length=8, turn=0.1, zoom=0.05))
+    layer = ground(random_trajectory(np.random.default_rng(1), length=8, turn=0.1, zoom=0.05))
     there = motion([layer], np.array([0.5]), size=SIZE, start=-0.5)[0]
     back = motion([layer], np.array([-0.5]), size=SIZE, start=0.5)[0]
     y, x = 12, 16
@@ -118,9 +118,9 @@ def test_pixels_belong_to_the_front_layer_where_it_is_then():
 
 
 def test_motion_says_where_the_light_goes():
-    layer = ground(random_path(np.random.default_rng(5), length=8, turn=0.05, zoom=0.03))
+    layer = ground(random_trajectory(np.random.default_rng(5), length=8, turn=0.05, zoom=0.03))
     before = instant([layer], 0.0, size=SIZE)
-    smooth = Layer(np.broadcast_to(np.mgrid[:64, :72][1][..., None] / 72, (64, 72, 3)).astype(np.float32), layer.paths, layer.origin)
+    smooth = Layer(np.broadcast_to(np.mgrid[:64, :72][1][..., None] / 72, (64, 72, 3)).astype(np.float32), layer.trajectories, layer.origin)
     field = motion([smooth], np.array([0.5]), size=SIZE)[0]
     after = instant([smooth], 0.5, size=SIZE)[..., 0]
     rows, columns = np.mgrid[6:18, 8:24]
@@ -133,16 +133,16 @@ def test_motion_says_where_the_light_goes():
 @pytest.mark.parametrize(("dx", "dy"), [(10, 0), (0, 10), (6, 8), (-6, 8), (-10, 0)])
 def test_spread_of_a_steady_motion(dx, dy):
     times = np.linspace(-0.5, 0.5, 201)
-    across, slant, long = spread(motion([ground(steady(dx, dy))], times, size=SIZE))[5, 5]
+    across, slant, long = blur_field(motion([ground(steady(dx, dy))], times, size=SIZE))[5, 5]
     angle = 2 * np.arctan2(dy, dx)
     assert [across, slant, long] == pytest.approx([10 * np.cos(angle), 10 * np.sin(angle), 10], abs=0.1)
 
 
 def test_spread_does_not_know_the_direction_of_time():
     times = np.linspace(-0.5, 0.5, 9)
-    field = motion([ground(random_path(np.random.default_rng(0), length=9, turn=0.05))], times, size=SIZE)
-    assert spread(field) == pytest.approx(spread(field[::-1]), abs=1e-5)
-    assert not spread(np.zeros_like(field)).any()
+    field = motion([ground(random_trajectory(np.random.default_rng(0), length=9, turn=0.05))], times, size=SIZE)
+    assert blur_field(field) == pytest.approx(blur_field(field[::-1]), abs=1e-5)
+    assert not blur_field(np.zeros_like(field)).any()
 
 
 def test_empty_scene_is_refused():
@@ -151,12 +151,12 @@ def test_empty_scene_is_refused():
 
 
 def test_path_kernel_of_a_still_scene_blurs_nothing():
-    kernel = path_kernel(motion([ground(STILL)], np.linspace(-0.5, 0.5, 5), size=SIZE), side=7)
+    kernel = trajectory_kernel(motion([ground(STILL)], np.linspace(-0.5, 0.5, 5), size=SIZE), side=7)
     assert kernel == pytest.approx(np.eye(7)[3][:, None] * np.eye(7)[3])
 
 
 def test_path_kernel_of_a_steady_shift_is_a_line_by_hand():
-    kernel = path_kernel(motion([ground(steady(4, 2))], np.array([-0.5, -0.25, 0, 0.25, 0.5]), size=SIZE, stride=4), side=7)
+    kernel = trajectory_kernel(motion([ground(steady(4, 2))], np.array([-0.5, -0.25, 0, 0.25, 0.5]), size=SIZE, stride=4), side=7)
     by_hand = np.zeros((7, 7))
     by_hand[2, 1] = by_hand[3, 3] = by_hand[4, 5] = 0.2  # on pixels
     by_hand[2:4, 2] += 0.1  # half a pixel above and below
@@ -165,8 +165,8 @@ def test_path_kernel_of_a_steady_shift_is_a_line_by_hand():
 
 
 def test_path_kernel_blurs_the_truth_into_the_exposure():
-    layer = ground(random_path(np.random.default_rng(4), length=7))
-    kernel = path_kernel(motion([layer], np.linspace(-0.5, 0.5, 65), size=SIZE, stride=8), side=15)
+    layer = ground(random_trajectory(np.random.default_rng(4), length=7))
+    kernel = trajectory_kernel(motion([layer], np.linspace(-0.5, 0.5, 65), size=SIZE, stride=8), side=15)
     assert kernel.sum() == pytest.approx(1)
     truth = instant([layer], 0.0, size=SIZE)
     blurred = cv2.filter2D(truth, -1, kernel[::-1, ::-1].copy())
@@ -176,6 +176,6 @@ def test_path_kernel_blurs_the_truth_into_the_exposure():
 
 
 def test_light_beyond_a_path_kernel_is_left_out():
-    kernel = path_kernel(motion([ground(steady(20, 0))], np.linspace(-0.5, 0.5, 21), size=SIZE, stride=8), side=5)
+    kernel = trajectory_kernel(motion([ground(steady(20, 0))], np.linspace(-0.5, 0.5, 21), size=SIZE, stride=8), side=5)
     assert kernel.sum() == pytest.approx(1)
     assert kernel[2] == pytest.approx([0.2] * 5)

@@ -7,9 +7,9 @@ import pytest
 from unblur.errors import InputError
 from unblur.synth.scene import Layer
 from unblur.synth.sequence import SequenceBlur, draw_moving_scene, draw_sequence, film, flow_between
-from unblur.synth.trajectory import STILL, Path
+from unblur.synth.trajectory import STILL, Trajectory
 
-PLAIN = SequenceBlur(sharp_share=0, noise_share=0, jpeg_share=0, length=(3.0, 4.0), exposure=(0.5, 0.5))
+PLAIN = SequenceBlur(sharp_probability=0, noise_probability=0, jpeg_probability=0, length=(3.0, 4.0), exposure=(0.5, 0.5))
 SIZE = (48, 64)
 
 
@@ -42,15 +42,24 @@ def test_shapes_and_types(photos):
     drawn = draw(photos, blur=SequenceBlur())
     assert drawn.blurry.shape == drawn.sharp.shape == (4, *SIZE, 3)
     assert drawn.blurry.dtype == drawn.sharp.dtype == np.uint8
-    assert drawn.spread.shape == (4, 12, 16, 3)
+    assert drawn.blur_field.shape == (4, 12, 16, 3)
     assert drawn.flow_to_next.shape == drawn.flow_to_previous.shape == (3, *SIZE, 2)
     assert drawn.visible_in_next.shape == drawn.visible_in_previous.shape == (3, *SIZE)
-    assert drawn.path.shape == (4, 4)
+    assert drawn.trajectory.shape == (4, 4)
 
 
 def test_same_seed_same_bytes(photos):
     first, second, other = (draw(photos, seed, blur=SequenceBlur()) for seed in (5, 5, 6))
-    for name in ("blurry", "sharp", "spread", "flow_to_next", "flow_to_previous", "visible_in_next", "visible_in_previous", "path"):
+    for name in (
+        "blurry",
+        "sharp",
+        "blur_field",
+        "flow_to_next",
+        "flow_to_previous",
+        "visible_in_next",
+        "visible_in_previous",
+        "trajectory",
+    ):
         assert np.array_equal(getattr(first, name), getattr(second, name)), name
     assert not np.array_equal(first.blurry, other.blurry)
 
@@ -83,7 +92,7 @@ def test_what_is_covered_is_told():
     ground = Layer(np.zeros((*SIZE, 3), np.float32), (STILL,), (0, 0))
     light = np.zeros((*SIZE, 4), np.float32)
     light[16:32, 16:32] = 1
-    steady = Path(np.array([16.0, 0, 0, 0]), np.zeros((1, 4)), np.zeros(1), np.zeros((1, 4)))
+    steady = Trajectory(np.array([16.0, 0, 0, 0]), np.zeros((1, 4)), np.zeros(1), np.zeros((1, 4)))
     flow, seen = flow_between([ground, Layer(light, (steady,), (0, 0))], 0.0, 1.0, size=SIZE)
     assert flow[20, 20] == pytest.approx([16, 0])
     assert flow[20, 40] == pytest.approx([0, 0])
@@ -107,13 +116,13 @@ def test_a_steady_camera_moves_length_over_exposure_each_frame(photos):
     steady = dataclasses.replace(PLAIN, objects=(0, 0), turn=0, zoom=0, wobble=(0.0, 0.0), length=(3.0, 3.001))
     drawn = draw(photos, blur=steady)
     assert np.hypot(*drawn.flow_to_next[0, 20, 20]) == pytest.approx(6, rel=1e-3)
-    assert drawn.spread[..., 2] == pytest.approx(np.full((4, 12, 16), 3), rel=0.12)
+    assert drawn.blur_field[..., 2] == pytest.approx(np.full((4, 12, 16), 3), rel=0.12)
 
 
 def test_near_layers_move_more_than_the_background(photos):
     blur = dataclasses.replace(PLAIN, objects=(1, 1), parallax=3.0, turn=0, zoom=0, wobble=(0.0, 0.0))
     scene = draw_moving_scene(np.random.default_rng(1), photos, size=SIZE, num_frames=3, exposure=0.5, blur=blur)
-    far, near = (layer.paths[-1].at(np.array([1.0]))[0, :2] for layer in scene.layers)
+    far, near = (layer.trajectories[-1].at(np.array([1.0]))[0, :2] for layer in scene.layers)
     assert np.hypot(*far) == pytest.approx(scene.length, rel=1e-3)
     assert 1 < np.hypot(*near) / np.hypot(*far) <= 3
     assert np.cross([*near, 0], [*far, 0])[2] == pytest.approx(0, abs=1e-6)
@@ -141,16 +150,16 @@ def test_border_of_the_background_stays_out_of_sight(photos):
         ("length", (1.0, 1.1)),
         ("turn", 0.2),
         ("zoom", 0.2),
-        ("curve_share", 1.0),
-        ("highlight_share", 1.0),
-        ("defocus_share", 1.0),
-        ("dim_share", 1.0),
-        ("tripod_share", 1.0),
-        ("short_share", 1.0),
-        ("h264_share", 1.0),
-        ("jpeg_share", 1.0),
-        ("noise_share", 1.0),
-        ("sharp_share", 1.0),
+        ("curve_probability", 1.0),
+        ("highlight_probability", 1.0),
+        ("defocus_probability", 1.0),
+        ("dim_probability", 1.0),
+        ("tripod_probability", 1.0),
+        ("short_probability", 1.0),
+        ("h264_probability", 1.0),
+        ("jpeg_probability", 1.0),
+        ("noise_probability", 1.0),
+        ("sharp_probability", 1.0),
         ("smallest_scale", 0.95),
         ("wobble", (0.1, 0.2)),
     ],
@@ -161,7 +170,7 @@ def test_every_switch_matters(photos, name, value):
 
 
 def test_frames_differ_in_their_blur_down_to_almost_none(photos):
-    lengths = np.concatenate([draw(photos, seed, num_frames=6).spread[..., 2].mean(axis=(1, 2)) for seed in range(3)])
+    lengths = np.concatenate([draw(photos, seed, num_frames=6).blur_field[..., 2].mean(axis=(1, 2)) for seed in range(3)])
     assert lengths.min() < 0.7 * lengths.max()
 
 
@@ -197,18 +206,18 @@ def test_refuses_ranges_that_make_no_sense(name, value):
 
 def test_in_bright_light_things_move_as_far_and_are_smeared_less(photos):
     blur = dataclasses.replace(PLAIN, objects=(0, 0), wobble=(0.0, 0.0), length=(6.0, 6.001), turn=0, zoom=0, exposure=(0.5, 0.501))
-    bright = dataclasses.replace(blur, short_share=1.0, short=(0.1, 0.2))
+    bright = dataclasses.replace(blur, short_probability=1.0, short=(0.1, 0.2))
     for seed in range(3):
         clip = draw(photos, seed, blur=bright)
         assert 0.05 <= clip.exposure <= 0.1002
         assert np.linalg.norm(clip.flow_to_next, axis=-1).mean() == pytest.approx(12, rel=0.02)
-        assert clip.spread[..., 2].mean() == pytest.approx(12 * clip.exposure, rel=0.15)
-    mixed = {draw(photos, seed, blur=dataclasses.replace(bright, short_share=0.5)).exposure < 0.2 for seed in range(8)}
+        assert clip.blur_field[..., 2].mean() == pytest.approx(12 * clip.exposure, rel=0.15)
+    mixed = {draw(photos, seed, blur=dataclasses.replace(bright, short_probability=0.5)).exposure < 0.2 for seed in range(8)}
     assert mixed == {True, False}
 
 
 def test_on_a_tripod_things_move_before_a_background_that_stands_still(photos):
-    blur = dataclasses.replace(PLAIN, tripod_share=1.0, length=(6.0, 7.0))
+    blur = dataclasses.replace(PLAIN, tripod_probability=1.0, length=(6.0, 7.0))
     for seed in range(4):
         clip = draw(photos, seed, blur=blur, size=(64, 96))
         still = (clip.flow_to_next == 0).all(axis=(0, 3))
@@ -218,5 +227,5 @@ def test_on_a_tripod_things_move_before_a_background_that_stands_still(photos):
         assert (
             np.abs(clip.blurry.astype(int) - clip.sharp)[:, kept].mean() < 1.5
         )  # noise of rounding alone, and thin shadows of what passes
-    everything = draw(photos, 0, blur=dataclasses.replace(blur, sharp_share=1.0, sharp_length=0.0))
+    everything = draw(photos, 0, blur=dataclasses.replace(blur, sharp_probability=1.0, sharp_length=0.0))
     assert not everything.flow_to_next.any()

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from unblur.synth.sharpness import detail, smeared_share
+from unblur.synth.sharpness import blurred_fraction, detail
 
 
 def picture(seed: int = 0) -> np.ndarray:
@@ -25,29 +25,29 @@ def test_detail_falls_with_blur():
 
 
 def test_sharp_things_are_not_smeared_however_fast():
-    assert smeared_share(picture(), moving(12, 0)) == 0
+    assert blurred_fraction(picture(), moving(12, 0)) == 0
 
 
 @pytest.mark.parametrize("down", [False, True])
 def test_smear_along_the_motion_is_found(down):
     along = moving(0, 12) if down else moving(12, 0)
-    assert smeared_share(smear(15, down=down), along) > 0.4
+    assert blurred_fraction(smear(15, down=down), along) > 0.4
 
 
 def test_smear_across_the_motion_is_not_this_motions():
-    assert smeared_share(smear(15, down=True), moving(12, 0)) < 0.1
+    assert blurred_fraction(smear(15, down=True), moving(12, 0)) < 0.1
 
 
 def test_longer_smears_are_found_more():
-    assert smeared_share(smear(3), moving(12, 0)) < smeared_share(smear(15), moving(12, 0))
+    assert blurred_fraction(smear(3), moving(12, 0)) < blurred_fraction(smear(15), moving(12, 0))
 
 
 def test_what_rests_or_shows_nothing_is_not_counted():
-    assert smeared_share(smear(15), moving(1, 0)) == 0
-    assert smeared_share(np.full((96, 128), 90, np.uint8), moving(12, 0)) == 0
+    assert blurred_fraction(smear(15), moving(1, 0)) == 0
+    assert blurred_fraction(np.full((96, 128), 90, np.uint8), moving(12, 0)) == 0
 
 
 def test_share_is_that_of_the_picture():
     flow = moving(12, 0)
     flow[:, 64:] = 0
-    assert smeared_share(smear(15), flow) == pytest.approx(smeared_share(smear(15), moving(12, 0)) / 2, abs=0.1)
+    assert blurred_fraction(smear(15), flow) == pytest.approx(blurred_fraction(smear(15), moving(12, 0)) / 2, abs=0.1)

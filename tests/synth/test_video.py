@@ -12,7 +12,7 @@ from unblur.synth.sources import open_clip
 from unblur.synth.video import Analysis, VideoBlur, analyse, blur_clip, plan_windows
 
 SIZE = (64, 96)
-PLAIN = VideoBlur(frames_per_blur=(5,), interpolate="never", least_detail=0, largest_smear=1)
+PLAIN = VideoBlur(frames_per_blur=(5,), interpolate="never", least_detail=0, max_blurred=1)
 
 
 def texture(seed: int, size=(96, 224)) -> np.ndarray:
@@ -169,12 +169,12 @@ def test_short_sequences_are_left_out_when_asked():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("least_detail", 0.0), ("largest_smear", 1.0), ("least_motion", 0.0), ("largest_disagreement", 1.0)]
+    ("name", "value"), [("least_detail", 0.0), ("max_blurred", 1.0), ("least_motion", 0.0), ("largest_disagreement", 1.0)]
 )
 def test_every_limit_matters(name, value):
     spoiled = {
         "least_detail": analysis(detail=np.where(np.arange(20) % 3, 1.0, 10.0)),
-        "largest_smear": analysis(smeared=np.full(20, 0.3)),
+        "max_blurred": analysis(smeared=np.full(20, 0.3)),
         "least_motion": analysis(speed=np.zeros(19)),
         "largest_disagreement": analysis(disagreement=np.full(19, 0.4)),
     }[name]
@@ -197,12 +197,12 @@ def test_blurred_frames_are_found(tmp_path):
 
 def test_same_seed_same_bytes_and_faults_are_switched(fast):
     clip, _ = fast
-    noisy = dataclasses.replace(PLAIN, noise_share=1.0)
+    noisy = dataclasses.replace(PLAIN, noise_probability=1.0)
     first, second, other = (made(clip, noisy, seed=seed)[0][0].blurry for seed in (1, 1, 2))
     assert np.array_equal(first, second)
     assert not np.array_equal(first, other)
     plain = made(clip, PLAIN)[0][0]
-    raised = made(clip, dataclasses.replace(PLAIN, highlight_share=1.0, highlight_gain=(6.0, 6.1)))[0][0]
+    raised = made(clip, dataclasses.replace(PLAIN, highlight_probability=1.0, highlight_gain=(6.0, 6.1)))[0][0]
     assert raised.blurry.astype(int).sum() > plain.blurry.astype(int).sum()
     assert raised.sharp.max() == 255
 

@@ -37,10 +37,10 @@ NETWORKS = {
         "motion_widths": [8, 12],
         "motion_blocks": [1, 1],
         "kernel_size": 5,
-        "path_widths": [8],
-        "path_blocks": [1],
-        "trust_widths": [8],
-        "trust_blocks": [1],
+        "refiner_widths": [8],
+        "refiner_blocks": [1],
+        "gate_widths": [8],
+        "gate_blocks": [1],
     },
     "swift_video_best": {
         "widths": [8, 12],
@@ -49,10 +49,10 @@ NETWORKS = {
         "motion_blocks": [1, 1],
         "flow_widths": [8, 8],
         "flow_radii": [0, 1],
-        "turns": [1, 2],
-        "reads": 3,
-        "trust_widths": [8],
-        "trust_blocks": [1],
+        "iterations": [1, 2],
+        "samples": 3,
+        "gate_widths": [8],
+        "gate_blocks": [1],
     },
     "swift_video": {
         "widths": [8, 12],
@@ -100,8 +100,8 @@ def small(path: Path, **changes: object) -> Recipe:
         "flow_weights": None,  # they would not fit
     }
     if recipe.data in ("stills", "dynamic", "sequences"):
-        crop = 32 if recipe.objective == "told_path" else 20 if "share" in recipe.arguments else 16
-        values |= {"pair_size": 32, "window": 4, "window_start": 2, "fresh": 0.5, "crop": crop}
+        crop = 32 if recipe.objective == "camera_kernel" else 20 if "scale" in recipe.arguments else 16
+        values |= {"pair_size": 32, "pool": 4, "pool_start": 2, "new_pairs": 0.5, "crop": crop}
     if recipe.model == "maxim":
         values |= {"pair_size": 64, "crop": 64}
     if recipe.adversary == "deepdeblur":
@@ -168,7 +168,7 @@ def drawing(seed: int, *, height: int, width: int) -> np.ndarray:
 @pytest.fixture(scope="session")
 def recipe() -> Recipe:
     """swift's recipe, small."""
-    return small(RECIPES / "swift" / "stills.yaml", steps=5, save_every=2, log_every=2, warmup=2, decay=2, told_until=3, window=6)
+    return small(RECIPES / "swift" / "stills.yaml", steps=5, save_every=2, log_every=2, warmup=2, decay=2, teacher_forcing_until=3, pool=6)
 
 
 @pytest.fixture(scope="session")

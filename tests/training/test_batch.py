@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from unblur.data.layouts import Sample
-from unblur.data.transforms import Adjust, Crop, Flip, Noise, PermuteChannels, QuarterTurn, Reverse
+from unblur.data.transforms import Adjust, Crop, Flip, Noise, PermuteChannels, Reverse, Rotate90
 from unblur.errors import InputError
 from unblur.training import sources
 from unblur.training.batch import Batch, transforms_of
@@ -13,7 +13,7 @@ from unblur.training.sources import Files, Made, read_samples
 
 
 class Window:
-    """Pairs whose sharp picture is the blurry one plus 1, with a spread along x that is as long as the pair's number."""
+    """Pairs whose sharp picture is the blurry one plus 1, with a blur field along x that is as long as the pair's number."""
 
     waited = 0.0
 
@@ -25,7 +25,7 @@ class Window:
 
     def pair(self, index: int) -> dict[str, np.ndarray]:
         blurry = np.random.default_rng(index).integers(0, 255, (1, 32, 32, 3), np.uint8)
-        return {"blurry": blurry, "sharp": blurry + 1, "spread": np.full((1, 8, 8, 3), (index, 0, index), np.float16)}
+        return {"blurry": blurry, "sharp": blurry + 1, "blur_field": np.full((1, 8, 8, 3), (index, 0, index), np.float16)}
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +37,10 @@ def test_crops_of_blurry_sharp_and_spread_belong_together(source):
     for step in range(8):
         batch = source.batch(step, slots=range(6))
         assert batch.blurry.shape == batch.reference.shape == batch.truth.shape == (6, 3, 16, 16)
-        assert batch.spread.shape == (6, 3, 4, 4)
+        assert batch.blur_field.shape == (6, 3, 4, 4)
         assert torch.equal(batch.truth, batch.blurry + 1)
-        assert torch.equal(batch.spread[:, 0].abs(), batch.spread[:, 2])  # a quarter turn changes the sign along x
-        assert 1 + step <= batch.spread[:, 2].min() <= batch.spread[:, 2].max() < 9 + step
+        assert torch.equal(batch.blur_field[:, 0].abs(), batch.blur_field[:, 2])  # a quarter turn changes the sign along x
+        assert 1 + step <= batch.blur_field[:, 2].min() <= batch.blur_field[:, 2].max() < 9 + step
 
 
 def test_bytes_become_floats_where_they_are_needed(source):
@@ -66,7 +66,7 @@ def test_a_sample_is_a_function_of_seed_step_slot_and_order(source):
 
 
 def test_crops_are_turned_both_ways(source):
-    signs = torch.cat([source.batch(step, slots=range(6)).spread[:, 0, 0, 0].sign() for step in range(6)])
+    signs = torch.cat([source.batch(step, slots=range(6)).blur_field[:, 0, 0, 0].sign() for step in range(6)])
     assert float((signs > 0).float().mean()) == pytest.approx(0.5, abs=0.3)
 
 
@@ -74,7 +74,7 @@ def test_a_batch_is_cut_into_equal_parts(source):
     batch = source.batch(0, slots=range(6))
     parts = batch.parts(3)
     assert torch.equal(torch.cat([part.blurry for part in parts]), batch.blurry)
-    assert torch.equal(torch.cat([part.spread for part in parts]), batch.spread)
+    assert torch.equal(torch.cat([part.blur_field for part in parts]), batch.blur_field)
     assert [part.slots.tolist() for part in parts] == [[0, 1], [2, 3], [4, 5]]
 
 
@@ -88,8 +88,8 @@ def test_threads_give_the_same_batches_in_the_same_order(source):
 
 def test_augmentation_is_what_the_recipe_says(recipe):
     published = recipe.model_copy(update={"reverse": 0.5, "permute_channels": 1.0, "saturation": (0.8, 1.2), "noise": 0.01})
-    assert [type(each) for each in transforms_of(published)] == [Crop, Reverse, QuarterTurn, Flip, PermuteChannels, Adjust, Noise]
-    nothing = {"flip": 0.0, "quarter_turns": False, "permute_channels": 0.0}
+    assert [type(each) for each in transforms_of(published)] == [Crop, Reverse, Rotate90, Flip, PermuteChannels, Adjust, Noise]
+    nothing = {"flip": 0.0, "rotate90": False, "permute_channels": 0.0}
     assert [type(each) for each in transforms_of(recipe.model_copy(update=nothing))] == [Crop]
     assert transforms_of(recipe.model_copy(update={"flip": 0.25, "flip_vertical": 0.5}))[2] == Flip(0.25, 0.5)
 
@@ -99,7 +99,7 @@ def test_augmentation_is_what_the_recipe_says(recipe):
 
 def test_windows_of_a_data_set(sets):
     whole = read_samples("gopro", [sets["gopro"]], choice={"split": "train", "blur": "blur_gamma"}, num_frames=5, edges="drop")
-    assert [[sample.frame for sample in window] for window in whole] == [list(range(first, first + 5)) for first in range(4)]
+    assert [[sample.frame for sample in pool] for pool in whole] == [list(range(first, first + 5)) for first in range(4)]
     repeated = read_samples("dvd", [sets["dvd"]] * 2, choice={"split": "test"}, num_frames=3, edges="repeat")
     assert len(repeated) == 16
     assert [sample.frame for sample in repeated[0]] == [0, 0, 1]

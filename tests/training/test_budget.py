@@ -58,16 +58,16 @@ def test_the_median_step_counts_and_the_first_does_not(recipe, monkeypatch, seco
 
 
 def test_a_step_takes_time_and_leaves_nothing(recipe, photos, tmp_path):
-    assert 0 < seconds_a_step(recipe, photos=photos, window=tmp_path / "window", cpu=True) < 60
-    assert [path.name for path in tmp_path.iterdir()] == ["window"]
+    assert 0 < seconds_a_step(recipe, photos=photos, pool=tmp_path / "pool", cpu=True) < 60
+    assert [path.name for path in tmp_path.iterdir()] == ["pool"]
 
 
 def test_minutes_become_steps_once(recipe, photos, tmp_path, monkeypatch):
     monkeypatch.setattr(budget, "seconds_a_step", lambda *_, **__: 0.7)
-    told = []
-    found = train_within(recipe, out=tmp_path, minutes=0.05, photos=photos, cpu=True, told=lambda *each: told.append(each))
+    progress = []
+    found = train_within(recipe, out=tmp_path, minutes=0.05, photos=photos, cpu=True, progress=lambda *each: progress.append(each))
     assert (found.steps, found.minutes, found.seconds_a_step) == (4, 0.05, 0.7)
-    assert told == [(2, 4), (4, 4)]
+    assert progress == [(2, 4), (4, 4)]
     assert found.seconds > 0
     assert read_budget(tmp_path) == found
     monkeypatch.setattr(budget, "seconds_a_step", lambda *_, **__: pytest.fail("was measured before"))
@@ -91,7 +91,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(recipe, photos,
     for name in ("whole", "stopped"):
         if name == "stopped":
             with pytest.raises(StoppedError):
-                train_within(recipe, out=tmp_path / name, steps=5, photos=photos, cpu=True, told=stop)
+                train_within(recipe, out=tmp_path / name, steps=5, photos=photos, cpu=True, progress=stop)
             assert read_budget(tmp_path / name).seconds > 0
         assert train_within(recipe, out=tmp_path / name, steps=5, photos=photos, cpu=True).steps == 5
     whole, stopped = (torch.load(tmp_path / name / "state.pt", weights_only=True)["average"] for name in ("whole", "stopped"))
@@ -117,14 +117,14 @@ def test_two_budgets_and_a_damaged_one_are_errors(recipe, tmp_path):
 
 def test_trainings_may_share_their_samples(recipe, photos, tmp_path):
     """The second finds the samples of the first, and trains to the same weights."""
-    fixed = recipe.model_copy(update={"steps": 2, "fresh": 0.0, "window_start": 2})
-    held = tmp_path / "window" / "held.raw"
+    fixed = recipe.model_copy(update={"steps": 2, "new_pairs": 0.0, "pool_start": 2})
+    held = tmp_path / "pool" / "held.raw"
     found = []
     for name in ("one", "other"):
         if name == "other":
             before = held.read_bytes()
-        assert list(train(fixed, out=tmp_path / name, photos=photos, window=tmp_path / "window"))
-        assert not (tmp_path / name / "window").exists()
+        assert list(train(fixed, out=tmp_path / name, photos=photos, pool=tmp_path / "pool"))
+        assert not (tmp_path / name / "pool").exists()
         found.append(torch.load(tmp_path / name / "state.pt", weights_only=True)["net"])
     assert np.frombuffer(before, np.int64)[:2].tolist() == [0, 1]
     assert held.read_bytes()[:16] == before[:16]

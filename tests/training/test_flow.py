@@ -18,7 +18,14 @@ from unblur.weights import card_of, load_tensors
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 BRISK = SequenceBlur(
-    sharp_share=0, length=(0.5, 0.6), exposure=(0.1, 0.11), objects=(1, 1), noise_share=0, jpeg_share=0, sharpen_share=0, h264_share=0
+    sharp_probability=0,
+    length=(0.5, 0.6),
+    exposure=(0.1, 0.11),
+    objects=(1, 1),
+    noise_probability=0,
+    jpeg_probability=0,
+    sharpen_probability=0,
+    h264_probability=0,
 )
 """Frames that are sharp and lie some pixels apart."""
 
@@ -106,7 +113,7 @@ def test_the_true_flow_loses_nothing_and_no_flow_shows_what_it_misses(source, re
 
 def test_other_samples_carry_no_flow(photos):
     maker = PhotoMaker(tuple(photos), 1, 32, 3, False, False, BRISK)
-    assert maker.layout.keys() == maker(0).keys() == {"blurry", "sharp", "spread"}
+    assert maker.layout.keys() == maker(0).keys() == {"blurry", "sharp", "blur_field"}
     with_flow = PhotoMaker(tuple(photos), 1, 32, 3, False, True, BRISK)
     for name, array in with_flow(0).items():
         assert array.shape == with_flow.layout[name][0]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from unblur.models import create
-from unblur.training.guard import Guard, OutsideWatch, share_outside
+from unblur.training.guard import Guard, OutsideWatch, fraction_outside
 
 GOOD = {"loss": 1.0, "norm": 1.0, "error": 0.001, "outside": 0.0}
 
@@ -51,12 +51,12 @@ def test_each_time_back_halves_the_rate_until_a_sound_checkpoint():
 
 def test_share_outside_counts_what_offsets_move_out():
     zero = torch.zeros(2, 9, 4, 5)
-    assert share_outside(zero, zero, taps=9) == 0  # what a plain convolution reads beyond the border does not count
-    assert share_outside(zero + 1000, zero, taps=9) == pytest.approx(1 - _plain(4, 5))
-    assert share_outside(zero, zero - 1000, taps=9) == pytest.approx(1 - _plain(4, 5))
+    assert fraction_outside(zero, zero, taps=9) == 0  # what a plain convolution reads beyond the border does not count
+    assert fraction_outside(zero + 1000, zero, taps=9) == pytest.approx(1 - _plain(4, 5))
+    assert fraction_outside(zero, zero - 1000, taps=9) == pytest.approx(1 - _plain(4, 5))
     half = torch.zeros(1, 1, 1, 4)
-    assert share_outside(half, half + 0.999, taps=1) == 0  # between the last pixel and the border a part is read
-    assert share_outside(half, half + 1, taps=1) == 0.25
+    assert fraction_outside(half, half + 0.999, taps=1) == 0  # between the last pixel and the border a part is read
+    assert fraction_outside(half, half + 1, taps=1) == 0.25
 
 
 def _plain(height: int, width: int) -> float:

@@ -45,8 +45,8 @@ def same(one: object, other: object) -> bool:
 class Drawn:
     """A window that holds its pairs in memory and makes them at once."""
 
-    def __init__(self, maker, *, capacity, start, fresh, **_rest):
-        self.maker, self.range_of, self.waited = maker, (capacity, start, fresh), 0.0
+    def __init__(self, maker, *, capacity, start, new_pairs, **_rest):
+        self.maker, self.range_of, self.waited = maker, (capacity, start, new_pairs), 0.0
 
     def __enter__(self):
         return self
@@ -55,8 +55,8 @@ class Drawn:
         pass
 
     def range(self, step):
-        capacity, start, fresh = self.range_of
-        last = start + int(step * fresh)
+        capacity, start, new_pairs = self.range_of
+        last = start + int(step * new_pairs)
         return max(0, last - capacity), last
 
     def stop(self):
@@ -68,7 +68,7 @@ class Drawn:
 
 @pytest.fixture
 def at_once(monkeypatch):
-    monkeypatch.setattr(sources, "PairWindow", Drawn)
+    monkeypatch.setattr(sources, "PairPool", Drawn)
 
 
 def weights_after(recipe: Recipe, out: Path, **inputs) -> dict[str, torch.Tensor]:
@@ -76,7 +76,7 @@ def weights_after(recipe: Recipe, out: Path, **inputs) -> dict[str, torch.Tensor
     return state_of(out)["net"]
 
 
-def changed(recipe: Recipe, **changes) -> Recipe:
+def restore_once(recipe: Recipe, **changes) -> Recipe:
     return Recipe.model_validate(recipe.model_dump() | changes)
 
 
@@ -85,16 +85,16 @@ def changed(recipe: Recipe, **changes) -> Recipe:
 
 def test_a_run_leaves_all_that_is_needed(run, recipe):
     state = state_of(run)
-    fresh = create(recipe.model, **recipe.arguments).state_dict()
+    new_pairs = create(recipe.model, **recipe.arguments).state_dict()
     assert state["step"] == recipe.steps
-    assert state["net"].keys() == state["average"].keys() == fresh.keys()
+    assert state["net"].keys() == state["average"].keys() == new_pairs.keys()
     assert not same(state["net"], state["average"])
     assert all(tensor.isfinite().all() for tensor in state["net"].values())
     assert Recipe.model_validate_json((run / "recipe.json").read_text()) == recipe
     log = log_of(run)
     assert [record["step"] for record in log] == [2, 4, 5]
-    assert {"loss", "gain", "motion", "content", "norm", "rate", "crops_s", "data_share"} < log[0].keys()
-    assert sorted(path.name for path in run.iterdir()) == ["log.jsonl", "recipe.json", "state.pt", "window"]
+    assert {"loss", "gain", "motion", "content", "norm", "rate", "crops_s", "data_wait"} < log[0].keys()
+    assert sorted(path.name for path in run.iterdir()) == ["log.jsonl", "recipe.json", "state.pt", "pool"]
 
 
 def killed_at(step: int):
@@ -165,20 +165,20 @@ def test_a_killed_process_goes_on_to_the_same_weights(name, shrink, sets, tmp_pa
 
 @pytest.mark.usefixtures("at_once")
 def test_a_finished_run_stays_as_it_is_and_may_go_on(recipe, photos, tmp_path):
-    short = changed(recipe, steps=1)
+    short = restore_once(recipe, steps=1)
     weights_after(short, tmp_path, photos=photos)
     before = state_of(tmp_path)
     assert list(train(short, photos=photos, out=tmp_path)) == []
     assert same(state_of(tmp_path), before)
-    assert [record["step"] for record in train(changed(recipe, steps=3), photos=photos, out=tmp_path)] == [2, 3]
+    assert [record["step"] for record in train(restore_once(recipe, steps=3), photos=photos, out=tmp_path)] == [2, 3]
 
 
 @pytest.mark.usefixtures("at_once")
 def test_another_recipe_in_the_same_folder_is_refused(recipe, photos, tmp_path):
-    weights_after(changed(recipe, steps=1), tmp_path, photos=photos)
+    weights_after(restore_once(recipe, steps=1), tmp_path, photos=photos)
     before = (tmp_path / "recipe.json").read_text()
     with pytest.raises(InputError, match=r"another recipe: `seed`, `optimiser` differ"):
-        list(train(changed(recipe, seed=9, optimiser="adamw"), photos=photos, out=tmp_path))
+        list(train(restore_once(recipe, seed=9, optimiser="adamw"), photos=photos, out=tmp_path))
     assert (tmp_path / "recipe.json").read_text() == before
     (tmp_path / "recipe.json").write_text('{"model": "swift"}')
     with pytest.raises(InputError, match="older version"):
@@ -186,7 +186,7 @@ def test_another_recipe_in_the_same_folder_is_refused(recipe, photos, tmp_path):
     (tmp_path / "recipe.json").write_text(before)
     (tmp_path / "state.pt").write_bytes(b"broken off")
     with pytest.raises(InputError, match=r"state\.pt` is damaged"):
-        list(train(changed(recipe, steps=1), photos=photos, out=tmp_path))
+        list(train(restore_once(recipe, steps=1), photos=photos, out=tmp_path))
 
 
 # Many processes
@@ -220,7 +220,7 @@ def test_two_processes_train_as_one_with_twice_the_batch_of_each(shrink, sets, t
 
 def test_a_batch_that_cannot_be_divided_is_refused(recipe):
     with pytest.raises(ValueError, match="`batch` \\(2\\) must be a multiple of `accumulate` \\(3\\)"):
-        changed(recipe, accumulate=3)
+        restore_once(recipe, accumulate=3)
 
 
 # What keys do
@@ -230,8 +230,8 @@ def test_a_batch_that_cannot_be_divided_is_refused(recipe):
 def plain(recipe, photos, tmp_path_factory) -> dict[str, torch.Tensor]:
     """Weights after two steps of the recipe as it is."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "PairWindow", Drawn)
-        return weights_after(changed(recipe, steps=2), tmp_path_factory.mktemp("plain"), photos=photos)
+        patch.setattr(sources, "PairPool", Drawn)
+        return weights_after(restore_once(recipe, steps=2), tmp_path_factory.mktemp("plain"), photos=photos)
 
 
 @pytest.mark.usefixtures("at_once")
@@ -255,13 +255,13 @@ def plain(recipe, photos, tmp_path_factory) -> dict[str, torch.Tensor]:
         {"weight_decay": 0.5},
         {"loss": {"charbonnier": 0.02}},
         {"loss": {"log_mse": 0.5}},
-        {"motion_weight": 0.0},
-        {"told_until": 0},
+        {"blur_field_weight": 0.0},
+        {"teacher_forcing_until": 0},
         {"clip": 1e-3},
         {"precision": "bf16"},
         {"blur": {"length": [3.0, 9.0]}},
         {"flip": 0.0},
-        {"quarter_turns": False},
+        {"rotate90": False},
         {"permute_channels": 1.0},
         {"saturation": [0.5, 0.6]},
         {"noise": 0.2},
@@ -269,12 +269,12 @@ def plain(recipe, photos, tmp_path_factory) -> dict[str, torch.Tensor]:
     ids=lambda changes: next(iter(changes)),
 )
 def test_every_key_of_a_recipe_has_its_effect(recipe, photos, tmp_path, plain, changes):
-    assert not same(weights_after(changed(recipe, **({"steps": 2} | changes)), tmp_path, photos=photos), plain)
+    assert not same(weights_after(restore_once(recipe, **({"steps": 2} | changes)), tmp_path, photos=photos), plain)
 
 
 @pytest.mark.usefixtures("at_once")
 def test_accumulating_parts_is_the_same_step(recipe, photos, tmp_path, plain):
-    parts = weights_after(changed(recipe, steps=2, accumulate=2), tmp_path, photos=photos)
+    parts = weights_after(restore_once(recipe, steps=2, accumulate=2), tmp_path, photos=photos)
     for name, tensor in plain.items():
         torch.testing.assert_close(parts[name], tensor, rtol=0.02, atol=2e-4)  # Muon orthogonalises in bf16
 
@@ -298,7 +298,7 @@ def test_compiled_networks_take_the_same_steps(shrink, photos, sets, tmp_path, m
     inputs = {"photos": photos} if recipe.data in ("stills", "sequences") else {"data": [sets["gopro"]]}
     plain = weights_after(recipe, tmp_path / "plain", **inputs)
     assert not traced
-    compiled = weights_after(changed(recipe, compile=True), tmp_path / "compiled", **inputs)
+    compiled = weights_after(restore_once(recipe, compile=True), tmp_path / "compiled", **inputs)
     assert traced
     assert compiled.keys() == plain.keys()
     for key, tensor in plain.items():
@@ -308,7 +308,7 @@ def test_compiled_networks_take_the_same_steps(shrink, photos, sets, tmp_path, m
 @pytest.mark.usefixtures("at_once")
 def test_the_average_follows_by_its_decay(recipe, photos, tmp_path):
     for ema in (0.0, 0.999):
-        weights_after(changed(recipe, steps=2, ema=ema), tmp_path / str(ema), photos=photos)
+        weights_after(restore_once(recipe, steps=2, ema=ema), tmp_path / str(ema), photos=photos)
     state = state_of(tmp_path / "0.0")
     assert same(state["net"], state["average"])
     assert not same(state_of(tmp_path / "0.999")["average"], state["average"])
@@ -334,7 +334,7 @@ def test_training_makes_pictures_sharper(shrink, sets, tmp_path):
 
 @pytest.mark.usefixtures("at_once")
 def test_validation_samples_and_curves(recipe, photos, sets, tmp_path):
-    whole = changed(recipe, steps=4, validate_every=2, validate_pictures=2, sample_every=2, tensorboard=True)
+    whole = restore_once(recipe, steps=4, validate_every=2, validate_pictures=2, sample_every=2, tensorboard=True)
     records = list(train(whole, photos=photos, data=[sets["gopro"]], out=tmp_path))
     validated = [record for record in records if "protocol" in record]
     assert [record["step"] for record in validated] == [2, 4]
@@ -354,11 +354,11 @@ def spoiled(at: int, times: int, harm):
     whole, count = loop.Training._take_step, [0]
 
     def take(self, batch):
-        numbers, judged = whole(self, batch)
+        numbers, output = whole(self, batch)
         if self.step == at and count[0] < times:
             count[0] += 1
             harm(self, numbers)
-        return numbers, judged
+        return numbers, output
 
     return take
 
@@ -433,18 +433,18 @@ def test_overflowing_offsets_go_back_and_the_training_recovers(shrink, sets, tmp
     ],
 )
 def test_what_does_not_fit_together_is_said(shrink, tmp_path, name, changes, words):
-    recipe = changed(shrink(ROOT / "recipes" / f"{name}.yaml"), **changes)
+    recipe = restore_once(shrink(ROOT / "recipes" / f"{name}.yaml"), **changes)
     with pytest.raises(InputError, match=words):
         list(train(recipe, out=tmp_path))
 
 
 def test_it_may_begin_from_weights(run, recipe, photos, tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "PairWindow", Drawn)
-    from_run = changed(recipe, steps=1, start=str(run), lr=1e-12, betas=[0.9, 0.9])
+    monkeypatch.setattr(sources, "PairPool", Drawn)
+    from_run = restore_once(recipe, steps=1, start=str(run), lr=1e-12, betas=[0.9, 0.9])
     weights = weights_after(from_run, tmp_path / "on", photos=photos)
     for name, tensor in state_of(run)["average"].items():
         torch.testing.assert_close(weights[name], tensor, rtol=0, atol=1e-6)
-    other = changed(from_run, arguments=recipe.arguments | {"widths": [4, 4]})
+    other = restore_once(from_run, arguments=recipe.arguments | {"widths": [4, 4]})
     with pytest.raises(WeightsError, match="not of the recipe's `swift`"):
         list(train(other, photos=photos, out=tmp_path / "other"))
 
@@ -462,14 +462,14 @@ def test_swift_video_best_begins_as_the_built_in_swift_video():
 def test_swift_best_may_begin_from_one_that_finds_paths_with_less(shrink):
     arguments = shrink(ROOT / "recipes/swift_best/path-gpu-2min.yaml").arguments
     torch.manual_seed(0)
-    narrow, wide = (create("swift_best", **(arguments | {"path_widths": [width]})).eval() for width in (8, 12))
+    narrow, wide = (create("swift_best", **(arguments | {"refiner_widths": [width]})).eval() for width in (8, 12))
     blurry = torch.rand(1, 3, 64, 64)
-    untaught = narrow.deconvolved(blurry)[0]
-    torch.nn.init.normal_(narrow.path.unet.exit.weight)
+    untaught = narrow.deconvolve(blurry)[0]
+    torch.nn.init.normal_(narrow.kernel_refiner.unet.exit.weight)
     wide.load_state_dict(_grown(narrow.state_dict(), of="swift_best", net=wide))
-    taught = narrow.deconvolved(blurry)[0]
+    taught = narrow.deconvolve(blurry)[0]
     assert not torch.allclose(taught, untaught, atol=1e-2)
-    torch.testing.assert_close(wide.deconvolved(blurry)[0], taught, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(wide.deconvolve(blurry)[0], taught, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("model", ["swift", "swift_best", "swift_video", "swift_video_best"])

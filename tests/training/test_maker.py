@@ -81,7 +81,7 @@ class AtOnce:
 
 @pytest.fixture
 def at_once(monkeypatch) -> list[dict]:
-    monkeypatch.setattr(sources, "PairWindow", AtOnce)
+    monkeypatch.setattr(sources, "PairPool", AtOnce)
     AtOnce.opened.clear()
     return AtOnce.opened
 
@@ -106,7 +106,7 @@ def test_a_recipe_takes_ranges_of_dynamic_scenes(recipe):
         read_recipe(RECIPE, changes={"data": "dynamic", "blur": {"lenght": [1, 2]}})
     with pytest.raises(InputError, match="no range `turns`"):
         read_recipe(RECIPE, changes={"data": "stills", "blur": {"turns": 1}})
-    told = {"data": "dynamic", "blur": {}, "objective": "told_motion", "truths": None, "motion_weight": 1.0, "told_until": 1}
+    told = {"data": "dynamic", "blur": {}, "objective": "blur_field", "truths": None, "blur_field_weight": 1.0, "teacher_forcing_until": 1}
     with pytest.raises(InputError, match="needs `data: stills`"):
         read_recipe(RECIPE, changes=told)
 
@@ -131,13 +131,13 @@ def test_a_network_trains_and_goes_on_where_it_was_stopped(recipe, photos, cutou
     whole, stopped = (torch.load(tmp_path / name / "state.pt", weights_only=True)["net"] for name in ("whole", "stopped"))
     assert all(torch.equal(whole[name], stopped[name]) for name in whole)
     frames = at_once[0]["maker"].frames
-    assert [path.parent for path in frames] == [tmp_path / "whole/window/frames"]
+    assert [path.parent for path in frames] == [tmp_path / "whole/pool/frames"]
 
 
 def test_pairs_are_made_anew_when_a_source_changes(recipe, photos, cutouts, highspeed, tmp_path, at_once):
     for number, changes in enumerate(({}, {"cutouts": []}, {"highspeed": []}, {"photos": photos[:1]}, {})):
         inputs = {"photos": photos, "cutouts": cutouts, "highspeed": highspeed} | changes
-        with open_source(recipe, data=[], num_frames=1, window=tmp_path / str(number), part=(0, 1), **inputs):
+        with open_source(recipe, data=[], num_frames=1, pool=tmp_path / str(number), part=(0, 1), **inputs):
             pass
     identities = [json.dumps(each["identity"]) for each in at_once]
     assert len(set(identities)) == 4
@@ -146,24 +146,24 @@ def test_pairs_are_made_anew_when_a_source_changes(recipe, photos, cutouts, high
 
 def test_a_window_of_other_processes_gives_the_same_pairs(recipe, photos, cutouts, highspeed, tmp_path):
     with open_source(
-        recipe, photos=photos, data=[], num_frames=1, window=tmp_path, part=(0, 1), cutouts=cutouts, highspeed=highspeed
+        recipe, photos=photos, data=[], num_frames=1, pool=tmp_path, part=(0, 1), cutouts=cutouts, highspeed=highspeed
     ) as source:
         batch = source.batch(0, slots=range(2))
     assert batch.blurry.shape == (2, 3, recipe.crop, recipe.crop)
     assert batch.sharp.shape == (2, 1, 3, recipe.crop, recipe.crop)
-    assert batch.spread is None
+    assert batch.blur_field is None
     with open_source(
-        recipe, photos=photos, data=[], num_frames=1, window=tmp_path, part=(0, 1), cutouts=cutouts, highspeed=highspeed
+        recipe, photos=photos, data=[], num_frames=1, pool=tmp_path, part=(0, 1), cutouts=cutouts, highspeed=highspeed
     ) as source:
         assert torch.equal(source.batch(0, slots=range(2)).blurry, batch.blurry)
 
 
 def test_sources_that_are_missing_are_named(recipe, photos, highspeed, tmp_path, at_once):
-    where = {"data": [], "num_frames": 1, "window": tmp_path, "part": (0, 1)}
+    where = {"data": [], "num_frames": 1, "pool": tmp_path, "part": (0, 1)}
     with pytest.raises(InputError, match=r"--photos DIR.*--highspeed FILE"), open_source(recipe, photos=[], **where):
         pass
-    shares = {f"{kind}_share": 0.0 for kind in KINDS} | {"frames_share": 1.0}
-    frames = recipe.model_copy(update={"blur": shares})
+    positions = {f"{kind}_probability": 0.0 for kind in KINDS} | {"frames_probability": 1.0}
+    frames = recipe.model_copy(update={"blur": positions})
     with pytest.raises(InputError, match="`frames` needs clips"), open_source(frames, photos=photos, **where):
         pass
     large = recipe.model_copy(update={"pair_size": 100})

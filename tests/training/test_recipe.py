@@ -14,9 +14,17 @@ PATH = RECIPES / "swift_best" / "path-gpu-2min.yaml"
 
 def test_recipes_are_complete_and_flat():
     """What holds is in the file: only what belongs to another source or objective, or to a twin, or holds parts back, may be left out."""
-    optional = {"reference_only", "pair_size", "window", "window_start", "fresh", "blur", "layout", "choice", "frames", "truths"}
-    optional |= {"adversary", "adversary_arguments", "adversarial_weight", "adversary_lr", "adversary_steps", "motion_weight", "told_until"}
-    optional |= {"end_share", "level_weights", "only"}
+    optional = {"reference_only", "pair_size", "pool", "pool_start", "new_pairs", "blur", "layout", "choice", "frames", "truths"}
+    optional |= {
+        "adversary",
+        "adversary_arguments",
+        "adversarial_weight",
+        "adversary_lr",
+        "adversary_steps",
+        "blur_field_weight",
+        "teacher_forcing_until",
+    }
+    optional |= {"end_probability", "level_weights", "only"}
     for path in RECIPES.rglob("*.yaml"):
         assert Recipe.model_fields.keys() - yaml.safe_load(path.read_text()).keys() <= optional, path
 
@@ -24,7 +32,7 @@ def test_recipes_are_complete_and_flat():
 def test_changes_change_single_keys():
     before, after = read_recipe(SWIFT), read_recipe(SWIFT, changes={"steps": 7, "arguments.longest": 9.0})
     assert after.steps == 7
-    assert after.arguments == before.arguments | {"longest": 9.0}
+    assert after.arguments == before.arguments | {"max_blur_length": 9.0}
     assert after.model_copy(update={"steps": before.steps, "arguments": before.arguments}) == before
     with pytest.raises(InputError, match=r"`steps\.a` cannot be set"):
         read_recipe(SWIFT, changes={"steps.a": 1})
@@ -45,8 +53,8 @@ def test_a_recipe_survives_its_own_record(path):
         (SWIFT, {"optimiser": "sgd"}, "`optimiser`"),
         (SWIFT, {"blur": {"lenght": [1, 2]}}, "no range `lenght`; did you mean `length`"),
         (SWIFT, {"crop": 30}, "multiples of 4"),
-        (SWIFT, {"crop": 256}, "smaller"),
-        (SWIFT, {"motion_weight": None}, "`motion_weight` is missing; `objective: told_motion` needs it"),
+        (SWIFT, {"crop": 256}, "downscaled"),
+        (SWIFT, {"blur_field_weight": None}, "`blur_field_weight` is missing; `objective: blur_field` needs it"),
         (SWIFT, {"layout": "gopro"}, "`layout` has no meaning with `data: stills`"),
         (SWIFT, {"loss": {"msee": 1}}, "no loss `msee`; did you mean `mse`"),
         (SWIFT, {"loss": {}}, "`loss` is empty"),
@@ -55,13 +63,13 @@ def test_a_recipe_survives_its_own_record(path):
         (SWIFT, {"protocol": None}, "`validate_every` needs"),
         (MSCNN, {"truths": "all"}, "`truths: all` needs"),
         (MSCNN, {"reference_only": True}, "`reference_only` needs"),
-        (MSCNN, {"objective": "told_motion", "truths": None, "motion_weight": 1.0, "told_until": 1}, "needs `data: stills`"),
+        (MSCNN, {"objective": "blur_field", "truths": None, "blur_field_weight": 1.0, "teacher_forcing_until": 1}, "needs `data: stills`"),
         (ADVERSARIAL, {"accumulate": 2}, "must be 1"),
         (FLOW, {"level_weights": None}, "`level_weights` is missing; `objective: flow` needs it"),
         (FLOW, {"loss": {"mse": 1.0}}, "`loss` must be {}"),
         (PATH, {"loss": {"mse": 1.0}}, "`loss` must be {}"),
         (PATH, {"crop": 128}, "crops of the whole `pair_size`"),
-        (PATH, {"told_until": 1}, "`told_until` has no meaning with `objective: told_path`"),
+        (PATH, {"teacher_forcing_until": 1}, "`teacher_forcing_until` has no meaning with `objective: camera_kernel`"),
         (FLOW, {"data": "stills", "frames": None}, "`objective: flow` needs `data: sequences`"),
         (FLOW, {"validate_every": 5}, "`validate_every` must be 0"),
     ],

@@ -100,9 +100,9 @@ def ablate(
                 minutes=minutes,
                 photos=pictures,
                 data=train or [],
-                window=run / "samples" / f"{recipe.data}-{recipe.frames or 1}-{recipe.truths}-{seed}" if photos else None,
+                pool=run / "samples" / f"{recipe.data}-{recipe.frames or 1}-{recipe.truths}-{seed}" if photos else None,
                 cpu=device is Device.cpu,
-                told=lambda step, last: bar.tell(f"training {row.name}", step, last),
+                progress=lambda step, last: bar.tell(f"training {row.name}", step, last),
             )
             return Trained(out, budget.steps, budget.seconds)
 

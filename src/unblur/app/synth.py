@@ -64,7 +64,7 @@ def video(
     duration: Annotated[float | None, typer.Option(min=0, help="Seconds of each clip to use.", show_default="all")] = None,
     shortest: Annotated[int, typer.Option(min=1, help="Pairs that a sequence must have, for networks that see several frames.")] = 1,
     least_detail: Annotated[float, typer.Option(min=0, max=1, help="Detail of a truth, against the clip's sharpest tenth.")] = 0.8,
-    largest_smear: Annotated[float, typer.Option(min=0, max=1, help="Share of a truth that its own motion may have smeared.")] = 0.005,
+    max_blurred: Annotated[float, typer.Option(min=0, max=1, help="Share of a truth that its own motion may have smeared.")] = 0.005,
     largest_disagreement: Annotated[float, typer.Option(min=0, max=1, help="Share of pixels whose flow may disagree.")] = 0.03,
     least_motion: Annotated[float, typer.Option(min=0, help="Pixels (of 640 across) that something must move.")] = 1.0,
     highlights: Highlights = 0.0,
@@ -86,14 +86,14 @@ def video(
         interpolate=interpolate.value,
         largest_disagreement=largest_disagreement,
         least_detail=least_detail,
-        largest_smear=largest_smear,
+        max_blurred=max_blurred,
         least_motion=least_motion,
         shortest=shortest,
-        highlight_share=highlights,
-        noise_share=noise,
-        sharpen_share=sharpen,
-        jpeg_share=jpeg,
-        h264_share=h264,
+        highlight_probability=highlights,
+        noise_probability=noise,
+        sharpen_probability=sharpen,
+        jpeg_probability=jpeg,
+        h264_probability=h264,
     )
     curve = response_named(response)
     with Bar() as bar:
@@ -154,21 +154,21 @@ def stills(
     from unblur.synth.stills import StillsBlur
 
     blur: StillsBlur = (
-        SequenceBlur(exposure=_range(exposure, "--exposure"), shake=shake, short_share=bright) if sequence > 1 else StillsBlur()
+        SequenceBlur(exposure=_range(exposure, "--exposure"), shake=shake, short_probability=bright) if sequence > 1 else StillsBlur()
     )
     blur = replace(
         blur,
         length=_range(length, "--length") if length is not None else blur.length,
-        sharp_share=nearly_sharp,
-        tripod_share=tripod,
-        defocus_share=defocus,
-        dim_share=dim,
-        curve_share=curves,
-        highlight_share=highlights,
-        noise_share=noise,
-        sharpen_share=sharpen,
-        jpeg_share=jpeg,
-        h264_share=h264,
+        sharp_probability=nearly_sharp,
+        tripod_probability=tripod,
+        defocus_probability=defocus,
+        dim_probability=dim,
+        curve_probability=curves,
+        highlight_probability=highlights,
+        noise_probability=noise,
+        sharpen_probability=sharpen,
+        jpeg_probability=jpeg,
+        h264_probability=h264,
     )
     with Bar() as bar:
         made = make_from_stills(
@@ -214,7 +214,13 @@ def dynamic(
     from unblur.synth.dynamic import DynamicBlur
     from unblur.synth.make import make_from_scenes
 
-    blur = DynamicBlur(length=_range(length, "--length"), frames_share=frames, sensor_share=sensor, noise_share=noise, jpeg_share=jpeg)
+    blur = DynamicBlur(
+        length=_range(length, "--length"),
+        frames_probability=frames,
+        sensor_probability=sensor,
+        noise_probability=noise,
+        jpeg_probability=jpeg,
+    )
     with Bar() as bar:
         made = make_from_scenes(
             photos or [],

@@ -104,7 +104,7 @@ def export_weights(
     other: Annotated[
         str | None, typer.Option(help="Weights of the same network to mix with, such as those that the run began from.", show_default=False)
     ] = None,
-    other_share: Annotated[float, typer.Option(min=0, max=1, help="Share of those in the mix.")] = 0.5,
+    other_weight: Annotated[float, typer.Option(min=0, max=1, help="Share of those in the mix.")] = 0.5,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
 ) -> None:
     """Write the averaged weights of a run as a file with a card, for `unblur restore --model NAME.safetensors`."""
@@ -120,7 +120,7 @@ def export_weights(
         training_data=training_data or (known.training_data if known else ""),
         licence=licence,
         other=other,
-        other_share=other_share,
+        other_weight=other_weight,
         overwrite=overwrite,
     )
     Console(stderr=True).print(f"[green]done[/] {escape(str(output))}: {escape(card.summary)}", highlight=False, soft_wrap=True)

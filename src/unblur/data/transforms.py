@@ -1,12 +1,12 @@
 """Paired transforms: what is done to a sample before training, the same for its blurry frames, its truths and its motion.
 
 A transform is a callable `(sample, generator) -> sample` that leaves its input as it is; `apply` runs an ordered list of them.
-The functions under them (`crop`, `flip`, `quarter_turn`, …) take what is drawn as arguments. Motion is turned along: flow
-is a vector for each pixel, and the spread of `unblur.synth.scene` is an axis, whose angle counts twice.
+The functions under them (`crop`, `flip`, `rotate90`, …) take what is drawn as arguments. Motion is turned along: flow
+is a vector for each pixel, and the blur field of `unblur.synth.scene` is an axis, whose angle counts twice.
 
 The published recipes, in their order:
 
-- `deepdeblur`: Crop, Flip, QuarterTurn, PermuteChannels, Adjust (saturation alone), Noise with a drawn deviation of 2/255.
+- `deepdeblur`: Crop, Flip, Rotate90, PermuteChannels, Adjust (saturation alone), Noise with a drawn deviation of 2/255.
 - `mdcn` and `astcn`: Crop, Reverse, Adjust (all three), Flip, then Noise of 0.01 on the inputs.
 """
 
@@ -26,16 +26,16 @@ __all__ = [
     "Flip",
     "Noise",
     "PermuteChannels",
-    "QuarterTurn",
     "Reverse",
+    "Rotate90",
     "Transform",
     "adjust",
     "apply",
     "crop",
     "flip",
     "permute_channels",
-    "quarter_turn",
     "reverse",
+    "rotate90",
 ]
 
 Field = NDArray[Any]
@@ -48,10 +48,10 @@ class Arrays:
     Attributes:
         blurry: (N, H, W, 3) RGB, integers, or floats in [0, 1].
         sharp: (M, H, W, 3) its truths: one for the reference, or one for each frame.
-        spread: (N, H/s, W/s, 3) how each pixel is smeared, see `unblur.synth.scene.spread`; s is 4 mostly.
+        blur_field: (N, H/s, W/s, 3) how each pixel is smeared, see `unblur.synth.scene.blur_field`; s is 4 mostly.
         flow_to_next: (N - 1, H/s, W/s, 2) (dx, dy) in pixels, from each frame to the next.
         flow_to_previous: (N - 1, H/s, W/s, 2) from each frame but the first to the one before.
-        path: (K, K) where the light of the whole picture's points fell, see `unblur.synth.scene.path_kernel`; it is turned along, and a
+        kernel: (K, K) where the light of the whole picture's points fell, see `unblur.synth.scene.trajectory_kernel`; it is turned along, and a
             crop of the picture leaves it as it is.
 
     Raises:
@@ -60,20 +60,20 @@ class Arrays:
 
     blurry: Field
     sharp: Field
-    spread: Field | None = None
+    blur_field: Field | None = None
     flow_to_next: Field | None = None
     flow_to_previous: Field | None = None
-    path: Field | None = None
+    kernel: Field | None = None
 
     def __post_init__(self) -> None:
         for name, field in self.fields().items():
-            channels = {"blurry": 3, "sharp": 3, "spread": 3}.get(name, 2)
+            channels = {"blurry": 3, "sharp": 3, "blur_field": 3}.get(name, 2)
             if field.ndim != 4 or field.shape[3] != channels:
                 raise ShapeError(f"`{name}` must have shape (N, H, W, {channels}), got {field.shape}")
             if self.size[0] % field.shape[1] or self.size[1] * field.shape[1] != self.size[0] * field.shape[2]:
                 raise ShapeError(f"`{name}` of {field.shape[1:3]} does not divide pictures of {self.size}")
-        if self.path is not None and (self.path.ndim != 2 or self.path.shape[0] != self.path.shape[1]):
-            raise ShapeError(f"`path` must have shape (K, K), got {self.path.shape}")
+        if self.kernel is not None and (self.kernel.ndim != 2 or self.kernel.shape[0] != self.kernel.shape[1]):
+            raise ShapeError(f"`kernel` must have shape (K, K), got {self.kernel.shape}")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -82,7 +82,7 @@ class Arrays:
 
     def fields(self) -> dict[str, Field]:
         """The arrays that there are for each pixel, by name."""
-        return {name: field for name, field in vars(self).items() if field is not None and name != "path"}
+        return {name: field for name, field in vars(self).items() if field is not None and name != "kernel"}
 
 
 Transform = Callable[[Arrays, np.random.Generator], Arrays]
@@ -110,31 +110,31 @@ def crop(sample: Arrays, *, top: int, left: int, size: tuple[int, int]) -> Array
             raise ShapeError(f"a crop of {size} at ({top}, {left}) must be in multiples of {scale}, as its motion is")
         return field[:, top // scale : (top + size[0]) // scale, left // scale : (left + size[1]) // scale]
 
-    return Arrays(**{name: cut(field) for name, field in sample.fields().items()}, path=sample.path)
+    return Arrays(**{name: cut(field) for name, field in sample.fields().items()}, kernel=sample.kernel)
 
 
 def flip(sample: Arrays, *, horizontal: bool = False, vertical: bool = False) -> Arrays:
     """Mirror left to right, top to bottom, or both."""
     across, down = (-1 if horizontal else 1), (-1 if vertical else 1)
     turned = {name: field[:, ::down, ::across] for name, field in sample.fields().items()}
-    path = None if sample.path is None else sample.path[::down, ::across]
-    return _with_motion(turned, path, flow=np.array([[across, 0], [0, down]]), spread=(1, across * down))
+    kernel = None if sample.kernel is None else sample.kernel[::down, ::across]
+    return _with_motion(turned, kernel, flow=np.array([[across, 0], [0, down]]), blur_field=(1, across * down))
 
 
-def quarter_turn(sample: Arrays, *, turns: int) -> Arrays:
+def rotate90(sample: Arrays, *, turns: int) -> Arrays:
     """Turn by `turns` quarters counter-clockwise."""
     turned = {name: np.rot90(field, k=turns, axes=(1, 2)) for name, field in sample.fields().items()}
     flow = np.linalg.matrix_power(np.array([[0, 1], [-1, 0]]), turns % 4)  # what moved down moves to the right
     sign = -1 if turns % 2 else 1  # a quarter turn adds π to the doubled angle
-    path = None if sample.path is None else np.rot90(sample.path, k=turns)
-    return _with_motion(turned, path, flow=flow, spread=(sign, sign))
+    kernel = None if sample.kernel is None else np.rot90(sample.kernel, k=turns)
+    return _with_motion(turned, kernel, flow=flow, blur_field=(sign, sign))
 
 
 def reverse(sample: Arrays) -> Arrays:
     """Run the time backwards: frames in the other order, flow to the next becomes flow to the previous."""
     turned = {name: field[::-1] for name, field in sample.fields().items()}
     to_next, to_previous = turned.pop("flow_to_previous", None), turned.pop("flow_to_next", None)
-    return Arrays(**turned, flow_to_next=to_next, flow_to_previous=to_previous, path=sample.path)
+    return Arrays(**turned, flow_to_next=to_next, flow_to_previous=to_previous, kernel=sample.kernel)
 
 
 def permute_channels(sample: Arrays, *, order: Sequence[int]) -> Arrays:
@@ -193,12 +193,12 @@ class Flip:
 
 
 @dataclass(frozen=True)
-class QuarterTurn:
+class Rotate90:
     """Turn by 0 to 3 quarters, evenly drawn."""
 
     def __call__(self, sample: Arrays, generator: np.random.Generator) -> Arrays:
         """Draw how far, and turn."""
-        return quarter_turn(sample, turns=int(generator.integers(4)))
+        return rotate90(sample, turns=int(generator.integers(4)))
 
 
 @dataclass(frozen=True)
@@ -259,14 +259,14 @@ class Noise:
         return replace(sample, blurry=(sample.blurry + noise).astype(sample.blurry.dtype))
 
 
-def _with_motion(turned: dict[str, Field], path: Field | None, *, flow: NDArray[Any], spread: tuple[int, int]) -> Arrays:
-    """Turn the vectors of flow by a matrix, and the axes of spread by signs of their two components."""
+def _with_motion(turned: dict[str, Field], kernel: Field | None, *, flow: NDArray[Any], blur_field: tuple[int, int]) -> Arrays:
+    """Turn the vectors of flow by a matrix, and the axes of blur field by signs of their two components."""
     for name, field in turned.items():
         if name.startswith("flow"):
             turned[name] = (field @ flow.T.astype(field.dtype)).astype(field.dtype, copy=False)
-        elif name == "spread":
-            turned[name] = field * np.array([*spread, 1], field.dtype)
-    return Arrays(**turned, path=path)
+        elif name == "blur_field":
+            turned[name] = field * np.array([*blur_field, 1], field.dtype)
+    return Arrays(**turned, kernel=kernel)
 
 
 def _floats(sample: Arrays) -> None:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.fft import irfft2, rfft2
 
-from unblur.layers.windows import rising
+from unblur.layers.windows import taper_ramp
 
-__all__ = ["Blur", "by_transform", "closed", "leaps", "richardson_lucy"]
+__all__ = ["Blur", "accelerated_richardson_lucy", "edge_taper", "fourier_blur", "richardson_lucy"]
 
 Blur = Callable[[Tensor], Tensor]
 """What a camera makes of sharp light, (N, C, H, W) each."""
@@ -22,14 +22,14 @@ _SMALLEST = -80.0  # logarithm of the smallest number that a processor handles a
 _FAINT = 1e-5  # share of a frequency's power below which it is as good as gone
 
 
-def richardson_lucy(light: Tensor, *, blur: Blur, adjoint: Blur, turns: Sequence[int], full: float = math.inf) -> list[Tensor]:
-    """What `light` was before it was blurred, as the method has it after so many turns; gradients flow, but for how far a turn looks ahead.
+def richardson_lucy(light: Tensor, *, blur: Blur, adjoint: Blur, iterations: Sequence[int], full: float = math.inf) -> list[Tensor]:
+    """What `light` was before it was blurred, as the method has it after so many iterations; gradients flow, but for how far a turn looks ahead.
 
     Args:
         light: pictures in linear light.
         blur: what blurred them; keeps what is white white.
-        adjoint: gives light back to where `blur` took it from. An approximation will do for few turns.
-        turns: numbers of turns after which the result is given; rising.
+        adjoint: gives light back to where `blur` took it from. An approximation will do for few iterations.
+        iterations: numbers of iterations after which the result is given; rising.
         full: light from which on the sensor was full, so that there may have been more: what blurs into more than that is no contradiction.
 
     Shape:
@@ -45,31 +45,33 @@ def richardson_lucy(light: Tensor, *, blur: Blur, adjoint: Blur, turns: Sequence
     now = before = light
     step = earlier = torch.zeros((), device=light.device)
     results = []
-    for turn in range(1, max(turns) + 1):
+    for iteration in range(1, max(iterations) + 1):
         ahead = now
-        if turn > 2:
+        if iteration > 2:
             with torch.no_grad():
                 share = (step * earlier).sum((1, 2, 3), keepdim=True) / earlier.square().sum((1, 2, 3), keepdim=True).clamp_min(1e-12)
             ahead = (now + share.clamp(0, _FASTEST) * (now - before)).clamp_min(1e-4)
         restored = (ahead * adjoint(torch.maximum(light / blur(ahead).clamp_min(_DARK), least).clamp_max(10))).clamp(1e-4, _BRIGHTEST)
         step, earlier = restored - ahead, step
         now, before = restored, now
-        if turn in turns:
+        if iteration in iterations:
             results.append((now - _DARK).clamp_min(0))
     return results
 
 
-def leaps(light: Tensor, *, kernel: Tensor, turns: Sequence[Sequence[int]], full: float = math.inf) -> list[Tensor]:
-    """What `light` was before it was blurred, in few steps, each of which goes as far as so many turns of Richardson-Lucy; gradients flow.
+def accelerated_richardson_lucy(
+    light: Tensor, *, kernel: Tensor, iterations: Sequence[Sequence[int]], full: float = math.inf
+) -> list[Tensor]:
+    """What `light` was before it was blurred, in few steps, each of which goes as far as so many iterations of Richardson-Lucy; gradients flow.
 
     Where light is nearly even, a turn adds what the adjoint gives back of the difference between the picture and what it should look like, and that of
-    T turns is a geometric series in each frequency. Its sum takes the place of the adjoint here, so that a leap costs what a turn does. That blur gives no
+    T iterations is a geometric series in each frequency. Its sum takes the place of the adjoint here, so that a leap costs what a turn does. That blur gives no
     negative light, and where contrasts are high, it only comes near: each leap begins where the last one ended.
 
     Args:
-        light: windows in linear light, of which borders meet, see `by_transform`.
+        light: windows in linear light, of which borders meet, see `fourier_blur`.
         kernel: Fourier transform of each window's kernel, of sum 1.
-        turns: for which each leap stands, on the way to the first result, from there to the second, ...
+        iterations: for which each leap stands, on the way to the first result, from there to the second, ...
         full: light from which on the sensor was full, see `richardson_lucy`.
 
     Shape:
@@ -77,7 +79,7 @@ def leaps(light: Tensor, *, kernel: Tensor, turns: Sequence[Sequence[int]], full
 
     Source:
         Guo and others, "Rapid image deconvolution and multiview fusion for optical microscopy" (Nature Biotechnology 2020), who put a filter in the place of
-        the adjoint. Decided: the one that stands for T turns, where theirs is that of Wiener and Butterworth.
+        the adjoint. Decided: the one that stands for T iterations, where theirs is that of Wiener and Butterworth.
     """
     least = (light >= full).to(light.dtype)  # as in `richardson_lucy`
     light = light + _DARK
@@ -85,7 +87,7 @@ def leaps(light: Tensor, *, kernel: Tensor, turns: Sequence[Sequence[int]], full
     power = (forward * forward.conj()).real
     left = torch.log((1 - power).clamp_min(_GONE))  # of the difference, after a turn
     now, results = light, []
-    for way in turns:
+    for way in iterations:
         for count in way:
             series = (1 - torch.exp((count * left).clamp_min(_SMALLEST))) / power.clamp_min(_FAINT)  # 1 + (1-|k|²) + (1-|k|²)² + ...
             blurred = irfft2(rfft2(now).mul_(forward), s=light.shape[-2:])
@@ -95,7 +97,7 @@ def leaps(light: Tensor, *, kernel: Tensor, turns: Sequence[Sequence[int]], full
     return results
 
 
-def by_transform(kernel: Tensor) -> tuple[Blur, Blur]:
+def fourier_blur(kernel: Tensor) -> tuple[Blur, Blur]:
     """The blur of windows by one kernel each, and its adjoint. Borders meet: what a kernel reaches beyond one is taken from the other.
 
     Args:
@@ -111,7 +113,7 @@ def by_transform(kernel: Tensor) -> tuple[Blur, Blur]:
     )
 
 
-def closed(light: Tensor, *, edge: int) -> Tensor:
+def edge_taper(light: Tensor, *, edge: int) -> Tensor:
     """Windows of which opposite borders meet: towards each, they fade into the mean of what is there and of what mirrors it at the other one.
 
     Where borders meet that show different things, a kernel that reaches across explains nothing, and deconvolution answers with waves that run far into the
@@ -130,7 +132,7 @@ def closed(light: Tensor, *, edge: int) -> Tensor:
     light = light.clone()
     for axis, sides in ((-1, (1, -1)), (-2, (-1, 1))):
         length = light.shape[axis]
-        ramp = rising(length, edge=edge, like=light)
+        ramp = taper_ramp(length, edge=edge, like=light)
         first, last = light.narrow(axis, 0, len(ramp)), light.narrow(axis, length - len(ramp), len(ramp))
         change = (last.flip(axis) - first) * ((1 - ramp) / 2).view(sides)
         first += change

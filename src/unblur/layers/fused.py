@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from unblur.layers.join import compute_dtype
+from unblur.layers.concatenate import compute_dtype
 from unblur.layers.sampling import bilinear_read, pixel_grid
 
 __all__ = ["is_chosen", "read_taps"]

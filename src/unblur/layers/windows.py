@@ -8,13 +8,13 @@ from itertools import product
 import torch
 from torch import Tensor
 
-__all__ = ["Layout", "fading", "from_numbers", "from_windows", "rising", "to_windows"]
+__all__ = ["WindowLayout", "from_window_values", "from_windows", "taper", "taper_ramp", "to_windows"]
 
 _QUICK = 16  # a side that is a multiple of this many pixels has quick transforms
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class WindowLayout:
     """How windows lie along a side of a picture.
 
     Attributes:
@@ -47,7 +47,7 @@ def _quick(least: int) -> int:
     return math.ceil(least / _QUICK) * _QUICK
 
 
-def to_windows(picture: Tensor, *, layout: Layout) -> Tensor:
+def to_windows(picture: Tensor, *, layout: WindowLayout) -> Tensor:
     """All windows of a picture, row by row.
 
     Shape:
@@ -57,7 +57,7 @@ def to_windows(picture: Tensor, *, layout: Layout) -> Tensor:
     return torch.cat([picture[..., top : top + down, left : left + across] for top, left in product(rows, columns)])
 
 
-def from_windows(windows: Tensor, shape: Sequence[int], *, layout: Layout) -> Tensor:
+def from_windows(windows: Tensor, shape: Sequence[int], *, layout: WindowLayout) -> Tensor:
     """The picture of which these are the windows, or what became of them: where they overlap, their mean, weighed by how far from the border.
 
     Args:
@@ -81,7 +81,9 @@ def from_windows(windows: Tensor, shape: Sequence[int], *, layout: Layout) -> Te
     return total
 
 
-def from_numbers(numbers: Tensor, shape: Sequence[int], *, layout: Layout, border: Sequence[int] = (0, 0), cell: int = 1) -> Tensor:
+def from_window_values(
+    numbers: Tensor, shape: Sequence[int], *, layout: WindowLayout, border: Sequence[int] = (0, 0), cell: int = 1
+) -> Tensor:
     """What `from_windows` gives for windows that are each of one value throughout, averaged over squares; as two small products of matrices.
 
     Args:
@@ -104,7 +106,7 @@ def from_numbers(numbers: Tensor, shape: Sequence[int], *, layout: Layout, borde
     return down.mT @ grid @ across
 
 
-def fading(shape: Sequence[int], *, edge: int, like: Tensor) -> Tensor:
+def taper(shape: Sequence[int], *, edge: int, like: Tensor) -> Tensor:
     """1 inside of a window, and falling to 0 within `edge` of its border, or a quarter of its side, along a raised cosine.
 
     Shape:
@@ -112,18 +114,18 @@ def fading(shape: Sequence[int], *, edge: int, like: Tensor) -> Tensor:
     """
     sides = []
     for length in shape:
-        ramp = rising(length, edge=edge, like=like)
+        ramp = taper_ramp(length, edge=edge, like=like)
         sides.append(torch.cat([ramp, torch.ones(length - 2 * len(ramp), device=like.device), ramp.flip(0)]))
     return sides[0][:, None] * sides[1][None]
 
 
-def rising(length: int, *, edge: int, like: Tensor) -> Tensor:
-    """How `fading` begins along a side of some length: from 0 to 1, as many values as that takes."""
+def taper_ramp(length: int, *, edge: int, like: Tensor) -> Tensor:
+    """How `taper` begins along a side of some length: from 0 to 1, as many values as that takes."""
     fade = min(edge, length // 4)
     return 0.5 - 0.5 * torch.cos(math.pi * (torch.arange(fade, device=like.device) + 0.5) / fade)
 
 
-def _shares(length: int, *, layout: Layout, like: Tensor) -> Tensor:
+def _shares(length: int, *, layout: WindowLayout, like: Tensor) -> Tensor:
     """How much each of the windows along a side counts at each place of it, (windows, length); all together 1."""
     places, side = layout.along(length)
     weight = like.new_zeros(len(places), length)

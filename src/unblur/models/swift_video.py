@@ -9,7 +9,7 @@ smear of that. The neighbours also show what the reference has lost, since a han
                  │                │       │
                  ├── warp ◄───────┼───────┤
                  │                        │
-                 └── reference, warped neighbours, flows ──┬── motion: U-Net at 1/4 ── spread
+                 └── reference, warped neighbours, flows ──┬── motion: U-Net at 1/4 ── blur field
                                           │                │                             │
                                           │         read along the smear ◄───────────────┤
                                           │                │                             │
@@ -32,17 +32,17 @@ from torch.nn.functional import pixel_shuffle
 
 from unblur.errors import ShapeError
 from unblur.layers.blocks import ResBlock
+from unblur.layers.concatenate import concatenate
 from unblur.layers.correlation import cost_volume
-from unblur.layers.fold import fold
-from unblur.layers.join import join
-from unblur.layers.smear import sample_along
+from unblur.layers.motion_blur import sample_along
+from unblur.layers.pixel_unshuffle import pixel_unshuffle
 from unblur.layers.unet import UNet
 from unblur.layers.warp import flow_resize, flow_warp
 from unblur.models.base import CENTRE
-from unblur.models.swift import FOLD, LENGTH_UNIT, begun
+from unblur.models.swift import LENGTH_UNIT, UNSHUFFLE, zero_new_blocks
 from unblur.models.video import VideoNet
 
-__all__ = ["FlowPyramid", "SwiftVideo", "evenly", "from_photo"]
+__all__ = ["FlowPyramid", "SwiftVideo", "constant_velocity", "from_photo_network"]
 
 
 class FlowPyramid(nn.Module):
@@ -113,7 +113,7 @@ class _FlowDecoder(nn.Module):
     def forward(self, reference: Tensor, neighbour: Tensor, flow: Tensor) -> Tensor:
         warped = flow_warp(neighbour, flow.detach())  # which learns by what is added to it, not by what it brings here
         compared = cost_volume(_unit(reference), _unit(warped), radius=self.radius) if self.radius else warped
-        feat = self.entry(join(reference, compared, flow))
+        feat = self.entry(concatenate(reference, compared, flow))
         return flow + self.exit(self.block2(self.block1(feat))).float()
 
 
@@ -138,12 +138,12 @@ class SwiftVideo(VideoNet):
     Args:
         widths: features of the restoration at 1/4, 1/8, 1/16, ... resolution.
         blocks: its residual blocks there, see `UNet`.
-        motion_widths: features of the network that estimates the spread, likewise.
+        motion_widths: features of the network that estimates the blur field, likewise.
         motion_blocks: its residual blocks there.
         flow_widths: features of the flow at 1/4, 1/8, 1/16.
         flow_radii: of its cost volumes there, see `FlowPyramid`.
-        shares: where the reference is read along the smear, in shares of its length from its middle.
-        longest: longest smear that is read along, pixels.
+        positions: where the reference is read along the smear, in shares of its length from its middle.
+        max_blur_length: longest smear that is read along, pixels.
     """
 
     num_frames = 3
@@ -158,24 +158,26 @@ class SwiftVideo(VideoNet):
         motion_blocks: tuple[int, ...] = (1, 2, 3),
         flow_widths: tuple[int, ...] = (32, 64, 96),
         flow_radii: tuple[int, ...] = (0, 3, 4),
-        shares: tuple[float, ...] = (-0.5, -0.25, 0.25, 0.5),
-        longest: float = 48.0,
+        positions: tuple[float, ...] = (-0.5, -0.25, 0.25, 0.5),
+        max_blur_length: float = 48.0,
     ) -> None:
         super().__init__()
-        pixels = 3 * FOLD**2
+        pixels = 3 * UNSHUFFLE**2
         window = self.num_frames * pixels + 2 * (self.num_frames - 1)  # all frames and the flows
-        self.shares, self.longest = tuple(shares), longest
+        self.positions, self.max_blur_length = tuple(positions), max_blur_length
         self.flow = FlowPyramid(in_channels=pixels, widths=tuple(flow_widths), radii=tuple(flow_radii))
-        self.spread = UNet(in_channels=window, out_channels=3, widths=tuple(motion_widths), blocks=tuple(motion_blocks))
+        self.blur_field = UNet(in_channels=window, out_channels=3, widths=tuple(motion_widths), blocks=tuple(motion_blocks))
         self.restoration = UNet(
-            in_channels=window + pixels * len(shares) + 3, out_channels=pixels, widths=tuple(widths), blocks=tuple(blocks)
+            in_channels=window + pixels * len(positions) + 3, out_channels=pixels, widths=tuple(widths), blocks=tuple(blocks)
         )
-        self.size_multiple = FOLD * max(part.size_multiple for part in (self.flow, self.spread, self.restoration))
-        reach = self.flow.receptive_radius + self.spread.receptive_radius + 1 + self.restoration.receptive_radius
-        self.receptive_radius = FOLD * reach + FOLD - 1 + int(longest * max((abs(share) for share in shares), default=0)) + 1
+        self.size_multiple = UNSHUFFLE * max(part.size_multiple for part in (self.flow, self.blur_field, self.restoration))
+        reach = self.flow.receptive_radius + self.blur_field.receptive_radius + 1 + self.restoration.receptive_radius
+        self.receptive_radius = (
+            UNSHUFFLE * reach + UNSHUFFLE - 1 + int(max_blur_length * max((abs(share) for share in positions), default=0)) + 1
+        )
 
     def features(self, frame: Tensor) -> tuple[Tensor, ...]:
-        folded = fold(frame - CENTRE, side=FOLD)  # (B, 48, H/4, W/4)
+        folded = pixel_unshuffle(frame - CENTRE, factor=UNSHUFFLE)  # (B, 48, H/4, W/4)
         return (frame - CENTRE, folded, *self.flow.features(folded))
 
     def motion(self, reference: Tensor, neighbour: Tensor) -> Tensor:  # noqa: ARG002 (found in `align`, from features)
@@ -193,15 +195,19 @@ class SwiftVideo(VideoNet):
 
     def fuse(self, aligned: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
         before, (reference,), after = aligned
-        window = join(*evenly(before, after), reference, *evenly(after, before))  # (B, 3·48 + 4, H/4, W/4)
-        return (window, LENGTH_UNIT * self.spread(window).float())
+        window = concatenate(*constant_velocity(before, after), reference, *constant_velocity(after, before))  # (B, 3·48 + 4, H/4, W/4)
+        return (window, LENGTH_UNIT * self.blur_field(window).float())
 
     def reconstruct(self, fused: tuple[Tensor, ...], reference: Tensor) -> Tensor:
-        window, spread = fused
-        spread = spread.clamp(-self.longest, self.longest)
-        views = [fold(sample_along(reference - CENTRE, spread, shares=self.shares), side=FOLD)] if self.shares else []
-        residual = self.restoration(join(window, *views, spread / LENGTH_UNIT))  # (B, 48, H/4, W/4)
-        return reference + pixel_shuffle(residual, FOLD).float()  # (B, 3, H, W)
+        window, blur_field = fused
+        blur_field = blur_field.clamp(-self.max_blur_length, self.max_blur_length)
+        views = (
+            [pixel_unshuffle(sample_along(reference - CENTRE, blur_field, positions=self.positions), factor=UNSHUFFLE)]
+            if self.positions
+            else []
+        )
+        residual = self.restoration(concatenate(window, *views, blur_field / LENGTH_UNIT))  # (B, 48, H/4, W/4)
+        return reference + pixel_shuffle(residual, UNSHUFFLE).float()  # (B, 3, H, W)
 
     def warped(self, centred: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
         """A neighbour where the reference has it, and the flow that brought it there, for `fuse`.
@@ -212,10 +218,10 @@ class SwiftVideo(VideoNet):
             centred (B, 3, H, W), flow (B, 2, H/4, W/4) in pixels of that resolution -> (B, 48, H/4, W/4), (B, 2, H/4, W/4)
         """
         moved = flow_warp(centred, flow_resize(flow.detach(), size=(centred.shape[-2], centred.shape[-1])))
-        return fold(moved, side=FOLD), flow * (FOLD / LENGTH_UNIT)
+        return pixel_unshuffle(moved, factor=UNSHUFFLE), flow * (UNSHUFFLE / LENGTH_UNIT)
 
 
-def evenly(neighbour: tuple[Tensor, ...], opposite: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def constant_velocity(neighbour: tuple[Tensor, ...], opposite: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """A neighbour and the flow to it; where it is a copy of the reference, the opposite one and its flow reversed.
 
     Args:
@@ -230,7 +236,7 @@ def evenly(neighbour: tuple[Tensor, ...], opposite: tuple[Tensor, ...]) -> tuple
     return (torch.where(keep, folded, instead), *(torch.where(keep, flow, -reverse) for flow, reverse in zip(flows, back, strict=True)))
 
 
-def from_photo(photo: Mapping[str, Tensor], *, net: SwiftVideo) -> dict[str, Tensor]:
+def from_photo_network(photo: Mapping[str, Tensor], *, net: SwiftVideo) -> dict[str, Tensor]:
     """Tensors with which `net` restores each frame as a `swift` of the same widths would: the neighbours count for nothing yet.
 
     Args:
@@ -240,10 +246,10 @@ def from_photo(photo: Mapping[str, Tensor], *, net: SwiftVideo) -> dict[str, Ten
     Raises:
         ShapeError: if the two have other widths.
     """
-    pixels = 3 * FOLD**2  # channels of the reference, which come first in a `swift`
+    pixels = 3 * UNSHUFFLE**2  # channels of the reference, which come first in a `swift`
     neighbour = pixels + 2  # channels of the frame before, and again of the one after
-    given = {f"spread.{name.removeprefix('motion.')}" if name.startswith("motion.") else name: tensor for name, tensor in photo.items()}
-    tensors = begun(net, known=given)
+    given = {f"blur_field.{name.removeprefix('motion.')}" if name.startswith("motion.") else name: tensor for name, tensor in photo.items()}
+    tensors = zero_new_blocks(net, known=given)
     for name, tensor in given.items():
         target = tensors.get(name)
         widens = name.endswith(".entry.weight")

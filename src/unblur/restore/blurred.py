@@ -43,7 +43,7 @@ class BlurMeter:
                 height, width = (self._fitted(size) for size in picture.shape[:2])
                 part = to_tensor(cut(picture, top=top, left=left, height=height, width=width), self._setup.device)
                 with self._setup.computing(height * width):
-                    lengths.append(float(self._net.spread(part)[:, 2].mean()))
+                    lengths.append(float(self._net.blur_field(part)[:, 2].mean()))
         return float(np.mean(lengths))
 
     def is_sharp(self, picture: NDArray[Any]) -> bool:

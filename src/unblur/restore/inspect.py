@@ -25,9 +25,9 @@ from unblur.errors import InputError
 from unblur.io.video import VideoReader
 from unblur.io.whole import written_whole
 from unblur.layers.deform import DeformConv, ModulatedDeformConv
-from unblur.layers.path import PathNet
-from unblur.layers.smear import spread_axis
-from unblur.layers.trust import Trust
+from unblur.layers.gate import GatingNet
+from unblur.layers.kernel_refinement import KernelRefiner
+from unblur.layers.motion_blur import blur_axis
 from unblur.layers.warp import flow_resize, flow_warp
 from unblur.models.astcn import ASTCN
 from unblur.models.base import CENTRE, Net
@@ -35,7 +35,7 @@ from unblur.models.cascade import CascadeNet
 from unblur.models.cdvdtsp import SharpnessNet, temporal_sharpness
 from unblur.models.ovd import TemporalBlending
 from unblur.models.stfan import STFAN
-from unblur.models.swift import FOLD, LENGTH_UNIT, SmearNet
+from unblur.models.swift import LENGTH_UNIT, UNSHUFFLE, BlurFieldNet
 from unblur.models.swift_best import BORDER, SwiftBest, luma
 from unblur.models.swift_video import SwiftVideo
 from unblur.models.swift_video_best import SwiftVideoBest
@@ -140,19 +140,19 @@ def inspect_window(frames: Sequence[NDArray[Any]], *, net: Net, setup: Setup) ->
     with torch.inference_mode(), torch.autocast(setup.device.type, setup.dtype if lower else None, enabled=lower):
         with _caught(net) as caught:
             restored = net(window if len(frames) == 1 else window[None])[0].float()
-        seen = net.smaller(window) if isinstance(net, SmearNet) else window
-        if isinstance(net, SmearNet):
-            drawn += _smear(net.spread(seen), seen[0])
+        seen = net.downscaled(window) if isinstance(net, BlurFieldNet) else window
+        if isinstance(net, BlurFieldNet):
+            drawn += _smear(net.blur_field(seen), seen[0])
         if isinstance(net, SwiftBest):
             drawn.append(_paths(net, caught, size=_size(seen)))
-            drawn.append(_undone(net.deconvolved(seen)[0].chunk(net.views, dim=1), turns=_turns(net), note=""))
+            drawn.append(_deconvolve_windows(net.deconvolve(seen)[0].chunk(net.num_deconvolved, dim=1), iterations=_turns(net), note=""))
         if isinstance(net, VideoNet):
             drawn += _video(net, window)
         if isinstance(net, CascadeNet):
             radius = net.net.num_frames // 2
             drawn += _video(net.net, window[middle - radius : middle + radius + 1])
         if isinstance(net, SwiftBest | SwiftVideoBest):
-            drawn.append(_trusted(caught.shares[0][0], turns=_turns(net)))
+            drawn.append(_trusted(caught.shares[0][0], iterations=_turns(net)))
         if isinstance(net, STFAN):
             drawn += _filters(net, caught)
         if caught.blends:
@@ -201,7 +201,7 @@ def _caught(net: nn.Module) -> Iterator[_Caught]:
     def path(_: nn.Module, passed: tuple[Any, ...], put_out: Tensor) -> None:
         caught.kernels.append((passed[0][:, 0], put_out))
 
-    hooks = {PathNet: path, DeformConv: deform, ModulatedDeformConv: modulated, TemporalBlending: blend, Trust: trusted}
+    hooks = {KernelRefiner: path, DeformConv: deform, ModulatedDeformConv: modulated, TemporalBlending: blend, GatingNet: trusted}
     handles = [module.register_forward_hook(hook) for module in net.modules() for kind, hook in hooks.items() if isinstance(module, kind)]
     if isinstance(net, STFAN):
         handles += [net.get_submodule(name).register_forward_hook(filters(name)) for name in ("align_net", "deblur_net")]
@@ -212,9 +212,9 @@ def _caught(net: nn.Module) -> Iterator[_Caught]:
             handle.remove()
 
 
-def _smear(spread: Tensor, image: Tensor) -> list[Drawing]:
-    spread = interpolate(spread.float(), size=image.shape[-2:], mode="bilinear", align_corners=False)
-    axis = spread_axis(spread)[0].permute(1, 2, 0).cpu().numpy()  # (H, W, 2)
+def _smear(blur_field: Tensor, image: Tensor) -> list[Drawing]:
+    blur_field = interpolate(blur_field.float(), size=image.shape[-2:], mode="bilinear", align_corners=False)
+    axis = blur_axis(blur_field)[0].permute(1, 2, 0).cpu().numpy()  # (H, W, 2)
     longest = _longest([axis])
     drawn = sheet(
         [[("each pixel was smeared along its stroke; a dot: by less than a pixel", strokes(_picture(image), axis, step=_STEP))]],
@@ -240,17 +240,17 @@ def _paths(net: SwiftBest, caught: _Caught, *, size: tuple[int, int]) -> Drawing
 
 def _turns(net: SwiftBest | SwiftVideoBest) -> list[int]:
     """Of Richardson-Lucy, for which each view of the picture stands."""
-    return list(accumulate(sum(way) for way in net.turns)) if isinstance(net, SwiftBest) else list(net.turns)
+    return list(accumulate(sum(way) for way in net.iterations)) if isinstance(net, SwiftBest) else list(net.iterations)
 
 
-def _undone(views: Sequence[Tensor], *, turns: Sequence[int], note: str) -> Drawing:
-    row = [(f"after {turn} turns", _picture(view[0].expand(3, -1, -1))) for turn, view in zip(turns, views, strict=True)]
+def _deconvolve_windows(views: Sequence[Tensor], *, iterations: Sequence[int], note: str) -> Drawing:
+    row = [(f"after {turn} iterations", _picture(view[0].expand(3, -1, -1))) for turn, view in zip(iterations, views, strict=True)]
     return Drawing("undone", f"what Richardson-Lucy makes of t, which the network is shown{note}", sheet([row]))
 
 
-def _trusted(shares: Tensor, *, turns: Sequence[int]) -> Drawing:
+def _trusted(shares: Tensor, *, iterations: Sequence[int]) -> Drawing:
     least, most = float(shares.min()), float(shares.max())
-    titles = ["its own", *(f"after {turn} turns" for turn in turns)]
+    titles = ["its own", *(f"after {turn} iterations" for turn in iterations)]
     row = [(title, _map(share, least=least, most=most)) for title, share in zip(titles, shares, strict=True)]
     return Drawing("trust", f"how much the network makes of each change: {least:.2f} violet to {most:.2f} yellow", sheet([row]))
 
@@ -266,19 +266,21 @@ def _video(net: VideoNet, window: Tensor) -> list[Drawing]:
             aligned.append(net.align(feats[middle], feat, motion))
         offsets.append(caught.offsets)
     if isinstance(net, SwiftVideo):  # which finds the flow while it aligns
-        motions = [None if i == middle else aligned[i][2] * (LENGTH_UNIT / FOLD) for i in range(len(frames))]
+        motions = [None if i == middle else aligned[i][2] * (LENGTH_UNIT / UNSHUFFLE) for i in range(len(frames))]
     times = [_time(i - middle) for i in range(len(frames))]
     flows = [None if motion is None else flow_resize(motion.float(), size=_size(window)) for motion in motions]
     drawn = [*_flow(times, flows), *_alignment(net, times, frames, flows, feats, aligned), *_offsets(times, offsets, middle)]
     if isinstance(net, SwiftVideo):
-        _, spread, *known = net.fuse(aligned)
-        drawn += _smear(spread, window[middle])
+        _, blur_field, *known = net.fuse(aligned)
+        drawn += _smear(blur_field, window[middle])
         if isinstance(net, SwiftVideoBest):
             velocity, share = known
-            undone = (luma(frames[middle]) + net.changes(frames[middle], share * velocity)).chunk(len(net.turns), dim=1)
+            undone = (luma(frames[middle]) + net.changes(frames[middle], share * velocity)).chunk(len(net.iterations), dim=1)
             drawn.append(
-                _undone(
-                    undone, turns=net.turns, note=f", luma, by a shutter that is open for {float(share):.2f} of the time between frames"
+                _deconvolve_windows(
+                    undone,
+                    iterations=net.iterations,
+                    note=f", luma, by a shutter that is open for {float(share):.2f} of the time between frames",
                 )
             )
     if isinstance(net, ASTCN):

@@ -37,36 +37,36 @@ class CameraRanges:
     """How often each fault of a camera strikes, and the ranges from which its strength is drawn.
 
     Attributes:
-        highlight_share: share of pictures whose brightest areas are far brighter than the file could say.
+        highlight_probability: share of pictures whose brightest areas are far brighter than the file could say.
         highlight_gain: how many times brighter white is then, lowest and highest (log-uniform).
-        curve_share: share of pictures with a curve of `draw_curve` instead of a plain one.
-        noise_share: share of pictures with sensor noise.
+        curve_probability: share of pictures with a curve of `draw_curve` instead of a plain one.
+        noise_probability: share of pictures with sensor noise.
         shot: smallest and largest photon noise (variance at full light, log-uniform).
-        sharpen_share: share of pictures sharpened in the camera.
+        sharpen_probability: share of pictures sharpened in the camera.
         sharpen_amount: lowest and highest weight of the detail that sharpening adds.
         sharpen_sigma: smallest and largest radius of sharpening, pixels.
-        jpeg_share: share of pictures that went through JPEG.
+        jpeg_probability: share of pictures that went through JPEG.
         jpeg_quality: lowest and highest JPEG quality.
-        h264_share: share of pictures or sequences that went through H.264.
+        h264_probability: share of pictures or sequences that went through H.264.
         h264_crf: lowest and highest constant rate factor: 18 is near lossless to the eye, 32 a small web video.
     """
 
-    highlight_share: float = 0.0
+    highlight_probability: float = 0.0
     highlight_gain: tuple[float, float] = (1.5, 8.0)
-    curve_share: float = 0.0
-    noise_share: float = 0.8
+    curve_probability: float = 0.0
+    noise_probability: float = 0.8
     shot: tuple[float, float] = (3e-5, 1.5e-3)
-    sharpen_share: float = 0.0
+    sharpen_probability: float = 0.0
     sharpen_amount: tuple[float, float] = (0.2, 1.2)
     sharpen_sigma: tuple[float, float] = (0.7, 1.6)
-    jpeg_share: float = 0.4
+    jpeg_probability: float = 0.4
     jpeg_quality: tuple[int, int] = (75, 98)
-    h264_share: float = 0.0
+    h264_probability: float = 0.0
     h264_crf: tuple[int, int] = (18, 32)
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if name.endswith("_share") and not 0 <= value <= 1:
+            if name.endswith("_probability") and not 0 <= value <= 1:
                 raise InputError(f"`{name}` is a share and must lie in [0, 1], got {value}")
 
 
@@ -79,17 +79,17 @@ def develop(lights: Sequence[Floats], generator: np.random.Generator, *, respons
         response: the camera's curve.
         camera: faults and ranges.
     """
-    if generator.random() < camera.noise_share:
+    if generator.random() < camera.noise_probability:
         shot = float(np.exp(generator.uniform(*np.log(camera.shot))))
         lights = [add_noise(light, generator, shot=shot, read=np.sqrt(shot) / 20) for light in lights]
     pictures = [response.encode_8bit(light) for light in lights]
-    if camera.sharpen_share and generator.random() < camera.sharpen_share:
+    if camera.sharpen_probability and generator.random() < camera.sharpen_probability:
         amount, sigma = generator.uniform(*camera.sharpen_amount), generator.uniform(*camera.sharpen_sigma)
         pictures = [sharpen(picture, amount=amount, sigma=sigma) for picture in pictures]
-    if generator.random() < camera.jpeg_share:
+    if generator.random() < camera.jpeg_probability:
         quality = int(generator.integers(*camera.jpeg_quality, endpoint=True))
         pictures = [compress_jpeg(picture, quality=quality) for picture in pictures]
-    if camera.h264_share and generator.random() < camera.h264_share:
+    if camera.h264_probability and generator.random() < camera.h264_probability:
         pictures = compress_h264(pictures, crf=int(generator.integers(*camera.h264_crf, endpoint=True)))
     return pictures
 

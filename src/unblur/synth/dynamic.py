@@ -18,7 +18,7 @@ from unblur.synth.layered import MovingLayer, average, doubled, instants_needed,
 from unblur.synth.response import GAMMA22, LINEAR, Response
 from unblur.synth.sensor import capture, draw_sensor
 from unblur.synth.stills import cut_out, draw_response, has_detail, patch, resized
-from unblur.synth.trajectory import STILL, Path, random_path
+from unblur.synth.trajectory import STILL, Trajectory, random_trajectory
 
 __all__ = ["KINDS", "DynamicBlur", "DynamicPair", "draw_dynamic_pair", "kind_weights"]
 
@@ -39,77 +39,77 @@ class DynamicBlur(CameraRanges):
     The shares of the five kinds are weights: they need not add up to 1, and a kind whose source is missing is left out.
 
     Attributes:
-        sharp_share: weight of pairs without blur, or with less than `sharp_length`.
-        camera_share: weight of pairs in which the camera moves before one photo.
-        layers_share: weight of pairs with moving objects and depth.
-        discrete_share: weight of averages of a few instants; half of them have moving objects.
-        frames_share: weight of averages of real frames.
-        still_share: share of the sharp pairs without any motion.
+        sharp_probability: weight of pairs without blur, or with less than `sharp_length`.
+        camera_probability: weight of pairs in which the camera moves before one photo.
+        layers_probability: weight of pairs with moving objects and depth.
+        discrete_probability: weight of averages of a few instants; half of them have moving objects.
+        frames_probability: weight of averages of real frames.
+        still_probability: share of the sharp pairs without any motion.
         sharp_length: longest blur of the others, pixels.
-        length: shortest and longest path of the camera and of an object, pixels (log-uniform).
-        jerky_share: share of paths that change their direction within the exposure; the others are nearly straight.
-        tripod_share: share of pairs with moving objects in which the camera stands still.
+        length: shortest and longest trajectory of the camera and of an object, pixels (log-uniform).
+        jerky_probability: share of trajectories that change their direction within the exposure; the others are nearly straight.
+        tripod_probability: share of pairs with moving objects in which the camera stands still.
         turn: largest standard deviation of the camera's rotation, radians.
         zoom: largest standard deviation of the camera's log zoom.
         objects: fewest and most objects; few are more frequent.
-        own_turn: largest standard deviation of an object's rotation, radians.
+        own_rotation: largest standard deviation of an object's rotation, radians.
         own_zoom: largest standard deviation of an object's log scale.
         parallax: how many times the camera's shift the nearest object may move; the background moves 1 time.
-        bend_share: share of layers that deform: objects by motion of their own, backgrounds since they have depth.
-        bend: largest deformation, as a share of the path's length.
+        bend_probability: share of layers that deform: objects by motion of their own, backgrounds since they have depth.
+        bend: largest deformation, as a share of the trajectory's length.
         smallest_scale: photos are shrunk by a factor between this and 1 before use.
         instants: most instants of a continuous exposure.
         discrete: fewest and most instants of a discrete average.
         frames: numbers of real frames that may be averaged; of an even number M the reference is frame M // 2, counted from 0.
         frames_scale: real frames are shrunk by a factor between these.
-        plain_share: share of discrete averages and of averages of frames that are made of file values instead of linear light.
-        lamp_share: share of pictures with small lamps far brighter than the sensor can hold, which leave streaks.
+        plain_probability: share of discrete averages and of averages of frames that are made of file values instead of linear light.
+        lamp_probability: share of pictures with small lamps far brighter than the sensor can hold, which leave streaks.
         lamp: lowest and highest light of a lamp (log-uniform).
-        dim_share: share of pictures taken in too little light, in the reference too.
+        dim_probability: share of pictures taken in too little light, in the reference too.
         dim: smallest and largest share of the light that is left then (log-uniform).
-        grain_share: share of pictures with grain: noise in the luminance, correlated between neighbours.
+        grain_probability: share of pictures with grain: noise in the luminance, correlated between neighbours.
         grain: smallest and largest standard deviation of the grain, as a share of the light.
-        sensor_share: share of pictures taken by `unblur.synth.sensor` in place of independent noise.
+        sensor_probability: share of pictures taken by `unblur.synth.sensor` in place of independent noise.
         sensor_shot: smallest and largest photon noise of these (variance at full well, log-uniform).
     """
 
-    sharp_share: float = 0.1
-    camera_share: float = 0.2
-    layers_share: float = 0.35
-    discrete_share: float = 0.15
-    frames_share: float = 0.2
-    still_share: float = 0.5
+    sharp_probability: float = 0.1
+    camera_probability: float = 0.2
+    layers_probability: float = 0.35
+    discrete_probability: float = 0.15
+    frames_probability: float = 0.2
+    still_probability: float = 0.5
     sharp_length: float = 1.0
     length: tuple[float, float] = (1.0, 40.0)
-    jerky_share: float = 0.3
-    tripod_share: float = 0.25
+    jerky_probability: float = 0.3
+    tripod_probability: float = 0.25
     turn: float = 0.015
     zoom: float = 0.01
     objects: tuple[int, int] = (1, 6)
-    own_turn: float = 0.12
+    own_rotation: float = 0.12
     own_zoom: float = 0.04
     parallax: float = 2.0
-    bend_share: float = 0.4
+    bend_probability: float = 0.4
     bend: float = 0.25
     smallest_scale: float = 0.5
     instants: int = 24
     discrete: tuple[int, int] = (7, 23)
     frames: tuple[int, ...] = (5, 7, 8, 9, 10, 11, 13, 15, 17, 19, 21, 23)
     frames_scale: tuple[float, float] = (0.4, 1.0)
-    plain_share: float = 0.4
-    lamp_share: float = 0.08
+    plain_probability: float = 0.4
+    lamp_probability: float = 0.08
     lamp: tuple[float, float] = (3.0, 60.0)
-    dim_share: float = 0.15
+    dim_probability: float = 0.15
     dim: tuple[float, float] = (0.08, 0.7)
-    grain_share: float = 0.1
+    grain_probability: float = 0.1
     grain: tuple[float, float] = (0.01, 0.08)
-    sensor_share: float = 0.3
+    sensor_probability: float = 0.3
     sensor_shot: tuple[float, float] = (5e-5, 4e-3)
-    highlight_share: float = 0.15
-    curve_share: float = 0.2
-    noise_share: float = 0.5
-    sharpen_share: float = 0.1
-    jpeg_share: float = 0.4
+    highlight_probability: float = 0.15
+    curve_probability: float = 0.2
+    noise_probability: float = 0.5
+    sharpen_probability: float = 0.1
+    jpeg_probability: float = 0.4
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -171,11 +171,11 @@ def draw_dynamic_pair(
     else:
         light, sharp, response = _scene(generator, photos, cutouts, kind=kind, size=size, blur=blur)
     truth = response.encode_8bit(sharp)
-    if blur.grain_share and generator.random() < blur.grain_share:
+    if blur.grain_probability and generator.random() < blur.grain_probability:
         light = light * _grain(generator, size=light.shape[:2], strength=float(generator.uniform(*blur.grain)))
-    if blur.sensor_share and generator.random() < blur.sensor_share:
+    if blur.sensor_probability and generator.random() < blur.sensor_probability:
         light = capture(light, generator, sensor=draw_sensor(generator, shot=blur.sensor_shot))
-        blur = replace(blur, noise_share=0.0)
+        blur = replace(blur, noise_probability=0.0)
     return DynamicPair(develop([light], generator, response=response, camera=blur)[0], truth, kind)
 
 
@@ -191,7 +191,7 @@ def kind_weights(*, photos: bool, sequences: Sequence[Bytes], size: int, blur: D
     Raises:
         InputError: if no kind with a weight above 0 has its source.
     """
-    weights = {kind: float(getattr(blur, f"{kind}_share")) for kind in KINDS}
+    weights = {kind: float(getattr(blur, f"{kind}_probability")) for kind in KINDS}
     there = dict.fromkeys(KINDS, photos) | {"frames": bool(_usable(sequences, size=size, blur=blur))}
     total = sum(weight for kind, weight in weights.items() if there[kind])
     if not total:
@@ -214,7 +214,7 @@ def _real(generator: np.random.Generator, sequences: Sequence[Bytes], *, size: i
     lengths = np.array([len(frames) for frames in usable], np.float64)
     frames = usable[generator.choice(len(usable), p=lengths / lengths.sum())]
     count = int(generator.choice([number for number in blur.frames if number <= len(frames)]))
-    plain = generator.random() < blur.plain_share
+    plain = generator.random() < blur.plain_probability
     backwards, mirrored = generator.random(2) < 0.5
     for _ in range(_TRIES):
         first = int(generator.integers(len(frames) - count, endpoint=True))
@@ -234,7 +234,7 @@ def _real(generator: np.random.Generator, sequences: Sequence[Bytes], *, size: i
     if plain:
         light = GAMMA22.decode(light)
     sharp = GAMMA22.decode(middle)
-    share = draw_factor(generator, share=blur.dim_share, bounds=blur.dim)
+    share = draw_factor(generator, share=blur.dim_probability, bounds=blur.dim)
     if mirrored:
         light, sharp = light[:, ::-1], sharp[:, ::-1]
     return np.ascontiguousarray(light) * np.float32(share), np.ascontiguousarray(sharp) * np.float32(share), GAMMA22
@@ -244,15 +244,15 @@ def _scene(
     generator: np.random.Generator, photos: Sequence[Bytes], cutouts: Sequence[Bytes], *, kind: str, size: int, blur: DynamicBlur
 ) -> tuple[Floats, Floats, Response]:
     """Blurry and sharp light of a drawn scene."""
-    plain = kind == "discrete" and generator.random() < blur.plain_share
+    plain = kind == "discrete" and generator.random() < blur.plain_probability
     response = LINEAR if plain else draw_response(generator, camera=blur)
     objects = 0
     if kind == "layers" or (kind == "discrete" and generator.random() < 0.5):
         objects = int(generator.integers(*blur.objects, endpoint=True, size=2).min())  # few are more frequent
-    length = _draw_length(generator, kind=kind, tripod=objects > 0 and generator.random() < blur.tripod_share, blur=blur)
-    camera = _draw_path(generator, length=length, turn=blur.turn, zoom=blur.zoom, blur=blur)
-    gain = draw_factor(generator, share=blur.highlight_share, bounds=blur.highlight_gain)
-    share = draw_factor(generator, share=blur.dim_share, bounds=blur.dim)
+    length = _draw_length(generator, kind=kind, tripod=objects > 0 and generator.random() < blur.tripod_probability, blur=blur)
+    camera = _draw_trajectory(generator, length=length, turn=blur.turn, zoom=blur.zoom, blur=blur)
+    gain = draw_factor(generator, share=blur.highlight_probability, bounds=blur.highlight_gain)
+    share = draw_factor(generator, share=blur.dim_probability, bounds=blur.dim)
     share = float(GAMMA22.encode(np.array([share]))[0]) if plain else share  # layers are file values then
     layers = [_background(generator, photos, camera=camera, length=length, response=response, size=size, gain=gain, share=share, blur=blur)]
     for depth in np.sort(generator.uniform(1, blur.parallax, objects)):
@@ -278,17 +278,17 @@ def _scene(
 def _draw_length(generator: np.random.Generator, *, kind: str, tripod: bool, blur: DynamicBlur) -> float:
     """How far the camera moves, pixels."""
     if kind == "sharp":
-        return 0.0 if generator.random() < blur.still_share else generator.uniform(0, blur.sharp_length)
+        return 0.0 if generator.random() < blur.still_probability else generator.uniform(0, blur.sharp_length)
     return 0.0 if tripod else float(np.exp(generator.uniform(*np.log(blur.length))))
 
 
-def _draw_path(generator: np.random.Generator, *, length: float, turn: float, zoom: float, blur: DynamicBlur) -> Path:
-    """A nearly straight path, as of a hand in a short exposure, or a jerky one; a short one has little rotation and zoom."""
+def _draw_trajectory(generator: np.random.Generator, *, length: float, turn: float, zoom: float, blur: DynamicBlur) -> Trajectory:
+    """A nearly straight trajectory, as of a hand in a short exposure, or a jerky one; a short one has little rotation and zoom."""
     if length == 0:
         return STILL
     amount = min(1.0, length / 6)
-    jerky = generator.random() < blur.jerky_share
-    return random_path(
+    jerky = generator.random() < blur.jerky_probability
+    return random_trajectory(
         generator,
         length=length,
         turn=amount * generator.uniform(0, turn),
@@ -303,7 +303,7 @@ def _background(
     generator: np.random.Generator,
     photos: Sequence[Bytes],
     *,
-    camera: Path,
+    camera: Trajectory,
     length: float,
     response: Response,
     size: int,
@@ -317,11 +317,11 @@ def _background(
     light = lit(
         response.decode(patch(generator, photos, size=canvas, smallest_scale=blur.smallest_scale, quick=True)), gain=gain, share=share
     )
-    if blur.lamp_share and generator.random() < blur.lamp_share:
+    if blur.lamp_probability and generator.random() < blur.lamp_probability:
         light = _lamps(light, generator, brightness=blur.lamp)
     filled = np.asarray(cv2.cvtColor(light, cv2.COLOR_RGB2RGBA), np.float32)  # opacity 1
     field = bend = None
-    if length > 1 and blur.bend_share and generator.random() < blur.bend_share:
+    if length > 1 and blur.bend_probability and generator.random() < blur.bend_probability:
         field = smooth_field(generator, size=(size, size), cells=int(generator.integers(2, 5)))
         amount = 4 * blur.bend * generator.random()  # at 1, some places move twice as far as the mean and others not at all
         bend = camera.scaled(np.array([amount, amount, 0, 0]))
@@ -347,16 +347,16 @@ def _object_light(
     return light[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _object(generator: np.random.Generator, light: Floats, *, camera: Path, size: int, blur: DynamicBlur) -> MovingLayer:
+def _object(generator: np.random.Generator, light: Floats, *, camera: Trajectory, size: int, blur: DynamicBlur) -> MovingLayer:
     """Place an object somewhere in the picture and let it move."""
     length = float(np.exp(generator.uniform(*np.log(blur.length))))
-    own = _draw_path(generator, length=length, turn=blur.own_turn, zoom=blur.own_zoom, blur=blur)
+    own = _draw_trajectory(generator, length=length, turn=blur.own_rotation, zoom=blur.own_zoom, blur=blur)
     light = np.pad(light, ((2, 2), (2, 2), (0, 0)))
     place = tuple(round(float(generator.uniform(-side / 3, size - 2 * side / 3))) for side in light.shape[1::-1])
     field = bend = None
-    if blur.bend_share and generator.random() < blur.bend_share:
+    if blur.bend_probability and generator.random() < blur.bend_probability:
         field = smooth_field(generator, size=(size, size), cells=int(generator.integers(3, 7)))
-        bend = _draw_path(generator, length=2 * blur.bend * length, turn=0, zoom=0, blur=blur)
+        bend = _draw_trajectory(generator, length=2 * blur.bend * length, turn=0, zoom=0, blur=blur)
     fine = np.maximum(doubled(light), 0)
     fine[..., 3] = np.minimum(fine[..., 3], 1)
     return MovingLayer(light=fine, place=(place[0], place[1]), camera=camera, own=own, background=False, field=field, bend=bend)

@@ -6,7 +6,7 @@ kernel, so that bilinear sampling at each instant is sharp enough; an object is 
 number of instants follows the length of the motion.
 
 All displacements of a layer have zero mean over the exposure: the reference shows every layer at the centre of mass of its
-blur kernel, so that a restored picture is not displaced against its input. For a symmetric path this is the middle of the
+blur kernel, so that a restored picture is not displaced against its input. For a symmetric trajectory this is the middle of the
 exposure.
 """
 
@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.synth.trajectory import Path, affine
+from unblur.synth.trajectory import Trajectory, affine
 
 __all__ = ["MovingLayer", "average", "doubled", "instants_needed", "reference", "smooth_field"]
 
@@ -34,20 +34,20 @@ class MovingLayer:
     Attributes:
         light: (2h, 2w, 4) linear light multiplied by opacity, and the opacity, as `doubled` gives it.
         place: (x, y) in the picture of the top left pixel of `light` at rest.
-        camera: path of the camera as this layer sees it, about the centre of the picture.
-        own: path of the layer itself, about the centre of `light`.
+        camera: trajectory of the camera as this layer sees it, about the centre of the picture.
+        own: trajectory of the layer itself, about the centre of `light`.
         background: whether the layer fills the picture; beyond its border it is mirrored.
         field: (H, W) smooth deformation over the picture; None for a rigid layer.
-        bend: path whose shift is multiplied by `field` and added to the displacement.
+        bend: trajectory whose shift is multiplied by `field` and added to the displacement.
     """
 
     light: Floats
     place: tuple[int, int]
-    camera: Path
-    own: Path
+    camera: Trajectory
+    own: Trajectory
     background: bool
     field: Floats | None = None
-    bend: Path | None = None
+    bend: Trajectory | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -167,9 +167,9 @@ def _halfway(light: Floats, *, across: bool) -> Floats:
     return np.asarray(filtered, np.float32).reshape(light.shape)
 
 
-def _centred(path: Path, times: Doubles) -> Doubles:
+def _centred(trajectory: Trajectory, times: Doubles) -> Doubles:
     """Poses (T, 4) of zero mean over `times`."""
-    poses = path.at(times)
+    poses = trajectory.at(times)
     return poses - poses.mean(axis=0)
 
 

@@ -173,9 +173,9 @@ def make_from_stills(
     """Make a GoPro data set from sharp photos; a photo that cannot be used is counted and named, and the others go on.
 
     Each draw is a sequence of its own, of `num_frames` frames. `motion/NUMBER.npz` holds, with `with_motion`:
-    `spread` (H/4, W/4, 3), `opened` and `closed` (H, W, 2): displacement (dx, dy) in pixels of what each pixel of the truth
-    shows, when the shutter opens and closes, and `path` (33, 5): time in exposures and pose of the camera (pairs); or
-    `spread`, `pose` (4,), and where there is such a frame `flow_to_next`, `visible_in_next`, `flow_to_previous` and
+    `blur_field` (H/4, W/4, 3), `opened` and `closed` (H, W, 2): displacement (dx, dy) in pixels of what each pixel of the truth
+    shows, when the shutter opens and closes, and `trajectory` (33, 5): time in exposures and pose of the camera (pairs); or
+    `blur_field`, `pose` (4,), and where there is such a frame `flow_to_next`, `visible_in_next`, `flow_to_previous` and
     `visible_in_previous` (sequences).
 
     Args:
@@ -342,8 +342,8 @@ def _add_pair(
     if with_motion:
         opened, closed = motion(scene.layers, np.array([-0.5, 0.5]), size=(size, size))
         times = np.linspace(-0.5, 0.5, 33)
-        path = np.concatenate([times[:, None], scene.camera.at(times)], axis=1)
-        fields = {"spread": pair.spread, "opened": opened, "closed": closed, "path": path}
+        trajectory = np.concatenate([times[:, None], scene.camera.at(times)], axis=1)
+        fields = {"blur_field": pair.blur_field, "opened": opened, "closed": closed, "trajectory": trajectory}
     folder.add(name, 0, blurry=pair.blurry, sharp=pair.sharp, folder=blur_folder(scene.response), motion=fields)
     return {"response": scene.response.name, "length": round(scene.length, 4), "highlights": round(scene.highest_gain, 3)}
 
@@ -363,7 +363,7 @@ def _add_sequence(
     for number in range(num_frames):
         fields: dict[str, NDArray[Any]] | None = None
         if with_motion:
-            fields = {"spread": drawn.spread[number], "pose": drawn.path[number]}
+            fields = {"blur_field": drawn.blur_field[number], "pose": drawn.trajectory[number]}
             if number < num_frames - 1:
                 fields |= {"flow_to_next": drawn.flow_to_next[number], "visible_in_next": drawn.visible_in_next[number]}
             if number > 0:

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.synth.trajectory import Path, affine
+from unblur.synth.trajectory import Trajectory, affine
 
-__all__ = ["Layer", "expose", "instant", "motion", "owners", "path_kernel", "spread", "steps_needed"]
+__all__ = ["Layer", "blur_field", "expose", "instant", "motion", "owners", "steps_needed", "trajectory_kernel"]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -22,16 +22,16 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Layer:
-    """A flat picture and its paths.
+    """A flat picture and its trajectories.
 
     Attributes:
         light: (h, w, 3) linear light in [0, 1], or (h, w, 4) with opacity last and the light multiplied by it.
-        paths: followed one after the other, the layer's own first and the camera's last.
-        origin: point (x, y) of `light` that lies at the top left of the picture when all paths are at rest.
+        trajectories: followed one after the other, the layer's own first and the camera's last.
+        origin: point (x, y) of `light` that lies at the top left of the picture when all trajectories are at rest.
     """
 
     light: Floats
-    paths: tuple[Path, ...]
+    trajectories: tuple[Trajectory, ...]
     origin: tuple[int, int]
 
     def matrices(self, times: Doubles, *, size: tuple[int, int]) -> Doubles:
@@ -41,8 +41,8 @@ class Layer:
         """
         centre = ((size[1] - 1) / 2, (size[0] - 1) / 2)
         whole = np.broadcast_to(np.eye(3), (len(times), 3, 3))
-        for path in self.paths:
-            step = np.stack([np.vstack([affine(pose, centre=centre), [0, 0, 1]]) for pose in path.at(times)])
+        for trajectory in self.trajectories:
+            step = np.stack([np.vstack([affine(pose, centre=centre), [0, 0, 1]]) for pose in trajectory.at(times)])
             whole = step @ whole
         return whole[:, :2]
 
@@ -59,7 +59,7 @@ def expose(layers: Sequence[Layer], *, size: tuple[int, int], steps: int, opens:
     Args:
         layers: background first.
         size: height and width of the picture.
-        steps: instants that are averaged, evenly spread, the middle of the exposure among them if odd; `steps_needed`
+        steps: instants that are averaged, evenly blur field, the middle of the exposure among them if odd; `steps_needed`
             gives a number without ghosting.
         opens: time at which the shutter opens, in exposures.
         closes: time at which it closes.
@@ -109,7 +109,7 @@ def owners(layers: Sequence[Layer], time: float, *, size: tuple[int, int]) -> ND
     return belongs
 
 
-def spread(field: Floats) -> Floats:
+def blur_field(field: Floats) -> Floats:
     """How far, and along which line, each pixel is smeared: (h, w, 3) from the displacements (T, h, w, 2) of `motion`.
 
     The places of a pixel over the exposure have a covariance; a steady motion of length L along the angle θ has the
@@ -126,7 +126,7 @@ def spread(field: Floats) -> Floats:
     return np.stack([scale * (xx - yy) / 2, scale * xy, long], axis=-1).astype(np.float32)
 
 
-def path_kernel(field: Floats, *, side: int) -> Floats:
+def trajectory_kernel(field: Floats, *, side: int) -> Floats:
     """Where the light of points fell, seen from where each was at the start of `motion`: (side, side), of sum 1, from its (T, h, w, 2).
 
     It is the kernel of the blur where all points move alike, and the mean of their kernels elsewhere. Light that fell further away than half of

@@ -2,7 +2,7 @@
 
 The scene is made of layers at several depths. Near ones follow the camera's shift more strongly than the background
 (parallax), each may move by itself, and each covers what is behind it. Frame i is exposed around the time i − (N − 1)/2
-frame intervals; its truth is the scene at that instant. Since paths are formulas of time, flow between truths is exact.
+frame intervals; its truth is the scene at that instant. Since trajectories are formulas of time, flow between truths is exact.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from unblur.errors import InputError
 from unblur.synth.camera import develop, draw_factor, lit
-from unblur.synth.scene import Layer, expose, instant, motion, owners, spread, steps_needed
+from unblur.synth.scene import Layer, blur_field, expose, instant, motion, owners, steps_needed
 from unblur.synth.stills import Scene, StillsBlur, cut_out, draw_length, draw_response, out_of_focus, patch
-from unblur.synth.trajectory import Path, random_path
+from unblur.synth.trajectory import Trajectory, random_trajectory
 
 __all__ = ["SequenceBlur", "StillsSequence", "draw_moving_scene", "draw_sequence", "film", "flow_between"]
 
@@ -31,14 +31,14 @@ class SequenceBlur(StillsBlur):
     """Ranges from which a sequence is drawn: those of `StillsBlur` and these.
 
     `length` is the mean arc of the camera's shift over an exposure; single frames have less or more, down to none.
-    `object_share` is not used.
+    `object_probability` is not used.
 
     Attributes:
         objects: fewest and most layers before the background.
         parallax: how many times the camera's shift the nearest layer may move; the background moves 1 time.
         exposure: lowest and highest share of the frame interval in which the shutter is open.
-        shake: fastest sine of the paths, cycles in a frame interval.
-        short_share: share of sequences in bright light: things move as in the others, but the shutter is open for a part of the time only, so that frames
+        shake: fastest sine of the trajectories, cycles in a frame interval.
+        short_probability: share of sequences in bright light: things move as in the others, but the shutter is open for a part of the time only, so that frames
             are nearly sharp.
         short: smallest and largest such part.
     """
@@ -49,7 +49,7 @@ class SequenceBlur(StillsBlur):
     parallax: float = 1.8
     exposure: tuple[float, float] = (0.3, 0.95)
     shake: float = 0.25
-    short_share: float = 0.0
+    short_probability: float = 0.0
     short: tuple[float, float] = (0.03, 0.3)
 
     def __post_init__(self) -> None:
@@ -71,23 +71,23 @@ class StillsSequence:
     Attributes:
         blurry: (N, H, W, 3) RGB, 8 bit.
         sharp: (N, H, W, 3) RGB, 8 bit: the scene in the middle of each exposure.
-        spread: (N, H/4, W/4, 3) how each pixel is smeared, see `unblur.synth.scene.spread`.
+        blur_field: (N, H/4, W/4, 3) how each pixel is smeared, see `unblur.synth.scene.blur_field`.
         flow_to_next: (N - 1, H, W, 2) (dx, dy) in pixels: what stands at p in `sharp[i]` stands at p + flow in `sharp[i + 1]`.
         flow_to_previous: (N - 1, H, W, 2) the same from `sharp[i + 1]` to `sharp[i]`.
         visible_in_next: (N - 1, H, W) whether it is inside `sharp[i + 1]` and nothing covers it there.
         visible_in_previous: (N - 1, H, W) the same from `sharp[i + 1]` to `sharp[i]`.
-        path: (N, 4) pose of the camera in the middle of each exposure, see `unblur.synth.trajectory`.
+        trajectory: (N, 4) pose of the camera in the middle of each exposure, see `unblur.synth.trajectory`.
         exposure: share of the frame interval in which the shutter is open.
     """
 
     blurry: Bytes
     sharp: Bytes
-    spread: Floats
+    blur_field: Floats
     flow_to_next: Floats
     flow_to_previous: Floats
     visible_in_next: NDArray[np.bool_]
     visible_in_previous: NDArray[np.bool_]
-    path: NDArray[np.float64]
+    trajectory: NDArray[np.float64]
     exposure: float
 
 
@@ -109,7 +109,7 @@ def draw_sequence(
     if num_frames < 1 or min(size) < 4 or size[0] % 4 or size[1] % 4:
         raise InputError(f"a sequence needs a frame or more with sides that are multiples of 4, got {num_frames} of {size[1]}×{size[0]}")
     exposure = float(generator.uniform(*blur.exposure))
-    if blur.short_share and generator.random() < blur.short_share:
+    if blur.short_probability and generator.random() < blur.short_probability:
         part = generator.uniform(*blur.short)
         exposure *= part
         blur = replace(blur, length=(part * blur.length[0], part * blur.length[1]), turn=part * blur.turn, zoom=part * blur.zoom)
@@ -126,13 +126,13 @@ def draw_moving_scene(
     exposure: float,
     blur: SequenceBlur,
 ) -> Scene:
-    """Draw what `film` then takes: layers whose paths stay within reach for `num_frames` frames."""
+    """Draw what `film` then takes: layers whose trajectories stay within reach for `num_frames` frames."""
     span = max(1.0, (num_frames - 1) / exposure + 1)
     length, tripod = draw_length(generator, blur=blur)
     amount = min(1.0, length / blur.length[0])
     response = draw_response(generator, camera=blur)
-    rate = blur.shake * exposure  # in exposures, as paths count
-    camera = random_path(
+    rate = blur.shake * exposure  # in exposures, as trajectories count
+    camera = random_trajectory(
         generator,
         length=length,
         turn=amount * generator.uniform(0, blur.turn),
@@ -144,14 +144,14 @@ def draw_moving_scene(
     )
     amount = 1.0 if tripod else amount  # of what things move by themselves
     depths = np.sort(generator.uniform(1, blur.parallax, size=int(generator.integers(*blur.objects, endpoint=True))))
-    gain = draw_factor(generator, share=blur.highlight_share, bounds=blur.highlight_gain)
-    share = draw_factor(generator, share=blur.dim_share, bounds=blur.dim)
+    gain = draw_factor(generator, share=blur.highlight_probability, bounds=blur.highlight_gain)
+    share = draw_factor(generator, share=blur.dim_probability, bounds=blur.dim)
     layers: list[Layer] = []
     for depth in (1.0, *depths):
         seen = camera.scaled(np.array([depth, depth, 1, 1]))
-        paths: tuple[Path, ...] = (seen,)
+        trajectories: tuple[Trajectory, ...] = (seen,)
         if layers:
-            own = random_path(
+            own = random_trajectory(
                 generator,
                 length=amount * generator.uniform(0, blur.length[1]),
                 turn=amount * generator.uniform(0, blur.turn),
@@ -160,15 +160,15 @@ def draw_moving_scene(
                 max_rate=rate,
                 span=span,
             )
-            paths = (own, seen)
-        margin = _margin(Layer(np.zeros((1, 1, 3), np.float32), paths, (0, 0)), span=span, size=size)
+            trajectories = (own, seen)
+        margin = _margin(Layer(np.zeros((1, 1, 3), np.float32), trajectories, (0, 0)), span=span, size=size)
         canvas = (size[0] + 2 * margin, size[1] + 2 * margin)
         light = response.decode(patch(generator, photos, size=canvas, smallest_scale=blur.smallest_scale))
         light = out_of_focus(light, generator, blur=blur)
         if layers:
             inner = margin / min(canvas)
             light = cut_out(light, generator, middles=(inner, 1 - inner))
-        layers.append(Layer(lit(light, gain=gain, share=share), paths, (margin, margin)))
+        layers.append(Layer(lit(light, gain=gain, share=share), trajectories, (margin, margin)))
     return Scene(tuple(layers), camera, response, length, gain * share)
 
 
@@ -177,13 +177,13 @@ def film(
 ) -> StillsSequence:
     """Expose a scene N times, with the faults of one camera in all blurry frames and none in the truths but its curve."""
     middles = ((np.arange(num_frames) - (num_frames - 1) / 2) / exposure).astype(np.float64)  # in exposures
-    lights, sharp, spreads = [], [], []
+    lights, sharp, blur_fields = [], [], []
     for middle in middles:
         shutter = {"opens": middle - 0.5, "closes": middle + 0.5}
         lights.append(expose(scene.layers, size=size, steps=steps_needed(scene.layers, size=size, **shutter), **shutter))
         sharp.append(scene.response.encode_8bit(instant(scene.layers, middle, size=size)))
         times = middle + np.linspace(-0.5, 0.5, 13)
-        spreads.append(spread(motion(scene.layers, times, size=size, stride=4, start=middle)))
+        blur_fields.append(blur_field(motion(scene.layers, times, size=size, stride=4, start=middle)))
     blurry = develop(lights, generator, response=scene.response, camera=blur)
     forward = [flow_between(scene.layers, a, b, size=size) for a, b in pairwise(middles)]
     backward = [flow_between(scene.layers, b, a, size=size) for a, b in pairwise(middles)]
@@ -191,12 +191,12 @@ def film(
     return StillsSequence(
         blurry=np.stack(blurry),
         sharp=np.stack(sharp),
-        spread=np.stack(spreads),
+        blur_field=np.stack(blur_fields),
         flow_to_next=np.stack([flow for flow, _ in forward]) if forward else none[0],
         flow_to_previous=np.stack([flow for flow, _ in backward]) if backward else none[0],
         visible_in_next=np.stack([seen for _, seen in forward]) if forward else none[1],
         visible_in_previous=np.stack([seen for _, seen in backward]) if backward else none[1],
-        path=scene.camera.at(middles),
+        trajectory=scene.camera.at(middles),
         exposure=exposure,
     )
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["detail", "smeared_share"]
+__all__ = ["blurred_fraction", "detail"]
 
 Floats = NDArray[np.float32]
 
@@ -20,7 +20,7 @@ def detail(picture: NDArray[np.uint8]) -> float:
     return float(np.abs(cv2.Laplacian(picture, cv2.CV_16S)).mean())
 
 
-def smeared_share(picture: NDArray[np.uint8], flow: Floats) -> float:
+def blurred_fraction(picture: NDArray[np.uint8], flow: Floats) -> float:
     """Share of a picture that was blurred by its own motion already when it was taken.
 
     A smear along the motion takes much from what is sharp along it and little from what is smeared already. So the frame is

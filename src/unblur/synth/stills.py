@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from unblur.synth.camera import CameraRanges, develop, draw_factor, lit
 from unblur.synth.response import GAMMA22, SRGB, Response, draw_curve
-from unblur.synth.scene import Layer, expose, instant, motion, spread, steps_needed
-from unblur.synth.trajectory import Path, random_path
+from unblur.synth.scene import Layer, blur_field, expose, instant, motion, steps_needed
+from unblur.synth.trajectory import Trajectory, random_trajectory
 
 __all__ = [
     "Pair",
@@ -41,33 +41,33 @@ class StillsBlur(CameraRanges):
     The faults of the camera are those of `CameraRanges`.
 
     Attributes:
-        sharp_share: share of pairs with almost no blur (below `sharp_length`), so that sharp input stays as it is.
+        sharp_probability: share of pairs with almost no blur (below `sharp_length`), so that sharp input stays as it is.
         sharp_length: longest blur of these, pixels.
         length: shortest and longest blur of the others, pixels of arc; short ones are more frequent (log-uniform).
-        wobble: lowest and highest `wobble` of `random_path`.
+        wobble: lowest and highest `wobble` of `random_trajectory`.
         turn: largest standard deviation of the turn over the exposure, radians.
         zoom: largest standard deviation of the log zoom over the exposure.
-        object_share: share of pairs with a second layer that moves by itself.
+        object_probability: share of pairs with a second layer that moves by itself.
         smallest_scale: photos are shrunk by a factor between this and 1 before use.
-        tripod_share: share of the others in which the camera stands still, and things in front of the background move alone.
-        defocus_share: share of layers of which a part, or all, is out of focus, in the truth too: it is to stay as it is.
+        tripod_probability: share of the others in which the camera stands still, and things in front of the background move alone.
+        defocus_probability: share of layers of which a part, or all, is out of focus, in the truth too: it is to stay as it is.
         defocus_radius: smallest and largest radius of the disc that a point becomes there, pixels (log-uniform).
-        dim_share: share of pictures taken in too little light, in the truth too.
+        dim_probability: share of pictures taken in too little light, in the truth too.
         dim: smallest and largest share of the light that is left then (log-uniform).
     """
 
-    sharp_share: float = 0.12
+    sharp_probability: float = 0.12
     sharp_length: float = 0.8
     length: tuple[float, float] = (2.0, 24.0)
     wobble: tuple[float, float] = (0.1, 1.0)
     turn: float = 0.012
     zoom: float = 0.008
-    object_share: float = 0.4
+    object_probability: float = 0.4
     smallest_scale: float = 0.6
-    tripod_share: float = 0.0
-    defocus_share: float = 0.0
+    tripod_probability: float = 0.0
+    defocus_probability: float = 0.0
     defocus_radius: tuple[float, float] = (1.0, 8.0)
-    dim_share: float = 0.0
+    dim_probability: float = 0.0
     dim: tuple[float, float] = (0.05, 0.7)
 
 
@@ -78,13 +78,13 @@ class Pair:
     Attributes:
         blurry: (H, W, 3) RGB, 8 bit.
         sharp: (H, W, 3) RGB, 8 bit: the scene in the middle of the exposure.
-        spread: (H/4, W/4, 3) how each pixel is smeared, see `unblur.synth.scene.spread`.
+        blur_field: (H/4, W/4, 3) how each pixel is smeared, see `unblur.synth.scene.blur_field`.
         length: arc of the camera's path over the exposure, pixels.
     """
 
     blurry: Bytes
     sharp: Bytes
-    spread: Floats
+    blur_field: Floats
     length: float
 
 
@@ -94,14 +94,14 @@ class Scene:
 
     Attributes:
         layers: background first, in linear light.
-        camera: the camera's path; things near the camera follow it more strongly.
+        camera: the camera's trajectory; things near the camera follow it more strongly.
         response: the curve by which light becomes file values.
         length: arc of the camera's path over an exposure, pixels.
         highest_gain: largest light in the layers: above 1, highlights are brighter than the sensor can hold.
     """
 
     layers: tuple[Layer, ...]
-    camera: Path
+    camera: Trajectory
     response: Response
     length: float
     highest_gain: float = 1.0
@@ -124,7 +124,7 @@ def draw_scene(generator: np.random.Generator, photos: Sequence[Bytes], *, size:
     length, tripod = draw_length(generator, blur=blur)
     response = draw_response(generator, camera=blur)
     amount = min(1.0, length / blur.length[0])  # no turn or zoom of its own in a sharp pair
-    camera = random_path(
+    camera = random_trajectory(
         generator,
         length=length,
         turn=amount * generator.uniform(0, blur.turn),
@@ -134,22 +134,22 @@ def draw_scene(generator: np.random.Generator, photos: Sequence[Bytes], *, size:
     margin = 24
     ground = response.decode(patch(generator, photos, size=(size + 2 * margin,) * 2, smallest_scale=blur.smallest_scale))
     layers = [Layer(out_of_focus(ground, generator, blur=blur), (camera,), (margin, margin))]
-    if generator.random() < blur.object_share or tripod:
+    if generator.random() < blur.object_probability or tripod:
         amount = 1.0 if tripod else amount
-        own = random_path(generator, length=amount * generator.uniform(0, blur.length[1]), wobble=generator.uniform(*blur.wobble))
+        own = random_trajectory(generator, length=amount * generator.uniform(0, blur.length[1]), wobble=generator.uniform(*blur.wobble))
         light = response.decode(patch(generator, photos, size=(size + 2 * margin,) * 2, smallest_scale=blur.smallest_scale))
         layers.append(Layer(cut_out(out_of_focus(light, generator, blur=blur), generator), (own, camera), (margin, margin)))
-    gain = draw_factor(generator, share=blur.highlight_share, bounds=blur.highlight_gain)
-    share = draw_factor(generator, share=blur.dim_share, bounds=blur.dim)
+    gain = draw_factor(generator, share=blur.highlight_probability, bounds=blur.highlight_gain)
+    share = draw_factor(generator, share=blur.dim_probability, bounds=blur.dim)
     layers = [replace(layer, light=lit(layer.light, gain=gain, share=share)) for layer in layers]
     return Scene(tuple(layers), camera, response, length, gain * share)
 
 
 def draw_length(generator: np.random.Generator, *, blur: StillsBlur) -> tuple[float, bool]:
     """Draw how far the camera moves over an exposure, pixels, and whether things move all the same, since it stands on a tripod."""
-    if generator.random() < blur.sharp_share:
+    if generator.random() < blur.sharp_probability:
         return generator.uniform(0, blur.sharp_length), False
-    if blur.tripod_share and generator.random() < blur.tripod_share:
+    if blur.tripod_probability and generator.random() < blur.tripod_probability:
         return 0.0, True
     return float(np.exp(generator.uniform(*np.log(blur.length)))), False
 
@@ -161,13 +161,13 @@ def photograph(scene: Scene, generator: np.random.Generator, *, size: int, blur:
     sharp = scene.response.encode_8bit(instant(scene.layers, 0.0, size=whole))
     blurry = develop([light], generator, response=scene.response, camera=blur)[0]
     field = motion(scene.layers, np.linspace(-0.5, 0.5, 13), size=whole, stride=4)
-    return Pair(blurry, sharp, spread(field), scene.length)
+    return Pair(blurry, sharp, blur_field(field), scene.length)
 
 
 def draw_response(generator: np.random.Generator, *, camera: CameraRanges) -> Response:
-    """Draw sRGB or gamma 2.2, or a camera's own curve in `curve_share` of the calls."""
+    """Draw sRGB or gamma 2.2, or a camera's own curve in `curve_probability` of the calls."""
     plain = SRGB if generator.random() < 0.5 else GAMMA22
-    return draw_curve(generator) if camera.curve_share and generator.random() < camera.curve_share else plain
+    return draw_curve(generator) if camera.curve_probability and generator.random() < camera.curve_probability else plain
 
 
 def patch(
@@ -216,7 +216,7 @@ def resized(picture: Bytes, size: tuple[int, int], *, quick: bool) -> Bytes:
 
 
 def out_of_focus(light: Floats, generator: np.random.Generator, *, blur: StillsBlur) -> Floats:
-    """Put a random part of a layer, or in one of three cases all of it, out of focus in `defocus_share` of the calls.
+    """Put a random part of a layer, or in one of three cases all of it, out of focus in `defocus_probability` of the calls.
 
     Every point becomes a disc of even light, as behind a round aperture.
 
@@ -225,7 +225,7 @@ def out_of_focus(light: Floats, generator: np.random.Generator, *, blur: StillsB
         generator: source of all randomness; with a share of 0 no number is drawn.
         blur: says how often and how far.
     """
-    if not blur.defocus_share or generator.random() >= blur.defocus_share:
+    if not blur.defocus_probability or generator.random() >= blur.defocus_probability:
         return light
     radius = float(np.exp(generator.uniform(*np.log(blur.defocus_radius))))
     soft = np.asarray(cv2.filter2D(light, -1, _disc(radius), borderType=cv2.BORDER_REFLECT_101), np.float32)

@@ -1,9 +1,9 @@
 """Paths of a hand-held camera and of things that move by themselves.
 
-A path is a closed formula of time, so that poses at any instant, displacements and flow are exact: a steady drift plus
+A trajectory is a closed formula of time, so that poses at any instant, displacements and flow are exact: a steady drift plus
 a few slow sines, for a pose of four numbers: shift to the right and down in pixels, turn in radians, and the logarithm
-of the zoom. Time is counted in exposures: the shutter is open for t in [-½, ½], and at t = 0 every path is at rest in the
-origin, so that the sharp truth lies in the middle of the path.
+of the zoom. Time is counted in exposures: the shutter is open for t in [-½, ½], and at t = 0 every trajectory is at rest in the
+origin, so that the sharp truth lies in the middle of the trajectory.
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["STILL", "Path", "affine", "random_path"]
+__all__ = ["STILL", "Trajectory", "affine", "random_trajectory"]
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Path:
+class Trajectory:
     """Pose as a function of time: `drift · t + Σ_f swing_f · (sin(2π·rate_f·t + phase_f) − sin(phase_f))`.
 
     Attributes:
@@ -37,16 +37,16 @@ class Path:
         angle = 2 * np.pi * self.rate[:, None] * times[:, None, None] + self.phase  # (T, F, 4)
         return times[:, None] * self.drift + (self.swing * (np.sin(angle) - np.sin(self.phase))).sum(axis=1)
 
-    def scaled(self, factors: Floats) -> "Path":
-        """The same path with each of the four numbers of the pose multiplied by its factor."""
-        return Path(self.drift * factors, self.swing * factors, self.rate, self.phase)
+    def scaled(self, factors: Floats) -> "Trajectory":
+        """The same trajectory with each of the four numbers of the pose multiplied by its factor."""
+        return Trajectory(self.drift * factors, self.swing * factors, self.rate, self.phase)
 
 
-STILL = Path(np.zeros(4), np.zeros((1, 4)), np.zeros(1), np.zeros((1, 4)))
+STILL = Trajectory(np.zeros(4), np.zeros((1, 4)), np.zeros(1), np.zeros((1, 4)))
 """Nothing moves."""
 
 
-def random_path(
+def random_trajectory(
     generator: np.random.Generator,
     *,
     length: float,
@@ -57,8 +57,8 @@ def random_path(
     sines: int = 3,
     min_rate: float = 0.1,
     span: float = 1.0,
-) -> Path:
-    """Draw a smooth path whose shift covers `length` pixels while the shutter is open.
+) -> Trajectory:
+    """Draw a smooth trajectory whose shift covers `length` pixels while the shutter is open.
 
     Args:
         generator: source of all randomness.
@@ -76,11 +76,11 @@ def random_path(
     drift = np.array([np.cos(direction), np.sin(direction), generator.normal(), generator.normal()])
     rate = generator.uniform(min_rate, max_rate, size=sines)
     swing = generator.normal(size=(sines, 4)) / (2 * np.pi * np.maximum(rate, 0.3))[:, None]
-    path = Path((1 - wobble) * drift, wobble * swing, rate, generator.uniform(0, 2 * np.pi, size=(sines, 4)))
-    shift = path.at(np.linspace(-span / 2, span / 2, round(64 * span) + 1))[:, :2]
+    trajectory = Trajectory((1 - wobble) * drift, wobble * swing, rate, generator.uniform(0, 2 * np.pi, size=(sines, 4)))
+    shift = trajectory.at(np.linspace(-span / 2, span / 2, round(64 * span) + 1))[:, :2]
     arc = np.linalg.norm(np.diff(shift, axis=0), axis=1).sum() / span
     scale = length / max(arc, 1e-9)
-    return path.scaled(np.array([scale, scale, turn, zoom]))
+    return trajectory.scaled(np.array([scale, scale, turn, zoom]))
 
 
 def affine(pose: Floats, *, centre: tuple[float, float]) -> Floats:

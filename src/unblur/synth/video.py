@@ -28,7 +28,7 @@ from unblur.synth.camera import CameraRanges, develop, draw_factor, raise_highli
 from unblur.synth.exposure import gather
 from unblur.synth.interpolate import LEAST_MATCHED, Span, grey, match
 from unblur.synth.response import Response
-from unblur.synth.sharpness import detail, smeared_share
+from unblur.synth.sharpness import blurred_fraction, detail
 from unblur.synth.sources import Clip, Moment
 
 __all__ = ["Analysis", "BlurredMoment", "VideoBlur", "Window", "analyse", "blur_clip", "plan_windows"]
@@ -48,7 +48,7 @@ class VideoBlur(CameraRanges):
         interpolate: `auto` for clips slower than 0.8 `latent_rate`, `always`, or `never`: then M counts the clip's own frames.
         largest_disagreement: share of the pixels whose flow may disagree before a span is dropped (interpolation only).
         least_detail: share of the detail of the clip's sharpest tenth that a truth must have.
-        largest_smear: share of a truth that its own motion may have smeared.
+        max_blurred: share of a truth that its own motion may have smeared.
         least_motion: pixels (at 640 for the longer side) that the fastest part must move over the exposure.
         shortest: pairs that a sequence must have.
     """
@@ -58,11 +58,11 @@ class VideoBlur(CameraRanges):
     interpolate: Literal["auto", "always", "never"] = "auto"
     largest_disagreement: float = 0.03
     least_detail: float = 0.8
-    largest_smear: float = 0.005
+    max_blurred: float = 0.005
     least_motion: float = 1.0
     shortest: int = 1
-    noise_share: float = 0.0
-    jpeg_share: float = 0.0
+    noise_probability: float = 0.0
+    jpeg_probability: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -155,7 +155,7 @@ def analyse(clip: Clip, *, progress: Callable[[int], None] | None = None) -> Ana
             span = match(before, small)
             flow = span.forward
             spans.append((span.speed, span.disagreement, span.is_cut))
-            smeared.append(smeared_share(grey(before), flow))
+            smeared.append(blurred_fraction(grey(before), flow))
         numbers.append(moment.number)
         seconds.append(moment.seconds)
         details.append(detail(grey(small)))
@@ -164,7 +164,7 @@ def analyse(clip: Clip, *, progress: Callable[[int], None] | None = None) -> Ana
             progress(len(numbers))
     if before is None or not spans:
         raise InputError(f"`{clip.path}` has {len(numbers)} frame(s) in the part asked for; at least 2 are needed")
-    smeared.append(smeared_share(grey(before), flow))
+    smeared.append(blurred_fraction(grey(before), flow))
     speed, disagreement, cut = (np.array(column) for column in zip(*spans, strict=True))
     steps = np.diff(seconds)
     gap = np.abs(steps - np.median(steps)) > 0.5 * np.median(steps)
@@ -231,7 +231,7 @@ def blur_clip(
         while waiting and max(waiting[0].instants[-1], waiting[0].centre) <= index:
             window = waiting.pop(0)
             generator = np.random.default_rng([*seed, window.count, window.centre])
-            gain = draw_factor(generator, share=blur.highlight_share, bounds=blur.highlight_gain)
+            gain = draw_factor(generator, share=blur.highlight_probability, bounds=blur.highlight_gain)
             light = gather((_latent(held, spans, time) for time in window.instants), response=response, gain=gain)
             middle = held[window.centre]
             yield BlurredMoment(
@@ -297,7 +297,7 @@ def _objection(seen: Analysis, centre: int, instants: NDArray[np.float64], *, bl
         return "flow disagrees"
     if seen.detail[centre] < blur.least_detail * np.percentile(seen.detail, 90):
         return "truth not sharp"
-    if seen.smeared[centre] > blur.largest_smear:
+    if seen.smeared[centre] > blur.max_blurred:
         return "truth smeared by its motion"
     if _travelled(seen, centre, exposure=float(instants[-1] - instants[0])) < blur.least_motion:
         return "nothing moves"

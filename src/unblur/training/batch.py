@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unblur.data.transforms import Adjust, Arrays, Crop, Flip, Noise, PermuteChannels, QuarterTurn, Reverse, Transform
+from unblur.data.transforms import Adjust, Arrays, Crop, Flip, Noise, PermuteChannels, Reverse, Rotate90, Transform
 from unblur.training.recipe import Recipe
 
 __all__ = ["Batch", "to_batch", "transforms_of"]
@@ -19,21 +19,21 @@ class Batch:
     Attributes:
         blurry: (B, 3, H, W), or (B, N, 3, H, W) of clips.
         sharp: (B, M, 3, H, W): the truth of the middle frame (M = 1), or of every frame (M = N).
-        spread: (B, 3, H/4, W/4) how the middle frame is smeared, pixels; None where that is not known.
+        blur_field: (B, 3, H/4, W/4) how the middle frame is smeared, pixels; None where that is not known.
         flow: (B, 2, H, W) exact flow from the middle frame's truth to that of the frame before it, (dx, dy) in pixels; None where that
             is not known or not wanted.
         flow_next: the same to the frame after it; None also where there is no frame after it.
         slots: (B,) place of each crop in the step's whole batch, over all processes.
-        path: (B, K, K) exact kernels, see `unblur.synth.scene.path_kernel`; None where that is not known or not wanted.
+        kernel: (B, K, K) exact kernels, see `unblur.synth.scene.trajectory_kernel`; None where that is not known or not wanted.
     """
 
     blurry: Tensor
     sharp: Tensor
-    spread: Tensor | None
+    blur_field: Tensor | None
     flow: Tensor | None
     flow_next: Tensor | None
     slots: Tensor
-    path: Tensor | None = None
+    kernel: Tensor | None = None
 
     @property
     def reference(self) -> Tensor:
@@ -57,10 +57,10 @@ class Batch:
             self,
             blurry=_floats(self.blurry.to(device, non_blocking=True)).contiguous(memory_format=order),
             sharp=_floats(self.sharp.to(device, non_blocking=True)).contiguous(),
-            spread=None if self.spread is None else self.spread.to(device, non_blocking=True),
+            blur_field=None if self.blur_field is None else self.blur_field.to(device, non_blocking=True),
             flow=None if self.flow is None else self.flow.to(device, non_blocking=True),
             flow_next=None if self.flow_next is None else self.flow_next.to(device, non_blocking=True),
-            path=None if self.path is None else self.path.to(device, non_blocking=True),
+            kernel=None if self.kernel is None else self.kernel.to(device, non_blocking=True),
         )
 
     def alone(self) -> "Batch":
@@ -85,9 +85,11 @@ class Batch:
 
     def parts(self, count: int) -> list["Batch"]:
         """Cut into `count` equal batches."""
-        motion = (self.spread, self.flow, self.flow_next, self.path)
-        spread, flow, following, path = ([None] * count if field is None else field.chunk(count) for field in motion)
-        fields = zip(self.blurry.chunk(count), self.sharp.chunk(count), spread, flow, following, self.slots.chunk(count), path, strict=True)
+        motion = (self.blur_field, self.flow, self.flow_next, self.kernel)
+        blur_field, flow, following, kernel = ([None] * count if field is None else field.chunk(count) for field in motion)
+        fields = zip(
+            self.blurry.chunk(count), self.sharp.chunk(count), blur_field, flow, following, self.slots.chunk(count), kernel, strict=True
+        )
         return [Batch(*each) for each in fields]
 
 
@@ -96,8 +98,8 @@ def transforms_of(recipe: Recipe) -> list[Transform]:
     chosen: list[Transform] = [Crop(recipe.crop)]
     if recipe.reverse:
         chosen.append(Reverse(recipe.reverse))
-    if recipe.quarter_turns:
-        chosen.append(QuarterTurn())
+    if recipe.rotate90:
+        chosen.append(Rotate90())
     if recipe.flip or recipe.flip_vertical:
         chosen.append(Flip(recipe.flip, recipe.flip_vertical))
     if recipe.permute_channels:
@@ -118,7 +120,7 @@ def to_batch(samples: list[Arrays], *, slots: range, photo: bool) -> Batch:
         photo: whether the one frame of each is a photo, not a clip of one.
     """
     blurry, sharp = (_pictures([getattr(sample, name) for sample in samples]) for name in ("blurry", "sharp"))
-    spread = _motion([sample.spread[len(sample.spread) // 2] for sample in samples if sample.spread is not None])
+    blur_field = _motion([sample.blur_field[len(sample.blur_field) // 2] for sample in samples if sample.blur_field is not None])
     # Entry i of the flow is that of frame i + 1.
     flow = _motion([each.flow_to_previous[len(each.blurry) // 2 - 1] for each in samples if each.flow_to_previous is not None])
     following = _motion(
@@ -128,9 +130,9 @@ def to_batch(samples: list[Arrays], *, slots: range, photo: bool) -> Batch:
             if each.flow_to_next is not None and len(each.blurry) // 2 < len(each.flow_to_next)
         ]
     )
-    paths = [each.path for each in samples if each.path is not None]
-    path = torch.from_numpy(np.stack(paths)) if paths else None
-    return Batch(blurry[:, 0] if photo else blurry, sharp, spread, flow, following, torch.arange(slots.start, slots.stop), path)
+    kernels = [each.kernel for each in samples if each.kernel is not None]
+    kernel = torch.from_numpy(np.stack(kernels)) if kernels else None
+    return Batch(blurry[:, 0] if photo else blurry, sharp, blur_field, flow, following, torch.arange(slots.start, slots.stop), kernel)
 
 
 def _motion(fields: list[np.ndarray]) -> Tensor | None:

@@ -23,7 +23,7 @@ from unblur.training.loop import train
 from unblur.training.recipe import Recipe
 from unblur.weights.run import is_run, state_of_run
 
-__all__ = ["Budget", "Told", "fit", "read_budget", "seconds_a_step", "train_within"]
+__all__ = ["Budget", "Progress", "fit", "read_budget", "seconds_a_step", "train_within"]
 
 _TRIAL_STEPS = 7
 """Steps that are timed at least."""
@@ -36,7 +36,7 @@ _MOST_TRIAL_STEPS = 1000
 
 _FILE = "budget.json"
 
-Told = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 """Told the steps taken and those to take."""
 
 
@@ -81,7 +81,7 @@ def seconds_a_step(
     *,
     photos: Sequence[Path] = (),
     data: Sequence[Path] = (),
-    window: Path | None = None,
+    pool: Path | None = None,
     cpu: bool = False,
     seconds: float = 0.0,
 ) -> float:
@@ -94,7 +94,7 @@ def seconds_a_step(
         recipe: what to measure.
         photos: as for `train`.
         data: as for `train`.
-        window: as for `train`.
+        pool: as for `train`.
         cpu: as for `train`.
         seconds: for which to take steps, if they are few.
     """
@@ -104,7 +104,7 @@ def seconds_a_step(
     times: list[float] = []
     with (
         TemporaryDirectory() as folder,
-        closing(train(trial, out=Path(folder), photos=photos, data=data, window=window, cpu=cpu)) as records,
+        closing(train(trial, out=Path(folder), photos=photos, data=data, pool=pool, cpu=cpu)) as records,
     ):
         for _ in records:
             times.append(clock())
@@ -136,9 +136,9 @@ def train_within(
     minutes: float | None = None,
     photos: Sequence[Path] = (),
     data: Sequence[Path] = (),
-    window: Path | None = None,
+    pool: Path | None = None,
     cpu: bool = False,
-    told: Told | None = None,
+    progress: Progress | None = None,
 ) -> Budget:
     """Train to the end of a budget, going on from what is in `out`; a training that is at its end is left as it is.
 
@@ -150,9 +150,9 @@ def train_within(
             stopped goes on to the steps that it was to have.
         photos: as for `train`.
         data: as for `train`.
-        window: as for `train`.
+        pool: as for `train`.
         cpu: as for `train`.
-        told: called with the steps taken and those to take.
+        progress: called with the steps taken and those to take.
 
     Raises:
         InputError: as by `train`, or if both steps and minutes are given, or the run in `out` was begun with another budget.
@@ -164,7 +164,7 @@ def train_within(
         budget = Budget(steps or recipe.steps)
         if minutes is not None:
             trial = 60 * minutes * _TRIAL_SHARE
-            seconds = seconds_a_step(recipe, photos=photos, data=data, window=window, cpu=cpu, seconds=trial)
+            seconds = seconds_a_step(recipe, photos=photos, data=data, pool=pool, cpu=cpu, seconds=trial)
             budget = Budget(max(1, int(60 * minutes / seconds)), minutes, seconds)
         out.mkdir(parents=True, exist_ok=True)
         _write(budget, out=out)
@@ -178,10 +178,10 @@ def train_within(
     clock = _clock(cpu=cpu)
     began = clock()
     try:
-        with closing(train(fitted, out=out, photos=photos, data=data, window=window, cpu=cpu)) as records:
+        with closing(train(fitted, out=out, photos=photos, data=data, pool=pool, cpu=cpu)) as records:
             for record in records:
-                if told is not None:
-                    told(record["step"], budget.steps)
+                if progress is not None:
+                    progress(record["step"], budget.steps)
     finally:
         budget = replace(budget, seconds=budget.seconds + clock() - began)
         _write(budget, out=out)

@@ -6,7 +6,7 @@ A run's folder holds
     state.pt        step, network, moving average, optimisers, scaler, discriminator, guard
     log.jsonl       numbers, one JSON object a line
     samples/        sheets of sample pictures
-    window/         pairs made so far, where they are made while training
+    pool/           pairs made so far, where they are made while training
 
 Rates, the order of the data and all random numbers are functions of the recipe and the step, so the step says all of them.
 """

@@ -14,7 +14,7 @@ from unblur.models.recurrent import RecurrentNet
 from unblur.training.batch import Batch
 from unblur.training.recipe import Recipe
 
-__all__ = ["ContentObjective", "Judged", "Objective", "compare"]
+__all__ = ["ContentObjective", "Objective", "StepOutput", "compare"]
 
 _PICTURES = {
     "mse": losses.mse,
@@ -28,7 +28,7 @@ _SCALES = {"multiscale_content": losses.multiscale_content, "multiscale_mse": lo
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class StepOutput:
     """What a network made of a batch.
 
     Attributes:
@@ -60,7 +60,7 @@ class Objective(nn.Module, ABC):
         self.recipe = recipe
 
     @abstractmethod
-    def forward(self, batch: Batch, step: int) -> Judged: ...
+    def forward(self, batch: Batch, step: int) -> StepOutput: ...
 
     def compile_net(self) -> None:
         """Let torch compile what is called of the network: `forward`, and `forward_scales`, which it does not compile with it."""
@@ -87,23 +87,23 @@ class ContentObjective(Objective):
                 f"`truths: all` is for networks that go through a clip with a state; `{recipe.model}` restores the middle frame"
             )
 
-    def forward(self, batch: Batch, step: int) -> Judged:  # noqa: ARG002 (others depend on the step)
+    def forward(self, batch: Batch, step: int) -> StepOutput:  # noqa: ARG002 (others depend on the step)
         if self.recipe.truths == "all":
             return self._unrolled(batch)
         if any(name in _SCALES for name in self.recipe.loss):
             assert isinstance(self.net, Net)
             scales = self.net.forward_scales(batch.blurry)
-            return Judged(compare(scales, batch.truth, weights=self.recipe.loss), scales[0])
+            return StepOutput(compare(scales, batch.truth, weights=self.recipe.loss), scales[0])
         restored = self.net(batch.blurry)
-        return Judged(compare([restored], batch.truth, weights=self.recipe.loss), restored)
+        return StepOutput(compare([restored], batch.truth, weights=self.recipe.loss), restored)
 
-    def _unrolled(self, batch: Batch) -> Judged:
+    def _unrolled(self, batch: Batch) -> StepOutput:
         assert isinstance(self.net, RecurrentNet)
         context = self.net.context
         restored = self.net.unroll(batch.blurry)  # (B, N - 2 context, 3, H, W)
         sharp = batch.sharp[:, context : batch.sharp.shape[1] - context]
         loss = compare([restored.flatten(0, 1)], sharp.flatten(0, 1), weights=self.recipe.loss)
-        return Judged(loss, restored[:, restored.shape[1] // 2])
+        return StepOutput(loss, restored[:, restored.shape[1] // 2])
 
 
 def compare(scales: list[Tensor], sharp: Tensor, *, weights: dict[str, float]) -> Tensor:

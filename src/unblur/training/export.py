@@ -24,7 +24,7 @@ def export_weights(
     licence: str,
     kind: Literal["photo", "video", "flow"] | None = None,
     other: str | Path | None = None,
-    other_share: float = 0.5,
+    other_weight: float = 0.5,
     overwrite: bool = False,
 ) -> Card:
     """Write the moving average of a run's weights, in fp16, and the card beside them; gives the card.
@@ -40,7 +40,7 @@ def export_weights(
         licence: of the weights.
         kind: what the weights are for; None for what the network does with one frame or several.
         other: weights of the same network, such as those that the run began from, as for `unblur.load`.
-        other_share: their share, in [0, 1].
+        other_weight: their share, in [0, 1].
         overwrite: replace files that exist.
 
     Raises:
@@ -56,8 +56,8 @@ def export_weights(
     average, known = average_of_run(run), card_of_run(run)
     recipe = known.recipe
     if other is not None:
-        average = _between(average, known, other=other, share=other_share)
-        recipe = f"{1 - other_share:g} of the weights of this run and {other_share:g} of `{Path(other).stem}`: {recipe}"
+        average = _between(average, known, other=other, share=other_weight)
+        recipe = f"{1 - other_weight:g} of the weights of this run and {other_weight:g} of `{Path(other).stem}`: {recipe}"
     data = save({name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous() for name, tensor in average.items()})
     card = known.model_copy(
         update={

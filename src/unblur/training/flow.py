@@ -10,7 +10,7 @@ from unblur.losses import multiscale_epe
 from unblur.models.base import Net
 from unblur.models.flow import FlowNet
 from unblur.training.batch import Batch
-from unblur.training.content import Judged, Objective
+from unblur.training.content import Objective, StepOutput
 from unblur.training.recipe import Recipe
 
 __all__ = ["FlowObjective"]
@@ -31,7 +31,7 @@ class FlowObjective(Objective):
         if not isinstance(net, FlowNet):
             raise InputError(f"`objective: flow` is for networks that estimate flow; `{recipe.model}` restores pictures")
 
-    def forward(self, batch: Batch, step: int) -> Judged:  # noqa: ARG002 (others depend on the step)
+    def forward(self, batch: Batch, step: int) -> StepOutput:  # noqa: ARG002 (others depend on the step)
         assert batch.flow is not None
         assert self.recipe.level_weights is not None
         reference, neighbour = batch.reference.contiguous(), batch.previous.contiguous()
@@ -40,4 +40,4 @@ class FlowObjective(Objective):
         loss = multiscale_epe(levels, batch.flow, weights=self.recipe.level_weights)
         full = full.detach()
         shown = {"epe": (full - batch.flow).norm(dim=1).mean(), "still": batch.flow.norm(dim=1).mean()}
-        return Judged(loss, flow_warp(neighbour, full), shown, before=neighbour, aim=reference)
+        return StepOutput(loss, flow_warp(neighbour, full), shown, before=neighbour, aim=reference)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from unblur.layers.deform import DeformConv, ModulatedDeformConv
 
-__all__ = ["LOOK_EVERY", "MOST_ROLLBACKS", "Guard", "OutsideWatch", "share_outside"]
+__all__ = ["LOOK_EVERY", "MOST_ROLLBACKS", "Guard", "OutsideWatch", "fraction_outside"]
 
 LOOK_EVERY = 10
 """Steps between two looks: what a GPU has calculated is waited for only then."""
@@ -123,16 +123,16 @@ class OutsideWatch:
     def _see_deform(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG002 (a hook's signature)
         if self.active:
             assert isinstance(module, DeformConv)
-            self._shares.append(share_outside(inputs[1][:, 0::2], inputs[1][:, 1::2], taps=module.taps))
+            self._shares.append(fraction_outside(inputs[1][:, 0::2], inputs[1][:, 1::2], taps=module.taps))
 
     @torch.no_grad()
     def _see_modulated(self, taps: int, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG002
         if self.active:
             y, x, _ = output.chunk(3, dim=1)
-            self._shares.append(share_outside(y, x, taps=taps))
+            self._shares.append(fraction_outside(y, x, taps=taps))
 
 
-def share_outside(y: Tensor, x: Tensor, *, taps: int) -> Tensor:
+def fraction_outside(y: Tensor, x: Tensor, *, taps: int) -> Tensor:
     """Share of points whose bilinear reading has no part in the frame; those that a plain convolution reads there do not count.
 
     Args:
@@ -145,7 +145,7 @@ def share_outside(y: Tensor, x: Tensor, *, taps: int) -> Tensor:
 
     Example:
         >>> right = torch.full((1, 1, 1, 4), 2.0)  # of four points in a row, the last two leave the frame
-        >>> share_outside(torch.zeros(1, 1, 1, 4), right, taps=1)
+        >>> fraction_outside(torch.zeros(1, 1, 1, 4), right, taps=1)
         tensor(0.5000)
     """
     side = math.isqrt(taps)

@@ -25,24 +25,24 @@ from unblur.models import create, create_flow, flow_names
 from unblur.models.base import Net
 from unblur.models.flow import FlowNet
 from unblur.models.pwcnet import rename_published_keys
-from unblur.models.swift import Swift, widened
+from unblur.models.swift import Swift, widen
 from unblur.models.swift_best import SwiftBest
-from unblur.models.swift_video import SwiftVideo, from_photo
+from unblur.models.swift_video import SwiftVideo, from_photo_network
 from unblur.models.swift_video_best import SwiftVideoBest
 from unblur.training.adversarial import Adversary
 from unblur.training.batch import Batch
+from unblur.training.blur_field import BlurFieldObjective
+from unblur.training.camera_kernel import CameraKernelObjective
 from unblur.training.checkpoint import keep_recipe, read_state, write_state
-from unblur.training.content import ContentObjective, Judged, Objective
+from unblur.training.content import ContentObjective, Objective, StepOutput
 from unblur.training.flow import FlowObjective
+from unblur.training.flow_and_blur_field import FlowAndBlurFieldObjective
 from unblur.training.guard import LOOK_EVERY, MOST_ROLLBACKS, Guard, OutsideWatch
 from unblur.training.optimisers import hold_others, make_optimisers, rate, set_rates
 from unblur.training.prefetch import Prefetch
 from unblur.training.recipe import Recipe
 from unblur.training.record import Record, sample_sheet
 from unblur.training.sources import open_source
-from unblur.training.told_flow import ToldFlowObjective
-from unblur.training.told_motion import ToldMotionObjective
-from unblur.training.told_path import ToldPathObjective
 from unblur.training.validation import Row, choose, measure, summarise
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ __all__ = ["Training", "train"]
 _OBJECTIVES: dict[str, type[Objective]] = {
     "content": ContentObjective,
     "adversarial": ContentObjective,
-    "told_motion": ToldMotionObjective,
-    "told_flow": ToldFlowObjective,
-    "told_path": ToldPathObjective,
+    "blur_field": BlurFieldObjective,
+    "flow_and_blur_field": FlowAndBlurFieldObjective,
+    "camera_kernel": CameraKernelObjective,
     "flow": FlowObjective,
 }
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -67,7 +67,7 @@ def train(
     out: Path,
     photos: Sequence[Path] = (),
     data: Sequence[Path] = (),
-    window: Path | None = None,
+    pool: Path | None = None,
     cpu: bool = False,
     cutouts: Sequence[Path] = (),
     highspeed: Sequence[Path] = (),
@@ -75,7 +75,7 @@ def train(
     """Train to the recipe's last step, going on from what is in `out`.
 
     Yields what is written to the log: every `log_every` steps the means since the last line (`loss`, `gain` in dB, `crops_s`,
-    `data_share`: share of the time spent on waiting for samples), validations (`psnr`, ..., with `protocol`), and `event`s.
+    `data_wait`: share of the time spent on waiting for samples), validations (`psnr`, ..., with `protocol`), and `event`s.
     Where several processes train, the first yields.
 
     Args:
@@ -83,7 +83,7 @@ def train(
         out: folder of the run, see `unblur.training.checkpoint`.
         photos: sharp pictures, where samples are made of them.
         data: folders of data sets, where samples are read, and for the validation.
-        window: folder of the samples that are made of photos; in `out` if None. Trainings that follow each other with the same
+        pool: folder of the samples that are made of photos; in `out` if None. Trainings that follow each other with the same
             seed and data may share one, so that nothing is made twice.
         cpu: train on the processor even if there is a GPU.
         cutouts: objects with opacity, for `data: dynamic`.
@@ -115,11 +115,11 @@ def train(
             photos=photos,
             data=data,
             num_frames=training.net.num_frames,
-            window=window or out / "window",
+            pool=pool or out / "pool",
             part=(accelerator.process_index, processes),
             cutouts=cutouts,
             highspeed=highspeed,
-            path=training.net.kernel_size if recipe.objective == "told_path" and isinstance(training.net, SwiftBest) else None,
+            path=training.net.kernel_size if recipe.objective == "camera_kernel" and isinstance(training.net, SwiftBest) else None,
         )
         with accelerator.main_process_first():
             source = stack.enter_context(source_of)
@@ -198,7 +198,7 @@ class Training:
             batch = batch.to(self._device, channels_last=recipe.channels_last)
             ending = self.step + 1 == recipe.steps
             self._watch.active = recipe.largest_outside is not None and (ending or self._due(LOOK_EVERY) or self._due(recipe.save_every))
-            numbers, judged = self._take_step(batch)
+            numbers, output = self._take_step(batch)
             self.step += 1
             pending.append(numbers)
             saves = ending or self.step % recipe.save_every == 0
@@ -219,12 +219,12 @@ class Training:
                 line |= {
                     "rate": rate(self.step - 1, recipe=recipe) * self._guard.rate,
                     "crops_s": recipe.batch * len(logged) / spent,
-                    "data_share": (batches.waited - waited) / spent,
+                    "data_wait": (batches.waited - waited) / spent,
                 }
                 yield from self._write({"step": self.step} | line)
                 logged, began, waited = [], time.monotonic(), batches.waited
             if self._record is not None and recipe.sample_every and (self.step % recipe.sample_every == 0 or ending):
-                self._record.show(self.step, sample_sheet(*_compared(batch, judged)))
+                self._record.show(self.step, sample_sheet(*_compared(batch, output)))
             if self._to_validate and (self.step % recipe.validate_every == 0 or ending):
                 yield from self._write({"step": self.step, "protocol": recipe.protocol} | self._validate())
             if saves:
@@ -240,7 +240,7 @@ class Training:
         """Whether the step that is about to be taken is one of every so many."""
         return (self.step + 1) % every == 0
 
-    def _take_step(self, batch: Batch) -> tuple[dict[str, Tensor], Judged]:
+    def _take_step(self, batch: Batch) -> tuple[dict[str, Tensor], StepOutput]:
         """Change the weights once; gives numbers that are still on the device."""
         recipe = self.recipe
         torch.manual_seed(hash((recipe.seed, 3, self.step, self._accelerator.process_index, self._guard.order)))  # for dropout
@@ -253,19 +253,19 @@ class Training:
         for number, part in enumerate(parts, start=1):
             with nullcontext() if number == len(parts) else self._accelerator.no_sync(self._objective):
                 with self._autocast():
-                    judged: Judged = self._objective(part, self.step)
-                loss, shown = judged.loss, dict(judged.shown)
+                    output: StepOutput = self._objective(part, self.step)
+                loss, shown = output.loss, dict(output.shown)
                 if self._adversary is not None:
                     shown["adversary"] = self._adversary.learn(
-                        judged.restored, part.truth, step=self.step, part=self._accelerator.process_index, share=share
+                        output.restored, part.truth, step=self.step, part=self._accelerator.process_index, share=share
                     )
-                    loss = loss + self._adversary.fool(judged.restored)
+                    loss = loss + self._adversary.fool(output.restored)
                 self._scaler.scale(loss / len(parts)).backward()  # type: ignore[no-untyped-call]
-            for key, value in ({"loss": loss} | shown | _quality(part, judged)).items():
+            for key, value in ({"loss": loss} | shown | _quality(part, output)).items():
                 sums[key] = sums.get(key, torch.zeros((), device=self._device)) + value.detach() / len(parts)
         sums["norm"] = self._update()
         sums["outside"] = self._watch.take().to(self._device)
-        return sums, judged
+        return sums, output
 
     def _update(self) -> Tensor:
         """Optimisers and moving average; gives the norm of the gradient before it was cut."""
@@ -400,12 +400,12 @@ def _make_net(recipe: Recipe) -> Net | FlowNet:
 def _grown(tensors: dict[str, Tensor], *, of: str, net: Net | FlowNet) -> dict[str, Tensor]:
     """Tensors for `net`, of the same network, also of one narrower or with fewer blocks, or of another one that it may begin as."""
     if of == "swift" and type(net) is SwiftVideo:
-        return from_photo(tensors, net=net)
+        return from_photo_network(tensors, net=net)
     if (of == "swift" and isinstance(net, SwiftBest)) or (of == "swift_video" and isinstance(net, SwiftVideoBest)):
-        return widened(tensors, net=net)
+        return widen(tensors, net=net)
     missing = net.state_dict().keys() - tensors.keys()
     if isinstance(net, Swift | SwiftBest | SwiftVideo) and all(_in_block(name, net=net) for name in missing):
-        return widened(tensors, net=net)
+        return widen(tensors, net=net)
     return tensors
 
 
@@ -434,16 +434,16 @@ def _flow_tensors(name_or_path: str) -> dict[str, Tensor]:
     return rename_published_keys(published.get("state_dict", published))
 
 
-def _compared(batch: Batch, judged: Judged) -> tuple[Tensor, Tensor, Tensor]:
+def _compared(batch: Batch, output: StepOutput) -> tuple[Tensor, Tensor, Tensor]:
     """What was to be restored, what was made of it, and the truth."""
-    before = batch.reference if judged.before is None else judged.before
-    aim = batch.truth if judged.aim is None else judged.aim
-    return before, judged.restored.detach(), aim
+    before = batch.reference if output.before is None else output.before
+    aim = batch.truth if output.aim is None else output.aim
+    return before, output.restored.detach(), aim
 
 
-def _quality(batch: Batch, judged: Judged) -> dict[str, Tensor]:
+def _quality(batch: Batch, output: StepOutput) -> dict[str, Tensor]:
     """Mean squared error of the middle frames, and the mean gain in PSNR, dB."""
-    blurry, restored, truth = _compared(batch, judged)
+    blurry, restored, truth = _compared(batch, output)
     before = (blurry - truth).square().mean(dim=(1, 2, 3))
     after = (restored.float() - truth).square().mean(dim=(1, 2, 3))
     return {"error": after.mean(), "gain": (10 * torch.log10(before.clamp_min(1e-7) / after.clamp_min(1e-7))).mean()}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from unblur.synth.dynamic import DynamicBlur, draw_dynamic_pair
 from unblur.synth.highspeed import map_frames
-from unblur.synth.scene import motion, path_kernel
+from unblur.synth.scene import motion, trajectory_kernel
 from unblur.synth.sequence import SequenceBlur, draw_sequence
 from unblur.synth.sources import read_cutout, read_photo
 from unblur.synth.stills import StillsBlur, draw_scene, photograph
@@ -61,7 +61,7 @@ class PhotoMaker:
         layout: dict[str, tuple[tuple[int, ...], str]] = {
             "blurry": ((self.num_frames, self.size, self.size, 3), "uint8"),
             "sharp": ((truths, self.size, self.size, 3), "uint8"),
-            "spread": ((self.num_frames, quarter, quarter, 3), "float16"),
+            "blur_field": ((self.num_frames, quarter, quarter, 3), "float16"),
         }
         if self.path is not None:
             layout["path"] = ((self.path, self.path), "float32")
@@ -75,17 +75,17 @@ class PhotoMaker:
         if not isinstance(self.blur, SequenceBlur):
             scene = draw_scene(generator, self._pictures, size=self.size, blur=self.blur)
             pair = photograph(scene, generator, size=self.size, blur=self.blur)
-            fields: dict[str, Field] = {"blurry": pair.blurry[None], "sharp": pair.sharp[None], "spread": pair.spread[None]}
+            fields: dict[str, Field] = {"blurry": pair.blurry[None], "sharp": pair.sharp[None], "blur_field": pair.blur_field[None]}
             if self.path is not None:
                 moved = motion(scene.layers, np.linspace(-0.5, 0.5, _INSTANTS), size=(self.size, self.size), stride=_STRIDE)
-                fields["path"] = path_kernel(moved, side=self.path)
+                fields["path"] = trajectory_kernel(moved, side=self.path)
             return fields
         clip = draw_sequence(generator, self._pictures, size=(self.size, self.size), num_frames=self.num_frames, blur=self.blur)
         middle = self.num_frames // 2
         made: dict[str, Field] = {
             "blurry": clip.blurry,
             "sharp": clip.sharp if self.all_truths else clip.sharp[middle : middle + 1],
-            "spread": clip.spread,
+            "blur_field": clip.blur_field,
         }
         if self.flow:
             made |= {"flow_to_next": clip.flow_to_next, "flow_to_previous": clip.flow_to_previous}

@@ -23,7 +23,7 @@ __all__ = ["CONTENT", "Recipe", "read_recipe"]
 CONTENT = ("mse", "l1", "charbonnier", "log_mse", "edge", "frequency", "multiscale_content", "multiscale_mse")
 """Losses of `unblur.losses` that a recipe may add up."""
 
-_STILLS = ("pair_size", "window", "window_start", "fresh", "blur")
+_STILLS = ("pair_size", "pool", "pool_start", "new_pairs", "blur")
 _LAYOUT = ("layout", "choice")
 _BELONGS = {
     "data": {
@@ -36,9 +36,9 @@ _BELONGS = {
     "objective": {
         "content": ("truths",),
         "adversarial": ("truths", "adversary", "adversary_arguments", "adversarial_weight", "adversary_lr", "adversary_steps"),
-        "told_motion": ("motion_weight", "told_until"),
-        "told_flow": ("motion_weight", "told_until", "end_share", "level_weights"),
-        "told_path": (),
+        "blur_field": ("blur_field_weight", "teacher_forcing_until"),
+        "flow_and_blur_field": ("blur_field_weight", "teacher_forcing_until", "end_probability", "level_weights"),
+        "camera_kernel": (),
         "flow": ("level_weights",),
     },
 }
@@ -86,11 +86,11 @@ class Recipe(BaseModel):
     """Show copies of the middle frame in place of all frames of a clip: the single-frame twin of a network, for comparison."""
     pair_size: int | None = Field(default=None, gt=0)
     """Side of the pictures made, from which crops are cut, pixels."""
-    window: int | None = Field(default=None, gt=0)
+    pool: int | None = Field(default=None, gt=0)
     """Pairs kept at a time."""
-    window_start: int | None = Field(default=None, gt=0)
+    pool_start: int | None = Field(default=None, gt=0)
     """Pairs that are made before the first step."""
-    fresh: float | None = Field(default=None, ge=0)
+    new_pairs: float | None = Field(default=None, ge=0)
     """New pairs a step."""
     blur: dict[str, Any] | None = None
     """Changes to the ranges of `unblur.synth.stills.StillsBlur`, `unblur.synth.dynamic.DynamicBlur` or `unblur.synth.sequence.SequenceBlur`."""
@@ -104,7 +104,7 @@ class Recipe(BaseModel):
     flip: float = Field(ge=0, le=1)
     """Share mirrored left to right."""
     flip_vertical: float = Field(ge=0, le=1)
-    quarter_turns: bool
+    rotate90: bool
     reverse: float = Field(ge=0, le=1)
     """Share of the clips run backwards."""
     permute_channels: float = Field(ge=0, le=1)
@@ -117,7 +117,7 @@ class Recipe(BaseModel):
     noise_drawn: bool
     """Draw each sample's standard deviation from N(0, noise^2)."""
 
-    objective: Literal["content", "adversarial", "told_motion", "told_flow", "told_path", "flow"]
+    objective: Literal["content", "adversarial", "blur_field", "flow_and_blur_field", "camera_kernel", "flow"]
     """What is minimised; each has a module of its own."""
     loss: dict[str, float]
     """Weights of the losses that compare what was restored with the truth."""
@@ -130,11 +130,11 @@ class Recipe(BaseModel):
     adversary_lr: float | None = Field(default=None, gt=0)
     adversary_steps: int | None = Field(default=None, gt=0)
     """Steps of the discriminator for one of the network."""
-    motion_weight: float | None = Field(default=None, ge=0)
-    """Weight of the error of the estimated spread."""
-    told_until: int | None = Field(default=None, ge=0)
-    """Step from which the restoration no longer sees the true spread; before it, ever fewer crops do."""
-    end_share: float | None = Field(default=None, ge=0, le=1)
+    blur_field_weight: float | None = Field(default=None, ge=0)
+    """Weight of the error of the estimated blur field."""
+    teacher_forcing_until: int | None = Field(default=None, ge=0)
+    """Step from which the restoration no longer sees the true blur field; before it, ever fewer crops do."""
+    end_probability: float | None = Field(default=None, ge=0, le=1)
     """Share of the crops that are shown as at an end of a shot, with a copy of the middle frame for the neighbour that is not there."""
     level_weights: tuple[float, ...] | None = None
     """Weights of the end-point errors of the flow's levels, finest first."""
@@ -203,14 +203,14 @@ class Recipe(BaseModel):
         for name in self.loss:
             if name not in CONTENT:
                 raise ValueError(f"there is no loss `{name}`{_hint(name, CONTENT)}")
-        if self.objective in ("flow", "told_path") and self.loss:
+        if self.objective in ("flow", "camera_kernel") and self.loss:
             raise ValueError(f"`loss` must be {{}} with `objective: {self.objective}`, which compares motion and not pictures")
         if self.objective == "flow":
             if self.data != "sequences":
                 raise ValueError("`objective: flow` needs `data: sequences`, whose flow is known exactly")
             if self.validate_every:
                 raise ValueError("`validate_every` must be 0 with `objective: flow`: protocols measure pictures")
-        elif not self.loss and self.objective != "told_path":
+        elif not self.loss and self.objective != "camera_kernel":
             raise ValueError("`loss` is empty; name at least one of " + ", ".join(CONTENT))
         if self.blur is not None:
             assert self.pair_size is not None
@@ -226,16 +226,16 @@ class Recipe(BaseModel):
             raise ValueError(f"`batch` ({self.batch}) must be a multiple of `accumulate` ({self.accumulate})")
         if self.objective == "adversarial" and self.accumulate > 1:
             raise ValueError("`accumulate` must be 1 with `objective: adversarial`, whose two players take turns on a whole batch")
-        if self.objective == "told_motion" and self.data != "stills":
-            raise ValueError("`objective: told_motion` needs `data: stills`, which know how every pixel was smeared")
-        if self.objective == "told_path" and (self.data != "stills" or self.crop != self.pair_size):
+        if self.objective == "blur_field" and self.data != "stills":
+            raise ValueError("`objective: blur_field` needs `data: stills`, which know how every pixel was smeared")
+        if self.objective == "camera_kernel" and (self.data != "stills" or self.crop != self.pair_size):
             raise ValueError(
-                "`objective: told_path` needs `data: stills`, and crops of the whole `pair_size`, of which alone the path is known"
+                "`objective: camera_kernel` needs `data: stills`, and crops of the whole `pair_size`, of which alone the path is known"
             )
         if self.reference_only and self.data not in ("clips", "sequences"):
             raise ValueError("`reference_only` needs `data: clips` or `data: sequences`; a photo has no neighbours")
-        if self.objective == "told_flow" and self.data != "sequences":
-            raise ValueError("`objective: told_flow` needs `data: sequences`, whose motion is known exactly")
+        if self.objective == "flow_and_blur_field" and self.data != "sequences":
+            raise ValueError("`objective: flow_and_blur_field` needs `data: sequences`, whose motion is known exactly")
         if self.truths == "all" and self.data not in ("clips", "sequences"):
             raise ValueError("`truths: all` needs `data: clips` or `data: sequences`")
         if self.validate_every and (self.protocol is None or self.validate_layout is None):

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.data.layouts import Sample, read_layout
+from unblur.data.pair_pool import PairPool
 from unblur.data.transforms import Arrays, apply
-from unblur.data.window import PairWindow
 from unblur.errors import InputError
 from unblur.synth.dynamic import DynamicBlur, kind_weights
 from unblur.synth.highspeed import cache_frames, map_frames
@@ -72,9 +72,9 @@ class Source(ABC):
 class Made(Source):
     """Samples from a moving window of pairs that other processes make."""
 
-    def __init__(self, window: PairWindow, *, recipe: Recipe) -> None:
+    def __init__(self, pool: PairPool, *, recipe: Recipe) -> None:
         super().__init__(recipe=recipe)
-        self._window = window
+        self._window = pool
 
     def stop(self) -> None:
         self._window.stop()
@@ -99,16 +99,16 @@ class Files(Source):
         self._lock = Lock()
 
     def draw(self, step: int, generator: np.random.Generator) -> Arrays:  # noqa: ARG002 (any sample may come at any step)
-        window = self._samples[int(generator.integers(len(self._samples)))]
-        truths = window if self.recipe.truths == "all" else [window[len(window) // 2]]
-        blurry = [self._picture(sample.reference) for sample in window]
+        pool = self._samples[int(generator.integers(len(self._samples)))]
+        truths = pool if self.recipe.truths == "all" else [pool[len(pool) // 2]]
+        blurry = [self._picture(sample.reference) for sample in pool]
         sharp = [self._picture(sample.sharp[len(sample.sharp) // 2]) for sample in truths]
         if len({picture.shape for picture in (*blurry, *sharp)}) > 1:
-            raise InputError(f"the pictures that belong to `{window[0].reference}` differ in size; see `unblur data check`")
+            raise InputError(f"the pictures that belong to `{pool[0].reference}` differ in size; see `unblur data check`")
         if min(blurry[0].shape[:2]) < self.recipe.crop:
             height, width = blurry[0].shape[:2]
             raise InputError(
-                f"`{window[0].reference}` has {width}x{height} pixels, fewer than the crop; add `--set crop={min(height, width)}` or less"
+                f"`{pool[0].reference}` has {width}x{height} pixels, fewer than the crop; add `--set crop={min(height, width)}` or less"
             )
         return self._arrays(np.stack(blurry), np.stack(sharp), motion={})
 
@@ -160,7 +160,7 @@ def open_source(
     photos: Sequence[Path],
     data: Sequence[Path],
     num_frames: int,
-    window: Path,
+    pool: Path,
     part: tuple[int, int],
     path: int | None = None,
     cutouts: Sequence[Path] = (),
@@ -173,11 +173,11 @@ def open_source(
         photos: sharp pictures, for `stills`, `dynamic` and `sequences`.
         data: folders of data sets, for `pairs` and `clips`.
         num_frames: frames that the network sees.
-        window: folder of the samples that are made.
+        pool: folder of the samples that are made.
         part: number of this process and of all.
         path: side of the exact kernels that come with `stills`, see `PhotoMaker`; None for none.
         cutouts: objects with opacity, for `dynamic`.
-        highspeed: clips of about 240 frames a second, for `dynamic`; decoded once, into `window`/frames.
+        highspeed: clips of about 240 frames a second, for `dynamic`; decoded once, into `pool`/frames.
 
     Raises:
         InputError: if the recipe's data do not suit the network, or what it needs was not given or found.
@@ -198,24 +198,24 @@ def open_source(
         assert recipe.choice is not None
         yield Files(read_samples(recipe.layout, data, choice=recipe.choice, num_frames=num_frames, edges="drop"), recipe=recipe)
         return
-    assert recipe.window is not None
-    assert recipe.window_start is not None
-    assert recipe.fresh is not None
+    assert recipe.pool is not None
+    assert recipe.pool_start is not None
+    assert recipe.new_pairs is not None
     identity: list[object] = [[str(path) for path in photos], recipe.seed, recipe.blur, recipe.data]
     maker: PhotoMaker | DynamicMaker
     if recipe.data == "dynamic":
-        maker = _dynamic_maker(recipe, photos=photos, cutouts=cutouts, highspeed=highspeed, folder=window / "frames")
+        maker = _dynamic_maker(recipe, photos=photos, cutouts=cutouts, highspeed=highspeed, folder=pool / "frames")
         identity += [[str(path) for path in cutouts], [path.name for path in maker.frames]]
     else:
         maker = _photo_maker(recipe, photos=photos, num_frames=num_frames, path=path)
-    with PairWindow(
+    with PairPool(
         maker,
-        folder=window,
+        folder=pool,
         identity=identity,
         layout=maker.layout,
-        capacity=recipe.window,
-        start=recipe.window_start,
-        fresh=recipe.fresh,
+        capacity=recipe.pool,
+        start=recipe.pool_start,
+        new_pairs=recipe.new_pairs,
         workers=max(recipe.workers, 1),
         part=part,
     ) as pairs:
@@ -233,7 +233,7 @@ def _photo_maker(recipe: Recipe, *, photos: Sequence[Path], num_frames: int, pat
         size=recipe.pair_size,
         num_frames=num_frames,
         all_truths=recipe.truths == "all",
-        flow=recipe.objective in ("flow", "told_flow"),
+        flow=recipe.objective in ("flow", "flow_and_blur_field"),
         blur=(SequenceBlur if recipe.data == "sequences" else StillsBlur)(**(recipe.blur or {})),
         path=path,
     )

@@ -1,6 +1,6 @@
 """What limits `swift`: its estimate of the smear, what it makes of it, or the pictures it was trained on.
 
-    python -m benchmarks.told --photos DIR [--photos DIR]... [--model NAME|FILE] [--pairs N]
+    python -m benchmarks.blur_field --photos DIR [--photos DIR]... [--model NAME|FILE] [--pairs N]
 
 Pairs are synthesised from the sharp pictures of each folder, with blur of three lengths, whose smear is known exactly. Printed are gains in
 PSNR over the blurry picture, in dB: with the network's own estimate of the smear; told the true smear; with its estimate smoothed over the picture,
@@ -19,7 +19,7 @@ from torch import Tensor
 
 import unblur
 from unblur.metrics import from_uint8, psnr
-from unblur.models.swift import SmearNet
+from unblur.models.swift import BlurFieldNet
 from unblur.synth.sources import find_photos, read_photo
 from unblur.synth.stills import StillsBlur, draw_pair
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=32, help="for each length")
     arguments = parser.parse_args()
     net = unblur.load(arguments.model, device="cpu", precision="fp32").net
-    if not isinstance(net, SmearNet):
+    if not isinstance(net, BlurFieldNet):
         parser.error(f"`{arguments.model}` does not estimate how pixels are smeared; name weights of a `swift`")
     print(f"{'pictures':16} {'length':>8} {'before':>7} {'estimate':>9} {'told':>6} {'smoothed':>9} {'twice':>6} {'error':>6} {'of':>6}")
     for folder in arguments.photos:
@@ -53,12 +53,12 @@ def main() -> None:
 
 
 @torch.no_grad()
-def measured(net: SmearNet, photos: list[NDArray[np.uint8]], blur: StillsBlur, *, number: int) -> list[float]:
+def measured(net: BlurFieldNet, photos: list[NDArray[np.uint8]], blur: StillsBlur, *, number: int) -> list[float]:
     """The figures of one pair; the same one every time."""
     pair = draw_pair(np.random.default_rng([5, number]), photos, size=SIDE, blur=blur)
     blurry, sharp = from_uint8(pair.blurry).float(), from_uint8(pair.sharp).float()
-    truth = torch.from_numpy(np.ascontiguousarray(pair.spread)).permute(2, 0, 1)[None].float()
-    seen = net.spread(blurry)
+    truth = torch.from_numpy(np.ascontiguousarray(pair.blur_field)).permute(2, 0, 1)[None].float()
+    seen = net.blur_field(blurry)
     before = psnr(blurry, sharp)
     once = net.restore(blurry, seen)
     results = (once, net.restore(blurry, truth), net.restore(blurry, smoothed(seen)), net(once.clamp(0, 1)))
@@ -68,12 +68,12 @@ def measured(net: SmearNet, photos: list[NDArray[np.uint8]], blur: StillsBlur, *
 
 def blur_between(low: float, high: float) -> StillsBlur:
     """Blur of `low` to `high` pixels of arc, by a hand and of things."""
-    return StillsBlur(sharp_share=0, length=(low, high), wobble=(0, 0.8), noise_share=0.7, shot=(2e-5, 8e-4))
+    return StillsBlur(sharp_probability=0, length=(low, high), wobble=(0, 0.8), noise_probability=0.7, shot=(2e-5, 8e-4))
 
 
-def smoothed(spread: Tensor) -> Tensor:
+def smoothed(blur_field: Tensor) -> Tensor:
     """(1, 3, H, W), blurred by a wide Gaussian."""
-    blurred = cv2.GaussianBlur(spread[0].permute(1, 2, 0).numpy(), (0, 0), SMOOTHED)
+    blurred = cv2.GaussianBlur(blur_field[0].permute(1, 2, 0).numpy(), (0, 0), SMOOTHED)
     return torch.from_numpy(blurred).permute(2, 0, 1)[None]
 
 

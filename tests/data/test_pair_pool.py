@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unblur.data.window import PairWindow, window_range
+from unblur.data.pair_pool import PairPool, pool_range
 
 LAYOUT = {"number": ((2, 3), "int64"), "maker": ((1,), "int64")}
 
@@ -27,15 +27,15 @@ class Maker:
         return {"number": np.full((2, 3), index), "maker": np.array([os.getpid()])}
 
 
-def window(tmp_path: Path, *, identity: object = 1, workers: int = 2, broken: bool = False) -> PairWindow:
-    return PairWindow(
+def pool(tmp_path: Path, *, identity: object = 1, workers: int = 2, broken: bool = False) -> PairPool:
+    return PairPool(
         Maker(tmp_path / "log", broken=broken),
-        folder=tmp_path / "window",
+        folder=tmp_path / "pool",
         identity=identity,
         layout=LAYOUT,
         capacity=8,
         start=4,
-        fresh=0.5,
+        new_pairs=0.5,
         workers=workers,
     )
 
@@ -45,14 +45,14 @@ def made(tmp_path: Path) -> list[int]:
 
 
 def test_window_moves_and_fills():
-    assert window_range(0, capacity=8, start=4, fresh=0.5) == (0, 4)
-    assert window_range(3, capacity=8, start=4, fresh=0.5) == (0, 5)
-    assert window_range(20, capacity=8, start=4, fresh=0.5) == (6, 14)
-    assert window_range(20, capacity=8, start=4, fresh=0) == (0, 4)
+    assert pool_range(0, capacity=8, start=4, new_pairs=0.5) == (0, 4)
+    assert pool_range(3, capacity=8, start=4, new_pairs=0.5) == (0, 5)
+    assert pool_range(20, capacity=8, start=4, new_pairs=0.5) == (6, 14)
+    assert pool_range(20, capacity=8, start=4, new_pairs=0) == (0, 4)
 
 
 def test_gives_the_pairs_of_the_window_made_in_other_processes(tmp_path):
-    with window(tmp_path) as pairs:
+    with pool(tmp_path) as pairs:
         for step in (0, 5, 300, 1000):
             first, last = pairs.range(step)
             for index in (first, last - 1):
@@ -64,7 +64,7 @@ def test_gives_the_pairs_of_the_window_made_in_other_processes(tmp_path):
 
 def test_what_was_made_is_not_made_again_after_a_stop(tmp_path):
     for _ in range(2):
-        with window(tmp_path, workers=1) as pairs:
+        with pool(tmp_path, workers=1) as pairs:
             pairs.range(0)
             assert pairs.pair(3)["number"][0, 0] == 3
     assert made(tmp_path).count(3) == 1
@@ -72,28 +72,28 @@ def test_what_was_made_is_not_made_again_after_a_stop(tmp_path):
 
 def test_other_sources_begin_anew(tmp_path):
     for identity in (1, 2):
-        with window(tmp_path, identity=identity, workers=1) as pairs:
+        with pool(tmp_path, identity=identity, workers=1) as pairs:
             pairs.range(0)
             pairs.pair(3)
     assert made(tmp_path).count(3) == 2
 
 
 def test_dead_maker_is_an_error_and_not_a_hang(tmp_path, capfd):
-    with pytest.raises(RuntimeError, match="exit code 1"), window(tmp_path, workers=1, broken=True) as pairs:
+    with pytest.raises(RuntimeError, match="exit code 1"), pool(tmp_path, workers=1, broken=True) as pairs:
         pairs.pair(0)
     assert "cannot make pairs" in capfd.readouterr().err
 
 
 def test_killed_maker_is_an_error_and_not_a_hang(tmp_path):
-    with pytest.raises(RuntimeError, match="exit code -9"), window(tmp_path, workers=1) as pairs:
+    with pytest.raises(RuntimeError, match="exit code -9"), pool(tmp_path, workers=1) as pairs:
         os.kill(int(pairs.pair(0)["maker"][0]), signal.SIGKILL)
         pairs.range(100_000)
         pairs.pair(50_000)
 
 
 def test_stop_ends_the_wait_for_a_pair(tmp_path):
-    with ThreadPoolExecutor(1) as pool, window(tmp_path, workers=0) as pairs:
-        waits = pool.submit(pairs.pair, 0)
+    with ThreadPoolExecutor(1) as executor, pool(tmp_path, workers=0) as pairs:
+        waits = executor.submit(pairs.pair, 0)
         pairs.stop()
         with pytest.raises(RuntimeError, match=r"pair 0 .* no longer waited for"):
             waits.result(timeout=60)

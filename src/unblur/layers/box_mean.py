@@ -3,10 +3,10 @@
 from torch import Tensor
 from torch.nn.functional import pad
 
-__all__ = ["around"]
+__all__ = ["box_mean"]
 
 
-def around(picture: Tensor) -> Tensor:
+def box_mean(picture: Tensor) -> Tensor:
     """The mean of each pixel and the eight around it; beyond the border, the border is seen. A tenth of the time of `avg_pool2d` on a processor.
 
     Shape:

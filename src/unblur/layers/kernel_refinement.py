@@ -4,20 +4,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, pad
 
-from unblur.layers.kernel import BANDS, EVIDENCE, in_spectrum
+from unblur.layers.kernel_estimation import BANDS, EVIDENCE, spectral_correlation
 from unblur.layers.unet import UNet
 
-__all__ = ["CERTAINTY", "PathNet", "certainty"]
+__all__ = ["CONFIDENCE", "KernelRefiner", "kernel_confidence"]
 
-CERTAINTY = 5 + 2 * (len(BANDS) - 1)
-"""Numbers of `certainty`."""
+CONFIDENCE = 5 + 2 * (len(BANDS) - 1)
+"""Numbers of `kernel_confidence`."""
 
 _LEAST = 1e-5  # of the light, that the network takes to be everywhere: it can find a path where none was
 _SHARPER = 4.0  # logarithm by which a network that says 1 raises the light of a place
 _KERNELS = 10.0  # by which maps that are kernels are raised, to be about as large as the others
 
 
-class PathNet(nn.Module):
+class KernelRefiner(nn.Module):
     """Sees what a window says of its kernel, and says how much light fell where, counted from where the middle of the exposure was.
 
     Args:
@@ -33,7 +33,7 @@ class PathNet(nn.Module):
         """Untrained, it says what was found.
 
         Args:
-            evidence: see `unblur.layers.kernel.evidence`.
+            evidence: see `unblur.layers.kernel_estimation.evidence`.
 
         Returns:
             kernels of sum 1, with their middle where the middle of the exposure is.
@@ -50,24 +50,24 @@ class PathNet(nn.Module):
 
 
 @torch.no_grad()
-def certainty(path: Tensor, evidence: Tensor, light: Tensor) -> Tensor:
+def kernel_confidence(path: Tensor, evidence: Tensor, light: Tensor) -> Tensor:
     """What tells whether a path is the true one, as numbers of its window.
 
     A path that little was changed for, that the picture tells of again once edges are put as it would have them, and that shows in the picture's
     spectrum, is more often true.
 
     Args:
-        path: what was made of the kernels, see `PathNet`.
+        path: what was made of the kernels, see `KernelRefiner`.
         evidence: of what it was made.
         light: windows in linear light, one channel, of which that is the evidence.
 
     Returns:
         how alike the path is to the kernel that was found, to the least-squares kernel and to the correlation, as cosines; how strongly edges and light are
-        correlated at most; how little the light is spread, 1 where nothing is blurred; and the numbers of `unblur.layers.kernel.in_spectrum`.
+        correlated at most; how little the light is spread, 1 where nothing is blurred; and the numbers of `unblur.layers.kernel_estimation.spectral_correlation`.
 
     Shape:
         (N, K, K), (N, 8, K, K), (N, H, W) -> (N, 13)
     """
     told = evidence[:, :3].flatten(2)  # (N, 3, K·K)
     alike = cosine_similarity(told, path.flatten(1)[:, None], dim=-1)  # (N, 3)
-    return torch.cat([alike, told[:, 2:].amax(-1), path.flatten(1).norm(dim=1, keepdim=True), in_spectrum(light, path)], dim=1)
+    return torch.cat([alike, told[:, 2:].amax(-1), path.flatten(1).norm(dim=1, keepdim=True), spectral_correlation(light, path)], dim=1)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from unblur.layers.trust import CELL, Trust, agreement
+from unblur.layers.gate import GATE_STRIDE, GatingNet, gate_features
 
 
 def noise(*shape, seed=0):
@@ -11,7 +11,7 @@ def noise(*shape, seed=0):
 
 
 def small(changes=2, beside=3):
-    return Trust(changes=changes, beside=beside, widths=(8, 8), blocks=(1, 1))
+    return GatingNet(changes=changes, beside=beside, widths=(8, 8), blocks=(1, 1))
 
 
 def test_untrained_it_trusts_what_comes_first():
@@ -24,7 +24,7 @@ def test_says_a_share_of_every_pixel(shape):
     net = small()
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
-    shares = net(noise(1, 1, *shape), noise(1, 2, *shape, seed=1), noise(1, 3, shape[0] // CELL, shape[1] // CELL, seed=2))
+    shares = net(noise(1, 1, *shape), noise(1, 2, *shape, seed=1), noise(1, 3, shape[0] // GATE_STRIDE, shape[1] // GATE_STRIDE, seed=2))
     assert shares.shape == (1, 2, *shape)
     assert shares.isfinite().all()
 
@@ -32,7 +32,7 @@ def test_says_a_share_of_every_pixel(shape):
 def test_learns_what_least_squares_says():
     """One change is what is missing and noise, by another mixture in each picture: the share to take is in its power."""
     torch.manual_seed(0)
-    net = Trust(changes=1, beside=1, widths=(16,), blocks=(1,))
+    net = GatingNet(changes=1, beside=1, widths=(16,), blocks=(1,))
     optimiser = torch.optim.Adam(net.parameters(), lr=3e-3)
     generator = torch.Generator().manual_seed(1)
 
@@ -59,7 +59,7 @@ def test_learns_what_least_squares_says():
 def test_agreement_is_that_of_each_square():
     picture, change = torch.zeros(1, 1, 16, 16), noise(1, 1, 16, 16)
     other = torch.cat([2 * change[..., :8], -change[..., 8:]], dim=-1)
-    told = agreement(picture, torch.cat([change, other], dim=1))[0]
+    told = gate_features(picture, torch.cat([change, other], dim=1))[0]
     assert told.shape == (4 * 7 // 2 + 1, 2, 2)
     power, alike = told[:4], told[4]
     torch.testing.assert_close(alike, torch.tensor([[1.0, -1.0], [1.0, -1.0]]), rtol=0, atol=1e-4)
@@ -69,9 +69,9 @@ def test_agreement_is_that_of_each_square():
 
 def test_agreement_does_not_see_the_sign_of_all_changes():
     picture, changes = noise(1, 1, 32, 32), noise(1, 2, 32, 32, seed=1)
-    torch.testing.assert_close(agreement(picture, changes)[:, 4], agreement(picture, -changes)[:, 4])
+    torch.testing.assert_close(gate_features(picture, changes)[:, 4], gate_features(picture, -changes)[:, 4])
 
 
 def test_no_gradient_flows_through_the_comparison():
     changes = noise(1, 2, 16, 16).requires_grad_()
-    assert not agreement(noise(1, 1, 16, 16, seed=1), changes).requires_grad
+    assert not gate_features(noise(1, 1, 16, 16, seed=1), changes).requires_grad

@@ -2,21 +2,21 @@
 
 import pytest
 import torch
-from smears import CURVE, LINE, blurred, leaves
+from blurred_pictures import CURVE, LINE, blurred, leaves
 
-from unblur.layers.kernel import EVIDENCE, evidence, in_spectrum, transformed
-from unblur.layers.path import CERTAINTY, PathNet, certainty
+from unblur.layers.kernel_estimation import EVIDENCE, evidence, spectral_correlation, transform_windows
+from unblur.layers.kernel_refinement import CONFIDENCE, KernelRefiner, kernel_confidence
 
 
 @pytest.mark.parametrize("kernel", [CURVE, LINE], ids=["curve", "line"])
 def test_untrained_it_says_what_was_found(kernel):
-    path = PathNet(widths=(8,), blocks=(1,))(evidence(transformed(blurred(leaves(), kernel), size=31), kernel))
+    path = KernelRefiner(widths=(8,), blocks=(1,))(evidence(transform_windows(blurred(leaves(), kernel), size=31), kernel))
     torch.testing.assert_close(path, kernel, rtol=0, atol=2e-3)
 
 
 @pytest.mark.parametrize("size", [3, 5, 31])
 def test_says_whole_kernels(size):
-    net = PathNet(widths=(8, 8, 8), blocks=(1, 1, 1))
+    net = KernelRefiner(widths=(8, 8, 8), blocks=(1, 1, 1))
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     path = net(torch.rand(4, EVIDENCE, size, size, generator=torch.Generator().manual_seed(0))).detach()
@@ -28,7 +28,7 @@ def test_says_whole_kernels(size):
 def test_learns_to_leave_out_specks():
     """Half of the light is strewn about; the correlation knows nothing of it."""
     torch.manual_seed(0)
-    net = PathNet(widths=(16,), blocks=(1,))
+    net = KernelRefiner(widths=(16,), blocks=(1,))
     optimiser = torch.optim.Adam(net.parameters(), lr=3e-3)
     generator = torch.Generator().manual_seed(1)
     paths = torch.cat([CURVE, LINE, CURVE.flip(-1), LINE.mT])
@@ -54,17 +54,17 @@ def test_learns_to_leave_out_specks():
 def test_is_surer_of_a_true_path_than_of_a_wrong_one():
     """Both are judged by what the same picture tells."""
     light = blurred(leaves(), CURVE)
-    told = evidence(transformed(light, size=31), CURVE)
-    true, wrong = (certainty(path, told, light)[0] for path in (CURVE, CURVE.flip(-1)))
-    assert true.shape == (CERTAINTY,)
+    told = evidence(transform_windows(light, size=31), CURVE)
+    true, wrong = (kernel_confidence(path, told, light)[0] for path in (CURVE, CURVE.flip(-1)))
+    assert true.shape == (CONFIDENCE,)
     assert all(true[:3] > wrong[:3] + 0.1)
     assert true[3] == wrong[3]  # says nothing of the path
-    assert torch.equal(true[5:], in_spectrum(light, CURVE)[0])
+    assert torch.equal(true[5:], spectral_correlation(light, CURVE)[0])
 
 
 def test_says_how_little_light_is_spread():
     still = torch.zeros(1, 31, 31)
     still[:, 15, 15] = 1
-    told = evidence(transformed(leaves(), size=31), still)
-    still, line, curve = (float(certainty(path, told, leaves())[0, 4]) for path in (still, LINE, CURVE))
+    told = evidence(transform_windows(leaves(), size=31), still)
+    still, line, curve = (float(kernel_confidence(path, told, leaves())[0, 4]) for path in (still, LINE, CURVE))
     assert curve < line < still == 1

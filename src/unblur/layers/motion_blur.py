@@ -1,6 +1,6 @@
 """Motion blur as the line along which each pixel is smeared, and the picture read along that line.
 
-A *spread* is the field of `unblur.synth.scene.spread`: channels (l1 − l2)·cos 2θ, (l1 − l2)·sin 2θ and l1 in pixels, for a
+A *blur field* is the field of `unblur.synth.scene.blur_field`: channels (l1 − l2)·cos 2θ, (l1 − l2)·sin 2θ and l1 in pixels, for a
 pixel smeared over length l1 along the angle θ and l2 across it. It is the same for a motion and its reverse, as the
 blurry picture is.
 """
@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate
 
-__all__ = ["sample_along", "smearing", "spread_axis"]
+__all__ = ["blur_axis", "line_blur", "sample_along"]
 
 
-def spread_axis(spread: Tensor) -> Tensor:
-    """The line of a spread as a displacement of length l1 − l2, pointing right (or straight down).
+def blur_axis(blur_field: Tensor) -> Tensor:
+    """The line of a blur field as a displacement of length l1 − l2, pointing right (or straight down).
 
     Shape:
         (B, 3, H, W) -> (B, 2, H, W), (dx, dy) in pixels
     """
-    across, slant = spread[:, 0], spread[:, 1]
+    across, slant = blur_field[:, 0], blur_field[:, 1]
     length = torch.sqrt(across.square() + slant.square() + 1e-12)
     # Half of the angle 2θ: cos θ = √((1 + cos 2θ)/2), |sin θ| = √((1 − cos 2θ)/2).
     dx = torch.sqrt(((length + across) * length / 2).clamp_min(0))
@@ -28,30 +28,30 @@ def spread_axis(spread: Tensor) -> Tensor:
     return torch.stack([dx, torch.where(slant < 0, -dy, dy)], dim=1)
 
 
-def sample_along(picture: Tensor, spread: Tensor, *, shares: Sequence[float]) -> Tensor:
-    """Read `picture` at shares of the way along the line of `spread`; ½ is the end of the smear, −½ its beginning.
+def sample_along(picture: Tensor, blur_field: Tensor, *, positions: Sequence[float]) -> Tensor:
+    """Read `picture` at shares of the way along the line of `blur_field`; ½ is the end of the smear, −½ its beginning.
 
     Positions are computed and read in fp32, whatever the precision around. Beyond the border, the border is read.
-    No gradient flows into `spread`.
+    No gradient flows into `blur_field`.
 
     Args:
         picture: what to read.
-        spread: at the resolution of `picture`, or at a whole fraction of it; brought up bilinearly.
-        shares: where to read.
+        blur_field: at the resolution of `picture`, or at a whole fraction of it; brought up bilinearly.
+        positions: where to read.
 
     Shape:
-        picture (B, C, H, W), spread (B, 3, H/s, W/s) -> (B, len(shares)·C, H, W)
+        picture (B, C, H, W), blur field (B, 3, H/s, W/s) -> (B, len(shares)·C, H, W)
     """
     height, width = picture.shape[-2:]
     with torch.autocast(picture.device.type, enabled=False):
-        picture, spread = picture.float(), spread.detach().float()
-        if spread.shape[-2:] != picture.shape[-2:]:
-            spread = interpolate(spread, size=(height, width), mode="bilinear", align_corners=False)
-        read = _read(picture, _places(spread_axis(spread), shares=shares))
+        picture, blur_field = picture.float(), blur_field.detach().float()
+        if blur_field.shape[-2:] != picture.shape[-2:]:
+            blur_field = interpolate(blur_field, size=(height, width), mode="bilinear", align_corners=False)
+        read = _read(picture, _places(blur_axis(blur_field), positions=positions))
     return read.flatten(1, 2)
 
 
-def smearing(line: Tensor, *, reads: int) -> Callable[[Tensor], Tensor]:
+def line_blur(line: Tensor, *, samples: int) -> Callable[[Tensor], Tensor]:
     """The blur by which each pixel is smeared evenly along a line around it: the mean of so many places along it.
 
     A line is the same from both its ends, so that the blur is its own adjoint where neighbours have the same line. Positions are computed and
@@ -59,16 +59,16 @@ def smearing(line: Tensor, *, reads: int) -> Callable[[Tensor], Tensor]:
 
     Args:
         line: displacement from one end of the smear to the other.
-        reads: more of them than the line has pixels make no difference.
+        samples: more of them than the line has pixels make no difference.
 
     Shape:
         line (B, 2, H, W), (dx, dy) in pixels; what is returned takes (B, C, H, W) to (B, C, H, W)
     """
-    places = _places(line.detach().float(), shares=[(2 * place + 1) / (2 * reads) - 0.5 for place in range(reads)])
+    places = _places(line.detach().float(), positions=[(2 * place + 1) / (2 * samples) - 0.5 for place in range(samples)])
     return lambda picture: _read(picture.float(), places).mean(dim=1)
 
 
-def _places(line: Tensor, *, shares: Sequence[float]) -> Tensor:
+def _places(line: Tensor, *, positions: Sequence[float]) -> Tensor:
     """(B, S, H, W, 2) where to read, as `grid_sample` counts: from -1 at the first pixel's middle to 1 at the last one's."""
     height, width = line.shape[-2:]
     step = line * line.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)]).view(2, 1, 1)
@@ -76,7 +76,7 @@ def _places(line: Tensor, *, shares: Sequence[float]) -> Tensor:
     y = torch.linspace(-1, 1, height, device=line.device)
     # x and y apart, as in the line: to add two layouts takes longer than to read.
     at_rest = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1])  # (2, H, W)
-    places = at_rest + step.new_tensor(tuple(shares)).view(-1, 1, 1, 1) * step[:, None]  # (B, S, 2, H, W)
+    places = at_rest + step.new_tensor(tuple(positions)).view(-1, 1, 1, 1) * step[:, None]  # (B, S, 2, H, W)
     return places.permute(0, 1, 3, 4, 2)
 
 

@@ -4,22 +4,22 @@ import math
 
 import pytest
 import torch
-from smears import CURVE, LINE, blurred, drawn, leaves
+from blurred_pictures import CURVE, LINE, blurred, drawn, leaves
 
-from unblur.layers.kernel import (
+from unblur.layers.kernel_estimation import (
     BANDS,
     EVIDENCE,
     _quick,
     blur_kernel,
+    centre_kernel,
     evidence,
-    in_spectrum,
-    levelled,
-    path_middle,
-    placed,
-    transformed,
-    unclipped,
+    exposure_midpoint,
+    normalise_contrast,
+    spectral_correlation,
+    transform_windows,
+    unsaturated,
 )
-from unblur.layers.windows import fading
+from unblur.layers.windows import taper
 
 
 def alike(one, other):
@@ -30,7 +30,7 @@ def alike(one, other):
 
 @pytest.mark.parametrize("kernel", [CURVE, LINE], ids=["curve", "line"])
 def test_finds_the_path_and_not_another(kernel):
-    found = blur_kernel(transformed(blurred(leaves(), kernel), size=31))
+    found = blur_kernel(transform_windows(blurred(leaves(), kernel), size=31))
     assert alike(found, kernel) > 0.8
     other = LINE if kernel is CURVE else CURVE
     assert alike(found, kernel) > alike(found, other.flip(-1)) + 0.1
@@ -46,9 +46,11 @@ def test_sides_on_the_way_are_the_nearest_with_quick_transforms(length):
 @pytest.mark.parametrize("kernel", [CURVE, LINE], ids=["curve", "line"])
 def test_finds_it_in_fewer_steps_where_turns_go_on_from_each_other(kernel, monkeypatch):
     steps, found = [], []
-    monkeypatch.setattr("unblur.layers.kernel.irfft2", lambda *given, **named: steps.append(1) or torch.fft.irfft2(*given, **named))
-    for afresh in (True, False):
-        found.append(blur_kernel(transformed(blurred(leaves(), kernel), size=31), afresh=afresh))
+    monkeypatch.setattr(
+        "unblur.layers.kernel_estimation.irfft2", lambda *given, **named: steps.append(1) or torch.fft.irfft2(*given, **named)
+    )
+    for restart_edges in (True, False):
+        found.append(blur_kernel(transform_windows(blurred(leaves(), kernel), size=31), restart_edges=restart_edges))
         steps.append(0)
     count = [sum(steps[: steps.index(0)]), sum(steps[steps.index(0) :])]
     assert count[1] < 0.8 * count[0]
@@ -58,14 +60,14 @@ def test_finds_it_in_fewer_steps_where_turns_go_on_from_each_other(kernel, monke
 
 def test_turns_with_the_picture():
     light = blurred(leaves(), CURVE)
-    found, turned = blur_kernel(transformed(light, size=31)), blur_kernel(transformed(light.rot90(1, (-2, -1)), size=31))
+    found, turned = blur_kernel(transform_windows(light, size=31)), blur_kernel(transform_windows(light.rot90(1, (-2, -1)), size=31))
     assert alike(found.rot90(1, (-2, -1)), turned) > 0.8
 
 
 def test_a_sharp_picture_has_a_kernel_of_one_place():
-    found = blur_kernel(transformed(leaves(), size=31))
+    found = blur_kernel(transform_windows(leaves(), size=31))
     assert float(found.amax()) > 0.8
-    assert float(path_middle(found).norm()) < 0.5
+    assert float(exposure_midpoint(found).norm()) < 0.5
 
 
 @pytest.mark.parametrize("shape", [(64, 96), (7, 50), (8, 8), (3, 3), (33, 90)])
@@ -73,46 +75,48 @@ def test_kernels_are_whole_whatever_the_window(shape):
     """Also of noise, and of flat windows."""
     noise = torch.rand(1, *shape, generator=torch.Generator().manual_seed(0))
     for light in (noise, torch.zeros(1, *shape), torch.ones(1, *shape)):
-        kernel = blur_kernel(transformed(light, size=31))
+        kernel = blur_kernel(transform_windows(light, size=31))
         assert kernel.shape[-1] == kernel.shape[-2] <= 31
         assert kernel.shape[-1] % 2 == 1
         assert float(kernel.min()) >= 0
         assert float(kernel.sum()) == pytest.approx(1, abs=1e-4)
-        assert path_middle(kernel).isfinite().all()
+        assert exposure_midpoint(kernel).isfinite().all()
 
 
 def test_flat_windows_are_not_blurred():
-    kernel = blur_kernel(transformed(torch.full((1, 64, 64), 0.3), size=31))
+    kernel = blur_kernel(transform_windows(torch.full((1, 64, 64), 0.3), size=31))
     assert float(kernel[0, 15, 15]) == pytest.approx(1, abs=1e-4)
 
 
 def test_windows_of_a_batch_do_not_touch_each_other():
     light = blurred(leaves(count=2), CURVE)
     light[1] = leaves(seed=1)[0]
-    together = blur_kernel(transformed(light, size=31))
+    together = blur_kernel(transform_windows(light, size=31))
     for number in range(2):
-        torch.testing.assert_close(together[number], blur_kernel(transformed(light[number : number + 1], size=31))[0], rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(
+            together[number], blur_kernel(transform_windows(light[number : number + 1], size=31))[0], rtol=1e-3, atol=1e-4
+        )
 
 
 def test_in_little_light_the_same_is_found():
     light = blurred(leaves(), CURVE)
-    dark, darker = levelled(0.25 * light), levelled(0.125 * light)
+    dark, darker = normalise_contrast(0.25 * light), normalise_contrast(0.125 * light)
     torch.testing.assert_close(dark, darker)
-    assert alike(blur_kernel(transformed(darker, size=31)), CURVE) > 0.8
-    assert alike(blur_kernel(transformed(0.125 * light, size=31)), CURVE) < 0.6  # as it is, too little of it is an edge
+    assert alike(blur_kernel(transform_windows(darker, size=31)), CURVE) > 0.8
+    assert alike(blur_kernel(transform_windows(0.125 * light, size=31)), CURVE) < 0.6  # as it is, too little of it is an edge
 
 
 def test_contrast_is_raised_to_the_usual_and_never_lowered():
     light = leaves(count=2) * torch.tensor([0.1, 1.0])[:, None, None]
-    low, high = levelled(light)
+    low, high = normalise_contrast(light)
     assert float(low.std(correction=0)) == pytest.approx(0.2, rel=1e-3)
     assert torch.equal(high, light[1])
-    torch.testing.assert_close(levelled(light * 1e-3)[0], light[0] * 8e-3)  # what is nearly flat may be noise
+    torch.testing.assert_close(normalise_contrast(light * 1e-3)[0], light[0] * 8e-3)  # what is nearly flat may be noise
     lamp = light.clone()
     lamp[:, :8, :8] = 50
     seen = torch.ones_like(light)
     seen[:, :8, :8] = 0
-    assert float(levelled(lamp, seen=seen)[0, 8:, 8:].std()) == pytest.approx(0.2, rel=0.05)  # what is not seen does not count
+    assert float(normalise_contrast(lamp, seen=seen)[0, 8:, 8:].std()) == pytest.approx(0.2, rel=0.05)  # what is not seen does not count
 
 
 def test_what_is_not_seen_fades_into_what_is_around():
@@ -120,7 +124,7 @@ def test_what_is_not_seen_fades_into_what_is_around():
     light[:, 40:72, 50:90] = 30
     seen = torch.ones_like(light)
     seen[:, 32:80, 42:98] = 0
-    level = levelled(light, seen=seen)
+    level = normalise_contrast(light, seen=seen)
     assert float(level.max()) <= float(light[seen > 0].max()) * 1.01
     torch.testing.assert_close(level[:, :, 120:], light[:, :, 120:])  # far from it nothing changes
     edges = [(level.roll(1, axis) - level).abs()[:, 1:, 1:].max() for axis in (-1, -2)]
@@ -130,18 +134,18 @@ def test_what_is_not_seen_fades_into_what_is_around():
 @pytest.mark.parametrize("shape", [(50, 70), (64, 64), (9, 33)])
 def test_where_all_is_seen_nothing_fades(shape):
     light = torch.rand(1, *shape, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(levelled(light, seen=torch.ones_like(light)), levelled(light))
+    torch.testing.assert_close(normalise_contrast(light, seen=torch.ones_like(light)), normalise_contrast(light))
 
 
 def test_where_nothing_is_seen_there_is_nothing_to_find():
-    kernel = blur_kernel(transformed(torch.ones(1, 64, 64), size=31, seen=torch.zeros(1, 64, 64)))
+    kernel = blur_kernel(transform_windows(torch.ones(1, 64, 64), size=31, seen=torch.zeros(1, 64, 64)))
     assert float(kernel[0, 15, 15]) == pytest.approx(1, abs=1e-4)
 
 
 def test_what_light_that_was_cut_off_may_reach_is_not_seen():
     light = torch.full((1, 3, 40, 60), 0.5)
     light[:, :2, 10:14, 20:24] = 1  # two of three channels
-    seen = unclipped(light, full=0.97, reach=6)
+    seen = unsaturated(light, full=0.97, reach=6)
     assert seen.shape == (1, 40, 60)
     assert float(seen[:, 4:20, 14:30].max()) == 0
     seen[:, 2:22, 12:32] = 1
@@ -152,7 +156,7 @@ def test_one_channel_or_a_spark_is_no_light_that_was_cut_off():
     light = torch.full((1, 3, 41, 61), 0.5)
     light[:, 0, 10:14] = 1
     light[:, :, 30] = 1
-    assert float(unclipped(light, full=0.97, reach=6).min()) == 1
+    assert float(unsaturated(light, full=0.97, reach=6).min()) == 1
 
 
 def test_lamps_do_not_hide_the_path_where_they_are_not_looked_at():
@@ -160,15 +164,17 @@ def test_lamps_do_not_hide_the_path_where_they_are_not_looked_at():
     for place in (20, 60, 100):
         scene[..., place : place + 5, 120 - place : 125 - place] = 20
     picture = blurred(scene, CURVE[:, None]).clamp(max=1)
-    seen = unclipped(picture, full=0.97, reach=7)
-    blind = blur_kernel(transformed(picture.mean(1), size=31))
-    light = levelled(picture.mean(1), seen=seen)
-    told = blur_kernel(transformed(light, size=31, seen=seen))
+    seen = unsaturated(picture, full=0.97, reach=7)
+    blind = blur_kernel(transform_windows(picture.mean(1), size=31))
+    light = normalise_contrast(picture.mean(1), seen=seen)
+    told = blur_kernel(transform_windows(light, size=31, seen=seen))
     assert alike(told, CURVE) > 0.8
     assert alike(told, CURVE) > alike(blind, CURVE) + 0.1
     assert (
         float(
-            (evidence(transformed(light, size=31, seen=seen), CURVE)[:, 1] - evidence(transformed(light, size=31), CURVE)[:, 1]).abs().max()
+            (evidence(transform_windows(light, size=31, seen=seen), CURVE)[:, 1] - evidence(transform_windows(light, size=31), CURVE)[:, 1])
+            .abs()
+            .max()
         )
         > 1e-3
     )
@@ -180,17 +186,17 @@ def test_transfer_of_a_moved_point_moves_a_picture():
 
 
 def test_placed_kernels_have_their_middle_in_the_middle():
-    middle = path_middle(CURVE)
-    torch.testing.assert_close(placed(drawn([(3, -2)]), torch.tensor([[3.0, -2.0]])), drawn([(0, 0)]), rtol=0, atol=1e-6)
-    assert float(path_middle(placed(CURVE, middle)).norm()) < 0.3
-    half = placed(CURVE, torch.tensor([[0.5, 0.0]]))  # between two columns, the mean of both
+    middle = exposure_midpoint(CURVE)
+    torch.testing.assert_close(centre_kernel(drawn([(3, -2)]), torch.tensor([[3.0, -2.0]])), drawn([(0, 0)]), rtol=0, atol=1e-6)
+    assert float(exposure_midpoint(centre_kernel(CURVE, middle)).norm()) < 0.3
+    half = centre_kernel(CURVE, torch.tensor([[0.5, 0.0]]))  # between two columns, the mean of both
     torch.testing.assert_close(half, (CURVE + CURVE.roll(-1, -1)) / 2, rtol=0, atol=1e-6)
 
 
 def test_of_the_true_kernel_there_is_more_evidence_than_of_another():
     """Least squares find more light on the path from the edges that the true kernel leads to, and these are correlated with the light along it."""
     light = blurred(leaves(), CURVE)
-    true, other = (evidence(transformed(light, size=31), kernel) for kernel in (CURVE, LINE))
+    true, other = (evidence(transform_windows(light, size=31), kernel) for kernel in (CURVE, LINE))
     assert true.shape == (1, EVIDENCE, 31, 31)
     assert torch.equal(true[:, 0], CURVE)
     for number in (1, 2):
@@ -200,7 +206,7 @@ def test_of_the_true_kernel_there_is_more_evidence_than_of_another():
 
 
 def test_evidence_is_of_light_that_is_like_itself_where_it_is_moved_along_the_path():
-    still, across = (evidence(transformed(light, size=31), drawn([(0, 0)])) for light in (leaves(), blurred(leaves(), LINE)))
+    still, across = (evidence(transform_windows(light, size=31), drawn([(0, 0)])) for light in (leaves(), blurred(leaves(), LINE)))
     torch.testing.assert_close(across[0, 3:5, 15, 15], torch.ones(2))
     assert float(across[0, 3, 15, 18] - still[0, 3, 15, 18]) > 0.1
 
@@ -211,9 +217,9 @@ def test_how_light_is_like_itself_is_what_whole_transforms_say(shape):
     light = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
     kernel = torch.zeros(2, 9, 9)
     kernel[:, 4, 4] = 1
-    across, down = evidence(transformed(light, size=9), kernel)[:, 3:5].unbind(1)
+    across, down = evidence(transform_windows(light, size=9), kernel)[:, 3:5].unbind(1)
     for axis, found in ((-1, across), (-2, down)):
-        steps = (light.roll(-1, axis) - light) * fading(shape, edge=4, like=light)
+        steps = (light.roll(-1, axis) - light) * taper(shape, edge=4, like=light)
         power = torch.fft.rfft2(steps).abs().square()
         whole = torch.fft.irfft2(power, s=shape).roll((4, 4), (-2, -1))[:, :9, :9]
         torch.testing.assert_close(found, whole / whole[:, 4:5, 4:5], rtol=0, atol=1e-5)
@@ -221,17 +227,17 @@ def test_how_light_is_like_itself_is_what_whole_transforms_say(shape):
 
 def test_evidence_of_nothing_is_finite():
     for light in (torch.zeros(1, 64, 64), torch.ones(1, 16, 9)):
-        assert evidence(transformed(light, size=7), drawn([(0, 0)])[:, 12:19, 12:19]).isfinite().all()
+        assert evidence(transform_windows(light, size=7), drawn([(0, 0)])[:, 12:19, 12:19]).isfinite().all()
 
 
 @pytest.mark.parametrize("kernel", [CURVE, LINE], ids=["curve", "line"])
 def test_a_path_shows_in_the_spectrum_of_what_it_blurred(kernel):
     """One that is turned less so, and none in a sharp picture."""
     light, bands = leaves(), len(BANDS) - 1
-    true, wrong = (in_spectrum(blurred(light, kernel), path)[0] for path in (kernel, kernel.rot90(1, (1, 2))))
+    true, wrong = (spectral_correlation(blurred(light, kernel), path)[0] for path in (kernel, kernel.rot90(1, (1, 2))))
     assert all(true[1:bands] > 0.35)
     assert all(true[:bands] > wrong[:bands] + 0.1)
-    assert all(in_spectrum(light, kernel)[0, :bands].abs() < 0.2)
+    assert all(spectral_correlation(light, kernel)[0, :bands].abs() < 0.2)
 
 
 def test_in_a_spectrum_counts_how_much_the_kernel_varies_in_a_band():
@@ -239,7 +245,7 @@ def test_in_a_spectrum_counts_how_much_the_kernel_varies_in_a_band():
     still, short = torch.zeros(2, 1, 31, 31)
     still[:, 15, 15] = 1
     short[:, 15, 14:17] = 1 / 3
-    none, some, more = (in_spectrum(leaves(), path)[0, len(BANDS) - 1 :] for path in (still, short, LINE))
+    none, some, more = (spectral_correlation(leaves(), path)[0, len(BANDS) - 1 :] for path in (still, short, LINE))
     assert none.abs().max() < 1e-3
     assert all(some.diff() > 0)
     assert more[0] > 3 * some[0]
@@ -250,21 +256,21 @@ def test_every_window_has_a_spectrum(shape):
     size = 1 if min(shape) == 1 else min(*shape, 31) // 2 * 2 - 1
     kernel = torch.full((2, size, size), 1 / size**2)
     for light in (torch.zeros(2, *shape), torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))):
-        assert in_spectrum(light, kernel).isfinite().all()
+        assert spectral_correlation(light, kernel).isfinite().all()
 
 
 def test_the_middle_halves_the_light_along_the_path():
     """Of an angle with a long and a short leg: not where the mean is, but along the long one."""
     long, short = [(x, 0) for x in range(-10, 1)], [(0, y) for y in range(1, 5)]
-    x, y = path_middle(drawn([*long, *short]))[0].tolist()
+    x, y = exposure_midpoint(drawn([*long, *short]))[0].tolist()
     assert math.hypot(x + 3, y) < 0.6
-    rested = path_middle(drawn([*long, *short, *[(0, 4)] * 30]))[0]  # the hand rests at the end
+    rested = exposure_midpoint(drawn([*long, *short, *[(0, 4)] * 30]))[0]  # the hand rests at the end
     assert float((rested - torch.tensor([0.0, 4.0])).norm()) < 0.8
 
 
 def test_the_middle_moves_with_the_kernel():
     moved = CURVE.roll((2, 5), (-2, -1))
-    torch.testing.assert_close(path_middle(moved), path_middle(CURVE) + torch.tensor([5.0, 2.0]))
+    torch.testing.assert_close(exposure_midpoint(moved), exposure_midpoint(CURVE) + torch.tensor([5.0, 2.0]))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 10])
@@ -275,7 +281,7 @@ def test_the_middle_lies_among_the_light(count):
     for kernel in kernels:
         kernel[torch.randperm(31 * 31, generator=generator)[:count]] = torch.rand(count, generator=generator) + 0.01
     kernels = kernels.view(50, 31, 31) / kernels.sum(1)[:, None, None]
-    for kernel, middle in zip(kernels, path_middle(kernels), strict=True):
+    for kernel, middle in zip(kernels, exposure_midpoint(kernels), strict=True):
         places = (kernel > 0).nonzero().flip(1) - 15.0
         assert (places.amin(0) - 1e-3 <= middle).all()
         assert (middle <= places.amax(0) + 1e-3).all()

@@ -1,6 +1,6 @@
-"""Time of `layers.fold` against torch's `pixel_unshuffle` on what `swift` folds, with what the next convolution needs, in fp32 and under autocast.
+"""Time of `layers.pixel_unshuffle` against torch's `pixel_unshuffle` on what `swift` folds, with what the next convolution needs, in fp32 and under autocast.
 
-python -m benchmarks.folding
+python -m benchmarks.unshuffling
 """
 
 import statistics
@@ -9,9 +9,8 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pixel_unshuffle
 
-from unblur.layers.fold import fold
+from unblur.layers.pixel_unshuffle import pixel_unshuffle
 
 
 def main() -> None:
@@ -20,12 +19,12 @@ def main() -> None:
 
     def lower() -> Tensor:
         with torch.autocast("cpu", torch.bfloat16):
-            return fold(x, side=4)
+            return pixel_unshuffle(x, factor=4)
 
     sides: dict[str, Callable[[], Tensor]] = {
-        "pixel_unshuffle": lambda: pixel_unshuffle(x, 4).contiguous(memory_format=torch.channels_last),
-        "its bf16": lambda: pixel_unshuffle(x, 4).contiguous(memory_format=torch.channels_last).bfloat16(),
-        "fold": lambda: fold(x, side=4),
+        "pixel_unshuffle": lambda: torch.nn.functional.pixel_unshuffle(x, 4).contiguous(memory_format=torch.channels_last),
+        "its bf16": lambda: torch.nn.functional.pixel_unshuffle(x, 4).contiguous(memory_format=torch.channels_last).bfloat16(),
+        "unblur.layers": lambda: pixel_unshuffle(x, factor=4),
         "fold, bf16": lower,
     }
     seconds: dict[str, list[float]] = {name: [] for name in sides}

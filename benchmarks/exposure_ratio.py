@@ -1,6 +1,6 @@
 """What it is worth to know how long the shutter was open: clips with their motion undone, by several shares of the time.
 
-    python -m benchmarks.undone CLIPS [--model NAME|FILE|RUN]
+    python -m benchmarks.exposure_ratio CLIPS [--model NAME|FILE|RUN]
 
 CLIPS is as for `benchmarks.quality_of_clips`. `swift_video_best` undoes the smear of each frame along the flow to its neighbours, times the share of the time
 between frames in which the shutter was open, and is shown what comes of it. Printed are the mean gains in PSNR over the blurry frames, in dB, of what it is shown after the
@@ -19,7 +19,7 @@ from benchmarks.quality_of_clips import frames, tensors
 from unblur.metrics import psnr
 from unblur.models.swift_video_best import SwiftVideoBest
 
-SHARES = (0.5, 0.6, 0.7, 0.8, 0.9)
+RATIOS = (0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 def main() -> None:
@@ -30,14 +30,15 @@ def main() -> None:
     arguments = parser.parse_args()
     net = unblur.load(arguments.model, device="cpu", precision="fp32").net
     assert isinstance(net, SwiftVideoBest)
-    print(f"{'clip':10} {'':14} {'estimated':>16} " + " ".join(f"{share:>8g}" for share in SHARES))
+    print(f"{'clip':10} {'':14} {'estimated':>16} " + " ".join(f"{exposure_ratio:>8g}" for exposure_ratio in RATIOS))
     for folder in sorted(arguments.clips.iterdir()):
         blurry, sharp = ([picture.float() for picture in tensors(frames(folder / part))] for part in ("blurry", "sharp"))
         measured = np.array([gains(net, window(blurry, place), truth) for place, truth in enumerate(sharp)])  # (T, 1 + shares, 3)
-        share, shown, restored = measured.mean(axis=0).T
+        exposure_ratio, shown, restored = measured.mean(axis=0).T
         for label, row in (("shown", shown), ("restored", restored)):
             print(
-                f"{folder.name:10} {label:14} {f'({share[0]:.2f}) {row[0]:+.2f}':>16} " + " ".join(f"{gain:+8.2f}" for gain in row[1:]),
+                f"{folder.name:10} {label:14} {f'({exposure_ratio[0]:.2f}) {row[0]:+.2f}':>16} "
+                + " ".join(f"{gain:+8.2f}" for gain in row[1:]),
                 flush=True,
             )
 
@@ -49,18 +50,18 @@ def window(clip: list[Tensor], place: int) -> list[Tensor]:
 
 @torch.inference_mode()
 def gains(net: SwiftVideoBest, seen: list[Tensor], truth: Tensor) -> list[tuple[float, float, float]]:
-    """Share, gain of what is shown and gain of the result, by the estimated share and by each of `SHARES`."""
+    """Share, gain of what is shown and gain of the result, by the estimated share and by each of `RATIOS`."""
     reference = seen[1]
     feats = [net.features(frame) for frame in seen]
     aligned = [net.align(feats[1], feats[i], None if i == 1 else net.motion(reference, seen[i])) for i in range(3)]
-    window, spread, velocity, estimated = net.fuse(aligned)
+    window, blur_field, velocity, estimated = net.fuse(aligned)
     before = float(psnr(reference, truth))
     found = []
-    for share in (estimated, *(torch.full_like(estimated, share) for share in SHARES)):
-        shown = reference + net.changes(reference, share * velocity)[:, -1:]
-        restored = net.reconstruct((window, spread, velocity, share), reference)
+    for exposure_ratio in (estimated, *(torch.full_like(estimated, exposure_ratio) for exposure_ratio in RATIOS)):
+        shown = reference + net.changes(reference, exposure_ratio * velocity)[:, -1:]
+        restored = net.reconstruct((window, blur_field, velocity, exposure_ratio), reference)
         gain_shown, gain_restored = (float(psnr(picture.clamp(0, 1), truth)) - before for picture in (shown, restored))
-        found.append((float(share), gain_shown, gain_restored))
+        found.append((float(exposure_ratio), gain_shown, gain_restored))
     return found
 
 

@@ -1,13 +1,13 @@
 """What it is worth to know the path of a smear, and not only its line; and where on it the middle of the exposure is.
 
-    python -m benchmarks.paths --photos DIR [--pairs N] [--steady]
+    python -m benchmarks.camera_kernels --photos DIR [--pairs N] [--steady]
 
-Pairs are synthesised from sharp pictures, with blur of three lengths, and undone by a textbook method, ten turns of Richardson-Lucy in linear
+Pairs are synthesised from sharp pictures, with blur of three lengths, and undone by a textbook method, ten iterations of Richardson-Lucy in linear
 light, which knows of every pixel: the exact path of its smear; the line of the same length and direction, which is all that `swift` says of
-it; or that line as `swift` estimates it. Then they are undone as `swift_best` does it, by five accelerated turns with one kernel for the whole picture: the
-exact one of the background in its middle (`known`); the same one, moved to where `path_middle` takes the middle of the exposure to be (`unplaced`); the one that blind
-deconvolution finds (`unblur.layers.kernel`, `found`); the path that `swift_best` makes of that (`unblur.layers.path`, `drawn`); and the found one, moved to where
-it fits the exact one best (`placed`). Printed are the mean gains in PSNR over the blurry picture, in dB. With `--steady`, hands draw smooth arcs, as in short exposures, instead of
+it; or that line as `swift` estimates it. Then they are undone as `swift_best` does it, by five accelerated iterations with one kernel for the whole picture: the
+exact one of the background in its middle (`known`); the same one, moved to where `exposure_midpoint` takes the middle of the exposure to be (`unplaced`); the one that blind
+deconvolution finds (`unblur.layers.kernel_estimation`, `found`); the path that `swift_best` makes of that (`unblur.layers.kernel_refinement`, `drawn`); and the found one, moved to where
+it fits the exact one best (`centre_kernel`). Printed are the mean gains in PSNR over the blurry picture, in dB. With `--steady`, hands draw smooth arcs, as in short exposures, instead of
 all that they can.
 """
 
@@ -22,22 +22,30 @@ from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate, pad
 
 import unblur
-from benchmarks.told import RANGES, SIDE, blur_between, rounded
-from unblur.layers.deconvolution import by_transform, closed, richardson_lucy
-from unblur.layers.kernel import blur_kernel, evidence, levelled, path_middle, placed, transfer, transformed
-from unblur.layers.smear import spread_axis
+from benchmarks.blur_field import RANGES, SIDE, blur_between, rounded
+from unblur.layers.deconvolution import edge_taper, fourier_blur, richardson_lucy
+from unblur.layers.kernel_estimation import (
+    blur_kernel,
+    centre_kernel,
+    evidence,
+    exposure_midpoint,
+    kernel_spectrum,
+    normalise_contrast,
+    transform_windows,
+)
+from unblur.layers.motion_blur import blur_axis
 from unblur.metrics import from_uint8, psnr
 from unblur.models.swift import Swift
-from unblur.models.swift_best import BORDER, FULL, GAMMA, SwiftBest, bordered, unbordered
-from unblur.synth.scene import motion, spread
+from unblur.models.swift_best import BORDER, GAMMA, WHITE_LEVEL, SwiftBest, add_border, remove_border
+from unblur.synth.scene import blur_field, motion
 from unblur.synth.sources import find_photos, read_photo
 from unblur.synth.stills import Scene, StillsBlur, draw_scene, photograph
 
 TURNS = 10
-ACCELERATED = 5  # turns
+ACCELERATED = 5  # iterations
 SIZE = 31  # of kernels, pixels
 INSTANTS = 25
-COLUMNS = ("path", "line", "estimated", "known", "unplaced", "found", "drawn", "placed")
+COLUMNS = ("path", "line", "estimated", "known", "unplaced", "found", "drawn", "centre_kernel")
 STEADY = (0.0, 0.4)
 """`wobble` of a steady hand."""
 
@@ -70,25 +78,27 @@ def measured(swift: Swift, best: SwiftBest, photos: list[NDArray[np.uint8]], blu
     blurry, sharp = from_uint8(pair.blurry).float(), from_uint8(pair.sharp).float()
     field = motion(scene.layers, np.linspace(-0.5, 0.5, INSTANTS), size=(SIDE, SIDE), stride=4)
     path = interpolate(torch.from_numpy(field).permute(0, 3, 1, 2), size=(SIDE, SIDE))  # (T, 2, H, W)
-    lines = [line(given) for given in (torch.from_numpy(spread(field)).permute(2, 0, 1)[None], swift.spread(blurry))]
+    lines = [line(given) for given in (torch.from_numpy(blur_field(field)).permute(2, 0, 1)[None], swift.blur_field(blurry))]
     light = blurry**GAMMA
     results = [by_richardson_lucy(light, displacements) ** (1 / GAMMA) for displacements in (-path, *lines)]
     known = kernel_of(scene)
-    bright, seen = best.sight(light).unbind(1)
-    windows = transformed(levelled(bright, seen=seen), size=SIZE, seen=seen)
+    bright, seen = best.search_input(light).unbind(1)
+    windows = transform_windows(normalise_contrast(bright, seen=seen), size=SIZE, seen=seen)
     found = blur_kernel(windows)
     unplaced, central, best_placed = (
-        placed(kernel, middle)
-        for kernel, middle in ((known, path_middle(known)), (found, path_middle(found)), (found, best_place(found, known)))
+        centre_kernel(kernel, middle)
+        for kernel, middle in ((known, exposure_midpoint(known)), (found, exposure_midpoint(found)), (found, best_place(found, known)))
     )
-    results += [by_kernel(blurry, kernel) for kernel in (known, unplaced, central, best.path(evidence(windows, central)), best_placed)]
+    results += [
+        by_kernel(blurry, kernel) for kernel in (known, unplaced, central, best.kernel_refiner(evidence(windows, central)), best_placed)
+    ]
     before = float(psnr(blurry, sharp))
     return [before, *(float(psnr(rounded(result), sharp)) - before for result in results)]
 
 
 def line(given: Tensor) -> Tensor:
-    """Displacements (T, 2, H, W) along the line of a spread (1, 3, H/4, W/4)."""
-    axis = interpolate(spread_axis(given), size=(SIDE, SIDE), mode="bilinear", align_corners=False)
+    """Displacements (T, 2, H, W) along the line of a blur field (1, 3, H/4, W/4)."""
+    axis = interpolate(blur_axis(given), size=(SIDE, SIDE), mode="bilinear", align_corners=False)
     return axis * torch.linspace(-0.5, 0.5, INSTANTS)[:, None, None, None]
 
 
@@ -118,10 +128,12 @@ def best_place(kernel: Tensor, known: Tensor, *, finer: int = 4) -> Tensor:
 
 def by_kernel(blurry: Tensor, kernel: Tensor) -> Tensor:
     """Undo a blur that is the same everywhere, with the middle of the exposure in the kernel's middle."""
-    light, down, across = bordered(blurry)
-    blur, adjoint = by_transform(transfer(kernel, light.shape[-2:]))
-    (undone,) = richardson_lucy(closed(light, edge=BORDER), blur=blur, adjoint=adjoint, turns=(ACCELERATED,), full=FULL)
-    return unbordered(undone, down, across).clamp(0, 1) ** (1 / GAMMA)
+    light, down, across = add_border(blurry)
+    blur, adjoint = fourier_blur(kernel_spectrum(kernel, light.shape[-2:]))
+    (deconvolved,) = richardson_lucy(
+        edge_taper(light, edge=BORDER), blur=blur, adjoint=adjoint, iterations=(ACCELERATED,), full=WHITE_LEVEL
+    )
+    return remove_border(deconvolved, down, across).clamp(0, 1) ** (1 / GAMMA)
 
 
 def by_richardson_lucy(light: Tensor, displacements: Tensor) -> Tensor:

@@ -4,19 +4,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
-from unblur.layers.around import around
+from unblur.layers.box_mean import box_mean
 from unblur.layers.unet import UNet
 
-__all__ = ["CELL", "Trust", "agreement"]
+__all__ = ["GATE_STRIDE", "GatingNet", "gate_features"]
 
-CELL = 8
+GATE_STRIDE = 8
 """Side of the squares of pixels over which changes are compared."""
 
 _LEAST = 1e-7  # power of a change in a square that is none
 _USUAL = 1e-3  # power whose logarithm is 0 for the network
 
 
-class Trust(nn.Module):
+class GatingNet(nn.Module):
     """Says of every place how much of each change to make.
 
     If the truth were known, the best shares would follow from the products of the changes with each other and with what is missing, by
@@ -45,7 +45,7 @@ class Trust(nn.Module):
         Shape:
             (B, 1, H, W), (B, changes, H, W), (B, beside, H/8, W/8) -> (B, changes, H, W)
         """
-        seen = torch.cat([agreement(picture, changes), beside], dim=1)  # (B, C, h, w)
+        seen = torch.cat([gate_features(picture, changes), beside], dim=1)  # (B, C, h, w)
         height, width = seen.shape[-2:]
         multiple = self.unet.size_multiple
         said = self.unet(pad(seen, (0, -width % multiple, 0, -height % multiple), mode="replicate"))[..., :height, :width]
@@ -54,7 +54,7 @@ class Trust(nn.Module):
 
 
 @torch.no_grad()
-def agreement(picture: Tensor, changes: Tensor) -> Tensor:
+def gate_features(picture: Tensor, changes: Tensor) -> Tensor:
     """How strong changes are, and how alike to each other and to the picture's fine detail, in squares of 8x8 pixels; no gradient flows.
 
     Returns:
@@ -64,13 +64,13 @@ def agreement(picture: Tensor, changes: Tensor) -> Tensor:
     Shape:
         (B, 1, H, W), (B, n, H, W) -> (B, (n+2)·(n+5)/2 + 1, H/8, W/8)
     """
-    fine = picture - around(picture)
-    signals = torch.cat([changes, fine, fine - around(fine)], dim=1)  # (B, n+2, H, W)
-    power = avg_pool2d(signals.square(), CELL) + _LEAST
+    fine = picture - box_mean(picture)
+    signals = torch.cat([changes, fine, fine - box_mean(fine)], dim=1)  # (B, n+2, H, W)
+    power = avg_pool2d(signals.square(), GATE_STRIDE) + _LEAST
     alike = [
-        avg_pool2d(signals[:, one] * signals[:, other], CELL) / (power[:, one] * power[:, other]).sqrt()
+        avg_pool2d(signals[:, one] * signals[:, other], GATE_STRIDE) / (power[:, one] * power[:, other]).sqrt()
         for one in range(signals.shape[1])
         for other in range(one)
     ]
     here, everywhere = (torch.log10(each / _USUAL) for each in (power, power.mean((2, 3), keepdim=True)))
-    return torch.cat([here, torch.stack(alike, dim=1), everywhere.expand_as(here), avg_pool2d(picture, CELL) - 0.5], dim=1)
+    return torch.cat([here, torch.stack(alike, dim=1), everywhere.expand_as(here), avg_pool2d(picture, GATE_STRIDE) - 0.5], dim=1)

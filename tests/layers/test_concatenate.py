@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from unblur.layers.join import compute_dtype, join
+from unblur.layers.concatenate import compute_dtype, concatenate
 
 
 def parts() -> list[torch.Tensor]:
@@ -12,7 +12,7 @@ def parts() -> list[torch.Tensor]:
 
 
 def test_values_are_those_of_a_concatenation():
-    joined = join(*parts())
+    joined = concatenate(*parts())
     assert joined.dtype == torch.float32
     assert joined.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(joined, torch.cat([part.float() for part in parts()], dim=1), rtol=0, atol=0)
@@ -20,13 +20,13 @@ def test_values_are_those_of_a_concatenation():
 
 def test_one_short_part_does_not_say_the_layout_of_all():
     assert not torch.cat([part.float() for part in parts()], dim=1).is_contiguous(memory_format=torch.channels_last)
-    assert join(*parts()).is_contiguous(memory_format=torch.channels_last)
+    assert concatenate(*parts()).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_a_convolution_under_autocast_finds_the_same_values():
     conv = nn.Conv2d(9, 4, 3)
     with torch.autocast("cpu", torch.bfloat16):
-        joined = join(*parts())
+        joined = concatenate(*parts())
         assert joined.dtype == torch.bfloat16
         torch.testing.assert_close(conv(joined), conv(torch.cat([part.float() for part in parts()], dim=1)), rtol=0, atol=0)
 
@@ -34,7 +34,7 @@ def test_a_convolution_under_autocast_finds_the_same_values():
 def test_gradients_reach_every_part_in_its_own_precision():
     given = [part.requires_grad_() for part in parts()]
     with torch.autocast("cpu", torch.bfloat16):
-        join(*given).float().sum().backward()
+        concatenate(*given).float().sum().backward()
     for part in given:
         torch.testing.assert_close(part.grad, torch.ones_like(part))
 

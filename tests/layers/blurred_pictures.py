@@ -2,7 +2,7 @@
 
 import torch
 
-from unblur.layers.kernel import transfer
+from unblur.layers.kernel_estimation import kernel_spectrum
 
 
 def leaves(*, count: int = 1, height: int = 128, width: int = 128, seed: int = 0):
@@ -29,4 +29,4 @@ LINE = drawn([(x, x // 2) for x in range(-5, 6)])
 
 
 def blurred(light, kernel):
-    return torch.fft.irfft2(torch.fft.rfft2(light) * transfer(kernel, light.shape[-2:]), s=light.shape[-2:])
+    return torch.fft.irfft2(torch.fft.rfft2(light) * kernel_spectrum(kernel, light.shape[-2:]), s=light.shape[-2:])

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-__all__ = ["compute_dtype", "join"]
+__all__ = ["compute_dtype", "concatenate"]
 
 
-def join(*parts: Tensor) -> Tensor:
+def concatenate(*parts: Tensor) -> Tensor:
     """Concatenate channels as the convolution that follows will read them: channels last, in the precision of autocast.
 
     The values that the convolution finds are those that it would have found, but that which is long is not copied three times: put together

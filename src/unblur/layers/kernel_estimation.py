@@ -1,15 +1,15 @@
 """The kernel of a picture's motion blur, found from the picture alone: blind deconvolution.
 
 A kernel is the path of the camera as the picture shows it: where the light of one point went while the shutter was open. It is sought by
-turns, from a small picture to the whole one: what would the edges be if this were the kernel, and which kernel would blur these
+iterations, from a small picture to the whole one: what would the edges be if this were the kernel, and which kernel would blur these
 edges into the picture?
 
-Sources: the turns from coarse to fine and the kernel in closed form, Cho and Lee, "Fast Motion Deblurring" (SIGGRAPH Asia 2009); edges as the
+Sources: the iterations from coarse to fine and the kernel in closed form, Cho and Lee, "Fast Motion Deblurring" (SIGGRAPH Asia 2009); edges as the
 picture with few gradients, Xu, Zheng and Jia, "Unnatural L0 Sparse Representation for Natural Image Deblurring" (CVPR 2013).
 Decided: few and strong steps of its penalty, which is faster and finds more; light off the path is dropped by how little of it
-lies together; windows of little contrast are given more (`levelled`), and what light that was cut off may reach is left out (`unclipped`). Neither says where a picture lies in place; here the truth is the middle of the exposure (`path_middle`).
+lies together; windows of little contrast are given more (`normalise_contrast`), and what light that was cut off may reach is left out (`unsaturated`). Neither says where a picture lies in place; here the truth is the middle of the exposure (`exposure_midpoint`).
 
-All of it is Fourier transforms of whole windows, batched, in fp32, on any device. No gradient flows through the search, and one to the kernel through `transfer`.
+All of it is Fourier transforms of whole windows, batched, in fp32, on any device. No gradient flows through the search, and one to the kernel through `kernel_spectrum`.
 """
 
 import math
@@ -23,31 +23,31 @@ from torch.fft import irfft2, rfft2
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
 from unblur.layers.warp import flow_warp
-from unblur.layers.windows import fading
+from unblur.layers.windows import taper
 
 __all__ = [
     "BANDS",
     "EVIDENCE",
-    "TURNS",
-    "Transformed",
+    "SEARCH_ITERATIONS",
+    "KernelWindows",
     "blur_kernel",
+    "centre_kernel",
     "evidence",
-    "in_spectrum",
-    "levelled",
-    "path_middle",
-    "placed",
-    "transfer",
-    "transformed",
-    "unclipped",
+    "exposure_midpoint",
+    "kernel_spectrum",
+    "normalise_contrast",
+    "spectral_correlation",
+    "transform_windows",
+    "unsaturated",
 ]
 
 BANDS = (0.02, 0.08, 0.16, 0.28, 0.45)
-"""Borders of the bands of frequencies of `in_spectrum`, cycles a pixel."""
+"""Borders of the bands of frequencies of `spectral_correlation`, cycles a pixel."""
 
 EVIDENCE = 8
 """Maps of `evidence`."""
 
-TURNS = (2, 3, 4, 4, 4, 4, 4)
+SEARCH_ITERATIONS = (2, 3, 4, 4, 4, 4, 4)
 """Turns of the search at full size, at the next smaller one, ..."""
 
 _SHRINK = math.sqrt(0.5)  # from one size to the next
@@ -74,13 +74,13 @@ _NOISE = 3e-3  # power of a kernel's spectrum below which nothing of the picture
 
 @dataclass(frozen=True)
 class _Grid:
-    """What transforms of windows of a shape need that is the same for all of them, and for all turns.
+    """What transforms of windows of a shape need that is the same for all of them, and for all iterations.
 
     Attributes:
         shape: of windows, (H, W).
         size: of kernels, K.
         gradient: power of what takes gradients, (H, W//2 + 1).
-        rows: turns what was transformed down into the values for moves by less than half of `size`, (K, H), complex.
+        rows: iterations what was transformed down into the values for moves by less than half of `size`, (K, H), complex.
         across: the same of what was transformed across, real and imaginary, (2, W//2 + 1, K).
     """
 
@@ -92,8 +92,8 @@ class _Grid:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transformed:
-    """Windows in which a kernel is sought, and what of them is the same for all turns of the search and after it.
+class KernelWindows:
+    """Windows in which a kernel is sought, and what of them is the same for all iterations of the search and after it.
 
     Attributes:
         light: (N, H, W).
@@ -113,14 +113,14 @@ class Transformed:
 
 
 @torch.no_grad()
-def transformed(light: Tensor, *, size: int, seen: Tensor | None = None) -> Transformed:
+def transform_windows(light: Tensor, *, size: int, seen: Tensor | None = None) -> KernelWindows:
     """Windows made ready for `blur_kernel` and `evidence`.
 
     Args:
-        light: windows in linear light, one channel, as by `levelled`.
+        light: windows in linear light, one channel, as by `normalise_contrast`.
         size: side of the kernels, odd; what is blurred further than half of it is not found. In windows narrower than that, it is the
             largest odd number that they hold.
-        seen: how much each place counts, in [0, 1], see `unclipped`; all of them the same by default.
+        seen: how much each place counts, in [0, 1], see `unsaturated`; all of them the same by default.
 
     Shape:
         (N, H, W), (N, H, W)
@@ -129,43 +129,45 @@ def transformed(light: Tensor, *, size: int, seen: Tensor | None = None) -> Tran
     size = min(size, (min(shape) - 1) // 2 * 2 + 1)
     window = _window(shape, edge=max(size // 2, 4), like=light, seen=seen)
     steps, grid = _steps(light, window=window), _grid(shape, size=size, like=light)
-    return Transformed(light=light, seen=seen, window=window, spectrum=rfft2(light), steps=steps, grid=grid)
+    return KernelWindows(light=light, seen=seen, window=window, spectrum=rfft2(light), steps=steps, grid=grid)
 
 
 @torch.no_grad()
-def blur_kernel(windows: Transformed, *, turns: Sequence[int] = TURNS, floor: float = 0.1, afresh: bool = True) -> Tensor:
+def blur_kernel(
+    windows: KernelWindows, *, iterations: Sequence[int] = SEARCH_ITERATIONS, threshold: float = 0.1, restart_edges: bool = True
+) -> Tensor:
     """The kernel that blurred each window, (N, K, K) of sum 1.
 
     Args:
-        windows: see `transformed`.
-        turns: at full size, at the next smaller one, ..., as far as windows are large enough.
-        floor: share of a kernel's largest value below which a value is noise.
-        afresh: whether each turn looks for edges from the blurry picture on. If not, it goes on from those of the turn before at that size, without the
+        windows: see `transform_windows`.
+        iterations: at full size, at the next smaller one, ..., as far as windows are large enough.
+        threshold: share of a kernel's largest value below which a value is noise.
+        restart_edges: whether each turn looks for edges from the blurry picture on. If not, it goes on from those of the turn before at that size, without the
             weakest penalties, which takes less time.
     """
     kernel: Tensor | None = None
-    for level in reversed(range(len(turns))):
+    for level in reversed(range(len(iterations))):
         here = _smaller(windows, share=_SHRINK**level) if level else windows
         if level and min(here.grid.shape) < _SMALLEST:
             continue
         side = here.grid.size
         kernel = _first_kernel(here.light, side) if kernel is None else _normal(_resized(kernel, [side, side]).clamp_min(0))
         edges = here.light
-        for turn in range(turns[level]):
-            goes_on = turn > 0 and not afresh
+        for iteration in range(iterations[level]):
+            goes_on = iteration > 0 and not restart_edges
             penalties = _PENALTIES[_KNOWN:] if goes_on else _PENALTIES
-            edges = _sharp_edges(here, kernel, start=edges if goes_on else here.light, few=_FEW / _FEWER**turn, penalties=penalties)
-            kernel = _kernel_between(_steps(edges, window=here.window), here.steps, grid=here.grid, floor=floor)
+            edges = _sharp_edges(here, kernel, start=edges if goes_on else here.light, few=_FEW / _FEWER**iteration, penalties=penalties)
+            kernel = _kernel_between(_steps(edges, window=here.window), here.steps, grid=here.grid, threshold=threshold)
     assert kernel is not None
     return kernel
 
 
 @torch.no_grad()
-def evidence(windows: Transformed, kernel: Tensor) -> Tensor:
+def evidence(windows: KernelWindows, kernel: Tensor) -> Tensor:
     """What a window says of its kernel beside one that was found, as maps of the kernel's size.
 
     Args:
-        windows: see `transformed`.
+        windows: see `transform_windows`.
         kernel: of each; edges are put where it has its origin in the middle.
 
     Returns:
@@ -177,7 +179,7 @@ def evidence(windows: Transformed, kernel: Tensor) -> Tensor:
         (N, K, K) -> (N, 8, K, K)
     """
     light, window, grid, size = windows.light, windows.window, windows.grid, windows.grid.size
-    edges = _sharp_edges(windows, kernel, start=light, few=_FEW / _FEWER ** TURNS[0])
+    edges = _sharp_edges(windows, kernel, start=light, few=_FEW / _FEWER ** SEARCH_ITERATIONS[0])
     shared, power = _correlations(_steps(edges, window=window), windows.steps)
     found, alike = _near(torch.stack([shared * (power + _SMOOTH).reciprocal(), shared]), grid=grid)  # (N, K, K) each
     edge, right, below = _near(torch.stack([power, *_power(windows.steps)]), grid=grid)
@@ -192,7 +194,7 @@ def evidence(windows: Transformed, kernel: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def in_spectrum(light: Tensor, kernel: Tensor) -> Tensor:
+def spectral_correlation(light: Tensor, kernel: Tensor) -> Tensor:
     """How much kernels would change the spectra of windows, and whether that shows there.
 
     What blur takes away is gone: where a kernel's spectrum is dark, so is that of what it blurred. Pictures have less power at high
@@ -217,7 +219,7 @@ def in_spectrum(light: Tensor, kernel: Tensor) -> Tensor:
     window = _window(shape, edge=max(size // 2, 4), like=light)
     spectrum = rfft2((light - light.mean((1, 2), keepdim=True)) * window)
     power = torch.log(_power(spectrum) + _LEAST).flatten(1)  # (N, F)
-    dark = torch.log(_power(transfer(kernel, shape)) + _NOISE).flatten(1)
+    dark = torch.log(_power(kernel_spectrum(kernel, shape)) + _NOISE).flatten(1)
     rings = light.new_zeros(math.ceil(BANDS[-1] / _RING) + 1)
     count = rings.index_add(0, ring, torch.ones_like(far).flatten()).clamp_min(1)
     power, dark = (each - (rings.repeat(len(each), 1).index_add_(1, ring, each) / count)[:, ring] for each in (power, dark))
@@ -227,7 +229,7 @@ def in_spectrum(light: Tensor, kernel: Tensor) -> Tensor:
     return torch.cat([both / (own * of_kernel + _UNLIKE).sqrt(), of_kernel.sqrt()], dim=1)
 
 
-def unclipped(light: Tensor, *, full: float, reach: int) -> Tensor:
+def unsaturated(light: Tensor, *, full: float, reach: int) -> Tensor:
     """1 where no light that a full sensor cut off blurs into the picture, else 0.
 
     Where it does, no kernel explains the picture: a lamp smears into a streak that is as white as the lamp. Light counts as cut off where two of
@@ -251,7 +253,7 @@ def unclipped(light: Tensor, *, full: float, reach: int) -> Tensor:
     return 1 - interpolate(clipped, scale_factor=float(_WIDE), mode="nearest")[:, 0, : light.shape[-2], : light.shape[-1]]
 
 
-def levelled(light: Tensor, *, seen: Tensor | None = None) -> Tensor:
+def normalise_contrast(light: Tensor, *, seen: Tensor | None = None) -> Tensor:
     """Windows as kernels are sought in them.
 
     What is not seen fades into what is around it, so that the search makes no edges of it that reach into what is. What counts as an edge is an absolute
@@ -259,7 +261,7 @@ def levelled(light: Tensor, *, seen: Tensor | None = None) -> Tensor:
 
     Args:
         light: windows in linear light, one channel.
-        seen: how much each place counts, as for `transformed`.
+        seen: how much each place counts, as for `transform_windows`.
 
     Shape:
         (N, H, W), (N, H, W) -> (N, H, W)
@@ -285,7 +287,7 @@ def _faded(light: Tensor, seen: Tensor, middle: Tensor) -> Tensor:
     return torch.lerp(around, light, share * seen)
 
 
-def transfer(kernel: Tensor, shape: Sequence[int]) -> Tensor:
+def kernel_spectrum(kernel: Tensor, shape: Sequence[int]) -> Tensor:
     """The Fourier transform of kernels whose middle is the origin, for pictures of a shape.
 
     Shape:
@@ -296,7 +298,7 @@ def transfer(kernel: Tensor, shape: Sequence[int]) -> Tensor:
     return rfft2(torch.roll(padded, (-reach, -reach), (-2, -1)))
 
 
-def placed(kernel: Tensor, middle: Tensor) -> Tensor:
+def centre_kernel(kernel: Tensor, middle: Tensor) -> Tensor:
     """Kernels moved so that `middle` (N, 2), (x, y) from the kernel's middle in pixels, is their middle; of sum 1.
 
     Shape:
@@ -307,7 +309,7 @@ def placed(kernel: Tensor, middle: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def path_middle(kernel: Tensor, *, points: int = 96) -> Tensor:
+def exposure_midpoint(kernel: Tensor, *, points: int = 96) -> Tensor:
     """Where a kernel's path is when half of the exposure is over: the place with half of the light on either side along the path.
 
     The path is the kernel's strongest places, each joined to those less than three pixels away; a jump costs three times its length.
@@ -347,18 +349,18 @@ def _grid(shape: Sequence[int], *, size: int, like: Tensor) -> _Grid:
     return _Grid(shape, size, gradient, torch.polar(torch.ones_like(turned), turned), parts)
 
 
-def _smaller(windows: Transformed, *, share: float) -> Transformed:
+def _smaller(windows: KernelWindows, *, share: float) -> KernelWindows:
     """The same windows, and kernels in them, so many times as large."""
     shape = [_quick(side * share) for side in windows.grid.shape]
     size = max(3, round(windows.grid.size * share) // 2 * 2 + 1)
     seen = None if windows.seen is None else interpolate(windows.seen[:, None], size=shape, mode="nearest-exact")[:, 0]
-    return transformed(_resized(windows.light, shape), size=size, seen=seen)
+    return transform_windows(_resized(windows.light, shape), size=size, seen=seen)
 
 
-def _sharp_edges(windows: Transformed, kernel: Tensor, *, start: Tensor, few: float, penalties: Sequence[float] = _PENALTIES) -> Tensor:
+def _sharp_edges(windows: KernelWindows, kernel: Tensor, *, start: Tensor, few: float, penalties: Sequence[float] = _PENALTIES) -> Tensor:
     """The picture with few gradients that the kernel blurs into the light of windows, (N, H, W), sought from `start` on."""
     shape, gradient = windows.grid.shape, windows.grid.gradient
-    blur = transfer(kernel, shape)
+    blur = kernel_spectrum(kernel, shape)
     back, power = blur.conj() * windows.spectrum, _power(blur)
     edges = start
     for penalty in penalties:
@@ -371,11 +373,11 @@ def _sharp_edges(windows: Transformed, kernel: Tensor, *, start: Tensor, few: fl
     return edges
 
 
-def _kernel_between(edges: Tensor, light: Tensor, *, grid: _Grid, floor: float) -> Tensor:
-    """The kernel that best turns the gradients of edges into those of light, both as of `_steps`."""
+def _kernel_between(edges: Tensor, light: Tensor, *, grid: _Grid, threshold: float) -> Tensor:
+    """The kernel that best iterations the gradients of edges into those of light, both as of `_steps`."""
     shared, power = _correlations(edges, light)
     kernel = _near(shared * (power + _SMOOTH).reciprocal(), grid=grid).clamp_min(0)
-    kernel = _normal(kernel * (kernel >= floor * kernel.amax((-2, -1), keepdim=True)))
+    kernel = _normal(kernel * (kernel >= threshold * kernel.amax((-2, -1), keepdim=True)))
     side = 7 if grid.size >= 15 else 3
     together = avg_pool2d(kernel[:, None], side, stride=1, padding=side // 2)[:, 0] * side**2
     return _normal(kernel * (together >= _TOGETHER))
@@ -402,21 +404,21 @@ def _correlations(edges: Tensor, light: Tensor) -> tuple[Tensor, Tensor]:
     return (right * light_right).addcmul_(below, light_below), _power(edges).sum(0)
 
 
-def _power(transformed: Tensor) -> Tensor:
-    return (transformed * transformed.conj()).real
+def _power(transform_windows: Tensor) -> Tensor:
+    return (transform_windows * transform_windows.conj()).real
 
 
-def _near(transformed: Tensor, *, grid: _Grid) -> Tensor:
+def _near(transform_windows: Tensor, *, grid: _Grid) -> Tensor:
     """The values for moves by less than half of the grid's size, that for none in the middle: an inverse transform of which nothing else is made.
 
     Shape:
         (..., H, W//2 + 1) -> (..., K, K)
     """
-    if transformed.is_complex():
-        rows = grid.rows @ transformed  # (..., K, W//2 + 1)
+    if transform_windows.is_complex():
+        rows = grid.rows @ transform_windows  # (..., K, W//2 + 1)
         real, imaginary = rows.real, rows.imag
     else:
-        real, imaginary = (part @ transformed for part in (grid.rows.real, grid.rows.imag))
+        real, imaginary = (part @ transform_windows for part in (grid.rows.real, grid.rows.imag))
     return real @ grid.across[0] + imaginary @ grid.across[1]
 
 
@@ -444,7 +446,7 @@ def _frequencies(shape: Sequence[int], *, like: Tensor) -> tuple[Tensor, Tensor]
 
 def _window(shape: Sequence[int], *, edge: int, like: Tensor, seen: Tensor | None = None) -> Tensor:
     """How much each place is seen, falling to 0 within `edge` of the border: there, what lies outside blurs in."""
-    window = fading(shape, edge=edge, like=like)
+    window = taper(shape, edge=edge, like=like)
     return window if seen is None else window * seen
 
 

@@ -1,7 +1,7 @@
 """A moving window over an endless row of synthetic pairs, made by other processes while the network trains.
 
 Pair i of the row is a pure function of the seed and of i. At step s the training draws from the pairs
-[first, last) of the window, which moves on by `fresh` pairs a step; so each pair is seen a few times with other crops,
+[first, last) of the window, which moves on by `new_pairs` pairs a step; so each pair is seen a few times with other crops,
 making pairs costs less than training on them, and a run that was stopped finds the same pairs again at the same step.
 The window lies in a file: what was made before a stop is not made twice.
 """
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PairMaker", "PairWindow", "window_range"]
+__all__ = ["PairMaker", "PairPool", "pool_range"]
 
 PairMaker = Callable[[int], Mapping[str, NDArray[Any]]]
 """Makes pair i as named arrays, whose shapes and types never change. Must be picklable."""
@@ -48,20 +48,20 @@ class _Files:
 
 
 def _array(path: Path, shape: tuple[int, ...], dtype: str, *, fill: int | None = None) -> NDArray[Any]:
-    fresh = not path.exists()
-    array = np.memmap(path, dtype=dtype, mode="w+" if fresh else "r+", shape=shape)
-    if fresh and fill is not None:
+    new_pairs = not path.exists()
+    array = np.memmap(path, dtype=dtype, mode="w+" if new_pairs else "r+", shape=shape)
+    if new_pairs and fill is not None:
         array[:] = fill
     return array
 
 
-def window_range(step: int, *, capacity: int, start: int, fresh: float) -> tuple[int, int]:
+def pool_range(step: int, *, capacity: int, start: int, new_pairs: float) -> tuple[int, int]:
     """First pair of the window and the one after its last at `step`."""
-    last = start + int(step * fresh)
+    last = start + int(step * new_pairs)
     return max(0, last - capacity), last
 
 
-class PairWindow:
+class PairPool:
     """Context manager that keeps `workers` processes making pairs and gives out those of the window.
 
     Args:
@@ -71,7 +71,7 @@ class PairWindow:
         layout: shape and type of each of a pair's arrays.
         capacity: pairs in the window when it is full.
         start: pairs in the window at step 0; training begins when these are made.
-        fresh: pairs by which the window moves on each step.
+        new_pairs: pairs by which the window moves on each step.
         workers: processes.
         part: which of how many trainings side by side this is; they share the folder, and each makes its part of the pairs.
             The first must have opened it before the others do.
@@ -86,11 +86,11 @@ class PairWindow:
         layout: Layout,
         capacity: int,
         start: int,
-        fresh: float,
+        new_pairs: float,
         workers: int,
         part: tuple[int, int] = (0, 1),
     ) -> None:
-        self._capacity, self._start, self._fresh = capacity, start, fresh
+        self._capacity, self._start, self._fresh = capacity, start, new_pairs
         self._slots = capacity + _AHEAD
         stamp = folder / "identity.json"
         text = json.dumps([identity, dict(layout), self._slots], sort_keys=True)
@@ -121,7 +121,7 @@ class PairWindow:
         self.waited = 0.0
         """Seconds that `pair` has waited for the makers so far."""
 
-    def __enter__(self) -> "PairWindow":
+    def __enter__(self) -> "PairPool":
         self.range(0)
         for worker in self._workers:
             worker.start()
@@ -134,7 +134,7 @@ class PairWindow:
 
     def range(self, step: int) -> tuple[int, int]:
         """First pair of the window and the one after its last at `step`; lets the makers go on to it."""
-        first, last = window_range(step, capacity=self._capacity, start=self._start, fresh=self._fresh)
+        first, last = pool_range(step, capacity=self._capacity, start=self._start, new_pairs=self._fresh)
         self._files.needed[:] = first, last
         return first, last
 

@@ -1,0 +1,68 @@
+"""The objective of networks that first ask how every pixel was smeared, then restore: `swift`.
+
+At first the restoration is told the true blur field, so that it learns to use one; then ever more crops get the estimate. The
+estimate is taught by its own error alone: the restoration's gradient does not reach it.
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from unblur.errors import InputError
+from unblur.models.base import Net
+from unblur.models.flow import FlowNet
+from unblur.models.swift import BlurFieldNet
+from unblur.training.batch import Batch
+from unblur.training.content import Objective, StepOutput, compare
+from unblur.training.recipe import Recipe
+
+__all__ = ["UNIT", "BlurFieldObjective", "teacher_forced"]
+
+UNIT = 8.0
+"""Pixels of smear that count as one in the loss."""
+
+
+def teacher_forced(step: int, *, recipe: Recipe) -> Tensor:
+    """Which crops of a step's whole batch get the true motion: all at first, none from `teacher_forcing_until` on."""
+    scale = max(0.0, 1 - step / max(recipe.teacher_forcing_until or 0, 1))
+    generator = torch.Generator().manual_seed(recipe.seed + step)
+    return torch.rand(recipe.batch, generator=generator) < scale
+
+
+class BlurFieldObjective(Objective):
+    """Content losses, and the mean absolute error of the estimated blur field.
+
+    Raises:
+        InputError: if the network does not estimate a blur field.
+    """
+
+    def __init__(self, net: Net | FlowNet, *, recipe: Recipe) -> None:
+        super().__init__(net, recipe=recipe)
+        if not isinstance(net, BlurFieldNet):
+            raise InputError(f"`objective: blur_field` is for networks that estimate how pixels are smeared; `{recipe.model}` does not")
+
+    def forward(self, batch: Batch, step: int) -> StepOutput:
+        net, recipe = cast(BlurFieldNet, self.net), self.recipe
+        assert batch.blur_field is not None
+        assert recipe.blur_field_weight is not None
+        small = net.downscaled(batch.blurry)
+        seen = net.blur_field(small)
+        truth = batch.blur_field
+        if seen.shape != truth.shape:
+            truth = interpolate(truth, size=seen.shape[-2:], mode="bilinear", align_corners=False) * (
+                small.shape[-1] / batch.blurry.shape[-1]
+            )
+        forced = teacher_forced(step, recipe=recipe)[batch.slots].to(seen.device)[:, None, None, None]
+        restored = net.apply_change(net.restore(small, torch.where(forced, truth, seen.detach())), small=small, blurry=batch.blurry)
+        error = (seen - truth).abs().mean()
+        content = compare([restored], batch.truth, weights=recipe.loss)
+        return StepOutput(
+            content + recipe.blur_field_weight * error / UNIT, restored, {"motion": error.detach(), "content": content.detach()}
+        )
+
+    def compile_net(self) -> None:
+        """The network itself is not called, its parts are."""
+        for part in self.net.children():
+            part.compile()

@@ -1,0 +1,51 @@
+"""The objective of networks that find the kernel of the camera in a photo: `swift_best`, from pairs whose kernel is known exactly."""
+
+from typing import cast
+
+import torch
+
+from unblur.errors import InputError
+from unblur.losses import log_kernel
+from unblur.models.base import Net
+from unblur.models.flow import FlowNet
+from unblur.models.swift_best import BORDER, GAMMA, SwiftBest, add_border, deconvolve_windows, remove_border
+from unblur.training.batch import Batch
+from unblur.training.content import Objective, StepOutput
+from unblur.training.recipe import Recipe
+
+__all__ = ["CameraKernelObjective"]
+
+_TURNS = ((2, 3),)  # of Richardson-Lucy, for which the leaps stand after which the log shows what the kernels are good for
+
+
+class CameraKernelObjective(Objective):
+    """The error of the kernel, see `unblur.losses.log_kernel`; nothing else of the network is called.
+
+    What is shown as restored is the picture with the blur along the kernel undone, by five iterations of Richardson-Lucy, in two leaps.
+
+    Raises:
+        InputError: if the network finds no kernels, or crops do not fit in one of its windows.
+    """
+
+    def __init__(self, net: Net | FlowNet, *, recipe: Recipe) -> None:
+        super().__init__(net, recipe=recipe)
+        if not isinstance(net, SwiftBest):
+            raise InputError(f"`objective: camera_kernel` is for networks that find the kernel of the camera; `{recipe.model}` does not")
+        widest = net.window - 2 * BORDER
+        if recipe.crop > widest:
+            raise InputError(f"`crop` must be {widest} or less with `objective: camera_kernel`: each crop has one kernel")
+
+    def forward(self, batch: Batch, step: int) -> StepOutput:  # noqa: ARG002 (others depend on the step)
+        assert batch.kernel is not None
+        net = cast(SwiftBest, self.net)
+        with torch.autocast(batch.blurry.device.type, enabled=False):
+            light, down, across = add_border(batch.blurry)
+            kernel, _ = net.estimate_kernels(remove_border(net.search_input(light), down, across))  # (B, K, K)
+            with torch.no_grad():
+                (undone,) = deconvolve_windows(light, kernel, iterations=_TURNS)
+            restored = remove_border(undone, down, across).clamp(0, 1) ** (1 / GAMMA)
+        return StepOutput(log_kernel(kernel, batch.kernel), restored)
+
+    def compile_net(self) -> None:
+        """The network itself is not called, what makes the kernel is."""
+        cast(SwiftBest, self.net).kernel_refiner.compile()

@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from unblur.layers.kernel_estimation import blur_kernel, centre_kernel, evidence, exposure_midpoint, normalise_contrast, transform_windows
+from unblur.losses import log_kernel
+from unblur.models import create
+from unblur.models.swift_best import GAMMA, luma
+from unblur.synth.stills import StillsBlur
+from unblur.training.camera_kernel import CameraKernelObjective
+from unblur.training.maker import PhotoMaker
+from unblur.training.optimisers import hold_others
+from unblur.training.sources import Made
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "swift_best" / "path-gpu-2min.yaml"
+MOVED = StillsBlur(
+    sharp_probability=0, length=(4, 6), wobble=(0, 0.3), turn=0, zoom=0, object_probability=0, noise_probability=0, jpeg_probability=0
+)
+
+
+@pytest.fixture(scope="module")
+def recipe(shrink):
+    small = shrink(RECIPE, crop=96, pair_size=96)
+    return small.model_copy(update={"arguments": small.arguments | {"kernel_size": 13}})
+
+
+@pytest.fixture(scope="module")
+def batch(recipe, photos, row):
+    source = Made(row(PhotoMaker(tuple(photos), 1, 96, 1, False, False, MOVED, kernel=13)), recipe=recipe)
+    return source.batch(0, slots=range(2)).to(torch.device("cpu"), channels_last=False)
+
+
+def made(recipe):
+    torch.manual_seed(0)
+    net = create("swift_best", **recipe.arguments)
+    hold_others(net, recipe=recipe)
+    return net
+
+
+def test_the_exact_path_undoes_the_blur_and_has_the_least_error(recipe, batch):
+    """However the pictures were turned, their kernel was turned along."""
+    net = made(recipe)
+    untrained = CameraKernelObjective(net, recipe=recipe)(batch, 0)
+    net.estimate_kernels = lambda bright: (batch.kernel, None)  # noqa: ARG005
+    told = CameraKernelObjective(net, recipe=recipe)(batch, 0)
+    net.estimate_kernels = lambda bright: (batch.kernel.rot90(1, (1, 2)), None)  # noqa: ARG005
+    turned = CameraKernelObjective(net, recipe=recipe)(batch, 0)
+    assert told.loss < untrained.loss
+    assert told.loss < turned.loss - 3
+
+    def error(restored):
+        inside = (..., slice(8, -8), slice(8, -8))
+        return float((restored - batch.truth)[inside].square().mean())
+
+    assert error(told.restored) < 0.5 * error(batch.blurry)
+    assert error(turned.restored) > error(batch.blurry)
+
+
+def test_untrained_it_judges_the_path_that_the_search_found(recipe, batch):
+    windows = transform_windows(normalise_contrast(luma(batch.blurry**GAMMA)[:, 0]), size=13)
+    kernel = blur_kernel(windows)
+    found = evidence(windows, centre_kernel(kernel, exposure_midpoint(kernel)))[:, 0]
+    output = CameraKernelObjective(made(recipe), recipe=recipe)(batch, 0)
+    assert output.loss.item() == pytest.approx(float(log_kernel(found, batch.kernel)), abs=0.05)
+
+
+def test_only_what_makes_the_path_learns(recipe, batch):
+    net = made(recipe)
+    output = CameraKernelObjective(net, recipe=recipe)(batch, 0)
+    output.loss.backward()
+    assert not output.restored.requires_grad
+    assert net.kernel.unet.exit.weight.grad.any()
+    assert {name.split(".")[0] for name, parameter in net.named_parameters() if parameter.grad is not None} == {"kernel"}
+
+
+def test_pairs_carry_their_path_where_it_is_asked_for(photos):
+    plain, with_path = (PhotoMaker(tuple(photos), 1, 32, 1, False, False, MOVED, kernel=kernel) for kernel in (None, 9))
+    assert "kernel" not in plain(0)
+    assert with_path(0).keys() == with_path.layout.keys()
+    assert with_path(0)["kernel"].shape == with_path.layout["kernel"][0] == (9, 9)
+    assert with_path(0)["kernel"].sum() == pytest.approx(1)
+    assert all(np.array_equal(array, with_path(0)[name]) for name, array in plain(0).items())
+
+
+def test_parts_of_a_batch_keep_their_path(batch):
+    assert torch.equal(torch.cat([part.kernel for part in batch.parts(2)]), batch.kernel)
