@@ -5,9 +5,9 @@
 Pairs are synthesised from sharp pictures, with blur of three lengths, and undone by a textbook method, ten iterations of Richardson-Lucy in linear
 light, which knows of every pixel: the exact path of its smear; the line of the same length and direction, which is all that `swift` says of
 it; or that line as `swift` estimates it. Then they are undone as `swift_best` does it, by five accelerated iterations with one kernel for the whole picture: the
-exact one of the background in its middle (`known`); the same one, moved to where `exposure_midpoint` takes the middle of the exposure to be (`unplaced`); the one that blind
+exact one of the background in its middle (`known`); the same one, moved to where `exposure_midpoint` takes the middle of the exposure to be (`shifted`); the one that blind
 deconvolution finds (`unblur.layers.kernel_estimation`, `found`); the path that `swift_best` makes of that (`unblur.layers.kernel_refinement`, `drawn`); and the found one, moved to where
-it fits the exact one best (`centre_kernel`). Printed are the mean gains in PSNR over the blurry picture, in dB. With `--steady`, hands draw smooth arcs, as in short exposures, instead of
+it fits the exact one best (`centred`). Printed are the mean gains in PSNR over the blurry picture, in dB. With `--steady`, hands draw smooth arcs, as in short exposures, instead of
 all that they can.
 """
 
@@ -24,15 +24,10 @@ from torch.nn.functional import grid_sample, interpolate, pad
 import unblur
 from benchmarks.blur_field import RANGES, SIDE, blur_between, rounded
 from unblur.layers.deconvolution import edge_taper, fourier_blur, richardson_lucy
-from unblur.layers.kernel_estimation import (
-    blur_kernel,
-    centre_kernel,
-    evidence,
-    exposure_midpoint,
-    kernel_spectrum,
-    normalise_contrast,
-    transform_windows,
-)
+from unblur.layers.kernel_estimation import estimate_kernel, prepare_windows
+from unblur.layers.kernel_evidence import kernel_evidence
+from unblur.layers.kernel_input import normalise_contrast
+from unblur.layers.kernels import centre_kernel, exposure_midpoint, kernel_spectrum
 from unblur.layers.motion_blur import blur_axis
 from unblur.metrics import from_uint8, psnr
 from unblur.models.swift import Swift
@@ -45,7 +40,7 @@ TURNS = 10
 ACCELERATED = 5  # iterations
 SIZE = 31  # of kernels, pixels
 INSTANTS = 25
-COLUMNS = ("path", "line", "estimated", "known", "unplaced", "found", "drawn", "centre_kernel")
+COLUMNS = ("path", "line", "estimated", "known", "shifted", "found", "refined", "centred")
 STEADY = (0.0, 0.4)
 """`wobble` of a steady hand."""
 
@@ -83,14 +78,14 @@ def measured(swift: Swift, best: SwiftBest, photos: list[NDArray[np.uint8]], blu
     results = [by_richardson_lucy(light, displacements) ** (1 / GAMMA) for displacements in (-path, *lines)]
     known = kernel_of(scene)
     bright, seen = best.search_input(light).unbind(1)
-    windows = transform_windows(normalise_contrast(bright, seen=seen), size=SIZE, seen=seen)
-    found = blur_kernel(windows)
-    unplaced, central, best_placed = (
+    windows = prepare_windows(normalise_contrast(bright, mask=seen), size=SIZE, mask=seen)
+    found = estimate_kernel(windows)
+    shifted, central, centred = (
         centre_kernel(kernel, middle)
         for kernel, middle in ((known, exposure_midpoint(known)), (found, exposure_midpoint(found)), (found, best_place(found, known)))
     )
     results += [
-        by_kernel(blurry, kernel) for kernel in (known, unplaced, central, best.kernel_refiner(evidence(windows, central)), best_placed)
+        by_kernel(blurry, kernel) for kernel in (known, shifted, central, best.kernel_refiner(kernel_evidence(windows, central)), centred)
     ]
     before = float(psnr(blurry, sharp))
     return [before, *(float(psnr(rounded(result), sharp)) - before for result in results)]
@@ -131,7 +126,7 @@ def by_kernel(blurry: Tensor, kernel: Tensor) -> Tensor:
     light, down, across = add_border(blurry)
     blur, adjoint = fourier_blur(kernel_spectrum(kernel, light.shape[-2:]))
     (deconvolved,) = richardson_lucy(
-        edge_taper(light, edge=BORDER), blur=blur, adjoint=adjoint, iterations=(ACCELERATED,), full=WHITE_LEVEL
+        edge_taper(light, edge=BORDER), blur=blur, adjoint=adjoint, iterations=(ACCELERATED,), white_level=WHITE_LEVEL
     )
     return remove_border(deconvolved, down, across).clamp(0, 1) ** (1 / GAMMA)
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from unblur.layers.kernel_estimation import kernel_spectrum
+from unblur.layers.kernels import kernel_spectrum
 
 
 def leaves(*, count: int = 1, height: int = 128, width: int = 128, seed: int = 0):

@@ -6,7 +6,7 @@ import torch
 from blurred_pictures import CURVE, blurred, leaves
 
 from unblur.layers.deconvolution import accelerated_richardson_lucy, edge_taper, fourier_blur, richardson_lucy
-from unblur.layers.kernel_estimation import kernel_spectrum
+from unblur.layers.kernels import kernel_spectrum
 
 
 def known(light):
@@ -99,7 +99,8 @@ def test_a_full_sensor_contradicts_no_leap():
     sharp[..., 40:46, 60:66] = 6
     blurry = blurred(sharp, CURVE[:, None]).clamp(max=1)
     plain, told = (
-        accelerated_richardson_lucy(blurry, kernel=known(sharp), iterations=((3, 6, 10),), full=full)[-1] for full in (math.inf, 0.99)
+        accelerated_richardson_lucy(blurry, kernel=known(sharp), iterations=((3, 6, 10),), white_level=full)[-1]
+        for full in (math.inf, 0.99)
     )
     assert error(told.clamp(max=1), sharp.clamp(max=1)) < error(plain.clamp(max=1), sharp.clamp(max=1))
 
@@ -109,7 +110,7 @@ def test_a_full_sensor_contradicts_nothing():
     sharp[..., 40:46, 60:66] = 6
     blurry = blurred(sharp, CURVE[:, None]).clamp(max=1)
     blur, adjoint = fourier_blur(known(sharp))
-    plain, told = (richardson_lucy(blurry, blur=blur, adjoint=adjoint, iterations=(10,), full=full)[0] for full in (math.inf, 0.99))
+    plain, told = (richardson_lucy(blurry, blur=blur, adjoint=adjoint, iterations=(10,), white_level=full)[0] for full in (math.inf, 0.99))
     assert error(told.clamp(max=1), sharp.clamp(max=1)) < 0.8 * error(plain.clamp(max=1), sharp.clamp(max=1))
     assert float(told[..., 40:46, 60:66].mean()) > 1.5 * float(plain[..., 40:46, 60:66].mean())
 
@@ -117,7 +118,7 @@ def test_a_full_sensor_contradicts_nothing():
 def test_what_is_nowhere_full_is_undone_as_ever():
     blurry = blurred(pictures(), CURVE[:, None]) * 0.9
     blur, adjoint = fourier_blur(known(blurry))
-    one, other = (richardson_lucy(blurry, blur=blur, adjoint=adjoint, iterations=(4,), full=full)[0] for full in (math.inf, 0.99))
+    one, other = (richardson_lucy(blurry, blur=blur, adjoint=adjoint, iterations=(4,), white_level=full)[0] for full in (math.inf, 0.99))
     assert float(blurry.max()) < 0.99
     assert torch.equal(one, other)
 

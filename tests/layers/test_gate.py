@@ -10,8 +10,8 @@ def noise(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def small(changes=2, beside=3):
-    return GatingNet(changes=changes, beside=beside, widths=(8, 8), blocks=(1, 1))
+def small(changes=2, side_channels=3):
+    return GatingNet(changes=changes, side_channels=side_channels, widths=(8, 8), blocks=(1, 1))
 
 
 def test_untrained_it_trusts_what_comes_first():
@@ -32,7 +32,7 @@ def test_says_a_share_of_every_pixel(shape):
 def test_learns_what_least_squares_says():
     """One change is what is missing and noise, by another mixture in each picture: the share to take is in its power."""
     torch.manual_seed(0)
-    net = GatingNet(changes=1, beside=1, widths=(16,), blocks=(1,))
+    net = GatingNet(changes=1, side_channels=1, widths=(16,), blocks=(1,))
     optimiser = torch.optim.Adam(net.parameters(), lr=3e-3)
     generator = torch.Generator().manual_seed(1)
 

@@ -6,19 +6,10 @@ import pytest
 import torch
 from blurred_pictures import CURVE, LINE, blurred, drawn, leaves
 
-from unblur.layers.kernel_estimation import (
-    BANDS,
-    EVIDENCE,
-    _quick,
-    blur_kernel,
-    centre_kernel,
-    evidence,
-    exposure_midpoint,
-    normalise_contrast,
-    spectral_correlation,
-    transform_windows,
-    unsaturated,
-)
+from unblur.layers.kernel_estimation import _fast_length, estimate_kernel, prepare_windows
+from unblur.layers.kernel_evidence import BANDS, EVIDENCE_CHANNELS, kernel_evidence, spectral_correlation
+from unblur.layers.kernel_input import normalise_contrast, unsaturated
+from unblur.layers.kernels import centre_kernel, exposure_midpoint
 from unblur.layers.windows import taper
 
 
@@ -30,7 +21,7 @@ def alike(one, other):
 
 @pytest.mark.parametrize("kernel", [CURVE, LINE], ids=["curve", "line"])
 def test_finds_the_path_and_not_another(kernel):
-    found = blur_kernel(transform_windows(blurred(leaves(), kernel), size=31))
+    found = estimate_kernel(prepare_windows(blurred(leaves(), kernel), size=31))
     assert alike(found, kernel) > 0.8
     other = LINE if kernel is CURVE else CURVE
     assert alike(found, kernel) > alike(found, other.flip(-1)) + 0.1
@@ -39,8 +30,8 @@ def test_finds_the_path_and_not_another(kernel):
 @pytest.mark.parametrize("length", [1.0, 22.6, 45.3, 90.5, 158.4, 181.0, 183.0, 2897.0])
 def test_sides_on_the_way_are_the_nearest_with_quick_transforms(length):
     quick = [2 * 2**a * 3**b * 5**c * 7**d for a in range(11) for b in range(8) for c in range(6) for d in range(5)]
-    assert abs(_quick(length) - length) == min(abs(side - length) for side in quick)
-    assert _quick(length) in quick
+    assert abs(_fast_length(length) - length) == min(abs(side - length) for side in quick)
+    assert _fast_length(length) in quick
 
 
 @pytest.mark.parametrize("kernel", [CURVE, LINE], ids=["curve", "line"])
@@ -50,7 +41,7 @@ def test_finds_it_in_fewer_steps_where_turns_go_on_from_each_other(kernel, monke
         "unblur.layers.kernel_estimation.irfft2", lambda *given, **named: steps.append(1) or torch.fft.irfft2(*given, **named)
     )
     for restart_edges in (True, False):
-        found.append(blur_kernel(transform_windows(blurred(leaves(), kernel), size=31), restart_edges=restart_edges))
+        found.append(estimate_kernel(prepare_windows(blurred(leaves(), kernel), size=31), restart_edges=restart_edges))
         steps.append(0)
     count = [sum(steps[: steps.index(0)]), sum(steps[steps.index(0) :])]
     assert count[1] < 0.8 * count[0]
@@ -60,12 +51,12 @@ def test_finds_it_in_fewer_steps_where_turns_go_on_from_each_other(kernel, monke
 
 def test_turns_with_the_picture():
     light = blurred(leaves(), CURVE)
-    found, turned = blur_kernel(transform_windows(light, size=31)), blur_kernel(transform_windows(light.rot90(1, (-2, -1)), size=31))
+    found, turned = estimate_kernel(prepare_windows(light, size=31)), estimate_kernel(prepare_windows(light.rot90(1, (-2, -1)), size=31))
     assert alike(found.rot90(1, (-2, -1)), turned) > 0.8
 
 
 def test_a_sharp_picture_has_a_kernel_of_one_place():
-    found = blur_kernel(transform_windows(leaves(), size=31))
+    found = estimate_kernel(prepare_windows(leaves(), size=31))
     assert float(found.amax()) > 0.8
     assert float(exposure_midpoint(found).norm()) < 0.5
 
@@ -75,7 +66,7 @@ def test_kernels_are_whole_whatever_the_window(shape):
     """Also of noise, and of flat windows."""
     noise = torch.rand(1, *shape, generator=torch.Generator().manual_seed(0))
     for light in (noise, torch.zeros(1, *shape), torch.ones(1, *shape)):
-        kernel = blur_kernel(transform_windows(light, size=31))
+        kernel = estimate_kernel(prepare_windows(light, size=31))
         assert kernel.shape[-1] == kernel.shape[-2] <= 31
         assert kernel.shape[-1] % 2 == 1
         assert float(kernel.min()) >= 0
@@ -84,17 +75,17 @@ def test_kernels_are_whole_whatever_the_window(shape):
 
 
 def test_flat_windows_are_not_blurred():
-    kernel = blur_kernel(transform_windows(torch.full((1, 64, 64), 0.3), size=31))
+    kernel = estimate_kernel(prepare_windows(torch.full((1, 64, 64), 0.3), size=31))
     assert float(kernel[0, 15, 15]) == pytest.approx(1, abs=1e-4)
 
 
 def test_windows_of_a_batch_do_not_touch_each_other():
     light = blurred(leaves(count=2), CURVE)
     light[1] = leaves(seed=1)[0]
-    together = blur_kernel(transform_windows(light, size=31))
+    together = estimate_kernel(prepare_windows(light, size=31))
     for number in range(2):
         torch.testing.assert_close(
-            together[number], blur_kernel(transform_windows(light[number : number + 1], size=31))[0], rtol=1e-3, atol=1e-4
+            together[number], estimate_kernel(prepare_windows(light[number : number + 1], size=31))[0], rtol=1e-3, atol=1e-4
         )
 
 
@@ -102,8 +93,8 @@ def test_in_little_light_the_same_is_found():
     light = blurred(leaves(), CURVE)
     dark, darker = normalise_contrast(0.25 * light), normalise_contrast(0.125 * light)
     torch.testing.assert_close(dark, darker)
-    assert alike(blur_kernel(transform_windows(darker, size=31)), CURVE) > 0.8
-    assert alike(blur_kernel(transform_windows(0.125 * light, size=31)), CURVE) < 0.6  # as it is, too little of it is an edge
+    assert alike(estimate_kernel(prepare_windows(darker, size=31)), CURVE) > 0.8
+    assert alike(estimate_kernel(prepare_windows(0.125 * light, size=31)), CURVE) < 0.6  # as it is, too little of it is an edge
 
 
 def test_contrast_is_raised_to_the_usual_and_never_lowered():
@@ -116,7 +107,7 @@ def test_contrast_is_raised_to_the_usual_and_never_lowered():
     lamp[:, :8, :8] = 50
     seen = torch.ones_like(light)
     seen[:, :8, :8] = 0
-    assert float(normalise_contrast(lamp, seen=seen)[0, 8:, 8:].std()) == pytest.approx(0.2, rel=0.05)  # what is not seen does not count
+    assert float(normalise_contrast(lamp, mask=seen)[0, 8:, 8:].std()) == pytest.approx(0.2, rel=0.05)  # what is not seen does not count
 
 
 def test_what_is_not_seen_fades_into_what_is_around():
@@ -124,7 +115,7 @@ def test_what_is_not_seen_fades_into_what_is_around():
     light[:, 40:72, 50:90] = 30
     seen = torch.ones_like(light)
     seen[:, 32:80, 42:98] = 0
-    level = normalise_contrast(light, seen=seen)
+    level = normalise_contrast(light, mask=seen)
     assert float(level.max()) <= float(light[seen > 0].max()) * 1.01
     torch.testing.assert_close(level[:, :, 120:], light[:, :, 120:])  # far from it nothing changes
     edges = [(level.roll(1, axis) - level).abs()[:, 1:, 1:].max() for axis in (-1, -2)]
@@ -134,18 +125,18 @@ def test_what_is_not_seen_fades_into_what_is_around():
 @pytest.mark.parametrize("shape", [(50, 70), (64, 64), (9, 33)])
 def test_where_all_is_seen_nothing_fades(shape):
     light = torch.rand(1, *shape, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(normalise_contrast(light, seen=torch.ones_like(light)), normalise_contrast(light))
+    torch.testing.assert_close(normalise_contrast(light, mask=torch.ones_like(light)), normalise_contrast(light))
 
 
 def test_where_nothing_is_seen_there_is_nothing_to_find():
-    kernel = blur_kernel(transform_windows(torch.ones(1, 64, 64), size=31, seen=torch.zeros(1, 64, 64)))
+    kernel = estimate_kernel(prepare_windows(torch.ones(1, 64, 64), size=31, mask=torch.zeros(1, 64, 64)))
     assert float(kernel[0, 15, 15]) == pytest.approx(1, abs=1e-4)
 
 
 def test_what_light_that_was_cut_off_may_reach_is_not_seen():
     light = torch.full((1, 3, 40, 60), 0.5)
     light[:, :2, 10:14, 20:24] = 1  # two of three channels
-    seen = unsaturated(light, full=0.97, reach=6)
+    seen = unsaturated(light, white_level=0.97, reach=6)
     assert seen.shape == (1, 40, 60)
     assert float(seen[:, 4:20, 14:30].max()) == 0
     seen[:, 2:22, 12:32] = 1
@@ -156,7 +147,7 @@ def test_one_channel_or_a_spark_is_no_light_that_was_cut_off():
     light = torch.full((1, 3, 41, 61), 0.5)
     light[:, 0, 10:14] = 1
     light[:, :, 30] = 1
-    assert float(unsaturated(light, full=0.97, reach=6).min()) == 1
+    assert float(unsaturated(light, white_level=0.97, reach=6).min()) == 1
 
 
 def test_lamps_do_not_hide_the_path_where_they_are_not_looked_at():
@@ -164,15 +155,18 @@ def test_lamps_do_not_hide_the_path_where_they_are_not_looked_at():
     for place in (20, 60, 100):
         scene[..., place : place + 5, 120 - place : 125 - place] = 20
     picture = blurred(scene, CURVE[:, None]).clamp(max=1)
-    seen = unsaturated(picture, full=0.97, reach=7)
-    blind = blur_kernel(transform_windows(picture.mean(1), size=31))
-    light = normalise_contrast(picture.mean(1), seen=seen)
-    told = blur_kernel(transform_windows(light, size=31, seen=seen))
+    seen = unsaturated(picture, white_level=0.97, reach=7)
+    blind = estimate_kernel(prepare_windows(picture.mean(1), size=31))
+    light = normalise_contrast(picture.mean(1), mask=seen)
+    told = estimate_kernel(prepare_windows(light, size=31, mask=seen))
     assert alike(told, CURVE) > 0.8
     assert alike(told, CURVE) > alike(blind, CURVE) + 0.1
     assert (
         float(
-            (evidence(transform_windows(light, size=31, seen=seen), CURVE)[:, 1] - evidence(transform_windows(light, size=31), CURVE)[:, 1])
+            (
+                kernel_evidence(prepare_windows(light, size=31, mask=seen), CURVE)[:, 1]
+                - kernel_evidence(prepare_windows(light, size=31), CURVE)[:, 1]
+            )
             .abs()
             .max()
         )
@@ -196,8 +190,8 @@ def test_placed_kernels_have_their_middle_in_the_middle():
 def test_of_the_true_kernel_there_is_more_evidence_than_of_another():
     """Least squares find more light on the path from the edges that the true kernel leads to, and these are correlated with the light along it."""
     light = blurred(leaves(), CURVE)
-    true, other = (evidence(transform_windows(light, size=31), kernel) for kernel in (CURVE, LINE))
-    assert true.shape == (1, EVIDENCE, 31, 31)
+    true, other = (kernel_evidence(prepare_windows(light, size=31), kernel) for kernel in (CURVE, LINE))
+    assert true.shape == (1, EVIDENCE_CHANNELS, 31, 31)
     assert torch.equal(true[:, 0], CURVE)
     for number in (1, 2):
         on_path = [float(maps[0, number][CURVE[0] > 0].sum()) for maps in (true, other)]
@@ -206,7 +200,7 @@ def test_of_the_true_kernel_there_is_more_evidence_than_of_another():
 
 
 def test_evidence_is_of_light_that_is_like_itself_where_it_is_moved_along_the_path():
-    still, across = (evidence(transform_windows(light, size=31), drawn([(0, 0)])) for light in (leaves(), blurred(leaves(), LINE)))
+    still, across = (kernel_evidence(prepare_windows(light, size=31), drawn([(0, 0)])) for light in (leaves(), blurred(leaves(), LINE)))
     torch.testing.assert_close(across[0, 3:5, 15, 15], torch.ones(2))
     assert float(across[0, 3, 15, 18] - still[0, 3, 15, 18]) > 0.1
 
@@ -217,7 +211,7 @@ def test_how_light_is_like_itself_is_what_whole_transforms_say(shape):
     light = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
     kernel = torch.zeros(2, 9, 9)
     kernel[:, 4, 4] = 1
-    across, down = evidence(transform_windows(light, size=9), kernel)[:, 3:5].unbind(1)
+    across, down = kernel_evidence(prepare_windows(light, size=9), kernel)[:, 3:5].unbind(1)
     for axis, found in ((-1, across), (-2, down)):
         steps = (light.roll(-1, axis) - light) * taper(shape, edge=4, like=light)
         power = torch.fft.rfft2(steps).abs().square()
@@ -227,7 +221,7 @@ def test_how_light_is_like_itself_is_what_whole_transforms_say(shape):
 
 def test_evidence_of_nothing_is_finite():
     for light in (torch.zeros(1, 64, 64), torch.ones(1, 16, 9)):
-        assert evidence(transform_windows(light, size=7), drawn([(0, 0)])[:, 12:19, 12:19]).isfinite().all()
+        assert kernel_evidence(prepare_windows(light, size=7), drawn([(0, 0)])[:, 12:19, 12:19]).isfinite().all()
 
 
 @pytest.mark.parametrize("kernel", [CURVE, LINE], ids=["curve", "line"])

@@ -22,7 +22,7 @@ def test_windows_cover_a_side_evenly(length):
 
 @pytest.mark.parametrize("length", range(1, 900, 7))
 def test_windows_are_wider_only_where_fewer_of_them_do(length):
-    plain, layout = WindowLayout(side=64, stride=52), WindowLayout(side=64, stride=52, widest=80)
+    plain, layout = WindowLayout(side=64, stride=52), WindowLayout(side=64, stride=52, max_side=80)
     places, side = layout.along(length)
     assert places[0] == 0
     assert places[-1] + side == length
@@ -32,13 +32,13 @@ def test_windows_are_wider_only_where_fewer_of_them_do(length):
 
 
 def test_few_wide_windows_are_taken_where_they_fit():
-    assert WindowLayout(side=256, stride=224, widest=288).along(1056) == ([0, 256, 512, 768], 288)
-    assert WindowLayout(side=256, stride=224, widest=288).along(608) == ([0, 176, 352], 256)
+    assert WindowLayout(side=256, stride=224, max_side=288).along(1056) == ([0, 256, 512, 768], 288)
+    assert WindowLayout(side=256, stride=224, max_side=288).along(608) == ([0, 176, 352], 256)
 
 
 @pytest.mark.parametrize("length", range(1, 900, 7))
 def test_windows_are_narrower_only_where_they_overlap_by_more_than_they_need(length):
-    plain, layout = WindowLayout(side=64, stride=52, widest=80), WindowLayout(side=64, stride=52, widest=80, overlap=20)
+    plain, layout = WindowLayout(side=64, stride=52, max_side=80), WindowLayout(side=64, stride=52, max_side=80, overlap=20)
     places, side = layout.along(length)
     usual, wide = plain.along(length)
     assert len(places) == len(usual)
@@ -51,7 +51,7 @@ def test_windows_are_narrower_only_where_they_overlap_by_more_than_they_need(len
 @pytest.mark.parametrize("shape", SHAPES)
 def test_windows_make_the_picture_again(shape):
     picture = torch.rand(2, 3, *shape, generator=torch.Generator().manual_seed(0))
-    for layout in (LAYOUT, WindowLayout(side=16, stride=12, widest=32), WindowLayout(side=40, stride=20, overlap=4)):
+    for layout in (LAYOUT, WindowLayout(side=16, stride=12, max_side=32), WindowLayout(side=40, stride=20, overlap=4)):
         windows = to_windows(picture, layout=layout)
         torch.testing.assert_close(from_windows(windows, shape, layout=layout), picture)
 

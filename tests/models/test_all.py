@@ -85,7 +85,7 @@ LOCAL = {
 flow point has none, and a video network of that kind is not here."""
 
 
-TAUGHT_APART = {"swift_video_best": "share."}
+TAUGHT_APART = {"swift_video_best": "exposure_ratio."}
 """Parts that learn by a loss of their own, and not by the picture; tests/training/test_told_flow.py."""
 
 
@@ -215,7 +215,7 @@ def reach(net, *, margin):
 
 SHOWN_ELSEWHERE = {
     ("swift_best", "kernel_size"),
-    ("swift_best", "widest"),
+    ("swift_best", "max_window"),
     ("swift_best", "restart_edges"),
     ("swift_best", "threshold"),
     ("swift_best", "overlap"),

@@ -3,7 +3,7 @@ import torch
 from blurred_pictures import CURVE, blurred, leaves
 
 from unblur.errors import ShapeError
-from unblur.layers.kernel_refinement import CONFIDENCE
+from unblur.layers.kernel_refinement import CONFIDENCE_CHANNELS
 from unblur.layers.windows import to_windows
 from unblur.models.swift import Swift, widen
 from unblur.models.swift_best import BORDER, GAMMA, SwiftBest
@@ -63,7 +63,7 @@ def test_in_luma_it_sees_a_third_of_what_is_along_the_smear():
     blur_field, views = 8 * torch.randn(1, 3, 16, 12), torch.randn(1, 3, 64, 48)
 
     def heard(net, blurry):
-        return net.restoration.entry(net.seen(blurry, blur_field, views))
+        return net.restoration.entry(net.restoration_input(blurry, blur_field, views))
 
     torch.testing.assert_close(heard(net, grey), heard(wide, grey), rtol=1e-4, atol=1e-5)
     assert not torch.allclose(heard(net, coloured), heard(wide, coloured), atol=1e-3)
@@ -98,7 +98,7 @@ def test_every_window_has_a_kernel_of_its_own():
 def test_windows_are_wider_where_one_will_do():
     blurry, _ = pictures()
     side = blurry.shape[-1] + 2 * BORDER
-    many, wide, one = (SwiftBest(**SMALL, window=w, stride=s, widest=m) for w, s, m in ((96, 80, 0), (96, 80, side), (side, 80, 0)))
+    many, wide, one = (SwiftBest(**SMALL, window=w, stride=s, max_window=m) for w, s, m in ((96, 80, 0), (96, 80, side), (side, 80, 0)))
     assert torch.equal(wide.deconvolve(blurry)[0], one.deconvolve(blurry)[0])
     assert not torch.equal(wide.deconvolve(blurry)[0], many.deconvolve(blurry)[0])
 
@@ -134,7 +134,7 @@ def test_a_kernel_must_hold_the_path():
 def test_small_pictures_have_views_too(shape):
     deconvolved, confidence = SwiftBest(**SMALL).deconvolve(torch.rand(1, 3, *shape))
     assert deconvolved.shape == (1, 9, *shape)
-    assert confidence.shape == (1, CONFIDENCE, shape[0] // 8, shape[1] // 8)
+    assert confidence.shape == (1, CONFIDENCE_CHANNELS, shape[0] // 8, shape[1] // 8)
     assert deconvolved.isfinite().all()
     assert confidence.isfinite().all()
 
@@ -169,7 +169,7 @@ def test_views_are_the_same_in_any_precision():
         ({"iterations": ((1,), ())}, "iterations"),
         ({"search_iterations": (0, 0)}, "search_iterations"),
         ({"ensemble": 3}, "ensemble"),
-        ({"widest": 32}, "widest"),
+        ({"max_window": 32}, "max_window"),
         ({"scale": 1.1}, "scale"),
         ({"scale": 0.7}, "scale"),
         ({"scale": 0.0}, "scale"),
@@ -194,7 +194,7 @@ def test_looks_at_all_it_knows_upright_and_turned_by_half(monkeypatch):
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.1, generator=generator)
     blurry, smear = torch.rand(1, 3, 64, 48, generator=generator), 8 * torch.randn(1, 3, 16, 12, generator=generator)
-    views, confidence = torch.rand(1, 9, 64, 48, generator=generator), torch.rand(1, CONFIDENCE, 8, 6, generator=generator)
+    views, confidence = torch.rand(1, 9, 64, 48, generator=generator), torch.rand(1, CONFIDENCE_CHANNELS, 8, 6, generator=generator)
 
     def difference():
         monkeypatch.setattr(net, "deconvolve", lambda _: (views, confidence))

@@ -22,27 +22,27 @@ def block(value, height, width):
     [((2, 0), (255, 0, 0)), ((0, 2), (128, 255, 0)), ((-2, 0), (0, 255, 255)), ((0, -2), (128, 0, 255)), ((0, 0), (255, 255, 255))],
 )
 def test_directions_have_their_colours(vector, colour):
-    np.testing.assert_allclose(flow_colours(field(vector), max_blur_length=2)[0, 0], colour, atol=1)
+    np.testing.assert_allclose(flow_colours(field(vector), longest=2)[0, 0], colour, atol=1)
 
 
 def test_length_is_saturation_up_to_the_longest():
-    colours = flow_colours(field((0.5, 0), (1, 0), (2, 0), (5, 0)), max_blur_length=2)[0]
+    colours = flow_colours(field((0.5, 0), (1, 0), (2, 0), (5, 0)), longest=2)[0]
     np.testing.assert_allclose(colours, [(255, 191, 191), (255, 128, 128), (255, 0, 0), (255, 0, 0)], atol=1)
 
 
 def test_a_line_and_its_reverse_have_one_colour_and_upright_ones_another():
     slanted = field((1, 2), (-1, -2), (2, -1))
-    line, reverse, across = axis_colours(slanted, max_blur_length=3)[0].astype(int)
+    line, reverse, across = axis_colours(slanted, longest=3)[0].astype(int)
     np.testing.assert_allclose(line, reverse, atol=1)
     assert np.abs(line - across).max() > 100
-    np.testing.assert_allclose(axis_colours(field((1, 0), (0, 1)), max_blur_length=1)[0], [(255, 0, 0), (0, 255, 255)], atol=1)
+    np.testing.assert_allclose(axis_colours(field((1, 0), (0, 1)), longest=1)[0], [(255, 0, 0), (0, 255, 255)], atol=1)
 
 
 @pytest.mark.parametrize("colours", [flow_colours, axis_colours])
 def test_the_wheel_shows_the_colour_of_each_way_from_its_middle(colours):
     wheel = colour_wheel(101, colours=colours)
     for y, x in ((50, 100), (50, 75), (100, 50), (20, 30)):
-        np.testing.assert_array_equal(wheel[y, x], colours(field(((x - 50) / 50, (y - 50) / 50)), max_blur_length=1)[0, 0])
+        np.testing.assert_array_equal(wheel[y, x], colours(field(((x - 50) / 50, (y - 50) / 50)), longest=1)[0, 0])
     assert wheel[0, 0].tolist() == [255, 255, 255]  # outside of the rim
     assert len(np.unique(wheel[50, 50:], axis=0)) > 20
 

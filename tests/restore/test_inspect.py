@@ -12,7 +12,10 @@ from PIL import Image
 from torch import nn
 
 from unblur.errors import InputError, OutputError
-from unblur.layers.kernel_estimation import blur_kernel, centre_kernel, evidence, exposure_midpoint, normalise_contrast, transform_windows
+from unblur.layers.kernel_estimation import estimate_kernel, prepare_windows
+from unblur.layers.kernel_evidence import kernel_evidence
+from unblur.layers.kernel_input import normalise_contrast
+from unblur.layers.kernels import centre_kernel, exposure_midpoint
 from unblur.layers.windows import to_windows
 from unblur.models import create
 from unblur.models.astcn import ASTCN
@@ -53,9 +56,9 @@ def assert_drawn(drawing, expected):
     assert np.abs(drawing.pixels.astype(int) - expected).max() <= 6
 
 
-def key(max_blur_length, colours=flow_colours):
+def key(longest, colours=flow_colours):
     wheel = np.pad(colour_wheel(160, colours=colours), ((80, 80), (80, 80), (0, 0)), constant_values=255)
-    return f"key: the rim is {max_blur_length:.1f} px", wheel
+    return f"key: the rim is {longest:.1f} px", wheel
 
 
 class ConstantFlow(FlowNet):
@@ -167,7 +170,7 @@ def test_motion_is_what_swift_estimates():
     picture = moving(1, height=32, width=64)[0]
     axis = np.full((32, 64, 2), 6 / math.sqrt(2))
     upper = sheet([[("each pixel was smeared along its stroke; a dot: by less than a pixel", strokes(picture, axis, step=16))]], width=960)
-    lower = sheet([[("the same as colour", axis_colours(axis, max_blur_length=6)), key(6, axis_colours)]], width=477)
+    lower = sheet([[("the same as colour", axis_colours(axis, longest=6)), key(6, axis_colours)]], width=477)
     assert_drawn(drawn([picture], net)["motion"], np.concatenate([upper, lower]))
 
 
@@ -198,14 +201,14 @@ def test_swift_video_draws_the_flow_that_it_finds_and_the_motion_that_it_makes_o
     drawings = drawn(frames, net)
     assert list(drawings) == ["window", "flow", "alignment", "motion", "before-after"]
     later = np.full((32, 64, 2), (2.0, 0.0))
-    row = [("t to t-1", flow_colours(-later, max_blur_length=2)), ("t to t+1", flow_colours(later, max_blur_length=2)), key(2)]
+    row = [("t to t-1", flow_colours(-later, longest=2)), ("t to t+1", flow_colours(later, longest=2)), key(2)]
     assert_drawn(drawings["flow"], sheet([row]))
     assert_drawn(drawings["alignment"], drawn(frames, Warped(flow=ConstantFlow(2.0, 0.0)))["alignment"].pixels.astype(int))
     axis = np.full((32, 64, 2), (4.0, 0.0))
     upper = sheet(
         [[("each pixel was smeared along its stroke; a dot: by less than a pixel", strokes(frames[1], axis, step=16))]], width=960
     )
-    lower = sheet([[("the same as colour", axis_colours(axis, max_blur_length=4)), key(4, axis_colours)]], width=477)
+    lower = sheet([[("the same as colour", axis_colours(axis, longest=4)), key(4, axis_colours)]], width=477)
     assert_drawn(drawings["motion"], np.concatenate([upper, lower]))
 
 
@@ -217,7 +220,7 @@ def test_what_is_undone_is_drawn_with_the_share_of_the_exposure():
     torch.nn.init.normal_(net.blur_field.exit.weight)
     frames = moving(3, height=32, width=64)
     drawings = drawn(frames, net)
-    assert list(drawings) == ["window", "flow", "alignment", "motion", "undone", "trust", "before-after"]
+    assert list(drawings) == ["window", "flow", "alignment", "motion", "deconvolved", "gates", "before-after"]
     pictures = [torch.from_numpy(frame).permute(2, 0, 1)[None] / 255 for frame in frames]
     with torch.no_grad():
         feats = [net.features(picture) for picture in pictures]
@@ -227,8 +230,8 @@ def test_what_is_undone_is_drawn_with_the_share_of_the_exposure():
     shown = [
         (f"after {iterations} iterations", np.repeat(view[..., None], 3, axis=2)) for iterations, view in zip((1, 2), views, strict=True)
     ]
-    assert_drawn(drawings["undone"], sheet([shown]))
-    assert f"{float(share):.2f} of the time" in drawings["undone"].caption
+    assert_drawn(drawings["deconvolved"], sheet([shown]))
+    assert f"{float(share):.2f} of the time" in drawings["deconvolved"].caption
 
 
 def test_what_is_undone_of_a_photo_is_drawn():
@@ -237,7 +240,7 @@ def test_what_is_undone_of_a_photo_is_drawn():
     views = net.deconvolve(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255)[0][0]
     pictures = [(view * 255).round().byte().permute(1, 2, 0).numpy() for view in views.split(3)]
     titles = ("after 1 iterations", "after 3 iterations")
-    assert_drawn(drawn([frame], net)["undone"], sheet([list(zip(titles, pictures, strict=True))]))
+    assert_drawn(drawn([frame], net)["deconvolved"], sheet([list(zip(titles, pictures, strict=True))]))
 
 
 def test_kernels_of_a_photo_are_drawn_where_their_windows_are():
@@ -248,17 +251,17 @@ def test_kernels_of_a_photo_are_drawn_where_their_windows_are():
     (frame,) = moving(1, height=64, width=128)
     light, down, across = add_border(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255)
     bright = normalise_contrast(luma(to_windows(light, layout=net.layout))[:, 0, down:-down, across:-across])
-    windows = transform_windows(bright, size=7)
-    kernel = blur_kernel(windows)
+    windows = prepare_windows(bright, size=7)
+    kernel = estimate_kernel(windows)
     found = centre_kernel(kernel, exposure_midpoint(kernel))
     with torch.no_grad():
-        path = net.kernel_refiner(evidence(windows, found))
+        path = net.kernel_refiner(kernel_evidence(windows, found))
     assert not torch.equal(found, path)
     # three windows of 64 pixels side by side in the width of 160, with the border, two in the height of 96
     grids = [each.view(2, 3, 7, 7).permute(2, 3, 0, 1).numpy() for each in (found, path)]
     titles = ("found", "as the path of a hand")
     row = [(title, kernels(grid, count=3)) for title, grid in zip(titles, grids, strict=True)]
-    assert_drawn(drawn([frame], net)["paths"], sheet([row], width=480))
+    assert_drawn(drawn([frame], net)["kernels"], sheet([row], width=480))
 
 
 def test_what_is_trusted_is_drawn():
@@ -268,7 +271,7 @@ def test_what_is_trusted_is_drawn():
     (frame,) = moving(1, height=64, width=64)
     values = {"its own": 0.5, "after 1 iterations": 0.25}
     row = [(title, heat(np.full((64, 64), value), least=0.25, most=0.5)) for title, value in values.items()]
-    drawing = drawn([frame], net)["trust"]
+    drawing = drawn([frame], net)["gates"]
     assert_drawn(drawing, sheet([row]))
     assert "0.25 violet to 0.50 yellow" in drawing.caption
 
@@ -280,7 +283,7 @@ def test_flow_is_that_of_each_pair():
     frames = [grey(value) for value in (10, 20, 30)]
     net = Warped(flow=ConstantFlow(3.0, -4.0))
     later, earlier = np.full((16, 24, 2), (3.0, -4.0)), np.full((16, 24, 2), (-3.0, 4.0))
-    row = [("t to t-1", flow_colours(earlier, max_blur_length=5)), ("t to t+1", flow_colours(later, max_blur_length=5)), key(5)]
+    row = [("t to t-1", flow_colours(earlier, longest=5)), ("t to t+1", flow_colours(later, longest=5)), key(5)]
     assert_drawn(drawn(frames, net)["flow"], sheet([row]))
 
 
@@ -371,7 +374,7 @@ def test_offsets_are_those_of_each_layer():
         bias[3::4] -= 0.5  # taps 1, 3, 5, 7
         aligner.offset.bias.data = bias
     mean, scatter = np.full((16, 24, 2), (1.0, -2.0)), np.full((16, 24), 4 / 9)
-    max_blur_length = math.sqrt(5)
+    longest = math.sqrt(5)
     rows = []
     for time in ("t-2", "t-1", "t+1", "t+2"):
         rows.append([])
@@ -380,8 +383,8 @@ def test_offsets_are_those_of_each_layer():
             cell = slice(None, None, divisor)
             rows[-1] += [
                 (
-                    f"{time}, layer {number + 1}, {size}: mean, full {max_blur_length:.2f}",
-                    flow_colours(mean[cell, cell], max_blur_length=max_blur_length),
+                    f"{time}, layer {number + 1}, {size}: mean, full {longest:.2f}",
+                    flow_colours(mean[cell, cell], longest=longest),
                 ),
                 (f"scatter of the taps, yellow {4 / 9:.2f}", heat(scatter[cell, cell], most=4 / 9)),
             ]

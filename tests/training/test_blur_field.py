@@ -58,5 +58,5 @@ def test_told_the_truth_it_restores_with_that(recipe, net, batch):
 
 
 def test_refuses_networks_that_estimate_no_spread(recipe):
-    with pytest.raises(InputError, match="estimate how pixels are smeared"):
+    with pytest.raises(InputError, match="estimate a blur field"):
         BlurFieldObjective(create("srn"), recipe=recipe)

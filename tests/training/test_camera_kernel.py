@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from unblur.layers.kernel_estimation import blur_kernel, centre_kernel, evidence, exposure_midpoint, normalise_contrast, transform_windows
+from unblur.layers.kernel_estimation import estimate_kernel, prepare_windows
+from unblur.layers.kernel_evidence import kernel_evidence
+from unblur.layers.kernel_input import normalise_contrast
+from unblur.layers.kernels import centre_kernel, exposure_midpoint
 from unblur.losses import log_kernel
 from unblur.models import create
 from unblur.models.swift_best import GAMMA, luma
@@ -39,7 +42,7 @@ def made(recipe):
     return net
 
 
-def test_the_exact_path_undoes_the_blur_and_has_the_least_error(recipe, batch):
+def test_the_exact_kernel_removes_the_blur_and_has_the_least_error(recipe, batch):
     """However the pictures were turned, their kernel was turned along."""
     net = made(recipe)
     untrained = CameraKernelObjective(net, recipe=recipe)(batch, 0)
@@ -58,31 +61,31 @@ def test_the_exact_path_undoes_the_blur_and_has_the_least_error(recipe, batch):
     assert error(turned.restored) > error(batch.blurry)
 
 
-def test_untrained_it_judges_the_path_that_the_search_found(recipe, batch):
-    windows = transform_windows(normalise_contrast(luma(batch.blurry**GAMMA)[:, 0]), size=13)
-    kernel = blur_kernel(windows)
-    found = evidence(windows, centre_kernel(kernel, exposure_midpoint(kernel)))[:, 0]
+def test_untrained_it_judges_the_kernel_that_the_search_found(recipe, batch):
+    windows = prepare_windows(normalise_contrast(luma(batch.blurry**GAMMA)[:, 0]), size=13)
+    kernel = estimate_kernel(windows)
+    found = kernel_evidence(windows, centre_kernel(kernel, exposure_midpoint(kernel)))[:, 0]
     output = CameraKernelObjective(made(recipe), recipe=recipe)(batch, 0)
     assert output.loss.item() == pytest.approx(float(log_kernel(found, batch.kernel)), abs=0.05)
 
 
-def test_only_what_makes_the_path_learns(recipe, batch):
+def test_only_the_refinement_learns(recipe, batch):
     net = made(recipe)
     output = CameraKernelObjective(net, recipe=recipe)(batch, 0)
     output.loss.backward()
     assert not output.restored.requires_grad
-    assert net.kernel.unet.exit.weight.grad.any()
-    assert {name.split(".")[0] for name, parameter in net.named_parameters() if parameter.grad is not None} == {"kernel"}
+    assert net.kernel_refiner.unet.exit.weight.grad.any()
+    assert {name.split(".")[0] for name, parameter in net.named_parameters() if parameter.grad is not None} == {"kernel_refiner"}
 
 
-def test_pairs_carry_their_path_where_it_is_asked_for(photos):
-    plain, with_path = (PhotoMaker(tuple(photos), 1, 32, 1, False, False, MOVED, kernel=kernel) for kernel in (None, 9))
+def test_pairs_carry_their_kernel_where_it_is_asked_for(photos):
+    plain, with_kernel = (PhotoMaker(tuple(photos), 1, 32, 1, False, False, MOVED, kernel=kernel) for kernel in (None, 9))
     assert "kernel" not in plain(0)
-    assert with_path(0).keys() == with_path.layout.keys()
-    assert with_path(0)["kernel"].shape == with_path.layout["kernel"][0] == (9, 9)
-    assert with_path(0)["kernel"].sum() == pytest.approx(1)
-    assert all(np.array_equal(array, with_path(0)[name]) for name, array in plain(0).items())
+    assert with_kernel(0).keys() == with_kernel.layout.keys()
+    assert with_kernel(0)["kernel"].shape == with_kernel.layout["kernel"][0] == (9, 9)
+    assert with_kernel(0)["kernel"].sum() == pytest.approx(1)
+    assert all(np.array_equal(array, with_kernel(0)[name]) for name, array in plain(0).items())
 
 
-def test_parts_of_a_batch_keep_their_path(batch):
+def test_parts_of_a_batch_keep_their_kernel(batch):
     assert torch.equal(torch.cat([part.kernel for part in batch.parts(2)]), batch.kernel)

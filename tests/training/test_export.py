@@ -84,14 +84,14 @@ def test_what_cannot_be_exported(run, tmp_path):
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 def test_export_between_a_run_and_other_weights(run, tmp_path, share):
-    zero_new_blocks = tmp_path / "begun.safetensors"
-    export_weights(run, zero_new_blocks, **WORDS)
-    tensors = {name: tensor + 1 for name, tensor in load_tensors(zero_new_blocks).items()}
-    save_file(tensors, zero_new_blocks)
-    card = card_of(zero_new_blocks).model_copy(update={"sha256": sha256_of(zero_new_blocks)})
-    zero_new_blocks.with_suffix(".json").write_text(card.model_dump_json())
+    begun = tmp_path / "begun.safetensors"
+    export_weights(run, begun, **WORDS)
+    tensors = {name: tensor + 1 for name, tensor in load_tensors(begun).items()}
+    save_file(tensors, begun)
+    card = card_of(begun).model_copy(update={"sha256": sha256_of(begun)})
+    begun.with_suffix(".json").write_text(card.model_dump_json())
     mixed = tmp_path / "mixed.safetensors"
-    assert f"{share:g} of `zero_new_blocks`" in export_weights(run, mixed, **WORDS, other=zero_new_blocks, other_weight=share).recipe
+    assert f"{share:g} of `begun`" in export_weights(run, mixed, **WORDS, other=begun, other_weight=share).recipe
     expected = {name: tensor - 1 + share for name, tensor in tensors.items()}
     torch.testing.assert_close(load_tensors(mixed), expected, rtol=1e-3, atol=1e-3)
 

@@ -43,7 +43,7 @@ def same(one: object, other: object) -> bool:
 
 
 class Drawn:
-    """A window that holds its pairs in memory and makes them at once."""
+    """A pool that holds its pairs in memory and makes them at once."""
 
     def __init__(self, maker, *, capacity, start, new_pairs, **_rest):
         self.maker, self.range_of, self.waited = maker, (capacity, start, new_pairs), 0.0
@@ -94,7 +94,7 @@ def test_a_run_leaves_all_that_is_needed(run, recipe):
     log = log_of(run)
     assert [record["step"] for record in log] == [2, 4, 5]
     assert {"loss", "gain", "motion", "content", "norm", "rate", "crops_s", "data_wait"} < log[0].keys()
-    assert sorted(path.name for path in run.iterdir()) == ["log.jsonl", "recipe.json", "state.pt", "pool"]
+    assert sorted(path.name for path in run.iterdir()) == ["log.jsonl", "pool", "recipe.json", "state.pt"]
 
 
 def killed_at(step: int):
@@ -427,8 +427,8 @@ def test_overflowing_offsets_go_back_and_the_training_recovers(shrink, sets, tmp
             {"objective": "content", "level_weights": None, "loss": {"mse": 1.0}, "truths": "middle"},
             "restores nothing",
         ),
-        ("swift/stills", {"model": "srn", "arguments": {}}, "networks that estimate how pixels are smeared"),
-        ("swift_best/path-gpu-2min", {"model": "swift", "arguments": {}, "only": None, "lr_of": {}}, "networks that find the path"),
+        ("swift/stills", {"model": "srn", "arguments": {}}, "networks that estimate a blur field"),
+        ("swift_best/path-gpu-2min", {"model": "swift", "arguments": {}, "only": None, "lr_of": {}}, "networks that find the kernel"),
         ("swift_best/path-gpu-2min", {"crop": 288, "pair_size": 288}, "`crop` must be 256 or less"),
     ],
 )
@@ -490,8 +490,8 @@ def test_it_may_begin_from_one_with_fewer_blocks(model):
 
 def test_what_lacks_more_than_blocks_is_refused():
     net = create("swift_best", widths=[8, 12], blocks=[1, 1])
-    tensors = {name: tensor for name, tensor in net.state_dict().items() if not name.startswith("trust.")}
-    with pytest.raises(RuntimeError, match="trust"):
+    tensors = {name: tensor for name, tensor in net.state_dict().items() if not name.startswith("gate.")}
+    with pytest.raises(RuntimeError, match="gate"):
         net.load_state_dict(_grown(tensors, of="swift_best", net=net))
 
 

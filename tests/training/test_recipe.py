@@ -30,7 +30,7 @@ def test_recipes_are_complete_and_flat():
 
 
 def test_changes_change_single_keys():
-    before, after = read_recipe(SWIFT), read_recipe(SWIFT, changes={"steps": 7, "arguments.longest": 9.0})
+    before, after = read_recipe(SWIFT), read_recipe(SWIFT, changes={"steps": 7, "arguments.max_blur_length": 9.0})
     assert after.steps == 7
     assert after.arguments == before.arguments | {"max_blur_length": 9.0}
     assert after.model_copy(update={"steps": before.steps, "arguments": before.arguments}) == before
@@ -53,7 +53,7 @@ def test_a_recipe_survives_its_own_record(path):
         (SWIFT, {"optimiser": "sgd"}, "`optimiser`"),
         (SWIFT, {"blur": {"lenght": [1, 2]}}, "no range `lenght`; did you mean `length`"),
         (SWIFT, {"crop": 30}, "multiples of 4"),
-        (SWIFT, {"crop": 256}, "downscaled"),
+        (SWIFT, {"crop": 256}, "smaller"),
         (SWIFT, {"blur_field_weight": None}, "`blur_field_weight` is missing; `objective: blur_field` needs it"),
         (SWIFT, {"layout": "gopro"}, "`layout` has no meaning with `data: stills`"),
         (SWIFT, {"loss": {"msee": 1}}, "no loss `msee`; did you mean `mse`"),

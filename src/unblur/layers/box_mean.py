@@ -1,4 +1,4 @@
-"""The mean of each pixel and its neighbours."""
+"""The mean over 3x3 pixels."""
 
 from torch import Tensor
 from torch.nn.functional import pad
@@ -7,7 +7,7 @@ __all__ = ["box_mean"]
 
 
 def box_mean(picture: Tensor) -> Tensor:
-    """The mean of each pixel and the eight around it; beyond the border, the border is seen. A tenth of the time of `avg_pool2d` on a processor.
+    """The mean over 3x3 pixels, with the border repeated; in a tenth of the time of `avg_pool2d` on a CPU.
 
     Shape:
         (B, C, H, W) -> (B, C, H, W)

@@ -1,4 +1,4 @@
-"""Channels brought together for a convolution."""
+"""Channel concatenation with the memory layout and precision that convolutions on CPUs are fastest with."""
 
 import torch
 from torch import Tensor
@@ -9,11 +9,10 @@ __all__ = ["compute_dtype", "concatenate"]
 def concatenate(*parts: Tensor) -> Tensor:
     """Concatenate channels as the convolution that follows will read them: channels last, in the precision of autocast.
 
-    The values that the convolution finds are those that it would have found, but that which is long is not copied three times: put together
-    in single precision, in whatever layout one short part happened to have, then laid out anew, then rounded.
+    The values are those of `torch.cat`, with one copy of each part in place of three: concatenation in single precision, the change of layout, and rounding.
 
     Args:
-        parts: of one size, any precision and layout; the first says the precision where there is no autocast.
+        parts: of one height and width, any precision and layout; without autocast, the first one decides the precision.
 
     Shape:
         (B, C_i, H, W) each -> (B, ΣC_i, H, W), channels last
@@ -24,7 +23,7 @@ def concatenate(*parts: Tensor) -> Tensor:
 
 
 def compute_dtype(x: Tensor) -> torch.dtype:
-    """In which a convolution would read `x` here: the precision of autocast where that is on, else its own; doubles stay doubles."""
+    """The precision in which a convolution would read `x` here: that of autocast where it is on, else its own; float64 stays float64."""
     device = x.device.type
     lower = torch.is_autocast_enabled(device) and x.dtype != torch.float64
     return torch.get_autocast_dtype(device) if lower else x.dtype

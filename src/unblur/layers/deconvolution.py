@@ -1,4 +1,4 @@
-"""Undoing a known blur: Richardson-Lucy, turn by turn and in leaps."""
+"""Non-blind deconvolution with a known blur: Richardson-Lucy, accelerated Richardson-Lucy, and the boundary of windows."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,101 +7,112 @@ import torch
 from torch import Tensor
 from torch.fft import irfft2, rfft2
 
+from unblur.layers.kernels import power_spectrum
 from unblur.layers.windows import taper_ramp
 
 __all__ = ["Blur", "accelerated_richardson_lucy", "edge_taper", "fourier_blur", "richardson_lucy"]
 
 Blur = Callable[[Tensor], Tensor]
-"""What a camera makes of sharp light, (N, C, H, W) each."""
+"""A linear operator from sharp light to blurry light, (N, C, H, W) each."""
 
-_DARK = 1e-3  # light that is added to all, so that nothing is divided by nothing
-_FASTEST = 0.95
-_BRIGHTEST = 8.0  # light that is restored at most: a lamp, which a sensor that is full shows as white
-_GONE = 1e-7  # share of a difference that is none
-_SMALLEST = -80.0  # logarithm of the smallest number that a processor handles as fast as others
-_FAINT = 1e-5  # share of a frequency's power below which it is as good as gone
+_OFFSET = 1e-3  # added to all light, so that no ratio has a denominator of 0
+_MAX_MOMENTUM = 0.95
+_MAX_LIGHT = 8.0  # upper bound of restored light, times the white level: a lamp that saturated the sensor
+_MIN_LIGHT = 1e-4
+_MAX_RATIO = 10
+_MIN_RESIDUAL = 1e-7  # smallest fraction of a frequency's error that an iteration leaves
+_MIN_EXPONENT = -80.0  # below it, `exp` gives denormal numbers, which processors handle slowly
+_MIN_POWER = 1e-5  # power of a kernel's spectrum below which a frequency counts as lost
 
 
-def richardson_lucy(light: Tensor, *, blur: Blur, adjoint: Blur, iterations: Sequence[int], full: float = math.inf) -> list[Tensor]:
-    """What `light` was before it was blurred, as the method has it after so many iterations; gradients flow, but for how far a turn looks ahead.
+def richardson_lucy(light: Tensor, *, blur: Blur, adjoint: Blur, iterations: Sequence[int], white_level: float = math.inf) -> list[Tensor]:
+    """Accelerated Richardson-Lucy deconvolution; gradients flow, but not through the momentum.
 
     Args:
-        light: pictures in linear light.
-        blur: what blurred them; keeps what is white white.
-        adjoint: gives light back to where `blur` took it from. An approximation will do for few iterations.
-        iterations: numbers of iterations after which the result is given; rising.
-        full: light from which on the sensor was full, so that there may have been more: what blurs into more than that is no contradiction.
+        light: blurry pictures in linear light.
+        blur: the forward operator; it keeps a constant picture constant.
+        adjoint: of `blur`; an approximation will do for few iterations.
+        iterations: numbers of iterations after which the result is given, rising.
+        white_level: light from which on the sensor was saturated; there, more predicted light than observed contradicts nothing.
+
+    Returns:
+        A result for each entry of `iterations`, of the shape of `light`.
 
     Shape:
-        light (N, C, H, W) -> as many of the same shape
+        light (N, C, H, W)
 
     Source:
-        Richardson (1972) and Lucy (1974), in the accelerated form of Biggs and Andrews (Applied Optics 1997): each turn begins
-        further along the way that the last two went. That a full sensor contradicts nothing, Whyte, Sivic and Zisserman, "Deblurring Shaken
-        and Partially Saturated Images" (IJCV 2014); decided: a step instead of their smooth curve.
+        Richardson (1972) and Lucy (1974), accelerated by Biggs and Andrews (Applied Optics 1997): each iteration starts from an extrapolation of the last two.
+        Saturation after Whyte, Sivic and Zisserman (IJCV 2014); decided: a step in place of their smooth response.
     """
-    least = (light >= full).to(light.dtype)  # of what multiplies light: 1 where there may have been more
-    light = light + _DARK
-    now = before = light
-    step = earlier = torch.zeros((), device=light.device)
+    min_ratio = (light >= white_level).to(light.dtype)  # 1 where the sensor was saturated: no ratio below 1 there
+    light = light + _OFFSET
+    estimate = previous = light
+    step = last_step = torch.zeros((), device=light.device)
     results = []
     for iteration in range(1, max(iterations) + 1):
-        ahead = now
+        start = estimate
         if iteration > 2:
-            with torch.no_grad():
-                share = (step * earlier).sum((1, 2, 3), keepdim=True) / earlier.square().sum((1, 2, 3), keepdim=True).clamp_min(1e-12)
-            ahead = (now + share.clamp(0, _FASTEST) * (now - before)).clamp_min(1e-4)
-        restored = (ahead * adjoint(torch.maximum(light / blur(ahead).clamp_min(_DARK), least).clamp_max(10))).clamp(1e-4, _BRIGHTEST)
-        step, earlier = restored - ahead, step
-        now, before = restored, now
+            with torch.no_grad():  # Biggs and Andrews, eq. (9)
+                momentum = (step * last_step).sum((1, 2, 3), keepdim=True) / last_step.square().sum((1, 2, 3), keepdim=True).clamp_min(
+                    1e-12
+                )
+            start = (estimate + momentum.clamp(0, _MAX_MOMENTUM) * (estimate - previous)).clamp_min(_MIN_LIGHT)
+        ratio = torch.maximum(light / blur(start).clamp_min(_OFFSET), min_ratio).clamp_max(_MAX_RATIO)
+        restored = (start * adjoint(ratio)).clamp(_MIN_LIGHT, _MAX_LIGHT)
+        step, last_step = restored - start, step
+        estimate, previous = restored, estimate
         if iteration in iterations:
-            results.append((now - _DARK).clamp_min(0))
+            results.append((estimate - _OFFSET).clamp_min(0))
     return results
 
 
 def accelerated_richardson_lucy(
-    light: Tensor, *, kernel: Tensor, iterations: Sequence[Sequence[int]], full: float = math.inf
+    light: Tensor, *, kernel: Tensor, iterations: Sequence[Sequence[int]], white_level: float = math.inf
 ) -> list[Tensor]:
-    """What `light` was before it was blurred, in few steps, each of which goes as far as so many iterations of Richardson-Lucy; gradients flow.
+    """Richardson-Lucy in few steps, each of which goes about as far as a given number of iterations; gradients flow.
 
-    Where light is nearly even, a turn adds what the adjoint gives back of the difference between the picture and what it should look like, and that of
-    T iterations is a geometric series in each frequency. Its sum takes the place of the adjoint here, so that a leap costs what a turn does. That blur gives no
-    negative light, and where contrasts are high, it only comes near: each leap begins where the last one ended.
+    For nearly constant light, an iteration adds the adjoint of the residual, and T iterations add a geometric series in each frequency:
+    1 + (1-|k|^2) + ... + (1-|k|^2)^(T-1) = (1 - (1-|k|^2)^T) / |k|^2. Its sum takes the place of the adjoint, so a step costs as much as one iteration. For light of
+    high contrast this is an approximation, so several steps are taken, each from the result of the one before.
 
     Args:
-        light: windows in linear light, of which borders meet, see `fourier_blur`.
-        kernel: Fourier transform of each window's kernel, of sum 1.
-        iterations: for which each leap stands, on the way to the first result, from there to the second, ...
-        full: light from which on the sensor was full, see `richardson_lucy`.
+        light: windows in linear light, periodic, see `edge_taper`.
+        kernel: spectrum of each window's kernel, of sum 1, see `kernel_spectrum`.
+        iterations: for each result the numbers of iterations that its steps stand for, continuing from the result before.
+        white_level: see `richardson_lucy`.
+
+    Returns:
+        A result for each entry of `iterations`, of the shape of `light`.
 
     Shape:
-        light (N, C, H, W), kernel (N, H, W//2 + 1) -> as many of light's shape as there are ways
+        light (N, C, H, W), kernel (N, H, W//2 + 1)
 
     Source:
-        Guo and others, "Rapid image deconvolution and multiview fusion for optical microscopy" (Nature Biotechnology 2020), who put a filter in the place of
-        the adjoint. Decided: the one that stands for T iterations, where theirs is that of Wiener and Butterworth.
+        Guo et al., "Rapid image deconvolution and multiview fusion for optical microscopy" (Nature Biotechnology 2020), who replace the adjoint by another back
+        projector. Decided: the one that equals T iterations, in place of their Wiener-Butterworth filter.
     """
-    least = (light >= full).to(light.dtype)  # as in `richardson_lucy`
-    light = light + _DARK
+    min_ratio = (light >= white_level).to(light.dtype)
+    light = light + _OFFSET
     forward = kernel[:, None]  # (N, 1, H, W//2 + 1)
-    power = (forward * forward.conj()).real
-    left = torch.log((1 - power).clamp_min(_GONE))  # of the difference, after a turn
-    now, results = light, []
-    for way in iterations:
-        for count in way:
-            series = (1 - torch.exp((count * left).clamp_min(_SMALLEST))) / power.clamp_min(_FAINT)  # 1 + (1-|k|²) + (1-|k|²)² + ...
-            blurred = irfft2(rfft2(now).mul_(forward), s=light.shape[-2:])
-            ratio = torch.maximum(light / blurred.clamp_min_(_DARK), least).clamp_max_(10)
-            now = irfft2(rfft2(ratio).mul_(forward.conj() * series), s=light.shape[-2:]).mul_(now).clamp_(1e-4, _BRIGHTEST)
-        results.append((now - _DARK).clamp_min(0))
+    power = power_spectrum(forward)
+    log_residual = torch.log((1 - power).clamp_min(_MIN_RESIDUAL))  # of each frequency's error after one iteration
+    estimate, results = light, []
+    for steps in iterations:
+        for count in steps:
+            series = (1 - torch.exp((count * log_residual).clamp_min(_MIN_EXPONENT))) / power.clamp_min(_MIN_POWER)
+            blurred = irfft2(rfft2(estimate).mul_(forward), s=light.shape[-2:])
+            ratio = torch.maximum(light / blurred.clamp_min_(_OFFSET), min_ratio).clamp_max_(_MAX_RATIO)
+            estimate = irfft2(rfft2(ratio).mul_(forward.conj() * series), s=light.shape[-2:]).mul_(estimate).clamp_(_MIN_LIGHT, _MAX_LIGHT)
+        results.append((estimate - _OFFSET).clamp_min(0))
     return results
 
 
 def fourier_blur(kernel: Tensor) -> tuple[Blur, Blur]:
-    """The blur of windows by one kernel each, and its adjoint. Borders meet: what a kernel reaches beyond one is taken from the other.
+    """Circular convolution of each window with its kernel, and the adjoint.
 
     Args:
-        kernel: Fourier transform of each window's kernel.
+        kernel: spectrum of each window's kernel, see `kernel_spectrum`.
 
     Shape:
         (N, H, W//2 + 1), complex
@@ -114,20 +125,19 @@ def fourier_blur(kernel: Tensor) -> tuple[Blur, Blur]:
 
 
 def edge_taper(light: Tensor, *, edge: int) -> Tensor:
-    """Windows of which opposite borders meet: towards each, they fade into the mean of what is there and of what mirrors it at the other one.
+    """Windows made periodic: towards each border, light fades into the mean of itself and its mirror image at the opposite border.
 
-    Where borders meet that show different things, a kernel that reaches across explains nothing, and deconvolution answers with waves that run far into the
-    window.
+    Where opposite borders differ, circular deconvolution rings far into the window.
 
     Args:
         light: windows in linear light.
-        edge: how far from the border they fade, pixels.
+        edge: width of the fade, pixels.
 
     Shape:
         (N, C, H, W) -> (N, C, H, W)
 
     Source:
-        `edgetaper` of MATLAB's Image Processing Toolbox fades into the blurred window, which takes transforms and gains 0.005 dB more.
+        Decided here. `edgetaper` of MATLAB's Image Processing Toolbox fades into the blurred window, which takes further transforms.
     """
     light = light.clone()
     for axis, sides in ((-1, (1, -1)), (-2, (-1, 1))):

@@ -1,29 +1,29 @@
-"""`swift_best`: `swift`, which is also shown what blind deconvolution makes of the picture.
+"""`swift_best`: `swift` with blind deconvolution as further input.
 
-`swift` describes the smear of a pixel by a line. A hand draws curves and halts, and a picture that is blurred so can be
-undone only by who knows the path. It can be sought (`unblur.layers.kernel_estimation`), and what was found made the path that a hand would draw (`unblur.layers.kernel_refinement`), but not everywhere: in a flat or
-noisy place, or where two things move, the path is wrong and what it makes of the picture useless. To see which it is and to put
-it in order is for the network, which is told how sure a path is.
+`swift` describes the motion blur of a pixel by a line. The trajectory of a hand-held camera is a curve, and its blur can be undone only with the kernel of that curve. The
+kernel is estimated in overlapping windows (`unblur.layers.kernel_estimation`), refined by a network (`unblur.layers.kernel_refinement`), and used to
+deconvolve the window (`unblur.layers.deconvolution`). In flat or noisy windows, or where two things move differently, the kernel is wrong; measurements of confidence go
+with it, and a gating network decides in each place how much of each deconvolved picture to use.
 
-    blurry ──┬── swift's motion network ── blur field ── read along the smear ──┐
-             │                                                              ├── concatenate ── restoration: U-Net at 1/4
-             ├── windows ── kernel ── path ── Richardson-Lucy ── joined ──┬─┘                      │
-             │                         └── how sure it is ── joined ──┐   │                        │
-             │                                                        └───┴── trust ◄── unfold 4: residual, and how much of each view
-             + ◄──────────────────────────────────────────────────────────────────┘
+    blurry ──┬── motion U-Net of swift ── blur field ── samples along the blur ────────┐
+             │                                                                         ├── concatenate ── restoration: U-Net at 1/4
+             ├── windows ── kernel ── refinement ── Richardson-Lucy ── blended ──────┬─┘                      │
+             │                            └── confidence ── blended ──┐              │                        │
+             │                                                        └──────────────┴── gate ◄── pixel shuffle: residual and weights
+             + ◄──────────────────────────────────────────────────────────────────────────┘
              │
           restored
 
-All that is known of a picture is looked at twice (`ensemble`), as it is and turned by half, and the mean is made of both. That takes a quarter more time, where
-a second view of the picture takes as much again, since neither the smear nor the paths need be found anew. Training looks once.
+The restoration runs twice by default (`ensemble`): on its inputs and on the inputs rotated by 180 degrees, of which the mean is taken. That takes a quarter more time, where the
+self-ensemble of a whole picture takes as much again, since blur field and kernels need not be estimated anew. In training it runs once.
 
-The blur is undone in leaps (`unblur.layers.deconvolution.accelerated_richardson_lucy`), and the restoration sees what comes of it in luma; it is taken in colour.
+Deconvolution is accelerated Richardson-Lucy. The restoration sees its results as luma; the weights that it predicts apply to the colours.
 
-`swift_quick` has other arguments: one look at a picture that is made a little smaller first (`scale`), since strong blur leaves nothing of the
-finest resolution that could be told from noise, and all costs go with the pixels. The change is enlarged. Its search goes on from what it has found (`restart_edges`), and what it reads
-along the smear is luma (`colour_samples`).
+`swift_quick` is the same network with other arguments: one pass, on a picture that is downscaled first (`scale`), since strong blur leaves nothing of the finest
+resolution that could be told from noise, and all costs go with the number of pixels. The change is upscaled. Its kernel search continues from earlier edges (`restart_edges`), and
+its samples along the blur are luma (`colour_samples`).
 
-It begins as a `swift`: the weights for the new views are zero, and so is what is taken of them.
+Before training it restores as a `swift` does: the weights for the new inputs are zero, and so are those of the deconvolved pictures.
 """
 
 import math
@@ -40,18 +40,11 @@ from unblur.layers.check import check_multiple, check_shape
 from unblur.layers.concatenate import concatenate
 from unblur.layers.deconvolution import accelerated_richardson_lucy, edge_taper
 from unblur.layers.gate import GATE_STRIDE, GatingNet
-from unblur.layers.kernel_estimation import (
-    SEARCH_ITERATIONS,
-    blur_kernel,
-    centre_kernel,
-    evidence,
-    exposure_midpoint,
-    kernel_spectrum,
-    normalise_contrast,
-    transform_windows,
-    unsaturated,
-)
-from unblur.layers.kernel_refinement import CONFIDENCE, KernelRefiner, kernel_confidence
+from unblur.layers.kernel_estimation import ITERATIONS, estimate_kernel, prepare_windows
+from unblur.layers.kernel_evidence import kernel_evidence
+from unblur.layers.kernel_input import normalise_contrast, unsaturated
+from unblur.layers.kernel_refinement import CONFIDENCE_CHANNELS, KernelRefiner, kernel_confidence
+from unblur.layers.kernels import centre_kernel, exposure_midpoint, kernel_spectrum
 from unblur.layers.motion_blur import sample_along
 from unblur.layers.pixel_unshuffle import pixel_unshuffle
 from unblur.layers.unet import UNet
@@ -62,67 +55,67 @@ from unblur.models.swift import LENGTH_UNIT, MAX_BLUR_LENGTH, POSITIONS, UNSHUFF
 __all__ = ["BORDER", "GAMMA", "WHITE_LEVEL", "SwiftBest", "add_border", "deconvolve_windows", "luma", "remove_border"]
 
 GAMMA = 2.2
-"""Exponent that makes linear light of a picture's values."""
+"""Exponent from pixel values to linear light."""
 
 CHANGE_UNIT = 0.1
-"""Change by deconvolution that is 1 inside the network."""
+"""Change of luma by deconvolution that is 1 inside the network."""
 
 LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue (ITU-R BT.601)."""
 
-DARKEST = 1e-6
-"""Light below which nothing is told apart: the slope of the curve to a picture's values has no bound there."""
+MIN_LIGHT = 1e-6
+"""Smallest linear light before the inverse of gamma, whose slope has no bound at 0."""
 
 BORDER = 8
-"""Pixels that are mirrored around a picture, so that deconvolution finds something beyond its border."""
+"""Width of the mirrored border around a picture during deconvolution, pixels."""
 
 WHITE_LEVEL = 0.985
-"""Light from which on a picture may have been brighter than its file can say; noise and compression leave such places a little below 1."""
+"""Linear light from which on the sensor may have been saturated; noise and compression leave such places a little below 1."""
 
-RESIZED = 5
-"""Pixels that making a picture smaller, and its change as large again, may reach beyond what is theirs."""
+RESIZE_RADIUS = 5
+"""Pixels beyond its own by which downscaling the picture and upscaling the change extend the receptive field."""
 
-RAISED = 1.3
-"""How many times the finest detail of a change counts, of which making the picture smaller and the change larger takes some away."""
+DETAIL_GAIN = 1.3
+"""Factor on the finest detail of a change before it is upscaled, which attenuates it."""
 
-AT_ONCE = 16
-"""Windows of which the transforms are in memory at a time."""
+WINDOWS_AT_ONCE = 16
+"""Windows whose transforms are in memory at a time on a CPU."""
 
 DECONVOLVED_AT_ONCE = 2
-"""The same of windows in colour whose blur is undone: more of them leave a processor's cache."""
+"""Windows that are deconvolved at a time on a CPU; more leave the cache."""
 
-AT_ONCE_ON_GPU = 128
-"""The same of both on a GPU, which fewer leave idle."""
+WINDOWS_AT_ONCE_ON_GPU = 128
+"""Windows of both steps at a time on a GPU, which fewer leave idle."""
 
 
 class SwiftBest(BlurFieldNet):
-    """`Swift` with deconvolved views beside those read along the smear.
+    """`Swift` with deconvolved pictures beside the samples along the blur.
 
     Args:
         widths: see `Swift`.
         blocks: see `Swift`.
         motion_widths: see `Swift`.
         motion_blocks: see `Swift`.
-        kernel_size: side of the kernels that are sought, pixels, odd.
-        window: side of the windows that have a kernel each, pixels.
-        stride: from one window to the next at most, pixels.
-        widest: side of windows where fewer of them will do then, pixels, see `WindowLayout`.
-        overlap: by which windows overlap at most when their blur is undone, pixels, for which they need not be as wide as to find it; 0 for as wide.
-        search_iterations: iterations of the search for kernels at full size, at the next smaller one, ..., see `blur_kernel`.
-        threshold: of that search.
-        restart_edges: of that search.
-        iterations: of Richardson-Lucy for which each leap stands, on the way to the first view, from there to the second, ..., see `accelerated_richardson_lucy`.
-        refiner_widths: features of what makes a path of each kernel, see `KernelRefiner`.
+        kernel_size: side of the kernels, pixels, odd.
+        window: side of the windows, pixels; each has a kernel of its own.
+        stride: largest distance from one window to the next, pixels.
+        max_window: side up to which windows grow where fewer of them cover the picture then, pixels; 0 for no growth. See `WindowLayout`.
+        overlap: largest overlap of the windows that are deconvolved, pixels, which may be narrower than those in which kernels are estimated; 0 for the same ones.
+        search_iterations: of kernel estimation at full scale, at the next coarser one, ..., see `estimate_kernel`.
+        threshold: of kernel estimation, see `estimate_kernel`.
+        restart_edges: of kernel estimation, see `estimate_kernel`.
+        iterations: for each deconvolved picture the numbers of Richardson-Lucy iterations that its steps stand for, see `accelerated_richardson_lucy`.
+        refiner_widths: features of the network that refines kernels, see `KernelRefiner`.
         refiner_blocks: its residual blocks.
-        gate_widths: features of what says how much of each change to make, at 1/8, 1/16, ... resolution.
+        gate_widths: features of the gating network at 1/8, 1/16, ... resolution.
         gate_blocks: its residual blocks there.
-        colour_samples: whether the restoration sees three colours along the smear, or their luma.
-        ensemble: how often it looks at what is known of a picture, 1 or 2.
-        scale: how many times a picture's sides those are at which it is restored, such that a multiple of the picture's pixels is the multiple that the
-            network needs there: 0.8 of 20 is 16. All that is said of pixels above holds there.
+        colour_samples: whether the restoration sees the samples along the blur in colour, or as luma.
+        ensemble: passes of the restoration whose mean is taken: 1, or 2 with the inputs rotated by 180 degrees.
+        scale: of the picture that is restored, 0.5 to 1, such that `inner_multiple / scale` is a whole number. All pixels above are pixels at that scale.
         scale_step: see `Net`.
 
     Attributes:
-        views: deconvolved views that the network sees.
+        num_deconvolved: deconvolved pictures that the network sees.
     """
 
     def __init__(
@@ -135,9 +128,9 @@ class SwiftBest(BlurFieldNet):
         kernel_size: int = 31,
         window: int = 272,
         stride: int = 232,
-        widest: int = 0,
+        max_window: int = 0,
         overlap: int = 0,
-        search_iterations: tuple[int, ...] = SEARCH_ITERATIONS,
+        search_iterations: tuple[int, ...] = ITERATIONS,
         threshold: float = 0.1,
         restart_edges: bool = True,
         iterations: tuple[tuple[int, ...], ...] = ((3,), (3, 3), (5, 6, 7)),
@@ -151,43 +144,44 @@ class SwiftBest(BlurFieldNet):
         scale_step: float = math.sqrt(3),
     ) -> None:
         if kernel_size % 2 == 0 or kernel_size < 3:
-            raise ValueError(f"a kernel has a middle: `kernel_size` is odd and at least 3, got {kernel_size}")
+            raise ValueError(f"`kernel_size` must be odd and at least 3, got {kernel_size}")
         if window < 3 * BORDER or not 0 < stride <= window:
             raise ValueError(f"windows are at least {3 * BORDER} pixels wide and overlap, got {window} every {stride}")
-        if widest and widest < window:
-            raise ValueError(f"`widest` is no less than `window`, which is {window}, or 0, got {widest}")
-        if not iterations or min(min(way, default=0) for way in iterations) < 1:
-            raise ValueError(f"`iterations` names one leap or more to each view, of 1 turn or more, got {iterations}")
+        if max_window and max_window < window:
+            raise ValueError(f"`max_window` is no less than `window`, which is {window}, or 0, got {max_window}")
+        if not iterations or min(min(steps, default=0) for steps in iterations) < 1:
+            raise ValueError(f"`iterations` names one step or more for each deconvolved picture, of 1 iteration or more, got {iterations}")
         if not search_iterations or min(search_iterations) < 0 or not any(search_iterations):
-            raise ValueError(f"`search_iterations` names iterations at each size, some of them above 0, got {search_iterations}")
+            raise ValueError(f"`search_iterations` names iterations at each scale, some of them above 0, got {search_iterations}")
         if ensemble not in (1, 2):
             raise ValueError(f"`ensemble` is 1 or 2, got {ensemble}")
-        views = len(iterations)
-        pixels = 3 * UNSHUFFLE**2
-        along = len(POSITIONS) * (pixels if colour_samples else UNSHUFFLE**2)
-        seen, given = pixels + along + 3 + views * UNSHUFFLE**2, pixels + views * UNSHUFFLE**2
+        count, pixels, luma_pixels = len(iterations), 3 * UNSHUFFLE**2, UNSHUFFLE**2
+        samples = len(POSITIONS) * (pixels if colour_samples else luma_pixels)
+        in_channels, out_channels = pixels + samples + 3 + count * luma_pixels, pixels + count * luma_pixels
         motion = UNet(in_channels=pixels, out_channels=3, widths=tuple(motion_widths), blocks=tuple(motion_blocks))
-        restoration = UNet(in_channels=seen, out_channels=given, widths=tuple(widths), blocks=tuple(blocks))
+        restoration = UNet(in_channels=in_channels, out_channels=out_channels, widths=tuple(widths), blocks=tuple(blocks))
         super().__init__(motion=motion, restoration=restoration, positions=POSITIONS, max_blur_length=MAX_BLUR_LENGTH)
         self.kernel_refiner = KernelRefiner(widths=tuple(refiner_widths), blocks=tuple(refiner_blocks))
-        self.gate = GatingNet(changes=1 + views, beside=3 + CONFIDENCE, widths=tuple(gate_widths), blocks=tuple(gate_blocks))
-        self.kernel_size, self.window, self.num_deconvolved = kernel_size, window, views
-        self.layout = WindowLayout(side=window, stride=stride, widest=widest)
-        self.narrower = replace(self.layout, overlap=overlap)
+        self.gate = GatingNet(
+            changes=1 + count, side_channels=3 + CONFIDENCE_CHANNELS, widths=tuple(gate_widths), blocks=tuple(gate_blocks)
+        )
+        self.kernel_size, self.window, self.num_deconvolved = kernel_size, window, count
+        self.layout = WindowLayout(side=window, stride=stride, max_side=max_window)
+        self.deconvolution_layout = replace(self.layout, overlap=overlap)
         self.search_iterations, self.threshold, self.restart_edges = tuple(search_iterations), threshold, restart_edges
         self.iterations = tuple(map(tuple, iterations))
         self.colour_samples, self.ensemble, self.scale, self.scale_step = colour_samples, ensemble, scale, scale_step
-        self.receptive_radius = max(self.receptive_radius, window, widest) + GATE_STRIDE * (self.gate.unet.receptive_radius + 1)
+        self.receptive_radius = max(self.receptive_radius, window, max_window) + GATE_STRIDE * (self.gate.unet.receptive_radius + 1)
         self.inner_multiple = max(self.inner_multiple, GATE_STRIDE)
         if not 0.5 <= scale <= 1 or not math.isclose(round(self.inner_multiple / scale) * scale, self.inner_multiple):
             raise ValueError(f"`scale` is from a half to 1, and {self.inner_multiple} divided by it a whole number, got {scale}")
         self.size_multiple = round(self.inner_multiple / scale)
         if scale < 1:
-            self.receptive_radius = math.ceil(self.receptive_radius / scale) + RESIZED
-        self.global_context = True  # where windows lie depends on the size of the picture
+            self.receptive_radius = math.ceil(self.receptive_radius / scale) + RESIZE_RADIUS
+        self.global_context = True  # the positions of windows depend on the size of the picture
 
     def downscaled(self, blurry: Tensor) -> Tensor:
-        """The picture at the size at which it is restored, see `scale`.
+        """The picture at `scale`.
 
         Shape:
             (B, 3, H, W) -> (B, 3, h, w)
@@ -203,129 +197,127 @@ class SwiftBest(BlurFieldNet):
         return interpolate(blurry.contiguous(), size=shape, mode="bicubic", align_corners=False, antialias=True)
 
     def apply_change(self, restored: Tensor, *, small: Tensor, blurry: Tensor) -> Tensor:
-        """The picture with the change that was made to it at the size of `small`: (B, 3, h, w) to (B, 3, H, W)."""
+        """The picture plus the upscaled change that was made at `scale`: (B, 3, h, w) to (B, 3, H, W)."""
         if self.scale == 1:
             return restored
         change = (restored - small).contiguous()
-        change = torch.lerp(box_mean(change), change, RAISED)
+        change = torch.lerp(box_mean(change), change, DETAIL_GAIN)
         return blurry + interpolate(change, size=blurry.shape[-2:], mode="bicubic", align_corners=False, antialias=True)  # (B, 3, H, W)
 
     def restore(self, blurry: Tensor, blur_field: Tensor) -> Tensor:
-        deconvolved, confidence = self.deconvolve(blurry)  # (B, 3·views, H, W), (B, 13, H/8, W/8)
-        changes = deconvolved.view(-1, self.num_deconvolved, *blurry.shape[1:]) - blurry[:, None]  # (B, views, 3, H, W)
-        del deconvolved  # the largest of all
-        known = [blurry, blur_field.clamp(-self.max_blur_length, self.max_blur_length), changes, confidence]
-        made = self.restore_once(*known)  # (B, 3, H, W)
+        deconvolved, confidence = self.deconvolve(blurry)  # (B, 3n, H, W), (B, 13, H/8, W/8)
+        changes = deconvolved.view(-1, self.num_deconvolved, *blurry.shape[1:]) - blurry[:, None]  # (B, n, 3, H, W)
+        del deconvolved  # the largest tensor of all
+        inputs = [blurry, blur_field.clamp(-self.max_blur_length, self.max_blur_length), changes, confidence]
+        restored = self.restore_once(*inputs)  # (B, 3, H, W)
         if self.training or self.ensemble == 1:
-            return made
-        turned = self.restore_once(*(each.flip(-2, -1) for each in known))  # a line that is turned by half is the same line
-        return (made + turned.flip(-2, -1)) / 2
+            return restored
+        rotated = self.restore_once(
+            *(each.flip(-2, -1) for each in inputs)
+        )  # a rotation by 180 degrees leaves the axes of blur as they are
+        return (restored + rotated.flip(-2, -1)) / 2
 
     def restore_once(self, blurry: Tensor, blur_field: Tensor, changes: Tensor, confidence: Tensor) -> Tensor:
-        """The picture, changed by what is made of all that is known of it.
+        """One pass of restoration and gating; n is `num_deconvolved`.
 
         Shape:
-            (B, 3, H, W), (B, 3, H/4, W/4), (B, views, 3, H, W), (B, 13, H/8, W/8) -> (B, 3, H, W)
+            (B, 3, H, W), (B, 3, H/4, W/4), (B, n, 3, H, W), (B, 13, H/8, W/8) -> (B, 3, H, W)
         """
-        bright = luma(changes.flatten(0, 1)).view(-1, self.num_deconvolved, *blurry.shape[2:])  # (B, views, H, W)
-        given = self.restoration(self.seen(blurry, blur_field, bright))  # (B, 48 + 16·views, H/4, W/4)
-        residual, takes = pixel_shuffle(given, UNSHUFFLE).float().tensor_split([3], dim=1)  # (B, 3, H, W), (B, views, H, W)
-        own = luma(residual) + (takes * bright).sum(1, keepdim=True)  # (B, 1, H, W), the luma of its own change: residual + takes · changes
-        positions = self.gates(blurry, torch.cat([own, bright], dim=1), blur_field, confidence)  # (B, 1 + views, H, W)
-        restored = blurry + positions[:, :1] * residual  # (B, 3, H, W)
-        for view, take in enumerate((positions[:, :1] * takes + positions[:, 1:]).unbind(1)):
-            restored = torch.addcmul(restored, take[:, None], changes[:, view])
+        change_luma = luma(changes.flatten(0, 1)).view(-1, self.num_deconvolved, *blurry.shape[2:])  # (B, n, H, W)
+        outputs = self.restoration(self.restoration_input(blurry, blur_field, change_luma))  # (B, 48 + 16n, H/4, W/4)
+        residual, weights = pixel_shuffle(outputs, UNSHUFFLE).float().tensor_split([3], dim=1)  # (B, 3, H, W), (B, n, H, W)
+        own = luma(residual) + (weights * change_luma).sum(1, keepdim=True)  # (B, 1, H, W), luma of residual + weights · changes
+        gates = self.gates(blurry, torch.cat([own, change_luma], dim=1), blur_field, confidence)  # (B, 1 + n, H, W)
+        restored = blurry + gates[:, :1] * residual  # (B, 3, H, W)
+        for i, weight in enumerate((gates[:, :1] * weights + gates[:, 1:]).unbind(1)):
+            restored = torch.addcmul(restored, weight[:, None], changes[:, i])
         return restored
 
-    def seen(self, blurry: Tensor, blur_field: Tensor, bright: Tensor) -> Tensor:
-        """What the restoration sees: the picture, read along the smear, its blur field, and what the views change in luma.
+    def restoration_input(self, blurry: Tensor, blur_field: Tensor, change_luma: Tensor) -> Tensor:
+        """The input of the restoration: the picture, samples along its blur, the blur field, and the changes by deconvolution in luma.
 
         Shape:
-            (B, 3, H, W), (B, 3, H/4, W/4), (B, views, H, W) -> (B, 48·(1 + shares) + 3 + 16·views, H/4, W/4); 16·shares where colours are not seen
+            (B, 3, H, W), (B, 3, H/4, W/4), (B, n, H, W) -> (B, 48 + 4·48 + 3 + 16n, H/4, W/4); 4·16 where samples are luma
         """
-        read = blurry if self.colour_samples else luma(blurry)
-        views = (blurry - CENTRE, sample_along(read, blur_field, positions=self.positions) - CENTRE, bright / CHANGE_UNIT)
-        own, along, deconvolved = (pixel_unshuffle(view, factor=UNSHUFFLE) for view in views)  # (B, 48·1, 48·shares, 16·views, H/4, W/4)
+        sampled = blurry if self.colour_samples else luma(blurry)
+        samples = sample_along(sampled, blur_field, positions=self.positions)
+        parts = (blurry - CENTRE, samples - CENTRE, change_luma / CHANGE_UNIT)
+        own, along, deconvolved = (pixel_unshuffle(part, factor=UNSHUFFLE) for part in parts)
         return concatenate(own, along, blur_field / LENGTH_UNIT, deconvolved)
 
     def gates(self, blurry: Tensor, changes: Tensor, blur_field: Tensor, confidence: Tensor) -> Tensor:
-        """How far the network's own change and those of the views, in luma, are trusted.
+        """Gates for the network's own change and for those by deconvolution, all as luma.
 
         Shape:
-            (B, 3, H, W), (B, 1 + views, H, W), (B, 3, H/4, W/4), (B, 13, H/8, W/8) -> (B, 1 + views, H, W)
+            (B, 3, H, W), (B, 1 + n, H, W), (B, 3, H/4, W/4), (B, 13, H/8, W/8) -> (B, 1 + n, H, W)
         """
-        beside = torch.cat([avg_pool2d(blur_field, GATE_STRIDE // UNSHUFFLE) / LENGTH_UNIT, confidence], dim=1)  # (B, 16, H/8, W/8)
-        return self.gate(luma(blurry), changes, beside)
+        side = torch.cat([avg_pool2d(blur_field, GATE_STRIDE // UNSHUFFLE) / LENGTH_UNIT, confidence], dim=1)  # (B, 16, H/8, W/8)
+        return self.gate(luma(blurry), changes, side)
 
     def deconvolve(self, blurry: Tensor) -> tuple[Tensor, Tensor]:
-        """The picture with the blur of each window undone, and how sure the path is there, see `kernel_confidence`.
+        """The picture deconvolved window by window, and the confidence in each window's kernel, see `kernel_confidence`.
 
         Shape:
-            (B, 3, H, W) -> (B, views·3, H, W) in [0, 1], (B, 13, H/8, W/8)
+            (B, 3, H, W) -> (B, 3n, H, W) in [0, 1], (B, 13, H/8, W/8)
         """
         with torch.autocast(blurry.device.type, enabled=False):
             light, down, across = add_border(blurry)
             shape = light.shape[-2:]
-            # Kernels are sought within the border, as a mirrored path is another one.
-            windows = remove_border(to_windows(self.search_input(light), layout=self.layout), down, across)  # (n·B, 2, h, w)
-            narrower = to_windows(light, layout=self.narrower)  # (n·B, 3, h, w)
-            parts = math.ceil(len(windows) / (AT_ONCE if windows.device.type == "cpu" else AT_ONCE_ON_GPU))
+            # Kernels are estimated without the border, in which the trajectory is mirrored.
+            windows = remove_border(to_windows(self.search_input(light), layout=self.layout), down, across)  # (N·B, 2, h, w)
+            narrower = to_windows(light, layout=self.deconvolution_layout)  # (N·B, 3, h, w)
+            parts = math.ceil(len(windows) / (WINDOWS_AT_ONCE if windows.device.type == "cpu" else WINDOWS_AT_ONCE_ON_GPU))
             pairs = zip(windows.tensor_split(parts), narrower.tensor_split(parts), strict=True)
             deconvolved, confidence = zip(*(self._deconvolve_windows(*pair) for pair in pairs), strict=True)
-            whole = from_windows(torch.cat(list(chain.from_iterable(deconvolved))), shape, layout=self.narrower)  # of (n·B, 3·views, h, w)
+            whole = from_windows(torch.cat(list(chain.from_iterable(deconvolved))), shape, layout=self.deconvolution_layout)
             inside = remove_border(whole, down, across)
-            confidence_map = from_window_values(torch.cat(confidence), shape, layout=self.layout, border=(down, across), cell=GATE_STRIDE)
-            return inside.clamp(DARKEST, 1).pow_(1 / GAMMA), confidence_map  # (B, 3·views, H, W), (B, 13, H/8, W/8)
+            cells = from_window_values(torch.cat(confidence), shape, layout=self.layout, border=(down, across), cell=GATE_STRIDE)
+            return inside.clamp(MIN_LIGHT, 1).pow_(1 / GAMMA), cells  # (B, 3n, H, W), (B, 13, H/8, W/8)
 
     def _deconvolve_windows(self, windows: Tensor, narrower: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Narrower windows without their blur, some at a time, and how sure all their paths are; windows are those of `search_input`."""
-        path, told = self.estimate_kernels(windows)
-        parts = math.ceil(len(windows) / (DECONVOLVED_AT_ONCE if windows.device.type == "cpu" else AT_ONCE_ON_GPU))
-        pairs = zip(narrower.tensor_split(parts), path.tensor_split(parts), strict=True)
-        deconvolved = [
-            torch.cat(deconvolve_windows(some, along, iterations=self.iterations), dim=1) for some, along in pairs
-        ]  # (some, 3·views, h, w)
-        return deconvolved, kernel_confidence(path, told, windows[:, 0])  # (n, 13)
+        """The deconvolved `narrower` windows, some at a time, and the confidence in all kernels; `windows` are those of `search_input`."""
+        kernel, evidence = self.estimate_kernels(windows)
+        parts = math.ceil(len(windows) / (DECONVOLVED_AT_ONCE if windows.device.type == "cpu" else WINDOWS_AT_ONCE_ON_GPU))
+        pairs = zip(narrower.tensor_split(parts), kernel.tensor_split(parts), strict=True)
+        deconvolved = [torch.cat(deconvolve_windows(*pair, iterations=self.iterations), dim=1) for pair in pairs]  # (., 3n, h, w)
+        return deconvolved, kernel_confidence(kernel, evidence, windows[:, 0])  # (N, 13)
 
     def search_input(self, light: Tensor) -> Tensor:
-        """What of linear light is looked at to find paths: its luma, and how much each place counts.
+        """What kernels are estimated from: the luma of linear light, and the mask of places without clipped highlights.
 
         Shape:
             (B, 3, H, W) -> (B, 2, H, W)
         """
-        return torch.cat([luma(light), unsaturated(light, full=WHITE_LEVEL, reach=self.kernel_size // 2)[:, None]], dim=1)
+        return torch.cat([luma(light), unsaturated(light, white_level=WHITE_LEVEL, reach=self.kernel_size // 2)[:, None]], dim=1)
 
     def estimate_kernels(self, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """The path of each window, and the evidence of which it was made.
+        """The refined kernel of each window, and the evidence that it was refined from.
 
         Args:
             windows: of `search_input`.
 
         Shape:
-            (n, 2, H, W) -> (n, K, K) of sum 1, (n, 8, K, K)
+            (N, 2, H, W) -> (N, K, K) of sum 1, (N, 8, K, K)
         """
-        bright, seen = windows.unbind(1)  # (n, H, W)
-        ready = transform_windows(normalise_contrast(bright, seen=seen), size=self.kernel_size, seen=seen)
-        kernel = blur_kernel(
-            ready, iterations=self.search_iterations, threshold=self.threshold, restart_edges=self.restart_edges
-        )  # (n, K, K)
-        told = evidence(ready, centre_kernel(kernel, exposure_midpoint(kernel)))  # (n, 8, K, K)
-        return self.kernel_refiner(told), told
+        light, mask = windows.unbind(1)  # (N, H, W)
+        prepared = prepare_windows(normalise_contrast(light, mask=mask), size=self.kernel_size, mask=mask)
+        kernel = estimate_kernel(prepared, iterations=self.search_iterations, threshold=self.threshold, restart_edges=self.restart_edges)
+        evidence = kernel_evidence(prepared, centre_kernel(kernel, exposure_midpoint(kernel)))  # (N, 8, K, K)
+        return self.kernel_refiner(evidence), evidence
 
 
-def deconvolve_windows(windows: Tensor, path: Tensor, *, iterations: Sequence[Sequence[int]]) -> list[Tensor]:
-    """Windows in linear light with the blur along a path each undone by `accelerated_richardson_lucy`.
+def deconvolve_windows(windows: Tensor, kernel: Tensor, *, iterations: Sequence[Sequence[int]]) -> list[Tensor]:
+    """Windows in linear light, deconvolved with a kernel each by `accelerated_richardson_lucy`.
 
     Shape:
-        (n, 3, h, w), (n, K, K) -> as many of (n, 3, h, w) as there are ways
+        (N, 3, h, w), (N, K, K) -> as many of (N, 3, h, w) as `iterations` has entries
     """
-    return accelerated_richardson_lucy(
-        edge_taper(windows, edge=BORDER), kernel=kernel_spectrum(path, windows.shape[-2:]), iterations=iterations, full=WHITE_LEVEL
-    )
+    tapered, spectrum = edge_taper(windows, edge=BORDER), kernel_spectrum(kernel, windows.shape[-2:])
+    return accelerated_richardson_lucy(tapered, kernel=spectrum, iterations=iterations, white_level=WHITE_LEVEL)
 
 
 def add_border(blurry: Tensor) -> tuple[Tensor, int, int]:
-    """A picture's linear light with a border that mirrors it, and how wide that is above and below, and at the sides.
+    """A picture as linear light with a mirrored border, and the border's height and width.
 
     Shape:
         (B, 3, H, W) -> (B, 3, H + 2·down, W + 2·across), down, across
@@ -335,12 +327,12 @@ def add_border(blurry: Tensor) -> tuple[Tensor, int, int]:
 
 
 def remove_border(picture: Tensor, down: int, across: int) -> Tensor:
-    """What is within the border that `add_border` put on, (..., H + 2·down, W + 2·across) to (..., H, W)."""
+    """The inverse of the padding by `add_border`: (..., H + 2·down, W + 2·across) to (..., H, W)."""
     height, width = picture.shape[-2:]
     return picture[..., down : height - down, across : width - across]
 
 
 def luma(picture: Tensor) -> Tensor:
-    """How bright each pixel is, (B, 3, H, W) to (B, 1, H, W)."""
+    """Weighted mean of the colours, (B, 3, H, W) to (B, 1, H, W)."""
     red, green, blue = picture[:, :1], picture[:, 1:2], picture[:, 2:]
     return torch.add(LUMA[0] * red, green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])

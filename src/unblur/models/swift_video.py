@@ -1,26 +1,26 @@
-"""`swift_video`: `swift` with the frames before and after, whose flow says how the picture was smeared.
+"""`swift_video`: `swift` with the previous and the next frame, whose optical flow tells the blur.
 
-A blurry photo says little about the motion that made it. In a video the motion goes on: where a thing stands in the frames
-around tells how fast it moves, and the share of the time in which the shutter was open, which the network estimates, makes a
-smear of that. The neighbours also show what the reference has lost, since a hand that shakes is still at times.
+A blurry photo says little about the motion that blurred it. In a clip the motion goes on: flow to the neighbours gives the velocity, and velocity times the
+fraction of the frame interval during which the shutter was open gives the motion blur. The neighbours also show detail that the reference has lost, since a
+shaking hand is still at times.
 
-    frames ── fold 4 ── pyramid ──┐
-                 │                ├── flow to each neighbour at 1/16, 1/8, 1/4
-                 │                │       │
-                 ├── warp ◄───────┼───────┤
-                 │                        │
-                 └── reference, warped neighbours, flows ──┬── motion: U-Net at 1/4 ── blur field
-                                          │                │                             │
-                                          │         read along the smear ◄───────────────┤
-                                          │                │                             │
-                                          └─────────── concatenate ── restoration: U-Net at 1/4
+    frames ─ unshuffle 4 ─ pyramid ──┐
+                 │                   ├── flow to each neighbour at 1/16, 1/8, 1/4
+                 │                   │       │
+                 ├── warp ◄──────────┼───────┤
+                 │                           │
+                 └── reference, warped neighbours, flows ──┬── U-Net at 1/4 ── blur field
+                                          │                │                       │
+                                          │      sample along the blur ◄───────────┤
+                                          │                │                       │
+                                          └────────── concatenate ── restoration: U-Net at 1/4
                                                                             │
-    reference ───────────────────────────────────────────────── + ◄────── unfold 4
+    reference ───────────────────────────────────────────────── + ◄── pixel shuffle 4
                                                                 │
                                                              restored
 
-As in `swift`, all convolutions are dense, 3x3, at a quarter of the resolution and below. Flow comes from features of which each
-frame has its own, so that a stream computes them once.
+As in `swift`, all convolutions are dense, 3x3, at 1/4 of the resolution and below. Flow is computed from features of single frames, so that a stream computes
+them once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,17 +48,17 @@ __all__ = ["FlowPyramid", "SwiftVideo", "constant_velocity", "from_photo_network
 class FlowPyramid(nn.Module):
     """Features of single frames at 1/4, 1/8 and 1/16, and the flow between two of them from coarse to fine.
 
-    The scheme is that of PWC-Net (Sun et al., CVPR 2018): warp the neighbour by the flow so far, compare, correct. Decided otherwise:
-    residual blocks, which suit matrix units; three resolutions from 1/4 on; costs are cosines.
+    As in PWC-Net (Sun et al., CVPR 2018), the neighbour is warped by the flow of the coarser level, compared in a cost volume, and the flow corrected. Decided
+    otherwise: residual blocks, which suit matrix units; three levels from 1/4 on; costs are cosine similarities.
 
     Args:
-        in_channels: of the folded frame.
+        in_channels: of the unshuffled frame.
         widths: features at 1/4, 1/8, 1/16.
-        radii: of the cost volumes there; 0 lays the features side by side instead.
+        radii: of the cost volumes there; 0 concatenates the features instead.
 
     Attributes:
-        size_multiple: sides of the folded frames are multiples of this.
-        receptive_radius: of the convolutions, in positions of the folded frame.
+        size_multiple: the sides of unshuffled frames are multiples of this.
+        receptive_radius: of the convolutions, in positions of the unshuffled frame.
     """
 
     def __init__(self, *, in_channels: int, widths: tuple[int, ...], radii: tuple[int, ...]) -> None:
@@ -97,7 +97,7 @@ class FlowPyramid(nn.Module):
 
 
 class _FlowDecoder(nn.Module):
-    """One correction of the flow."""
+    """Corrects the flow at one level."""
 
     def __init__(self, *, width: int, radius: int) -> None:
         super().__init__()
@@ -108,19 +108,19 @@ class _FlowDecoder(nn.Module):
         self.block2 = ResBlock(width=width, kernel_size=3)
         self.exit = nn.Conv2d(width, 2, 3, padding=1)
         for parameter in self.exit.parameters():
-            nn.init.zeros_(parameter)  # untrained, nothing has moved
+            nn.init.zeros_(parameter)  # untrained, flow is zero
 
     def forward(self, reference: Tensor, neighbour: Tensor, flow: Tensor) -> Tensor:
-        warped = flow_warp(neighbour, flow.detach())  # which learns by what is added to it, not by what it brings here
+        warped = flow_warp(neighbour, flow.detach())  # as in PWC-Net, no gradient through the warping
         compared = cost_volume(_unit(reference), _unit(warped), radius=self.radius) if self.radius else warped
         feat = self.entry(concatenate(reference, compared, flow))
         return flow + self.exit(self.block2(self.block1(feat))).float()
 
 
 def _unit(feat: Tensor) -> Tensor:
-    """Features of length 1 (times the root of their number) at each position, so that costs are cosines.
+    """Features normalised to a root mean square of 1 at each position, so that costs are cosine similarities.
 
-    Without it an untrained pyramid learns nothing for a long time: its costs are too small to be noticed.
+    Without it an untrained pyramid learns nothing for a long time, since its costs are too small.
     """
     return feat * torch.rsqrt(feat.float().square().mean(dim=1, keepdim=True) + 1e-4).to(feat.dtype)
 
@@ -128,22 +128,22 @@ def _unit(feat: Tensor) -> Tensor:
 class SwiftVideo(VideoNet):
     """Restores the middle one of three frames.
 
-    Stages: `features` is the centred frame, the folded frame and its pyramid; `motion` a flow of zero, from which `align` begins;
-    `align` the folded neighbour warped to the reference, the flow, and before them whether it is another picture than the reference; `fuse` and
-    `reconstruct` the rest.
+    Stages: `features` gives the centred frame, the unshuffled frame and its pyramid; `motion` a flow of zero, since `align` estimates flow from features; `align` gives the
+    warped, unshuffled neighbour and the flow, and first whether the neighbour is another picture than the reference; `fuse` gives the network's input and the blur field;
+    `reconstruct` restores.
 
-    The first frame of a shot has none before it, and a stream gives it a copy of itself. A copy says that nothing moved, which is wrong: what is known
-    of the other neighbour stands in for it, as if the motion went on evenly.
+    At the first and last frame of a shot, a stream gives a copy of the reference as the neighbour. Its flow of zero would be wrong; the other neighbour and its reversed flow take
+    its place, as if the velocity were constant.
 
     Args:
         widths: features of the restoration at 1/4, 1/8, 1/16, ... resolution.
         blocks: its residual blocks there, see `UNet`.
-        motion_widths: features of the network that estimates the blur field, likewise.
+        motion_widths: features of the U-Net that estimates the blur field, likewise.
         motion_blocks: its residual blocks there.
         flow_widths: features of the flow at 1/4, 1/8, 1/16.
         flow_radii: of its cost volumes there, see `FlowPyramid`.
-        positions: where the reference is read along the smear, in shares of its length from its middle.
-        max_blur_length: longest smear that is read along, pixels.
+        positions: where the reference is sampled along the blur, in units of its length from its middle.
+        max_blur_length: longest blur along which it is sampled, pixels.
     """
 
     num_frames = 3
@@ -173,12 +173,12 @@ class SwiftVideo(VideoNet):
         self.size_multiple = UNSHUFFLE * max(part.size_multiple for part in (self.flow, self.blur_field, self.restoration))
         reach = self.flow.receptive_radius + self.blur_field.receptive_radius + 1 + self.restoration.receptive_radius
         self.receptive_radius = (
-            UNSHUFFLE * reach + UNSHUFFLE - 1 + int(max_blur_length * max((abs(share) for share in positions), default=0)) + 1
+            UNSHUFFLE * reach + UNSHUFFLE - 1 + int(max_blur_length * max((abs(position) for position in positions), default=0)) + 1
         )
 
     def features(self, frame: Tensor) -> tuple[Tensor, ...]:
-        folded = pixel_unshuffle(frame - CENTRE, factor=UNSHUFFLE)  # (B, 48, H/4, W/4)
-        return (frame - CENTRE, folded, *self.flow.features(folded))
+        unshuffled = pixel_unshuffle(frame - CENTRE, factor=UNSHUFFLE)  # (B, 48, H/4, W/4)
+        return (frame - CENTRE, unshuffled, *self.flow.features(unshuffled))
 
     def motion(self, reference: Tensor, neighbour: Tensor) -> Tensor:  # noqa: ARG002 (found in `align`, from features)
         return reference.new_zeros(reference.shape[0], 2, 1, 1)
@@ -189,7 +189,7 @@ class SwiftVideo(VideoNet):
         return self.aligned(reference, neighbour, motion, flow=self.flow(reference[2:], neighbour[2:])[0])
 
     def aligned(self, reference: tuple[Tensor, ...], neighbour: tuple[Tensor, ...], motion: Tensor, *, flow: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002
-        """`align`, by a flow that is known, (B, 2, H/4, W/4) in pixels of that resolution."""
+        """`align` with a given flow, (B, 2, H/4, W/4) in pixels of that resolution."""
         other = (reference[0] != neighbour[0]).flatten(1).any(dim=1)[:, None, None, None]  # (B, 1, 1, 1)
         return (other, *self.warped(neighbour[0], flow))
 
@@ -210,22 +210,20 @@ class SwiftVideo(VideoNet):
         return reference + pixel_shuffle(residual, UNSHUFFLE).float()  # (B, 3, H, W)
 
     def warped(self, centred: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
-        """A neighbour where the reference has it, and the flow that brought it there, for `fuse`.
-
-        No gradient reaches the flow through the picture that was warped.
+        """The neighbour warped to the reference and unshuffled, and the flow, scaled for `fuse`. No gradient reaches the flow through the warping.
 
         Shape:
             centred (B, 3, H, W), flow (B, 2, H/4, W/4) in pixels of that resolution -> (B, 48, H/4, W/4), (B, 2, H/4, W/4)
         """
-        moved = flow_warp(centred, flow_resize(flow.detach(), size=(centred.shape[-2], centred.shape[-1])))
-        return pixel_unshuffle(moved, factor=UNSHUFFLE), flow * (UNSHUFFLE / LENGTH_UNIT)
+        warped = flow_warp(centred, flow_resize(flow.detach(), size=(centred.shape[-2], centred.shape[-1])))
+        return pixel_unshuffle(warped, factor=UNSHUFFLE), flow * (UNSHUFFLE / LENGTH_UNIT)
 
 
 def constant_velocity(neighbour: tuple[Tensor, ...], opposite: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """A neighbour and the flow to it; where it is a copy of the reference, the opposite one and its flow reversed.
+    """A neighbour and the flow to it; where it is a copy of the reference, the opposite neighbour and its reversed flow.
 
     Args:
-        neighbour: as `SwiftVideo.align` gives it, with one flow or more.
+        neighbour: as given by `SwiftVideo.align`, with one flow or more.
         opposite: the neighbour on the other side.
 
     Shape:
@@ -237,14 +235,14 @@ def constant_velocity(neighbour: tuple[Tensor, ...], opposite: tuple[Tensor, ...
 
 
 def from_photo_network(photo: Mapping[str, Tensor], *, net: SwiftVideo) -> dict[str, Tensor]:
-    """Tensors with which `net` restores each frame as a `swift` of the same widths would: the neighbours count for nothing yet.
+    """Tensors with which `net` restores each frame as a `swift` of the same widths does: all weights of the neighbours are zero.
 
     Args:
         photo: tensors of the `swift`.
-        net: to be given them; its flow stays as it is, and residual blocks that it has beside say 0.
+        net: the video network; its flow stays as it is, and further residual blocks become identities.
 
     Raises:
-        ShapeError: if the two have other widths.
+        ShapeError: if the widths differ.
     """
     pixels = 3 * UNSHUFFLE**2  # channels of the reference, which come first in a `swift`
     neighbour = pixels + 2  # channels of the frame before, and again of the one after

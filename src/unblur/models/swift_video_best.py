@@ -1,24 +1,22 @@
-"""`swift_video_best`: `swift_video`, which is also shown what its frames look like with the motion undone.
+"""`swift_video_best`: `swift_video` with non-blind deconvolution along the flow as further input.
 
-Where a thing stands in the frames around tells the path on which it was smeared, and who knows the path can undo the smear with a method of
-1972: eight iterations of Richardson-Lucy along the flow, times the share of the time in which the shutter was open, may gain more than a small
-network can. But flow is wrong where things come into view and where there is nothing to see, and then so is what it undoes. To see which it is is
-for the network.
+Flow to the neighbours gives the direction and speed of motion, so the blur of the reference is known up to one number: the exposure ratio, the fraction of the frame
+interval during which the shutter is open. A few iterations of Richardson-Lucy with that blur can gain more than a small network. Flow is wrong at occlusions and in
+flat places, and so is the deconvolution there; a gating network decides how much of it to use.
 
-    frames ──┬── swift_video: warped neighbours, flows, blur field, read along the smear ─────────┐
+    frames ──┬── swift_video: warped neighbours, flows, blur field, samples along the blur ───┐
              │                                            │                                   ├── concatenate ── restoration: U-Net at 1/4
-             └── dense inverse search ── line ◄── share of the time ── Richardson-Lucy ────┬──┘                      │
-                                                                                           └── trust ◄── unfold 4: residual, and how much of each view
+             └── dense inverse search ── line ◄── exposure ratio ── Richardson-Lucy ───────┬──┘                      │
+                                                                                           └── gate ◄── pixel shuffle: residual and weights
     reference + ◄──────────────────────────────────────────────────────────────────────────────┘
               │
            restored
 
-The share of the time is one number for the whole picture, and all depends on it: a shutter that is taken to be open a fifth longer than it was costs half of the
-gain. It is read off what the smear leaves of the picture: the slope along the motion, which has an end of each edge at either end of the smear, so that it is
-the opposite of itself so far away (`ExposureRatio`).
+The exposure ratio is one number for the whole picture; an error of a fifth of it costs half of the gain. It is estimated from the slopes of the picture along the
+motion: an edge that is blurred over a length l has slopes of opposite ends l apart (`ExposureRatio`).
 
-What is undone is luma; colours are the reference's. It begins as a `swift_video`: the weights for the new views are zero, and so is what is taken of
-them.
+Deconvolution is done on luma; colours are those of the reference. Before training the network restores as a `swift_video` does: the weights for the new inputs are
+zero, and so are those of the deconvolved pictures.
 """
 
 from itertools import pairwise
@@ -42,19 +40,19 @@ from unblur.models.swift_video import SwiftVideo, constant_velocity
 __all__ = ["ExposureRatio", "SwiftVideoBest", "estimate_exposure_ratio"]
 
 LAGS = tuple(place / 20 for place in range(1, 27))
-"""At which shares of the way from frame to frame slopes are compared."""
+"""Displacements at which slopes are correlated, as fractions of the motion from frame to frame."""
 
 SPEEDS = (3.0, 9.0, 100.0)
-"""Bounds of the two ranges of speed in which they are compared, pixels a frame."""
+"""Limits of the two ranges of speed for which this is done, pixels a frame."""
 
-_APART = 4  # pixels from one place that is compared to the next
-_LEAST = 0.05  # share of the time at which a shutter is taken to be open
+_GRID_STEP = 4  # pixels between the places at which slopes are correlated
+_MIN_RATIO = 0.05  # smallest exposure ratio
 
 
 class SwiftVideoBest(SwiftVideo):
-    """`SwiftVideo` with deconvolved views beside those read along the smear.
+    """`SwiftVideo` with deconvolved pictures beside the samples along the blur.
 
-    Stages: as `SwiftVideo`, but `motion` is the flow by dense inverse search, which `align` hands on.
+    Stages: as `SwiftVideo`, but `motion` is flow by dense inverse search, which `align` passes on.
 
     Args:
         widths: see `SwiftVideo`.
@@ -64,9 +62,9 @@ class SwiftVideoBest(SwiftVideo):
         flow_widths: see `SwiftVideo`.
         flow_radii: see `SwiftVideo`.
         positions: see `SwiftVideo`.
-        max_blur_length: longest smear that is read along or undone, pixels.
-        iterations: of Richardson-Lucy after which its result is shown.
-        samples: along the smear in each turn.
+        max_blur_length: longest blur along which the picture is sampled or deconvolved, pixels.
+        iterations: of Richardson-Lucy after which the network is given its result.
+        samples: points along the blur in each iteration.
         gate_widths: see `SwiftBest`.
         gate_blocks: see `SwiftBest`.
     """
@@ -88,9 +86,9 @@ class SwiftVideoBest(SwiftVideo):
         gate_blocks: tuple[int, ...] = (1, 1, 0),
     ) -> None:
         if not iterations or min(iterations) < 1:
-            raise ValueError(f"`iterations` names one turn or more, from 1 on, got {iterations}")
+            raise ValueError(f"`iterations` names one number of iterations or more, from 1 on, got {iterations}")
         if samples < 1:
-            raise ValueError(f"a smear is read at one place or more, got {samples}")
+            raise ValueError(f"`samples` must be at least 1, got {samples}")
         super().__init__(
             widths=widths,
             blocks=blocks,
@@ -102,15 +100,15 @@ class SwiftVideoBest(SwiftVideo):
             max_blur_length=max_blur_length,
         )
         self.iterations, self.samples = tuple(iterations), samples
-        undone = len(iterations) * UNSHUFFLE**2
-        seen = self.restoration.entry.in_channels + undone
-        given = self.restoration.exit.out_channels + undone
-        self.restoration = UNet(in_channels=seen, out_channels=given, widths=tuple(widths), blocks=tuple(blocks))
+        deconvolved = len(iterations) * UNSHUFFLE**2
+        in_channels = self.restoration.entry.in_channels + deconvolved
+        out_channels = self.restoration.exit.out_channels + deconvolved
+        self.restoration = UNet(in_channels=in_channels, out_channels=out_channels, widths=tuple(widths), blocks=tuple(blocks))
         self.exposure_ratio = ExposureRatio()
-        self.gate = GatingNet(changes=1 + len(iterations), beside=5, widths=tuple(gate_widths), blocks=tuple(gate_blocks))
+        self.gate = GatingNet(changes=1 + len(iterations), side_channels=5, widths=tuple(gate_widths), blocks=tuple(gate_blocks))
         self.size_multiple = max(self.size_multiple, GATE_STRIDE)
         self.receptive_radius += int(max_blur_length) * max(iterations) + 1 + GATE_STRIDE * (self.gate.unet.receptive_radius + 1)
-        self.global_context = True  # the share of the time is that of the whole picture
+        self.global_context = True  # the exposure ratio is one for the whole picture
 
     def motion(self, reference: Tensor, neighbour: Tensor) -> Tensor:
         return inverse_search(reference, neighbour)  # (B, 2, H, W)
@@ -123,46 +121,45 @@ class SwiftVideoBest(SwiftVideo):
         return (*super().aligned(reference, neighbour, motion, flow=flow), motion)
 
     def fuse(self, aligned: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-        before, (folded, reference), after = aligned
-        window, blur_field = super().fuse([before[:3], (folded,), after[:3]])
+        before, (unshuffled, reference), after = aligned
+        window, blur_field = super().fuse([before[:3], (unshuffled,), after[:3]])
         (_, coarse_back, back), (_, coarse_on, on) = constant_velocity(before, after), constant_velocity(after, before)
         velocity = (on - back) / 2  # (B, 2, H, W) pixels from frame to frame
-        guess = estimate_exposure_ratio(blur_field, (coarse_on - coarse_back) * (LENGTH_UNIT / 2))
-        return (window, blur_field, velocity, self.exposure_ratio(reference, velocity, guess))
+        initial = estimate_exposure_ratio(blur_field, (coarse_on - coarse_back) * (LENGTH_UNIT / 2))
+        return (window, blur_field, velocity, self.exposure_ratio(reference, velocity, initial))
 
     def reconstruct(self, fused: tuple[Tensor, ...], reference: Tensor) -> Tensor:
         window, blur_field, velocity, exposure_ratio = fused
         blur_field = blur_field.clamp(-self.max_blur_length, self.max_blur_length)
         line = exposure_ratio * velocity  # (B, 2, H, W)
         changes = self.changes(reference, line)  # (B, iterations, H, W)
-        views = [sample_along(reference - CENTRE, blur_field, positions=self.positions), changes / CHANGE_UNIT]
-        along, undone = (
-            pixel_unshuffle(view, factor=UNSHUFFLE) for view in views
-        )  # (B, 48·shares, H/4, W/4), (B, 16·iterations, H/4, W/4)
-        given = self.restoration(concatenate(window, along, blur_field / LENGTH_UNIT, undone))  # (B, 48 + 16·iterations, H/4, W/4)
-        residual, takes = pixel_shuffle(given, UNSHUFFLE).float().tensor_split([3], dim=1)  # (B, 3, H, W), (B, iterations, H, W)
-        own = residual + (takes * changes).sum(1, keepdim=True)  # (B, 3, H, W)
-        positions = self.gates(
-            reference, torch.cat([luma(own), changes], dim=1), blur_field, line, exposure_ratio
-        )  # (B, 1 + iterations, H, W)
-        return reference + positions[:, :1] * own + (positions[:, 1:] * changes).sum(1, keepdim=True)  # (B, 3, H, W)
+        parts = [sample_along(reference - CENTRE, blur_field, positions=self.positions), changes / CHANGE_UNIT]
+        along, deconvolved = (
+            pixel_unshuffle(part, factor=UNSHUFFLE) for part in parts
+        )  # (B, 4·48, H/4, W/4), (B, 16·iterations, H/4, W/4)
+        outputs = self.restoration(concatenate(window, along, blur_field / LENGTH_UNIT, deconvolved))  # (B, 48 + 16·iterations, H/4, W/4)
+        residual, weights = pixel_shuffle(outputs, UNSHUFFLE).float().tensor_split([3], dim=1)  # (B, 3, H, W), (B, iterations, H, W)
+        own = residual + (weights * changes).sum(1, keepdim=True)  # (B, 3, H, W)
+        candidates = torch.cat([luma(own), changes], dim=1)
+        gates = self.gates(reference, candidates, blur_field, line, exposure_ratio)  # (B, 1 + iterations, H, W)
+        return reference + gates[:, :1] * own + (gates[:, 1:] * changes).sum(1, keepdim=True)  # (B, 3, H, W)
 
     def gates(self, reference: Tensor, changes: Tensor, blur_field: Tensor, line: Tensor, exposure_ratio: Tensor) -> Tensor:
-        """How much to make of the network's own change and of those along the flow.
+        """Gates for the network's own change and for those by deconvolution along the flow.
 
         Shape:
             (B, 3, H, W), (B, 1 + iterations, H, W), (B, 3, H/4, W/4), (B, 2, H, W), (B, 1, 1, 1) -> (B, 1 + iterations, H, W)
         """
-        smear, length = avg_pool2d(blur_field, GATE_STRIDE // UNSHUFFLE), avg_pool2d(torch.hypot(*line.chunk(2, dim=1)), GATE_STRIDE)
-        beside = torch.cat([smear / LENGTH_UNIT, length / LENGTH_UNIT, exposure_ratio.expand_as(length)], dim=1)  # (B, 5, H/8, W/8)
-        return self.gate(luma(reference), changes, beside)
+        field, length = avg_pool2d(blur_field, GATE_STRIDE // UNSHUFFLE), avg_pool2d(torch.hypot(*line.chunk(2, dim=1)), GATE_STRIDE)
+        side = torch.cat([field / LENGTH_UNIT, length / LENGTH_UNIT, exposure_ratio.expand_as(length)], dim=1)  # (B, 5, H/8, W/8)
+        return self.gate(luma(reference), changes, side)
 
     @torch.no_grad()
     def changes(self, reference: Tensor, line: Tensor) -> Tensor:
-        """What becomes brighter and darker in the reference when its smear along `line` is undone, after `iterations`; no gradient flows.
+        """The change of luma when the reference is deconvolved along `line`, after each of `iterations`; no gradient flows.
 
         Shape:
-            (B, 3, H, W), (B, 2, H, W) in pixels -> (B, len(iterations), H, W), of values as files have them
+            (B, 3, H, W), (B, 2, H, W) in pixels -> (B, len(iterations), H, W), of gamma-encoded values
         """
         with torch.autocast(reference.device.type, enabled=False):
             length = torch.hypot(*line.float().chunk(2, dim=1))
@@ -173,11 +170,11 @@ class SwiftVideoBest(SwiftVideo):
 
 
 class ExposureRatio(nn.Module):
-    """The share of the time between frames in which the shutter was open, from one frame and how far things moved.
+    """Estimates the exposure ratio: the fraction of the frame interval during which the shutter was open.
 
-    Evenly smeared over the length l, an edge becomes a ramp: the slope along the motion is the difference of the sharp picture at two places that are l
-    apart, so that it is like the opposite of itself l further on. The slope across the motion is like itself up to there. How alike they are at shares of the way
-    is measured over the whole picture, for slow and fast things by themselves; what these numbers say of the share is learnt.
+    An edge that is blurred evenly over a length l becomes a ramp: the slope along the motion is the difference of the sharp picture at two places l apart, so it
+    is correlated negatively with itself at a displacement of l. The slope across the motion is correlated positively up to there. Both are measured at fractions of the motion,
+    over the whole picture, for slow and fast places separately; a small network learns the ratio from these numbers. Decided here, no paper's.
 
     Args:
         width: features of the two hidden layers.
@@ -190,32 +187,32 @@ class ExposureRatio(nn.Module):
         self.hidden2 = nn.Linear(width, width)
         self.exit = nn.Linear(width, 1)
         for parameter in self.exit.parameters():
-            nn.init.zeros_(parameter)  # untrained, it believes the guess
+            nn.init.zeros_(parameter)  # untrained, it returns the initial estimate
 
-    def forward(self, reference: Tensor, velocity: Tensor, guess: Tensor) -> Tensor:
-        """The share, by a guess that is mended.
+    def forward(self, reference: Tensor, velocity: Tensor, initial: Tensor) -> Tensor:
+        """The exposure ratio, as a correction of an initial estimate.
 
         Args:
             reference: blurry frame.
             velocity: pixels from frame to frame.
-            guess: as by `estimate_exposure_ratio`.
+            initial: see `estimate_exposure_ratio`.
 
         Shape:
             (B, 3, H, W), (B, 2, H, W), (B, 1, 1, 1) -> (B, 1, 1, 1), in [0, 1]
         """
         with torch.autocast(reference.device.type, enabled=False):
-            odds = torch.logit(guess.float().clamp(_LEAST, 1 - _LEAST)).flatten(1)  # (B, 1)
+            odds = torch.logit(initial.float().clamp(_MIN_RATIO, 1 - _MIN_RATIO)).flatten(1)  # (B, 1)
             feat = torch.cat([slope_correlations(luma(reference.float()), velocity.float()), odds], dim=1)
-            mended = odds + self.exit(self.hidden2(self.hidden1(feat).relu()).relu())
-            return mended.sigmoid()[:, :, None, None]
+            corrected = odds + self.exit(self.hidden2(self.hidden1(feat).relu()).relu())
+            return corrected.sigmoid()[:, :, None, None]
 
 
 @torch.no_grad()
 def slope_correlations(light: Tensor, velocity: Tensor) -> Tensor:
-    """How alike slopes are to those at `LAGS` of the way that things moved, along the motion and across it, in both ranges of `SPEEDS`.
+    """Correlations of slopes with those at `LAGS` of the motion, along and across it, in both ranges of `SPEEDS`.
 
     Returns:
-        for each range the correlations along, those across, the range's share of the picture, and its mean speed over 16 pixels.
+        For each range the correlations along the motion, those across it, the fraction of the picture in the range, and its mean speed in units of 16 pixels.
 
     Shape:
         (B, 1, H, W), (B, 2, H, W) -> (B, 2·(2·26 + 2))
@@ -226,8 +223,8 @@ def slope_correlations(light: Tensor, velocity: Tensor) -> Tensor:
     speed = torch.hypot(*velocity.chunk(2, dim=1))
     dx, dy = (velocity / speed.clamp_min(1e-3)).chunk(2, dim=1)
     slopes = torch.cat([dx * right + dy * down, dx * down - dy * right], dim=1)  # (B, 2, H, W)
-    here, moved, fast = (field[..., ::_APART, ::_APART] for field in (slopes, velocity, speed))  # (B, ·, h, w)
-    x, y = torch.arange(0, width, _APART, device=light.device), torch.arange(0, height, _APART, device=light.device)
+    here, moved, fast = (field[..., ::_GRID_STEP, ::_GRID_STEP] for field in (slopes, velocity, speed))  # (B, ·, h, w)
+    x, y = torch.arange(0, width, _GRID_STEP, device=light.device), torch.arange(0, height, _GRID_STEP, device=light.device)
     chosen = torch.cat([(fast > slowest) & (fast <= fastest) for slowest, fastest in pairwise(SPEEDS)], dim=1).float()  # (B, 2, h, w)
     count = chosen.mean((2, 3))  # (B, 2)
     alike = []
@@ -245,7 +242,7 @@ def slope_correlations(light: Tensor, velocity: Tensor) -> Tensor:
 
 
 def estimate_exposure_ratio(blur_field: Tensor, velocity: Tensor) -> Tensor:
-    """How much shorter things were smeared than they moved from frame to frame, by least squares over the picture; 0 where nothing moves.
+    """The exposure ratio as length of blur over length of motion, by least squares over the picture; 0 where nothing moves.
 
     Args:
         blur_field: see `unblur.layers.motion_blur`.
@@ -254,6 +251,6 @@ def estimate_exposure_ratio(blur_field: Tensor, velocity: Tensor) -> Tensor:
     Shape:
         (B, 3, H, W), (B, 2, H, W) -> (B, 1, 1, 1), in [0, 1]
     """
-    smeared, moved = blur_axis(blur_field.detach().float()).norm(dim=1), velocity.detach().float().norm(dim=1)  # (B, H, W)
-    exposure_ratio = (smeared * moved).mean((1, 2)) / (moved.square().mean((1, 2)) + 1e-2)
+    blur_length, moved = blur_axis(blur_field.detach().float()).norm(dim=1), velocity.detach().float().norm(dim=1)  # (B, H, W)
+    exposure_ratio = (blur_length * moved).mean((1, 2)) / (moved.square().mean((1, 2)) + 1e-2)
     return exposure_ratio.clamp(0, 1)[:, None, None, None]

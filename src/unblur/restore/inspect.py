@@ -235,7 +235,7 @@ def _paths(net: SwiftBest, caught: _Caught, *, size: tuple[int, int]) -> Drawing
     caption = (
         "the kernels of the picture's windows: bright where the camera rested, in the middle where it was in the middle of the exposure"
     )
-    return Drawing("paths", caption, sheet([row], width=480))
+    return Drawing("kernels", caption, sheet([row], width=480))
 
 
 def _turns(net: SwiftBest | SwiftVideoBest) -> list[int]:
@@ -245,14 +245,14 @@ def _turns(net: SwiftBest | SwiftVideoBest) -> list[int]:
 
 def _deconvolve_windows(views: Sequence[Tensor], *, iterations: Sequence[int], note: str) -> Drawing:
     row = [(f"after {turn} iterations", _picture(view[0].expand(3, -1, -1))) for turn, view in zip(iterations, views, strict=True)]
-    return Drawing("undone", f"what Richardson-Lucy makes of t, which the network is shown{note}", sheet([row]))
+    return Drawing("deconvolved", f"t deconvolved by Richardson-Lucy, an input of the network{note}", sheet([row]))
 
 
 def _trusted(shares: Tensor, *, iterations: Sequence[int]) -> Drawing:
     least, most = float(shares.min()), float(shares.max())
     titles = ["its own", *(f"after {turn} iterations" for turn in iterations)]
     row = [(title, _map(share, least=least, most=most)) for title, share in zip(titles, shares, strict=True)]
-    return Drawing("trust", f"how much the network makes of each change: {least:.2f} violet to {most:.2f} yellow", sheet([row]))
+    return Drawing("gates", f"how much of each change the network applies: {least:.2f} violet to {most:.2f} yellow", sheet([row]))
 
 
 def _video(net: VideoNet, window: Tensor) -> list[Drawing]:
@@ -363,11 +363,11 @@ def _offsets(times: list[str], offsets: list[list[tuple[Tensor, Tensor | None]]]
             taps = offset[0].view(-1, 2, *offset.shape[-2:]).flip(1)  # (K, 2, h, w), (dx, dy)
             mean = taps.mean(dim=0).permute(1, 2, 0).cpu().numpy()
             scatter = (taps - taps.mean(dim=0)).norm(dim=1).mean(dim=0)
-            longest, widest = _longest([mean]), max(float(scatter.max()), _LEAST)
+            longest, max_window = _longest([mean]), max(float(scatter.max()), _LEAST)
             size = f"{offset.shape[-1]}x{offset.shape[-2]}"
             row += [
                 (f"{time}, layer {number + 1}, {size}: mean, full {longest:.2f}", flow_colours(mean, longest=longest)),
-                (f"scatter of the taps, yellow {widest:.2f}", _map(scatter, most=widest)),
+                (f"scatter of the taps, yellow {max_window:.2f}", _map(scatter, most=max_window)),
             ]
             if modulation is not None:
                 row.append(("mean modulation, 0 to 1", _map(modulation[0].mean(dim=0), most=1)))

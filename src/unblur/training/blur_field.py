@@ -1,7 +1,7 @@
-"""The objective of networks that first ask how every pixel was smeared, then restore: `swift`.
+"""The objective of networks that estimate a blur field and restore with it: `swift`.
 
-At first the restoration is told the true blur field, so that it learns to use one; then ever more crops get the estimate. The
-estimate is taught by its own error alone: the restoration's gradient does not reach it.
+Teacher forcing: at first the restoration is given the true blur field, then an ever larger fraction of the crops gets the estimate. The estimate is trained by its own error alone: the
+gradient of the restoration does not reach it.
 """
 
 from typing import cast
@@ -21,14 +21,14 @@ from unblur.training.recipe import Recipe
 __all__ = ["UNIT", "BlurFieldObjective", "teacher_forced"]
 
 UNIT = 8.0
-"""Pixels of smear that count as one in the loss."""
+"""Length of blur that counts as 1 in the loss, pixels."""
 
 
 def teacher_forced(step: int, *, recipe: Recipe) -> Tensor:
-    """Which crops of a step's whole batch get the true motion: all at first, none from `teacher_forcing_until` on."""
-    scale = max(0.0, 1 - step / max(recipe.teacher_forcing_until or 0, 1))
+    """Which crops of a step's whole batch get the true blur field: all at first, none from step `teacher_forcing_until` on."""
+    fraction = max(0.0, 1 - step / max(recipe.teacher_forcing_until or 0, 1))
     generator = torch.Generator().manual_seed(recipe.seed + step)
-    return torch.rand(recipe.batch, generator=generator) < scale
+    return torch.rand(recipe.batch, generator=generator) < fraction
 
 
 class BlurFieldObjective(Objective):
@@ -41,7 +41,7 @@ class BlurFieldObjective(Objective):
     def __init__(self, net: Net | FlowNet, *, recipe: Recipe) -> None:
         super().__init__(net, recipe=recipe)
         if not isinstance(net, BlurFieldNet):
-            raise InputError(f"`objective: blur_field` is for networks that estimate how pixels are smeared; `{recipe.model}` does not")
+            raise InputError(f"`objective: blur_field` is for networks that estimate a blur field; `{recipe.model}` does not")
 
     def forward(self, batch: Batch, step: int) -> StepOutput:
         net, recipe = cast(BlurFieldNet, self.net), self.recipe
@@ -63,6 +63,6 @@ class BlurFieldObjective(Objective):
         )
 
     def compile_net(self) -> None:
-        """The network itself is not called, its parts are."""
+        """Compile the parts, since the network itself is not called."""
         for part in self.net.children():
             part.compile()

@@ -1,4 +1,4 @@
-"""The objective of networks that find the kernel of the camera in a photo: `swift_best`, from pairs whose kernel is known exactly."""
+"""The objective of networks that refine the blur kernel of camera shake: `swift_best`, on pairs whose kernel is known exactly."""
 
 from typing import cast
 
@@ -15,7 +15,7 @@ from unblur.training.recipe import Recipe
 
 __all__ = ["CameraKernelObjective"]
 
-_TURNS = ((2, 3),)  # of Richardson-Lucy, for which the leaps stand after which the log shows what the kernels are good for
+_SHOWN_ITERATIONS = ((2, 3),)  # of accelerated Richardson-Lucy, for the restored picture in the log
 
 
 class CameraKernelObjective(Objective):
@@ -31,9 +31,9 @@ class CameraKernelObjective(Objective):
         super().__init__(net, recipe=recipe)
         if not isinstance(net, SwiftBest):
             raise InputError(f"`objective: camera_kernel` is for networks that find the kernel of the camera; `{recipe.model}` does not")
-        widest = net.window - 2 * BORDER
-        if recipe.crop > widest:
-            raise InputError(f"`crop` must be {widest} or less with `objective: camera_kernel`: each crop has one kernel")
+        max_window = net.window - 2 * BORDER
+        if recipe.crop > max_window:
+            raise InputError(f"`crop` must be {max_window} or less with `objective: camera_kernel`: each crop has one kernel")
 
     def forward(self, batch: Batch, step: int) -> StepOutput:  # noqa: ARG002 (others depend on the step)
         assert batch.kernel is not None
@@ -42,10 +42,10 @@ class CameraKernelObjective(Objective):
             light, down, across = add_border(batch.blurry)
             kernel, _ = net.estimate_kernels(remove_border(net.search_input(light), down, across))  # (B, K, K)
             with torch.no_grad():
-                (undone,) = deconvolve_windows(light, kernel, iterations=_TURNS)
-            restored = remove_border(undone, down, across).clamp(0, 1) ** (1 / GAMMA)
+                (deconvolved,) = deconvolve_windows(light, kernel, iterations=_SHOWN_ITERATIONS)
+            restored = remove_border(deconvolved, down, across).clamp(0, 1) ** (1 / GAMMA)
         return StepOutput(log_kernel(kernel, batch.kernel), restored)
 
     def compile_net(self) -> None:
-        """The network itself is not called, what makes the kernel is."""
+        """Compile the refinement alone, since nothing else is called."""
         cast(SwiftBest, self.net).kernel_refiner.compile()

@@ -1,7 +1,6 @@
-"""The objective of video networks that first ask how the frames move and how the picture was smeared: `swift_video`.
+"""The objective of video networks that estimate flow and a blur field and restore with them: `swift_video` and `swift_video_best`.
 
-As in `blur_field`, the restoration is told the truth at first, then ever more crops get the estimates, and these are taught by
-their own errors alone.
+Teacher forcing as in `unblur.training.blur_field`, of flow and blur field together; the estimates are trained by their own errors alone.
 """
 
 import torch
@@ -21,19 +20,19 @@ from unblur.training.recipe import Recipe
 
 __all__ = ["FlowAndBlurFieldObjective", "shot_ends"]
 
-_SLOW = 4.0  # pixels a frame: what moves slower tells little of the exposure
-_BOTH = 0.1  # of the crops at an end: shots of one frame
+_HALF_WEIGHT_SPEED = 4.0  # pixels a frame: crops that move slower say little about the exposure
+_SINGLE_FRAME = 0.1  # fraction of the crops at an end of a shot that are shots of one frame
 
 
 def _exposure_ratio_error(exposure_ratio: Tensor, batch: Batch) -> Tensor:
-    """Mean absolute error of the share of the time in which the shutter was open; the more a crop moves, the more it counts. At an end of a shot, motion goes on evenly."""
+    """Mean absolute error of the exposure ratio, weighted by the motion of each crop. At an end of a shot, velocity is constant."""
     assert batch.blur_field is not None
     assert batch.flow is not None
     assert batch.flow_next is not None
     sides = torch.stack([flow.flatten(1).any(dim=1) for flow in (batch.flow, batch.flow_next)]).sum(dim=0).clamp(min=1)
     velocity = torch.nn.functional.avg_pool2d((batch.flow_next - batch.flow) / sides[:, None, None, None], UNSHUFFLE)
     moved = velocity.norm(dim=1).mean((1, 2))
-    weight = moved / (moved + _SLOW)
+    weight = moved / (moved + _HALF_WEIGHT_SPEED)
     error = (exposure_ratio - estimate_exposure_ratio(batch.blur_field, velocity)).abs().flatten()
     return (weight * error).sum() / weight.sum().clamp_min(1e-3)
 
@@ -43,7 +42,9 @@ def shot_ends(step: int, *, recipe: Recipe) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(recipe.seed + step)
     chance, side = torch.rand(2, recipe.batch, generator=generator)
     chosen = chance < (recipe.end_probability or 0.0)
-    return chosen & (side < _BOTH + (1 - _BOTH) / 2), chosen & ((side < _BOTH) | (side >= _BOTH + (1 - _BOTH) / 2))
+    return chosen & (side < _SINGLE_FRAME + (1 - _SINGLE_FRAME) / 2), chosen & (
+        (side < _SINGLE_FRAME) | (side >= _SINGLE_FRAME + (1 - _SINGLE_FRAME) / 2)
+    )
 
 
 class FlowAndBlurFieldObjective(Objective):
@@ -94,6 +95,6 @@ class FlowAndBlurFieldObjective(Objective):
         return StepOutput(loss, restored, shown)
 
     def compile_net(self) -> None:
-        """The network itself is not called, its parts are."""
+        """Compile the parts, since the network itself is not called."""
         for part in self.net.children():
             part.compile()

@@ -119,7 +119,7 @@ def train(
             part=(accelerator.process_index, processes),
             cutouts=cutouts,
             highspeed=highspeed,
-            path=training.net.kernel_size if recipe.objective == "camera_kernel" and isinstance(training.net, SwiftBest) else None,
+            kernel=training.net.kernel_size if recipe.objective == "camera_kernel" and isinstance(training.net, SwiftBest) else None,
         )
         with accelerator.main_process_first():
             source = stack.enter_context(source_of)

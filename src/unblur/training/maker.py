@@ -20,7 +20,7 @@ __all__ = ["DynamicMaker", "PhotoMaker"]
 
 Field = NDArray[Any]
 
-_INSTANTS = 65  # at which points are followed along the path
+_INSTANTS = 65  # at which points are followed along the trajectory
 _STRIDE = 16  # pixels from one of these points to the next
 
 
@@ -36,7 +36,7 @@ class PhotoMaker:
         all_truths: keep the truths of all frames, not only of the middle one.
         flow: keep the exact flow of a sequence.
         blur: ranges to draw from.
-        path: side of the kernel that is kept of how the camera, and all else, moved; None for none. Pairs alone have one.
+        kernel: side of the kernel of the camera's trajectory that comes with each pair; None for none. Sequences have none.
     """
 
     photos: tuple[Path, ...]
@@ -46,7 +46,7 @@ class PhotoMaker:
     all_truths: bool
     flow: bool
     blur: StillsBlur
-    path: int | None = None
+    kernel: int | None = None
 
     @cached_property
     def _pictures(self) -> list[NDArray[np.uint8]]:
@@ -63,8 +63,8 @@ class PhotoMaker:
             "sharp": ((truths, self.size, self.size, 3), "uint8"),
             "blur_field": ((self.num_frames, quarter, quarter, 3), "float16"),
         }
-        if self.path is not None:
-            layout["path"] = ((self.path, self.path), "float32")
+        if self.kernel is not None:
+            layout["kernel"] = ((self.kernel, self.kernel), "float32")
         if self.flow:  # 64 pixels to 1/32 of one
             pair = ((self.num_frames - 1, self.size, self.size, 2), "float16")
             layout |= {"flow_to_next": pair, "flow_to_previous": pair}
@@ -76,9 +76,9 @@ class PhotoMaker:
             scene = draw_scene(generator, self._pictures, size=self.size, blur=self.blur)
             pair = photograph(scene, generator, size=self.size, blur=self.blur)
             fields: dict[str, Field] = {"blurry": pair.blurry[None], "sharp": pair.sharp[None], "blur_field": pair.blur_field[None]}
-            if self.path is not None:
+            if self.kernel is not None:
                 moved = motion(scene.layers, np.linspace(-0.5, 0.5, _INSTANTS), size=(self.size, self.size), stride=_STRIDE)
-                fields["path"] = trajectory_kernel(moved, side=self.path)
+                fields["kernel"] = trajectory_kernel(moved, side=self.kernel)
             return fields
         clip = draw_sequence(generator, self._pictures, size=(self.size, self.size), num_frames=self.num_frames, blur=self.blur)
         middle = self.num_frames // 2

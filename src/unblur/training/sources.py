@@ -162,7 +162,7 @@ def open_source(
     num_frames: int,
     pool: Path,
     part: tuple[int, int],
-    path: int | None = None,
+    kernel: int | None = None,
     cutouts: Sequence[Path] = (),
     highspeed: Sequence[Path] = (),
 ) -> Iterator[Source]:
@@ -175,7 +175,7 @@ def open_source(
         num_frames: frames that the network sees.
         pool: folder of the samples that are made.
         part: number of this process and of all.
-        path: side of the exact kernels that come with `stills`, see `PhotoMaker`; None for none.
+        kernel: side of the exact kernels that come with `stills`, see `PhotoMaker`; None for none.
         cutouts: objects with opacity, for `dynamic`.
         highspeed: clips of about 240 frames a second, for `dynamic`; decoded once, into `pool`/frames.
 
@@ -207,7 +207,7 @@ def open_source(
         maker = _dynamic_maker(recipe, photos=photos, cutouts=cutouts, highspeed=highspeed, folder=pool / "frames")
         identity += [[str(path) for path in cutouts], [path.name for path in maker.frames]]
     else:
-        maker = _photo_maker(recipe, photos=photos, num_frames=num_frames, path=path)
+        maker = _photo_maker(recipe, photos=photos, num_frames=num_frames, kernel=kernel)
     with PairPool(
         maker,
         folder=pool,
@@ -222,7 +222,7 @@ def open_source(
         yield Made(pairs, recipe=recipe)
 
 
-def _photo_maker(recipe: Recipe, *, photos: Sequence[Path], num_frames: int, path: int | None) -> PhotoMaker:
+def _photo_maker(recipe: Recipe, *, photos: Sequence[Path], num_frames: int, kernel: int | None) -> PhotoMaker:
     """What makes `stills` and `sequences`."""
     if not photos:
         raise InputError(f"`data: {recipe.data}` needs sharp photos (JPEG, PNG, WebP, TIFF); name a folder of them with `--photos`")
@@ -235,7 +235,7 @@ def _photo_maker(recipe: Recipe, *, photos: Sequence[Path], num_frames: int, pat
         all_truths=recipe.truths == "all",
         flow=recipe.objective in ("flow", "flow_and_blur_field"),
         blur=(SequenceBlur if recipe.data == "sequences" else StillsBlur)(**(recipe.blur or {})),
-        path=path,
+        kernel=kernel,
     )
 
 
