@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pairs", type=Path)
     folder = parser.parse_args().pairs
-    meter = unblur.load(skip_sharp=True).meter
+    meter = unblur.load("swift", skip_sharp=True).meter
     assert meter is not None
     print(f"mean length of smears, pixels; the limit is {SHARP_BELOW}")
     for name in ("sharp", "blurry"):

@@ -20,6 +20,7 @@ import unblur
 from unblur.app import cli, doctor
 from unblur.errors import DeviceError, OutputError
 from unblur.io.video import VideoWriter
+from unblur.restore.load import load_network
 from unblur.weights import foreign
 
 ROOT = Path(__file__).parents[2]
@@ -162,9 +163,9 @@ def test_preview_restores_a_part(run, tmp_path):
         assert sum(1 for _ in file.decode(video=0)) == 3
 
 
-def test_codec_and_quality_reach_the_writer(run, tmp_path):
+def test_codec_and_file_quality_reach_the_writer(run, tmp_path):
     clip(tmp_path / "clip.mp4")
-    assert run("clip.mp4", "--codec", "hevc", "--quality", "60", "-o", "b.mp4")[0] == 0
+    assert run("clip.mp4", "--codec", "hevc", "--file-quality", "60", "-o", "b.mp4")[0] == 0
     with av.open(str(tmp_path / "b.mp4")) as file:
         assert file.streams.video[0].codec_context.name == "hevc"
 
@@ -184,6 +185,9 @@ def test_codec_and_quality_reach_the_writer(run, tmp_path):
         (["a.png", "--self-ensemble", "3"], "1, 2, 4, 8"),
         (["a.png", "--self-ensemble", "2", "--time-limit", "3"], "leave out"),
         (["a.png", "--model", "swift", "--time-limit", "3"], "leave out"),
+        (["a.png", "--model", "swift", "--quality", "fast"], "leave out"),
+        (["a.png", "--quality", "fast", "--time-limit", "3"], "leave out"),
+        (["a.png", "--quality", "60"], "'fast', 'good', 'best'"),
         (["a.png", "--device", "tpu"], "--device"),
         (["a.png", "-o", "file.txt/out.png"], "file.txt"),
         (["a.png", "-o", "out.xyz"], "must end in"),
@@ -272,10 +276,10 @@ def test_a_clip_is_gone_on_with_as_it_was_begun(run, tmp_path, monkeypatch, aske
 def test_auto_takes_the_weights_for_each_kind(run, tmp_path, monkeypatch):
     photo(tmp_path / "photo.png")
     clip(tmp_path / "clip.mp4")
-    loaded, load = [], unblur.load
-    monkeypatch.setattr("unblur.weights.best_for", {"photo": "-", "video": "videos"}.get)
-    monkeypatch.setattr("unblur.restore.choose.by_quality", lambda _: ["photos", "faster"])
-    monkeypatch.setattr(unblur, "load", lambda name, **options: loaded.append(name) or load("swift", **options))
+    loaded, load = [], load_network
+    monkeypatch.setattr("unblur.restore.networks.best_for", lambda kind, **_: {"photo": "-", "video": "videos"}[kind])
+    monkeypatch.setattr("unblur.restore.choose.by_quality", lambda _, **__: ["photos", "faster"])
+    monkeypatch.setattr("unblur.restore.networks.load_network", lambda name, **options: loaded.append(name) or load("swift", **options))
     assert run("clip.mp4", "photo.png", "clip.mp4", "-o", "out")[0] == 1  # the clip twice is an error of its own
     assert loaded == ["photos", "videos"]  # that for photos first, to see how long they would take
     assert run("photo.png", "--model", "swift")[0] == 0
@@ -284,19 +288,19 @@ def test_auto_takes_the_weights_for_each_kind(run, tmp_path, monkeypatch):
 
 def test_what_would_take_too_long_is_said(run, tmp_path, monkeypatch):
     photo(tmp_path / "photo.png")
-    monkeypatch.setattr("unblur.restore.choose.usual_seconds_a_pixel", lambda _: 1.0)
+    monkeypatch.setattr("unblur.restore.networks.usual_seconds_a_pixel", lambda _: 1.0)
     code, _, err = run("photo.png")
     assert code == 0
     assert "taking `--model swift`;" in err
     assert "--scale 1` would take about" in err
     monkeypatch.setattr("unblur.restore.choose.LEAST_PIXELS", 100)
-    monkeypatch.setattr("unblur.restore.choose.usual_seconds_a_pixel", lambda _: 0.1)
+    monkeypatch.setattr("unblur.restore.networks.usual_seconds_a_pixel", lambda _: 0.1)
     assert "of the photo's size" in run("photo.png", "--overwrite")[2]
 
 
 def test_within_chooses_by_the_time_there_is(run, tmp_path, monkeypatch):
     photo(tmp_path / "photo.png")
-    monkeypatch.setattr("unblur.restore.choose.seconds_a_pixel", lambda *_, **__: 0.01)  # 5 s for the photo
+    monkeypatch.setattr("unblur.restore.networks.seconds_a_pixel", lambda *_, **__: 0.01)  # 5 s for the photo
     code, _, err = run("photo.png", "--time-limit", 0.5)
     assert code == 0
     assert "taking `--model swift_best` with `--self-ensemble 4`" in err

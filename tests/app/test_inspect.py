@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 
 from unblur.app import cli
 from unblur.models import create
-from unblur.weights import sha256_of
+from unblur.restore.load import load_network
+from unblur.weights import best_for, sha256_of
 
 
 @pytest.fixture
@@ -45,10 +46,15 @@ def sides(path):
         return picture.size
 
 
-def test_pictures_of_the_built_in_network(run, tmp_path):
+def test_pictures_of_the_network_that_restores_clips(run, tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr(
+        "unblur.restore.networks.load_network", lambda name, **options: opened.append(name) or load_network(name, **options)
+    )
     code, told = run("clip.mp4", "--frame", "1", "-o", "seen")
     assert code == 0
-    assert names(tmp_path / "seen") == ["before-after.png", "motion.png"]
+    assert opened == [best_for("video")]
+    assert {"window.png", "flow.png", "motion.png", "before-after.png"} <= set(names(tmp_path / "seen"))
     for name in names(tmp_path / "seen"):
         assert f"seen/{name}" in told
     assert "what it changed" in told
@@ -76,6 +82,11 @@ def test_pictures_that_exist_are_kept_unless_told(run, tmp_path):
     assert (tmp_path / "seen" / "motion.png").read_bytes() == b"mine"
     assert run("clip.mp4", "--frame", "1", "-o", "seen", "--overwrite")[0] == 0
     assert sides(tmp_path / "seen" / "motion.png")[0] > 100
+
+
+def test_another_network_can_be_named(run, tmp_path):
+    assert run("clip.mp4", "--frame", "1", "-o", "seen", "--model", "swift")[0] == 0
+    assert names(tmp_path / "seen") == ["before-after.png", "motion.png"]
 
 
 @pytest.mark.parametrize(

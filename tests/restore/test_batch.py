@@ -239,7 +239,7 @@ def test_options_reach_a_photo(tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(source)
     sizes = {}
     for quality in (10, 95):
-        run(list(plan([source], tmp_path / f"{quality}.jpg")), quality=quality)
+        run(list(plan([source], tmp_path / f"{quality}.jpg")), file_quality=quality)
         sizes[quality] = (tmp_path / f"{quality}.jpg").stat().st_size
     assert sizes[10] < sizes[95]
     plain = photo(tmp_path / "b.png", level=200)

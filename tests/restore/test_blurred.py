@@ -59,7 +59,7 @@ def test_the_built_in_weights_tell_a_smear_from_none():
     generator = np.random.default_rng(0)
     sharp = np.kron(generator.integers(20, 235, (24, 32, 3)), np.ones((8, 8, 1))).astype(np.uint8)
     smeared = np.mean([np.roll(sharp, step, axis=1) for step in range(12)], axis=0).astype(np.uint8)
-    meter = unblur.load(device="cpu", precision="fp32", skip_sharp=True).meter
+    meter = unblur.load("swift", device="cpu", precision="fp32", skip_sharp=True).meter
     assert meter.is_sharp(sharp)
     assert meter.length(smeared) > 4
     assert not meter.is_sharp(smeared)
@@ -82,10 +82,12 @@ def test_sharp_pictures_are_left_alone_bit_for_bit(dtype, shape):
         bright[..., :3] = bright[..., :3] // 2 + np.iinfo(dtype).max // 2 if dtype is not np.float32 else bright[..., :3] / 2 + 0.5
     else:
         bright = bright // 2 + np.iinfo(dtype).max // 2 if dtype is not np.float32 else bright / 2 + np.float32(0.5)
-    np.testing.assert_array_equal(made.photo(dark), dark)
-    assert made.skipped_sharp == 1
-    assert (made.photo(bright) != bright).any()
-    assert made.skipped_sharp == 0
+    report = made.photo_report(dark)
+    np.testing.assert_array_equal(report.picture, dark)
+    assert (report.skipped_sharp, report.network_seconds) == (1, 0)
+    report = made.photo_report(bright)
+    assert (report.picture != bright).any()
+    assert report.skipped_sharp == 0
 
 
 @pytest.mark.parametrize("temporal_fusion", [False, True])
@@ -96,7 +98,7 @@ def test_sharp_frames_are_left_alone(tmp_path, temporal_fusion):
         frames = [frame.pixels for frame in clip]
     dark = sum(frame.mean() < 255 / 2 for frame in frames)
     assert 0 < dark < len(frames)
-    report = with_ruler(Darker()).video(source, tmp_path / "b.mp4", quality=100, temporal_fusion=temporal_fusion)
+    report = with_ruler(Darker()).video(source, tmp_path / "b.mp4", file_quality=100, temporal_fusion=temporal_fusion)
     assert f"{dark} of {len(frames)} frames are sharp" in report.warnings[-1]
     with VideoReader(tmp_path / "b.mp4") as clip:
         for before, after in zip(frames, clip, strict=True):

@@ -152,6 +152,17 @@ def test_a_scale_that_was_asked_for_is_taken():
     assert photo_choice(4e6, speed=slow, scale=1.0).weights != best
 
 
+def test_no_better_weights_are_taken_than_those_of_the_quality_that_was_asked_for():
+    best, second, *_ = by_quality("photo")
+    slow = {name: PHOTO_SECONDS / 1e6 / 4**place for place, name in enumerate(by_quality("photo"))}.__getitem__
+    assert photo_choice(1e6, speed=slow, quality="good").weights == second != best
+    large = photo_choice(1.6e7, speed=slow, quality="good")
+    assert (large.weights, large.scale) == (second, 0.5)
+    assert f"`--model {second} --scale 1` would take about 120 s" in large.note()
+    fastest = photo_choice(1e12, speed=lambda _: pytest.fail("nothing is left to choose"), quality="fast")
+    assert (fastest.weights, fastest.scale, fastest.note()) == (FASTEST, 1, "")
+
+
 def test_only_the_best_weights_are_timed_where_they_are_fast():
     timed = []
     photo_choice(1.0, speed=lambda name: timed.append(name) or 1.0)

@@ -19,8 +19,9 @@ from torch import Tensor
 from unblur.errors import DeviceError, InputError, OutputError, UnreadableError, UnsupportedError
 from unblur.io.video import VideoReader
 from unblur.restore import deblurrer as module
-from unblur.restore.deblurrer import Deblurrer, VideoReport
+from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.precision import Setup
+from unblur.restore.report import VideoReport
 from unblur.restore.temporal_fusion import TemporalFusion
 
 
@@ -188,11 +189,11 @@ def test_strength_zero_is_the_input_bit_for_bit(picture):
     given.photo(picture)
     assert net.seen
     net.seen.clear()
-    restored = given.photo(picture, strength=0)
-    assert (restored == picture).all()
-    assert restored is not picture
+    report = given.photo_report(picture, strength=0)
+    assert (report.picture == picture).all()
+    assert report.picture is not picture
     assert not net.seen
-    assert given.kept_input == given.network_seconds == 0
+    assert report.kept_input == report.network_seconds == 0
 
 
 def test_strength_mixes():
@@ -399,8 +400,9 @@ def test_of_several_sizes_the_fail_safe_counts_where_all_of_them_fail():
 
     given = deblurrer(Broken())
     picture = np.full((300, 300, 3), 0.5, np.float32)
-    np.testing.assert_allclose(given.photo(picture), 0.55, atol=1e-5)
-    assert given.kept_input == 0
+    report = given.photo_report(picture)
+    np.testing.assert_allclose(report.picture, 0.55, atol=1e-5)
+    assert report.kept_input == 0
 
 
 # Frames that are in no file
@@ -444,18 +446,16 @@ def test_broken_results_keep_the_input_and_are_reported(tile):
     picture = picture_of((300, 420, 3), np.float32) * np.float32(0.8)
     picture[100:105, 100:105] = 1
     given = deblurrer(NanMaker(), tile=tile)
-    np.testing.assert_allclose(given.photo(picture), picture, atol=1e-6)
-    assert 0 < given.kept_input < 1
-    given.photo(picture * np.float32(0.5))
-    assert given.kept_input == 0
+    report = given.photo_report(picture)
+    np.testing.assert_allclose(report.picture, picture, atol=1e-6)
+    assert 0 < report.kept_input < 1
+    assert given.photo_report(picture * np.float32(0.5)).kept_input == 0
 
 
 def test_a_batch_reports_its_mean():
     pictures = torch.zeros(4, 3, 20, 20)
     pictures[1] = 1
-    given = deblurrer(NanMaker())
-    given.photo(pictures)
-    assert given.kept_input == 0.25
+    assert deblurrer(NanMaker()).photo_report(pictures).kept_input == 0.25
 
 
 # Clips
@@ -534,7 +534,7 @@ def test_frames_are_restored_and_mixed(tmp_path):
     before = np.array([frame.pixels.mean() for frame in VideoReader(source)])
     for strength in (0.0, 0.5, 1.0):
         target = tmp_path / f"{strength}.mp4"
-        report = restore(source, target, net=Darker(), strength=strength, temporal_fusion=False, quality=100)
+        report = restore(source, target, net=Darker(), strength=strength, temporal_fusion=False, file_quality=100)
         after = np.array([frame.pixels.mean() for frame in VideoReader(target)])
         np.testing.assert_allclose(after, (1 - 0.1 * strength) * before, atol=1)
         assert (report.network_seconds > 0) == (strength > 0)
@@ -570,7 +570,7 @@ def test_frames_flicker_less_where_it_is_asked_for(tmp_path):
     flicker = {}
     for temporal_fusion in (False, True):
         report = restore(
-            tmp_path / "a.mp4", tmp_path / f"{temporal_fusion}.mp4", net=Flickering(), temporal_fusion=temporal_fusion, quality=100
+            tmp_path / "a.mp4", tmp_path / f"{temporal_fusion}.mp4", net=Flickering(), temporal_fusion=temporal_fusion, file_quality=100
         )
         assert report.frames == 10
         frames = np.stack([frame.pixels.astype(float) for frame in VideoReader(tmp_path / f"{temporal_fusion}.mp4")])
@@ -578,12 +578,12 @@ def test_frames_flicker_less_where_it_is_asked_for(tmp_path):
     assert flicker[True] < 0.7 * flicker[False]
 
 
-def test_codec_and_quality_reach_the_writer(tmp_path):
+def test_codec_and_file_quality_reach_the_writer(tmp_path):
     noise = av.VideoFrame.from_ndarray(picture_of((48, 64, 3)), "rgb24").reformat(format="yuv420p")
     source = Clip(pts=[0, 40, 80], picture=noise).make(tmp_path / "a.mkv")
     sizes = []
     for quality in (20, 90):
-        restore(source, tmp_path / f"{quality}.mkv", codec="hevc", quality=quality)
+        restore(source, tmp_path / f"{quality}.mkv", codec="hevc", file_quality=quality)
         assert VideoReader(tmp_path / f"{quality}.mkv").info.codec == "hevc"
         sizes.append((tmp_path / f"{quality}.mkv").stat().st_size)
     assert sizes[0] < sizes[1]
@@ -622,8 +622,7 @@ def test_broken_results_keep_the_input_and_are_told(tmp_path):
 
 def test_strength_zero_says_nothing_of_earlier_pictures(tmp_path):
     given = deblurrer(NanMaker())
-    given.photo(np.full((8, 8), 255, np.uint8))
-    assert given.kept_input == 1
+    assert given.photo_report(np.full((8, 8), 255, np.uint8)).kept_input == 1
     report = given.video(Clip(pts=[0, 40]).make(tmp_path / "a.mp4"), tmp_path / "b.mp4", strength=0)
     assert (report.kept_input, report.warnings) == (0, ())
 
@@ -681,7 +680,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, suffix, allowed):
     with pytest.raises(OutputError, match=r"cannot write|disk"):
         try:
             resource.setrlimit(resource.RLIMIT_FSIZE, (allowed, hard))
-            deblurrer(Noise()).video(source, tmp_path / f"b{suffix}", quality=100)
+            deblurrer(Noise()).video(source, tmp_path / f"b{suffix}", file_quality=100)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert names(tmp_path) == ["a.mkv"]
@@ -739,7 +738,7 @@ def stopped_at(number: int):
 @pytest.mark.parametrize("temporal_fusion", [False, True])
 def test_a_clip_that_was_stopped_is_gone_on_with(tmp_path, temporal_fusion):
     source = Clip(pts=range(0, 60 * 40, 40), sounds=[Sound()]).make(tmp_path / "a.mp4")
-    given = {"quality": 100, "temporal_fusion": temporal_fusion}
+    given = {"file_quality": 100, "temporal_fusion": temporal_fusion}
     whole = restore(source, tmp_path / "whole.mp4", net=tiny_swift(), **given)
     assert whole.resumed_after == 0
     with pytest.raises(KeyboardInterrupt):

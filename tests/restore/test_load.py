@@ -104,8 +104,9 @@ def test_a_published_checkpoint_becomes_a_network_that_restores(published):
     assert "TinyNet 3w" in loaded.setup.note
     picture = torch.from_numpy(PICTURE).permute(2, 0, 1)[None] / 255
     expected = tiny_net()(picture).clamp(0, 1)[0].permute(1, 2, 0).detach().numpy()
-    restored = loaded.photo(PICTURE)
-    assert loaded.kept_input == 0
+    report = loaded.photo_report(PICTURE)
+    restored = report.picture
+    assert report.kept_input == 0
     assert np.abs(restored / 255.0 - PICTURE / 255.0).max() > 0.02  # it did something
     assert np.abs(restored / 255.0 - expected).max() < 0.51 / 255
 
@@ -199,7 +200,7 @@ def test_only_blurred_looks_with_our_own_network(published):
 
 
 def test_two_names_are_one_too_many(published):
-    with pytest.raises(InputError, match="give one of them"):
+    with pytest.raises(InputError, match="leave out `model`"):
         unblur.load("swift", weights=published)
 
 

@@ -71,6 +71,11 @@ def test_each_kind_gets_its_own_weights_if_there_are_any(built_in):
     save_weights(built_in / "swift_video_best.safetensors", tiny_swift())
     assert by_quality("video") == ["swift_video_best", "swift_video", "swift"]
     assert by_quality("photo") == ["swift"]
+    assert by_quality("video", quality="good") == ["swift_video", "swift"]
+    assert by_quality("video", quality="fast") == by_quality("photo", quality="fast") == ["swift"]
+    assert best_for("video", quality="good") == "swift_video"
+    with pytest.raises(WeightsError, match="no quality `60`; choose one of fast, good, best"):
+        by_quality("photo", quality="60")
 
 
 @pytest.fixture

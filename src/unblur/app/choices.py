@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-__all__ = ["WEIGHTS_HELP", "Device", "Precision"]
+__all__ = ["WEIGHTS_HELP", "Device", "Precision", "Quality"]
 
 WEIGHTS_HELP = (
     "Instead of `--model`: the published checkpoint of a third-party network (NAFNet, FFTformer, ...), a `.pth`, `.pt`, `.ckpt` or `.safetensors` file. "
@@ -18,6 +18,14 @@ class Device(StrEnum):
     cpu = "cpu"
     cuda = "cuda"
     mps = "mps"
+
+
+class Quality(StrEnum):
+    """Of a restoration, by the effort that it may take."""
+
+    fast = "fast"
+    good = "good"
+    best = "best"
 
 
 class Precision(StrEnum):

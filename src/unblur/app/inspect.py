@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from unblur.app.choices import WEIGHTS_HELP
+from unblur.app.choices import WEIGHTS_HELP, Quality
 
 __all__ = ["inspect"]
 
@@ -18,21 +18,25 @@ def inspect(
     frame: Annotated[int, typer.Option(min=0, help="Number of the frame, from 0.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the pictures.", show_default=False)],
     model: Annotated[
-        str | None, typer.Option(help="Built-in weights (see `unblur models`) or a `.safetensors` file.", show_default="swift")
-    ] = None,
+        str,
+        typer.Option(
+            help="Built-in weights (see `unblur models`) or a `.safetensors` file; `auto` takes those that `unblur restore` takes."
+        ),
+    ] = "auto",
+    quality: Annotated[Quality, typer.Option(help="Of the built-in weights, as for `unblur restore`.")] = Quality.best,
     weights: Annotated[Path | None, typer.Option(help=WEIGHTS_HELP, show_default=False)] = None,
     side: Annotated[int, typer.Option(min=64, help="Longest side of the middle of the frame that is drawn, pixels.")] = 640,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures that exist.")] = False,
 ) -> None:
     """Draw what a network sees and does at a frame: window, flow, offsets, masks, alignment, before and after."""
-    import unblur
     from unblur.restore.inspect import inspect_clip
+    from unblur.restore.networks import Networks, Request
 
-    if model is not None and weights is not None:
+    if model != "auto" and weights is not None:
         raise typer.BadParameter("it names another network than `--model`; leave out one of them", param_hint="--weights")
     console = Console(stderr=True)
     with console.status("looking"):
-        deblurrer = unblur.load(model, weights=weights)
+        deblurrer = Networks(Request(model, weights, quality.value)).for_kind("video")
         drawings = inspect_clip(clip, output, net=deblurrer.net, setup=deblurrer.setup, frame=frame, longest_side=side, overwrite=overwrite)
     for drawing in drawings:
         console.print(f"[green]{escape(str(output / drawing.name))}.png[/] {escape(drawing.caption)}", highlight=False, soft_wrap=True)

@@ -1,288 +1,258 @@
-"""`unblur restore`: photos, videos and folders, one after the other. It shows progress and says what happened; the work is done elsewhere."""
+"""`unblur restore`: photos, videos and folders, one after the other. It shows what `unblur.restore` does and says; the work is done there."""
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, replace
-from functools import cache
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-import unblur
-from unblur.app.choices import WEIGHTS_HELP, Device, Precision
-from unblur.errors import UnblurError
+from unblur.app.choices import WEIGHTS_HELP, Device, Precision, Quality
+from unblur.restore.observer import Observer
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
-    from unblur.restore.batch import Job, Options, Outcome
-    from unblur.restore.choose import Choice, PhotoChoice
-    from unblur.restore.resume import Settings
+    import unblur
+    from unblur.restore.batch import Job
+    from unblur.restore.report import Outcome
 
 __all__ = ["restore"]
 
+Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Photos, videos or folders.", show_default=False)]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="File for the result, or folder: a name without a suffix is one.",
+        show_default="beside the input, `_unblurred` added",
+    ),
+]
+Model = Annotated[
+    str,
+    typer.Option(
+        help="Built-in weights (see `unblur models`), a `.safetensors` file, or the folder of a run; `auto` takes the best built-in "
+        "ones for a photo or a video."
+    ),
+]
+Weights = Annotated[Path | None, typer.Option(help=WEIGHTS_HELP, show_default=False)]
+ByQuality = Annotated[
+    Quality, typer.Option(help="Of the built-in weights: `best`, or `good` and `fast`, which take less time (see `unblur models`).")
+]
+Strength = Annotated[float, typer.Option(min=0, max=1, help="0 leaves everything as it is, 1 restores fully.")]
+OnDevice = Annotated[Device, typer.Option(help="Where to run.")]
+InPrecision = Annotated[Precision, typer.Option(help="Of the arithmetic; `auto` takes what is fast here and tests it.")]
+Tile = Annotated[str, typer.Option(help="Largest side of a tile in pixels, or `auto` to choose by free memory.")]
+Start = Annotated[float, typer.Option(min=0, help="First second of a clip to restore: a preview.")]
+Duration = Annotated[float | None, typer.Option(min=0, help="Seconds of a clip to restore: a preview.", show_default=False)]
+FileQuality = Annotated[
+    int | None,
+    typer.Option(min=1, max=100, help="Of the written file: 1 is small, 100 is best.", show_default="as the source, without visible loss"),
+]
+Codec = Annotated[
+    str | None, typer.Option(help="Of the written video: h264, hevc, vp9, av1, prores or ffv1.", show_default="that of the source")
+]
+AllowInterlaced = Annotated[bool, typer.Option("--allow-interlaced", help="Restore interlaced video as it is, instead of refusing it.")]
+SkipSharp = Annotated[bool, typer.Option("--skip-sharp", help="Leave photos and frames alone, bit for bit, that are sharp.")]
+TemporalFusion = Annotated[
+    bool,
+    typer.Option(
+        help="Put each frame of a video together with its neighbours: sharper, with less flicker. Without it, in two thirds of the time."
+    ),
+]
+SelfEnsemble = Annotated[
+    int | None,
+    typer.Option(
+        help="1, 2, 4 or 8: restore so many mirrored and turned views and take their mean: better, and as much slower.",
+        show_default="1, or that with which a clip was begun",
+    ),
+]
+Scale = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        max=1,
+        help="Of the photo that the network sees; what it changes is enlarged, and what is finer stays: 0.5 takes a quarter of the time.",
+        show_default="1, or less where a photo would take more than half a minute",
+    ),
+]
+SingleScale = Annotated[
+    bool,
+    typer.Option(
+        "--single-scale", help="Restore at the size that there is, and not at smaller ones as well: worse on far blur, in less time."
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Threads of the network on a processor, at most; small pictures take one.", show_default="as many as are free"
+    ),
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        help="Minutes that all may take, about: takes the best built-in weights and number of views for that, and says which. "
+        "A clip that was stopped is gone on with as it was begun.",
+        show_default=False,
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a file instead of text.")]
+
+_KEYS = ("source", "status", "target", "kind", "frames", "resumed_after", "seconds", "message", "warnings")
+"""Of a JSON object."""
+
 
 def restore(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Photos, videos or folders.", show_default=False)],
+    inputs: Inputs,
     *,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="File for the result, or folder: a name without a suffix is one.",
-            show_default="beside the input, `_unblurred` added",
-        ),
-    ] = None,
-    model: Annotated[
-        str,
-        typer.Option(
-            help="Built-in weights (see `unblur models`), a `.safetensors` file, or the folder of a run; `auto` takes the best built-in "
-            "ones for a photo or a video."
-        ),
-    ] = "auto",
-    weights: Annotated[Path | None, typer.Option(help=WEIGHTS_HELP, show_default=False)] = None,
-    strength: Annotated[float, typer.Option(min=0, max=1, help="0 leaves everything as it is, 1 restores fully.")] = 1.0,
-    device: Annotated[Device, typer.Option(help="Where to run.")] = Device.auto,
-    precision: Annotated[Precision, typer.Option(help="Of the arithmetic; `auto` takes what is fast here and tests it.")] = Precision.auto,
-    tile: Annotated[str, typer.Option(help="Largest side of a tile in pixels, or `auto` to choose by free memory.")] = "auto",
-    start: Annotated[float, typer.Option(min=0, help="First second of a clip to restore: a preview.")] = 0.0,
-    duration: Annotated[float | None, typer.Option(min=0, help="Seconds of a clip to restore: a preview.", show_default=False)] = None,
-    quality: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=100, help="Of the written file: 1 is small, 100 is best.", show_default="as the source, without visible loss"
-        ),
-    ] = None,
-    codec: Annotated[
-        str | None, typer.Option(help="Of the written video: h264, hevc, vp9, av1, prores or ffv1.", show_default="that of the source")
-    ] = None,
-    allow_interlaced: Annotated[
-        bool, typer.Option("--allow-interlaced", help="Restore interlaced video as it is, instead of refusing it.")
-    ] = False,
-    skip_sharp: Annotated[bool, typer.Option("--skip-sharp", help="Leave photos and frames alone, bit for bit, that are sharp.")] = False,
-    temporal_fusion: Annotated[
-        bool,
-        typer.Option(
-            help="Put each frame of a video together with its neighbours: sharper, with less flicker. Without it, in two thirds of the time."
-        ),
-    ] = True,
-    self_ensemble: Annotated[
-        int | None,
-        typer.Option(
-            help="1, 2, 4 or 8: restore so many mirrored and turned views and take their mean: better, and as much slower.",
-            show_default="1, or that with which a clip was begun",
-        ),
-    ] = None,
-    scale: Annotated[
-        float | None,
-        typer.Option(
-            min=0.1,
-            max=1,
-            help="Of the photo that the network sees; what it changes is enlarged, and what is finer stays: 0.5 takes a quarter of the time.",
-            show_default="1, or less where a photo would take more than half a minute",
-        ),
-    ] = None,
-    single_scale: Annotated[
-        bool,
-        typer.Option(
-            "--single-scale", help="Restore at the size that there is, and not at smaller ones as well: worse on far blur, in less time."
-        ),
-    ] = False,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Threads of the network on a processor, at most; small pictures take one.", show_default="as many as are free"
-        ),
-    ] = None,
-    time_limit: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            help="Minutes that all may take, about: takes the best built-in weights and number of views for that, and says which. "
-            "A clip that was stopped is gone on with as it was begun.",
-            show_default=False,
-        ),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a file instead of text.")] = False,
+    output: Output = None,
+    model: Model = "auto",
+    weights: Weights = None,
+    quality: ByQuality = Quality.best,
+    strength: Strength = 1.0,
+    device: OnDevice = Device.auto,
+    precision: InPrecision = Precision.auto,
+    tile: Tile = "auto",
+    start: Start = 0.0,
+    duration: Duration = None,
+    file_quality: FileQuality = None,
+    codec: Codec = None,
+    allow_interlaced: AllowInterlaced = False,
+    skip_sharp: SkipSharp = False,
+    temporal_fusion: TemporalFusion = True,
+    self_ensemble: SelfEnsemble = None,
+    scale: Scale = None,
+    single_scale: SingleScale = False,
+    threads: Threads = None,
+    time_limit: TimeLimit = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> None:
     """Restore photos, videos and all that is in folders. Inputs are never changed."""
-    from unblur.restore.batch import Job, Options, plan
-    from unblur.restore.choose import Choice
-    from unblur.weights import best_for
+    from unblur.restore.api import restore as restore_files
 
-    if weights is not None and (model != "auto" or time_limit is not None):
-        raise typer.BadParameter("it is the network to take; leave out `--model` and `--time-limit`", param_hint="--weights")
-    if time_limit is not None and (model != "auto" or self_ensemble is not None):
-        raise typer.BadParameter(
-            "it chooses the weights and the views; leave out `--model` and `--self-ensemble`", param_hint="--time-limit"
-        )
-    tile_size = _tile(tile)
-    jobs = list(plan(inputs, output))
-    options = Options(
-        strength=strength,
-        scale=scale or 1.0,
-        temporal_fusion=temporal_fusion,
-        start=start,
-        duration=duration,
-        allow_interlaced=allow_interlaced,
-        codec=codec,
-        quality=quality,
-        overwrite=overwrite,
-    )
-
-    def load(settings: "Settings") -> "unblur.Deblurrer":
-        return unblur.load(
-            settings.model if weights is None else None,
+    _refuse_contradictions(model, quality, weights=weights, time_limit=time_limit, self_ensemble=self_ensemble)
+    with _Shown(Console(stderr=True), as_json=as_json) as shown:
+        report = restore_files(
+            inputs,
+            output,
+            model=model,
             weights=weights,
-            device=device.value,
-            precision=settings.precision,
-            tile=tile_size,
-            skip_sharp=skip_sharp,
-            self_ensemble=settings.self_ensemble,
+            quality=quality.value,
+            strength=strength,
+            scale=scale,
+            self_ensemble=self_ensemble,
             single_scale=single_scale,
+            temporal_fusion=temporal_fusion,
+            skip_sharp=skip_sharp,
+            start=start,
+            duration=duration,
+            allow_interlaced=allow_interlaced,
+            codec=codec,
+            file_quality=file_quality,
+            device=device.value,
+            precision=precision.value,
+            tile=_tile(tile),
             threads=threads,
+            time_limit=time_limit,
+            overwrite=overwrite,
+            observer=shown,
         )
-
-    chooses = model == "auto" and weights is None
-    named = str(weights) if weights is not None else model
-    photo, video = (best_for("photo"), best_for("video")) if chooses else (named, named)
-    asked = [
-        name
-        for name, is_asked in (("model", not chooses), ("precision", precision != "auto"), ("self_ensemble", self_ensemble))
-        if is_asked
-    ]
-    run = _Run(load, Choice(photo, video, self_ensemble or 1), options=options, precision=precision, asked=asked, as_json=as_json)
-    work = [job for job in jobs if isinstance(job, Job)]
-    if time_limit is not None:
-        run.choose_within(60 * time_limit, work)
-    elif chooses:
-        run.choose_for_photos(work, scale=scale)
-    if not run.all(jobs):
+    if len(report.outcomes) > 1 and not as_json:
+        _summarise(report.outcomes, console=shown.console)
+    if report.failed:
         raise typer.Exit(1)
 
 
-class _Run:
-    """Restores files one after the other, each with the network that is chosen for it, and says what became of them.
+class _Shown(Observer):
+    """Shows on a terminal how the work gets on, and prints what became of each file. Entered around the work.
 
     Args:
-        load: loads a network.
-        choice: the weights and views where nothing else is chosen.
-        options: what holds for every file.
-        precision: of the arithmetic.
-        asked: names of the settings that the user has chosen, see `unblur.restore.resume.Loader`.
-        as_json: whether to print one JSON object a file instead of text.
+        console: where text goes.
+        as_json: whether to print one JSON object a file instead, on standard output.
     """
 
-    def __init__(
-        self,
-        load: "Callable[[Settings], unblur.Deblurrer]",
-        choice: "Choice",
-        *,
-        options: "Options",
-        precision: Precision,
-        asked: list[str],
-        as_json: bool,
-    ) -> None:
-        from unblur.restore.resume import Loader
+    def __init__(self, console: Console, *, as_json: bool) -> None:
+        self.console, self._as_json = console, as_json
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._job: Job | None = None
+        self._said: set[str] = set()
 
-        self._console = Console(stderr=True)
-        self._load, self._choice, self._options = load, choice, options
-        self._precision, self._as_json = precision, as_json
-        self._network = Loader(self._load_and_note, default=self._settings, asked=asked)
-        self._photos: dict[Path, PhotoChoice] = {}
+    def __enter__(self) -> "_Shown":
+        return self
 
-    def choose_within(self, seconds: float, jobs: "list[Job]") -> None:
-        """Choose the weights and views with which all files are done in so many seconds, and say which."""
-        from unblur.restore.choose import choose, fusion_seconds_a_pixel, pixels_of, seconds_a_pixel
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+        if self._job is not None and kind is not None and issubclass(kind, KeyboardInterrupt | SystemExit):
+            from unblur.restore.batch import what_remains
 
-        with self._console.status("seeing how fast it goes here"):
-            work = pixels_of(jobs, options=self._options)
-            fusion_seconds = fusion_seconds_a_pixel() if self._options.temporal_fusion and work.get("video") else 0.0
-            self._choice = choose(
-                work,
-                time_limit=seconds,
-                speed=lambda name: seconds_a_pixel(self._load(self._settings_of(name, self_ensemble=1))),
-                fusion_seconds=fusion_seconds,
-            )
-        if work:
-            self._console.print(escape(self._choice.summary(work, time_limit=seconds)), highlight=False, soft_wrap=True)
+            self._print(f"stopped at {escape(str(self._job.source))}{escape(what_remains(self._job))}")
 
-    def choose_for_photos(self, jobs: "list[Job]", *, scale: float | None) -> None:
-        """Choose the weights and the scale of each photo by how long it would take here."""
-        from unblur.restore.choose import photo_choice, pixels_of, usual_seconds_a_pixel
+    def preparing(self, what: str) -> AbstractContextManager[object]:
+        return nullcontext() if self._progress is not None else self.console.status(what)  # one live display at a time
 
-        speed = cache(
-            lambda name: usual_seconds_a_pixel(self._network.load(self._settings_of(name, self_ensemble=self._choice.self_ensemble)))
-        )
-        for job in jobs:
-            if job.kind == "photo":
-                pixels = pixels_of([job], options=self._options).get("photo", 0.0)
-                self._photos[job.source] = photo_choice(pixels, speed=speed, scale=scale)
+    def loaded(self, deblurrer: "unblur.Deblurrer") -> None:
+        if deblurrer.setup.note:
+            self.console.print(f"[yellow]note:[/] {escape(deblurrer.setup.note)}", highlight=False)
 
-    def all(self, jobs: "Iterable[Job | Outcome]") -> bool:
-        """Restore all files; gives whether none has failed."""
-        from unblur.restore.batch import Job
+    def chosen(self, summary: str) -> None:
+        self._print(escape(summary))
 
-        jobs = list(jobs)
-        if first := next((job for job in jobs if isinstance(job, Job)), None):
-            self._network(first)  # what is wrong with it is said before the work begins
-        outcomes = []
-        with _progress(self._console, shown=not self._as_json and self._console.is_terminal) as progress:
-            for job in jobs:
-                outcomes.append(self._one(job, progress) if isinstance(job, Job) else job)
-                _report(outcomes[-1], console=progress.console, as_json=self._as_json)
-        if len(outcomes) > 1 and not self._as_json:
-            _summarise(outcomes, console=self._console)
-        return all(outcome.status != "failed" for outcome in outcomes)
+    def begins(self, job: "Job") -> None:
+        if self._progress is None:
+            self._progress = _progress(self.console, shown=not self._as_json and self.console.is_terminal)
+            self._progress.start()
+        self._job, self._said = job, set()
+        self._task = self._progress.add_task(job.source.name, total=None)
 
-    def _one(self, job: "Job", progress: "Progress") -> "Outcome":
-        from unblur.restore.batch import Outcome, restore_file, what_remains
+    def note(self, text: str) -> None:
+        if not self._as_json:
+            self._said.add(text)
+            self._print(f"[yellow]note:[/] {escape(text)}")
 
-        said: set[str] = set()
+    def progress(self, done: int, total: int | None) -> None:
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, completed=done, total=total)
 
-        def notify(text: str) -> None:
-            said.add(text)
-            progress.console.print(f"[yellow]note:[/] {escape(text)}", highlight=False, soft_wrap=True)
+    def ends(self, outcome: "Outcome") -> None:
+        if self._progress is not None and self._task is not None:
+            self._progress.remove_task(self._task)
+        warnings = [text for text in outcome.warnings if text not in self._said]
+        self._job, self._task, self._said = None, None, set()
+        if self._as_json:
+            values = {key: getattr(outcome, key) for key in _KEYS}
+            target = str(outcome.target) if outcome.target else None
+            typer.echo(json.dumps(values | {"source": str(outcome.source), "target": target, "warnings": warnings}))
+            return
+        self._print(_told(outcome))
+        for warning in warnings:
+            self._print(f"  [yellow]note:[/] {escape(warning)}")
 
-        task = progress.add_task(job.source.name, total=None)
-        photo = self._photos.get(job.source)
-        try:
-            outcome = restore_file(
-                self._network(job),
-                job,
-                options=replace(self._options, scale=photo.scale) if photo else self._options,
-                progress=lambda done, total: progress.update(task, completed=done, total=total),
-                notify=None if self._as_json else notify,
-            )
-        except UnblurError as error:  # its network cannot be loaded
-            outcome = Outcome(job.source, "failed", None, job.kind, message=str(error))
-        except (KeyboardInterrupt, SystemExit):
-            self._console.print(f"stopped at {escape(str(job.source))}{escape(what_remains(job))}", highlight=False, soft_wrap=True)
-            raise
-        progress.remove_task(task)
-        warnings = (*outcome.warnings, photo.note() if photo else "")
-        return replace(outcome, warnings=tuple(text for text in warnings if text and text not in said))
+    def _print(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True)
 
-    def _settings(self, job: "Job") -> "Settings":
-        photo = self._photos.get(job.source)
-        return self._settings_of(photo.weights if photo else self._choice.weights(job.kind), self_ensemble=self._choice.self_ensemble)
 
-    def _settings_of(self, weights: str, *, self_ensemble: int) -> "Settings":
-        from unblur.restore.resume import Settings
-
-        return Settings(weights, self._precision.value, self_ensemble)
-
-    def _load_and_note(self, settings: "Settings") -> "unblur.Deblurrer":
-        with self._console.status("loading the network"):
-            made = self._load(settings)
-        if made.setup.note:
-            self._console.print(f"[yellow]note:[/] {escape(made.setup.note)}", highlight=False)
-        return made
+def _refuse_contradictions(
+    model: str, quality: Quality, *, weights: Path | None, time_limit: float | None, self_ensemble: int | None
+) -> None:
+    """Say in the words of the command line which options exclude each other; `unblur.restore` refuses them as well."""
+    chosen = model != "auto" or quality != Quality.best
+    if weights is not None and (chosen or time_limit is not None):
+        text = "it is the network to take; leave out `--model`, `--quality` and `--time-limit`"
+        raise typer.BadParameter(text, param_hint="--weights")
+    if time_limit is not None and (chosen or self_ensemble is not None):
+        text = "it chooses the weights and the views; leave out `--model`, `--quality` and `--self-ensemble`"
+        raise typer.BadParameter(text, param_hint="--time-limit")
+    if model != "auto" and quality != Quality.best:
+        raise typer.BadParameter("it chooses among the built-in weights; leave out `--model`", param_hint="--quality")
 
 
 def _tile(text: str) -> int | None:
@@ -305,30 +275,19 @@ def _progress(console: Console, *, shown: bool) -> "Progress":
     return Progress(*columns, console=console, disable=not shown, transient=True, speed_estimate_period=60)
 
 
-def _report(outcome: "Outcome", *, console: Console, as_json: bool) -> None:
-    if as_json:
-        values: dict[str, Any] = asdict(outcome) | {
-            "source": str(outcome.source),
-            "target": str(outcome.target) if outcome.target else None,
-        }
-        typer.echo(json.dumps(values))
-        return
+def _told(outcome: "Outcome") -> str:
+    """What became of a file, in a line."""
     source = escape(str(outcome.source))
-    if outcome.status == "done":
-        frames = outcome.frames - outcome.resumed_after
-        rate = f", {frames / outcome.seconds:.2f} frames/s" if outcome.kind == "video" and outcome.seconds else ""
-        rate += f", gone on after {outcome.resumed_after} frames" if outcome.resumed_after else ""
-        console.print(
-            f"[green]done[/] {source} → {escape(str(outcome.target))} ({outcome.seconds:.1f} s{rate})", highlight=False, soft_wrap=True
-        )
-    else:
+    if outcome.status != "done":
         colour = "red" if outcome.status == "failed" else "yellow"
-        console.print(f"[{colour}]{outcome.status}[/] {source}: {escape(outcome.message)}", highlight=False, soft_wrap=True)
-    for warning in outcome.warnings:
-        console.print(f"  [yellow]note:[/] {escape(warning)}", highlight=False, soft_wrap=True)
+        return f"[{colour}]{outcome.status}[/] {source}: {escape(outcome.message)}"
+    frames = outcome.frames - outcome.resumed_after
+    rate = f", {frames / outcome.seconds:.2f} frames/s" if outcome.kind == "video" and outcome.seconds else ""
+    rate += f", gone on after {outcome.resumed_after} frames" if outcome.resumed_after else ""
+    return f"[green]done[/] {source} → {escape(str(outcome.target))} ({outcome.seconds:.1f} s{rate})"
 
 
-def _summarise(outcomes: "list[Outcome]", *, console: Console) -> None:
+def _summarise(outcomes: "Sequence[Outcome]", *, console: Console) -> None:
     count = {status: sum(outcome.status == status for outcome in outcomes) for status in ("done", "skipped", "failed")}
     console.print(f"{count['done']} restored, {count['skipped']} skipped, {count['failed']} failed", highlight=False)
     for outcome in outcomes:

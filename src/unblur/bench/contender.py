@@ -20,7 +20,7 @@ from unblur.models import create
 from unblur.models.base import Net
 from unblur.models.foreign import ForeignNet
 from unblur.restore.deblurrer import Deblurrer
-from unblur.restore.load import load
+from unblur.restore.load import load_network
 from unblur.restore.memory import peak_bytes
 from unblur.restore.precision import Device, Precision, Setup, set_up
 from unblur.restore.stream import Stream
@@ -106,8 +106,8 @@ class _Tool(Contender):
         for picture in pictures:
             peak = self._peak(picture, lambda picture=picture: self._deblurrer.photo(picture))
             began = time.perf_counter()
-            restored = self._deblurrer.photo(picture)
-            yield Restored(restored, time.perf_counter() - began, peak, self._deblurrer.kept_input)
+            report = self._deblurrer.photo_report(picture)
+            yield Restored(report.picture, time.perf_counter() - began, peak, report.kept_input)
 
 
 class _Network(Contender):
@@ -172,7 +172,7 @@ def open_contender(
     if name == BLURRY and not published:
         return _Blurry(called or name, system=BLURRY, sha256="", cost=Cost(0, 0, 1), device="none", precision="none", way="network")
     if published:
-        deblurrer = load(weights=name, device=device, precision=precision, self_ensemble=self_ensemble)
+        deblurrer = load_network(weights=name, device=device, precision=precision, self_ensemble=self_ensemble)
         assert isinstance(deblurrer.net, ForeignNet)
         facts: dict[str, Any] = {"system": deblurrer.net.system, "sha256": sha256_of(Path(name)), "cost": cost_of_network(deblurrer.net)}
         return _of_one_frame(name, called or name, deblurrer, facts, as_tool=as_tool, alone=alone)
@@ -181,7 +181,7 @@ def open_contender(
     cost = cost_of(card.architecture, card.arguments)
     facts = {"system": card.architecture, "sha256": card.sha256 or _digest(load_tensors(name)), "cost": cost}
     if cost.frames == 1:
-        deblurrer = load(name, device=device, precision=precision, self_ensemble=self_ensemble)
+        deblurrer = load_network(name, device=device, precision=precision, self_ensemble=self_ensemble)
         return _of_one_frame(name, called, deblurrer, facts, as_tool=as_tool, alone=alone)
     if as_tool:
         raise UnsupportedError(f"`{name}` looks at {cost.frames} frames; only photo networks are measured as the tool uses them")

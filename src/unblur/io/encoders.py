@@ -91,7 +91,7 @@ def choose_encoding(info: ClipInfo, *, container: str, codec: str | None = None,
     """
     encoder = _encoder(info, container=container, codec=codec)
     if quality is not None and not 1 <= quality <= 100:
-        raise InputError(f"quality must be from 1 to 100 (best), got {quality:g}")
+        raise InputError(f"the file quality must be from 1 to 100 (best), got {quality:g}")
     if encoder == "libx264" and info.is_rgb:
         encoder = "libx264rgb"
     pixel_format = _pixel_format(info, encoder)

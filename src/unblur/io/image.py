@@ -202,7 +202,7 @@ def write_image(target: Path, image: Image, *, quality: int | None = None, overw
             is false, or it cannot be written.
     """
     if quality is not None and not 1 <= quality <= 100:
-        raise InputError(f"quality must be from 1 to 100, got {quality}")
+        raise InputError(f"the file quality must be from 1 to 100, got {quality}")
     suffix = target.suffix.lower()
     if suffix not in WRITABLE:
         raise OutputError(f"cannot write `{target}`: the name must end in one of {', '.join(WRITABLE)}")

@@ -15,9 +15,11 @@ from unblur.io.journal import frames_of, journal_of
 from unblur.io.kind import Kind, kind_of
 from unblur.io.video import output_suffix as video_suffix
 from unblur.io.whole import file_identity, refuse_inputs, written_whole
+from unblur.restore.checks import check_number
 from unblur.restore.deblurrer import Deblurrer
+from unblur.restore.report import Outcome
 
-__all__ = ["Job", "Options", "Outcome", "plan", "restore_file", "what_remains"]
+__all__ = ["Job", "Options", "failure", "plan", "restore_file", "restore_job", "what_remains"]
 
 ENDING = "_unblurred"
 _LOG = logging.getLogger(__name__)
@@ -35,32 +37,31 @@ class Job:
 
 @dataclass(frozen=True)
 class Options:
-    """What holds for every file of a run; see `Deblurrer.photo` and `Deblurrer.video`."""
+    """What holds for every file of a run; see `unblur.restore.api.restore`.
+
+    Raises:
+        InputError: if a number is out of its bounds.
+    """
 
     strength: float = 1.0
-    scale: float = 1.0
+    scale: float | None = None
     temporal_fusion: bool = True
     start: float = 0.0
     duration: float | None = None
     allow_interlaced: bool = False
     codec: str | None = None
-    quality: int | None = None
+    file_quality: int | None = None
     overwrite: bool = False
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one file: `done`, `skipped` (its result was there already) or `failed` (`message` says why)."""
-
-    source: Path
-    status: str
-    target: Path | None = None
-    kind: str = ""
-    frames: int = 0
-    resumed_after: int = 0
-    seconds: float = 0.0
-    message: str = ""
-    warnings: tuple[str, ...] = ()
+    def __post_init__(self) -> None:
+        check_number("strength", self.strength, least=0, most=1)
+        check_number("start", self.start, least=0)
+        if self.scale is not None:
+            check_number("scale", self.scale, above=0, most=1)
+        if self.duration is not None:
+            check_number("duration", self.duration, least=0)
+        if self.file_quality is not None:
+            check_number("file_quality", self.file_quality, least=1, most=100)
 
 
 def plan(inputs: Iterable[Path], output: Path | None) -> Iterator[Job | Outcome]:
@@ -80,7 +81,7 @@ def plan(inputs: Iterable[Path], output: Path | None) -> Iterator[Job | Outcome]
     if output is not None and output.is_file() and (len(sources) > 1 or os.path.isdir(sources[0])):  # noqa: PTH112 - never raises
         raise InputError(f"`{output}` is a file, but the input is more than one; name a folder with `--output`")
     jobs = [job for source in sources for job in _jobs(source, output, several=len(sources) > 1)]
-    originals = {identity: job.source for job in jobs if (identity := file_identity(job.source)) is not None}
+    originals = {identity: source for source in (job.source for job in jobs) if source and (identity := file_identity(source)) is not None}
     taken: set[Path] = set()
     for job in jobs:
         if isinstance(job, Outcome):
@@ -107,7 +108,25 @@ def restore_file(
     progress: Callable[[int, int | None], None] | None = None,
     notify: Callable[[str], None] | None = None,
 ) -> Outcome:
-    """Restore one file; any error becomes a failed `Outcome`.
+    """As `restore_job`, but any error becomes a failed `Outcome`."""
+    began = time.monotonic()
+    try:
+        return restore_job(deblurrer, job, options=options, progress=progress, notify=notify)
+    except Exception as error:  # noqa: BLE001 - a fault of the program, too, is not to cost the files after this one
+        return Outcome(
+            job.source, "failed", None, job.kind, seconds=time.monotonic() - began, message=str(failure(error, job)), model=deblurrer.model
+        )
+
+
+def restore_job(
+    deblurrer: Deblurrer,
+    job: Job,
+    *,
+    options: Options,
+    progress: Callable[[int, int | None], None] | None = None,
+    notify: Callable[[str], None] | None = None,
+) -> Outcome:
+    """Restore one file.
 
     Args:
         deblurrer: does the work.
@@ -115,46 +134,48 @@ def restore_file(
         options: how.
         progress: as for `Deblurrer.video`; a photo counts as one frame.
         notify: as for `Deblurrer.video`.
+
+    Raises:
+        Exception: of any kind; `failure` says what it means.
     """
     began = time.monotonic()
+    if job.in_folder and job.target.exists() and not options.overwrite:
+        return Outcome(job.source, "skipped", job.target, job.kind, message="its result is there already; `--overwrite` makes it again")
+    frames, before = 1, 0
+    if job.kind == "video":
+        report = deblurrer.video(
+            job.source,
+            job.target,
+            strength=options.strength,
+            temporal_fusion=options.temporal_fusion,
+            start=options.start,
+            duration=options.duration,
+            allow_interlaced=options.allow_interlaced,
+            codec=options.codec,
+            file_quality=options.file_quality,
+            overwrite=options.overwrite,
+            progress=progress,
+            notify=notify,
+        )
+        frames, before, warnings = report.frames, report.resumed_after, report.warnings
+    else:
+        warnings = _restore_photo(deblurrer, job, options)
+        if progress is not None:
+            progress(1, 1)
+    seconds, scale = time.monotonic() - began, options.scale or 1.0 if job.kind == "photo" else 1.0
+    return Outcome(job.source, "done", job.target, job.kind, frames, before, seconds, warnings=warnings, model=deblurrer.model, scale=scale)
 
-    def failed(message: str) -> Outcome:
-        return Outcome(job.source, "failed", None, job.kind, seconds=time.monotonic() - began, message=message)
 
-    try:
-        if job.in_folder and job.target.exists() and not options.overwrite:
-            return Outcome(job.source, "skipped", job.target, job.kind, message="its result is there already; `--overwrite` makes it again")
-        if job.kind == "video":
-            report = deblurrer.video(
-                job.source,
-                job.target,
-                strength=options.strength,
-                temporal_fusion=options.temporal_fusion,
-                start=options.start,
-                duration=options.duration,
-                allow_interlaced=options.allow_interlaced,
-                codec=options.codec,
-                quality=options.quality,
-                overwrite=options.overwrite,
-                progress=progress,
-                notify=notify,
-            )
-            frames, before, warnings = report.frames, report.resumed_after, report.warnings
-        else:
-            warnings = _restore_photo(deblurrer, job, options)
-            frames, before = 1, 0
-            if progress is not None:
-                progress(1, 1)
-    except UnblurError as error:
-        return failed(f"{error}{what_remains(job)}")
-    except MemoryError:
-        return failed(f"there is not enough memory to open `{job.source}`; close other programs, or scale it down")
-    except OSError as error:
-        return failed(f"cannot restore `{job.source}` to `{job.target}`: {error.strerror or error}{what_remains(job)}")
-    except Exception as error:  # noqa: BLE001 - a fault of the program, too, is not to cost the files after this one
-        _LOG.debug("unexpected error", exc_info=True)
-        return failed(f"unexpected {type(error).__name__}: {error}; please report this with the file{what_remains(job)}")
-    return Outcome(job.source, "done", job.target, job.kind, frames, before, time.monotonic() - began, warnings=warnings)
+def failure(error: Exception, job: Job) -> UnblurError:
+    """An error of a file as one whose message says what is wrong and what to do."""
+    if isinstance(error, UnblurError):
+        return type(error)(f"{error}{what_remains(job)}")
+    if isinstance(error, MemoryError):
+        return InputError(f"there is not enough memory to open `{job.source}`; close other programs, or scale it down")
+    if isinstance(error, OSError):
+        return OutputError(f"cannot restore `{job.source}` to `{job.target}`: {error.strerror or error}{what_remains(job)}")
+    _LOG.debug("unexpected error", exc_info=error)
+    return UnblurError(f"unexpected {type(error).__name__}: {error}; please report this with the file{what_remains(job)}")
 
 
 def what_remains(job: Job) -> str:
@@ -171,16 +192,16 @@ def _restore_photo(deblurrer: Deblurrer, job: Job, options: Options) -> tuple[st
     if job.target.exists() and not options.overwrite:
         raise OutputError(f"`{job.target}` exists; add `--overwrite` to replace it, or choose another place with `--output`")
     image = read_image(job.source)
-    restored = deblurrer.photo(image.pixels, strength=options.strength, scale=options.scale)
-    if deblurrer.skipped_sharp and options.quality is None and job.target.suffix.lower() == job.source.suffix.lower():
+    report = deblurrer.photo_report(image.pixels, strength=options.strength, scale=options.scale or 1.0)
+    if report.skipped_sharp and options.file_quality is None and job.target.suffix.lower() == job.source.suffix.lower():
         with written_whole(job.target, overwrite=options.overwrite) as partial:
             shutil.copyfile(job.source, partial)
         return ("it is sharp, and was copied as it is",)
-    write_image(job.target, image.with_pixels(restored), quality=options.quality, overwrite=options.overwrite)
-    if deblurrer.kept_input:
+    write_image(job.target, image.with_pixels(report.picture), quality=options.file_quality, overwrite=options.overwrite)
+    if report.kept_input:
         return (
             *image.notes,
-            f"the network's result looked wrong on {100 * deblurrer.kept_input:.1f} % of the area; the input was kept there",
+            f"the network's result looked wrong on {100 * report.kept_input:.1f} % of the area; the input was kept there",
         )
     return image.notes
 
@@ -253,7 +274,7 @@ def _files_below(folder: Path) -> tuple[list[Path], list[Outcome]]:
             error.filename = str(where)
             note(error)
             folders.clear()
-    return sorted(files), sorted(unreadable.values(), key=lambda outcome: outcome.source)
+    return sorted(files), [unreadable[where] for where in sorted(unreadable)]
 
 
 def _is_original(path: Path, folder: Path, results: list[Path]) -> bool:

@@ -20,7 +20,7 @@ from unblur.restore.multi_scale import area
 from unblur.restore.self_ensemble import COUNTS
 from unblur.restore.stream import Stream
 from unblur.restore.temporal_fusion import fuse_frames
-from unblur.weights import FASTEST, by_quality
+from unblur.weights import FASTEST, Quality, by_quality
 
 __all__ = ["PHOTO_SECONDS", "Choice", "PhotoChoice", "choose", "photo_choice", "pixels_of", "seconds_a_pixel", "usual_seconds_a_pixel"]
 
@@ -73,22 +73,24 @@ class PhotoChoice:
         weights: built-in ones.
         scale: see `Deblurrer.photo`.
         full_seconds: about how long the best weights would take at full scale, if that is left out; None if it is not.
+        quality: that was asked for; no better weights are meant by the best.
     """
 
     weights: str
     scale: float = 1.0
     full_seconds: float | None = None
+    quality: Quality = "best"
 
     def note(self) -> str:
         """What is taken, and what it would take to get the best; empty if that is taken."""
         if self.full_seconds is None:
             return ""
-        best = by_quality("photo")[0]
+        best = by_quality("photo", quality=self.quality)[0]
         taken = f"`--model {self.weights}`" + (f" at {self.scale:.2g} of the photo's size" if self.scale < 1 else "")
         return f"taking {taken}; `--model {best} --scale 1` would take about {self.full_seconds:.0f} s here"
 
 
-def photo_choice(pixels: float, *, speed: Callable[[str], float], scale: float | None = None) -> PhotoChoice:
+def photo_choice(pixels: float, *, speed: Callable[[str], float], scale: float | None = None, quality: Quality = "best") -> PhotoChoice:
     """The best built-in weights for a photo, at the largest scale at which they take `PHOTO_SECONDS` here.
 
     Where that leaves fewer than `LEAST_PIXELS` of a larger photo, the best of the faster weights that are done in time, or the fastest.
@@ -97,16 +99,17 @@ def photo_choice(pixels: float, *, speed: Callable[[str], float], scale: float |
         pixels: of the photo.
         speed: gives the seconds a pixel of built-in weights.
         scale: the only one that may be taken; None for any.
+        quality: of the best weights that may be taken.
     """
-    best, *faster = by_quality("photo")
+    best, *faster = by_quality("photo", quality=quality)
+    if not faster or pixels * speed(best) <= PHOTO_SECONDS:
+        return PhotoChoice(best, scale or 1.0, quality=quality)
     full = pixels * speed(best)
-    if full <= PHOTO_SECONDS or not faster:
-        return PhotoChoice(best, scale or 1.0)
     fitting = scale or next((each for each in SCALES if full * each**2 <= PHOTO_SECONDS), 0.0)
     if full * fitting**2 <= PHOTO_SECONDS and pixels * fitting**2 >= LEAST_PIXELS:
-        return PhotoChoice(best, fitting, full)
+        return PhotoChoice(best, fitting, full, quality)
     quick = next((name for name in faster if pixels * (scale or 1.0) ** 2 * speed(name) <= PHOTO_SECONDS), faster[-1])
-    return PhotoChoice(quick, scale or 1.0, full)
+    return PhotoChoice(quick, scale or 1.0, full, quality)
 
 
 def choose(work: Mapping[Kind, float], *, time_limit: float, speed: Callable[[str], float], fusion_seconds: float = 0.0) -> Choice:

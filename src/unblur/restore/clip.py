@@ -13,16 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unblur.errors import DeviceError
 from unblur.io.video import Frame
 from unblur.models.base import Net
 from unblur.models.cascade import CascadeNet
 from unblur.models.recurrent import RecurrentNet
 from unblur.models.video import VideoNet
 from unblur.restore.cuts import CutDetector
-from unblur.restore.memory import out_of_memory, peak_bytes
+from unblur.restore.executor import bytes_per_pixel, mixed_safely, within_memory
 from unblur.restore.precision import Setup
-from unblur.restore.safety import guard
 from unblur.restore.stream import Stream
 from unblur.restore.tiles import BAND, best_core, to_pixels, to_tensor
 
@@ -31,7 +29,7 @@ __all__ = ["ClipRestorer", "Done"]
 Done = list[tuple[Frame, NDArray[Any]]]
 """Frames with their restored pixels."""
 
-_AROUND = 5 * 12  # bytes a pixel: input, result, their difference for the fail-safe, and the sums of overlapping tiles, 3 fp32 each
+_SIDE = 128  # pixels of the frame on which features are measured, at least
 _SHARE_HELD = 0.5  # of the budget that features may take while they wait
 
 
@@ -84,16 +82,7 @@ class ClipRestorer:
         return done
 
     def _advance(self, *, ends: bool) -> Done:
-        while True:
-            try:
-                return self._try_to_advance(ends=ends)
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error):
-                    raise
-                self._stream = None
-                self._give_way(error)
-            if self._setup.device.type == "cuda":
-                torch.cuda.empty_cache()
+        return within_memory(lambda: self._try_to_advance(ends=ends), shrink=self._shrink, net=self._net, setup=self._setup)
 
     def _try_to_advance(self, *, ends: bool) -> Done:
         since = time.monotonic()
@@ -109,9 +98,9 @@ class ClipRestorer:
         first = len(self._seen) - len(self._waiting)
         for i, image in enumerate(restored):
             frame, blurry = self._waiting[i], self._seen[first + i].to(image.device)
-            guarded = guard(blurry, image)
-            kept += guarded.kept
-            done.append((frame, to_pixels(torch.lerp(blurry, guarded.restored, self._strength), frame.pixels.dtype)))
+            mixed = mixed_safely(blurry, image, strength=self._strength)
+            kept += mixed.kept
+            done.append((frame, to_pixels(mixed.restored, frame.pixels.dtype)))
         for _ in done:  # only now that nothing can run out of memory any more
             self._waiting.popleft()
         self.kept_input += kept
@@ -125,8 +114,9 @@ class ClipRestorer:
         self._core = min(self._core[0], height), min(self._core[1], width)
         return Stream(self._net, setup=self._setup, tile=self._core, halo=self._halo, is_cut=lambda _: False, reuse=self._reuse)
 
-    def _give_way(self, error: Exception) -> None:
-        """Take less memory: smaller tiles, and at last nothing that waits."""
+    def _shrink(self) -> bool:
+        """Begin again with less memory: smaller tiles, and at last nothing that waits; false if there is nothing left to save."""
+        self._stream = None
         core = self._core or (0, 0)
         if self._core is None or max(core) > self._smallest:
             side = max(max(core) // 2, self._smallest)
@@ -134,31 +124,23 @@ class ClipRestorer:
         elif self._reuse and not isinstance(self._net, RecurrentNet):  # which lives on its state
             self._reuse = False
         else:
-            elsewhere = "" if self._setup.device.type == "cpu" else ", or use `--device cpu`"
-            raise DeviceError(
-                f"memory on `{self._setup.device}` is too small even for the smallest tile of {self._net.num_frames} frames; "
-                f"close other programs, choose a photo network{elsewhere}"
-            ) from error
+            return False
+        return True
 
     def _core_by_memory(self, height: int, width: int) -> tuple[int, int]:
         """The largest core for the budget; also decides whether features may wait, which takes memory for the whole picture."""
-        multiple = self._net.size_multiple
-        side = -(-128 // multiple) * multiple
-        window = torch.zeros(1, self._net.num_frames, 3, side, side, device=self._setup.device)
-        per_pixel = 1.2 * peak_bytes(lambda: self._setup.run(self._net, window)) / side**2 + _AROUND  # a fifth for what convolutions take
-        held = self._held(window[:, 0]) / side**2 * height * width
+        per_pixel = bytes_per_pixel(self._net, self._setup)
+        held = self._held_per_pixel() * height * width
         self._reuse = held <= _SHARE_HELD * self._budget or isinstance(self._net, RecurrentNet)
         pixels = (self._budget - (held if self._reuse else 0)) / per_pixel
-        halo = self._halo + BAND + multiple  # as tiles begin and end at multiples
+        halo = self._halo + BAND + self._net.size_multiple  # as tiles begin and end at multiples
         return best_core(height, width, pixels=pixels, halo=halo, smallest=self._smallest, largest=float("inf"))
 
-    def _held(self, frame: Tensor) -> float:
-        """Bytes of the features that wait for the next windows, for a picture of the size of `frame`."""
+    def _held_per_pixel(self) -> float:
+        """Bytes of the features that wait for the next windows, for each pixel of the picture."""
         nets = [self._net.net] * self._net.num_stages if isinstance(self._net, CascadeNet) else [self._net]
-        dtype = self._setup.dtype
-        lower = dtype != torch.float32
-        with torch.inference_mode(), torch.autocast(self._setup.device.type, dtype if lower else None, enabled=lower):
-            return float(
-                self._setup.self_ensemble
-                * sum(net.num_frames * sum(feat.nbytes for feat in net.features(frame)) for net in nets if isinstance(net, VideoNet))
-            )
+        height, width = self._net.fit_size(_SIDE, _SIDE)
+        frame = torch.zeros(1, 3, height, width, device=self._setup.device)
+        with self._setup.computing(height * width):
+            held = sum(net.num_frames * sum(feat.nbytes for feat in net.features(frame)) for net in nets if isinstance(net, VideoNet))
+        return self._setup.self_ensemble * held / (height * width)

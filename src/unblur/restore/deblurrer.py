@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,26 +15,28 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from torch import Tensor
 
-from unblur.errors import DeviceError, InputError, UnsupportedError
+from unblur.errors import InputError, UnsupportedError
 from unblur.io.video import Frame, VideoReader, VideoWriter
 from unblur.models.base import Net
 from unblur.restore.blurred import BlurMeter
+from unblur.restore.checks import as_path, check_number, check_whole
 from unblur.restore.clip import ClipRestorer
-from unblur.restore.memory import free_bytes, out_of_memory, peak_bytes
+from unblur.restore.executor import bytes_per_pixel, mixed_safely, within_memory
+from unblur.restore.memory import free_bytes
 from unblur.restore.multi_scale import Restored, area, finer_scales_add_nothing, joined, shapes, shrunk
 from unblur.restore.multi_scale_clip import MultiScaleClip
+from unblur.restore.pillow_pictures import upright, with_pixels
 from unblur.restore.pipeline import overlapped
 from unblur.restore.precision import Setup
-from unblur.restore.safety import guard
+from unblur.restore.report import PhotoReport, Picture, VideoReport
 from unblur.restore.temporal_fusion import TemporalFusion
 from unblur.restore.tiles import BAND, Pixels, best_core, restore_tiled, to_pixels, to_tensor
 from unblur.weights import Card
 
-__all__ = ["Deblurrer", "VideoReport", "source_identity"]
+__all__ = ["SMALLEST_TILE", "Deblurrer", "source_identity"]
 
-Picture = TypeVar("Picture", NDArray[Any], PillowImage.Image, Tensor)
-
-_SMALLEST_CORE = 64  # pixels; a tile smaller than this is nearly all halo
+SMALLEST_TILE = 64
+"""Side of a tile's core, pixels; a smaller one would be nearly all halo."""
 _SHARE_OF_FREE = 0.5
 _WIDEST_HALO = 192
 """Pixels around a tile's core, at most. Networks of many scales can be reached from farther away, in theory; the built-in
@@ -43,25 +45,19 @@ _LARGE = 4096  # pixels of a frame's side, for which all sizes must find room
 _CPU_BUDGET = 1200 << 20  # bytes; more than this makes nothing faster on a processor
 
 
-@dataclass(frozen=True)
-class VideoReport:
-    """What was done with a clip.
+@dataclass
+class _Tally:
+    """What is counted during one call.
 
     Attributes:
-        frames: frames of the restored clip.
-        seconds: wall time.
-        network_seconds: part of it that the network was at work.
-        kept_input: share of the area, over the frames restored now, where the fail-safe kept the input.
-        resumed_after: frames that an earlier call had restored before it was stopped; this one went on after them.
-        warnings: what the user should know, each a sentence.
+        kept_input: share of the area where the fail-safe kept the input, summed over the pictures or frames.
+        skipped_sharp: pictures or frames that were sharp and were left as they are.
+        network_seconds: how long the network has worked.
     """
 
-    frames: int
-    seconds: float
-    network_seconds: float
-    kept_input: float
-    resumed_after: int
-    warnings: tuple[str, ...]
+    kept_input: float = 0.0
+    skipped_sharp: int = 0
+    network_seconds: float = 0.0
 
 
 class Deblurrer:
@@ -88,23 +84,19 @@ class Deblurrer:
         single_scale: bool = False,
         model: str = "",
     ) -> None:
-        if tile is not None and tile < _SMALLEST_CORE:
-            raise InputError(f"a tile has at least {_SMALLEST_CORE} pixels on a side, got {tile}; larger ones are faster")
+        if tile is not None:
+            check_whole("tile", tile, least=SMALLEST_TILE)
         self.net, self.setup, self.card, self.meter, self.model = net, setup, card, meter, model
         self.scale_step = None if single_scale else net.scale_step
-        self.kept_input = 0.0
-        """Share of the area of the last picture where the fail-safe kept the input."""
-        self.skipped_sharp = 0
-        """Pictures of the last call, or frames of the last clip, that were sharp and were left as they were."""
-        self.network_seconds = 0.0
-        """Seconds that the network has worked on the last picture or clip."""
-        self._kept = 0.0  # sum of `kept_input` over the frames of the last clip
         self._tile, self._halo = tile, min(net.receptive_radius, _WIDEST_HALO) + BAND
         self._limit = math.inf  # largest core for which memory has sufficed
         self._pixels: float | None = None  # what a tile may have by free memory, with its halo
 
     def photo(self, image: Picture, *, strength: float = 1.0, scale: float = 1.0) -> Picture:
         """Restore one picture; returns what was given, of the same kind, shape and type.
+
+        A Pillow picture comes back upright, as programs that show it would turn it (EXIF Orientation), with its EXIF, ICC profile and all else in
+        its `info`; its height and width change places if it was stored on its side.
 
         Args:
             image: an array (H, W), (H, W, 1), (H, W, 3) or, with opacity, (H, W, 2) or (H, W, 4), grey or RGB, 8 or 16
@@ -119,23 +111,29 @@ class Deblurrer:
             DeviceError: if memory is too small even for the smallest tile.
             UnsupportedError: if the network looks at several frames.
         """
-        _check_strength(strength)
-        if not 0 < scale <= 1:
-            raise InputError(f"scale must be above 0 and at most 1, got {scale}")
+        return self.photo_report(image, strength=strength, scale=scale).picture
+
+    def photo_report(self, image: Picture, *, strength: float = 1.0, scale: float = 1.0) -> PhotoReport[Picture]:
+        """Restore one picture, as `photo` does, and say what was done."""
+        check_number("strength", strength, least=0, most=1)
+        check_number("scale", scale, above=0, most=1)
         if self.net.num_frames != 1:
             raise UnsupportedError(
                 f"this network looks at {self.net.num_frames} frames of a clip and cannot restore a single picture; "
                 "use weights for photos, such as `swift`"
             )
-        self.network_seconds = self.kept_input = 0.0
-        self.skipped_sharp = 0
+        tally = _Tally()
+        restored: Any
         if isinstance(image, Tensor):
-            return self._tensor(image, strength, scale)
-        if isinstance(image, PillowImage.Image):
-            return self._pillow(image, strength, scale)
-        if isinstance(image, np.ndarray):
-            return self._array(image, strength, scale)
-        raise InputError(f"a picture is an array, a Pillow picture or a tensor, got {type(image).__name__}")
+            restored = self._tensor(image, strength, scale, tally)
+        elif isinstance(image, PillowImage.Image):
+            turned = upright(image)
+            restored = with_pixels(self._array(np.asarray(turned), strength, scale, tally), image)
+        elif isinstance(image, np.ndarray):
+            restored = self._array(image, strength, scale, tally)
+        else:
+            raise InputError(f"a picture is an array, a Pillow picture or a tensor, got {type(image).__name__}")
+        return PhotoReport(restored, tally.kept_input, tally.skipped_sharp, tally.network_seconds)
 
     def video(
         self,
@@ -148,7 +146,7 @@ class Deblurrer:
         duration: float | None = None,
         allow_interlaced: bool = False,
         codec: str | None = None,
-        quality: int | None = None,
+        file_quality: int | None = None,
         overwrite: bool = False,
         progress: Callable[[int, int | None], None] | None = None,
         notify: Callable[[str], None] | None = None,
@@ -170,7 +168,7 @@ class Deblurrer:
             duration: seconds to restore, for a preview; None for all.
             allow_interlaced: restore interlaced frames as if they were progressive, instead of refusing them.
             codec: h264, hevc, vp9, av1, prores or ffv1; that of the source, where it can be written, if None.
-            quality: of the encoding, 1 (small) to 100 (lossless, where the codec can); visually lossless if None.
+            file_quality: of the encoding, 1 (small) to 100 (lossless, where the codec can); visually lossless if None.
             overwrite: replace `target` if it exists.
             progress: called after each frame with the number of frames done and, if known, about the number in all;
                 from the thread that writes. An error that it raises ends the work and is raised here.
@@ -181,12 +179,19 @@ class Deblurrer:
             OutputError: if the target cannot be written.
             DeviceError: if memory is too small even for the smallest tile.
         """
-        _check_strength(strength)
+        check_number("strength", strength, least=0, most=1)
+        check_number("start", start, least=0)
+        if duration is not None:
+            check_number("duration", duration, least=0)
+        if file_quality is not None:
+            check_number("file_quality", file_quality, least=1, most=100)
+        source, target = as_path(source), as_path(target)
         began = time.monotonic()
         done = 0
-        with VideoReader(Path(source), start=start, duration=duration, allow_interlaced=allow_interlaced) as reader:
+        tally = _Tally()
+        with VideoReader(source, start=start, duration=duration, allow_interlaced=allow_interlaced) as reader:
             total = reader.frame_count
-            restore = self._restoring(strength=strength, temporal_fusion=temporal_fusion)
+            restore = self._restoring(strength=strength, temporal_fusion=temporal_fusion, tally=tally)
 
             def write(restored: list[tuple[Frame, NDArray[Any]]]) -> None:
                 nonlocal done
@@ -198,8 +203,8 @@ class Deblurrer:
                     if progress is not None:
                         progress(done, total)
 
-            work = self._work(Path(source), strength=strength, temporal_fusion=temporal_fusion, part=(start, duration))
-            with VideoWriter(Path(target), reader, codec=codec, quality=quality, overwrite=overwrite, work=work) as writer:
+            work = self._work(source, strength=strength, temporal_fusion=temporal_fusion, part=(start, duration))
+            with VideoWriter(target, reader, codec=codec, quality=file_quality, overwrite=overwrite, work=work) as writer:
                 done = before = writer.frames_before
                 if writer.discarded and notify is not None:
                     notify(writer.discarded)
@@ -209,9 +214,9 @@ class Deblurrer:
                     else reader.frames_from(writer.time_before(int(temporal_fusion) if self.net.num_frames == 1 else self._lead))
                 )
                 overlapped(chain(frames, (None,)), restore, write)
-            kept = self._kept / max(done - before, 1)
-            warnings = _warnings(reader, writer, kept_input=kept, skipped_sharp=self.skipped_sharp, frames=done - before)
-        return VideoReport(done, time.monotonic() - began, self.network_seconds, kept, before, tuple(warnings))
+            kept = tally.kept_input / max(done - before, 1)
+            warnings = _warnings(reader, writer, kept_input=kept, skipped_sharp=tally.skipped_sharp, frames=done - before)
+        return VideoReport(done, time.monotonic() - began, tally.network_seconds, kept, before, tuple(warnings))
 
     def _work(self, source: Path, *, strength: float, temporal_fusion: bool, part: tuple[float, float | None]) -> dict[str, Any]:
         """What a clip that is stopped must be gone on with, as JSON has it, see `unblur.io.journal`."""
@@ -246,8 +251,10 @@ class Deblurrer:
             >>> [frame.shape for frame in unblur.load("swift_video", device="cpu").frames(clip)]
             [(40, 56, 3), (40, 56, 3), (40, 56, 3), (40, 56, 3)]
         """
-        _check_strength(strength)
-        restore = self._restoring(strength=strength, temporal_fusion=temporal_fusion)
+        check_number("strength", strength, least=0, most=1)
+        if not isinstance(frames, Iterable):
+            raise InputError(f"frames are an iterable of arrays, got {type(frames).__name__}")
+        restore = self._restoring(strength=strength, temporal_fusion=temporal_fusion, tally=_Tally())
         for number, pixels in enumerate(frames):
             if not isinstance(pixels, np.ndarray) or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
                 what = f"{pixels.dtype} of shape {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
@@ -255,23 +262,22 @@ class Deblurrer:
             yield from (restored for _, restored in restore(Frame(pixels, pts=number)))
         yield from (restored for _, restored in restore(None))
 
-    def _restoring(self, *, strength: float, temporal_fusion: bool) -> Callable[[Frame | None], list[tuple[Frame, NDArray[Any]]]]:
+    def _restoring(
+        self, *, strength: float, temporal_fusion: bool, tally: _Tally
+    ) -> Callable[[Frame | None], list[tuple[Frame, NDArray[Any]]]]:
         """What restores the frames of a clip one after the other: called with each, and with None at the end, it gives those that are done."""
-        self.network_seconds = self.kept_input = self._kept = 0.0
-        self.skipped_sharp = 0
         clip = self._clip(strength) if self.net.num_frames > 1 and strength > 0 else None
         fusion: TemporalFusion[Frame] | None = TemporalFusion(share=strength) if temporal_fusion and strength > 0 else None
 
         def restore(frame: Frame | None) -> list[tuple[Frame, NDArray[Any]]]:
             if clip is not None:
                 pairs = clip.finish() if frame is None else clip.push(frame)
-                pairs = [(each, each.pixels if self._is_sharp(each.pixels) else pixels) for each, pixels in pairs]
-                self._kept, self.network_seconds = clip.kept_input, clip.network_seconds
+                pairs = [(each, each.pixels if self._is_sharp(each.pixels, tally) else pixels) for each, pixels in pairs]
+                tally.kept_input, tally.network_seconds = clip.kept_input, clip.network_seconds
             elif frame is None:
                 pairs = []
             else:
-                pairs = [(frame, self._array(frame.pixels, strength, 1.0))]
-                self._kept += self.kept_input
+                pairs = [(frame, self._array(frame.pixels, strength, 1.0, tally))]
             if fusion is None:
                 return pairs
             with self.setup.threads.running(max((math.prod(pixels.shape[:2]) for _, pixels in pairs), default=1)):
@@ -301,35 +307,25 @@ class Deblurrer:
                 setup=self.setup,
                 strength=strength,
                 tile=self._tile,
-                smallest=_SMALLEST_CORE,
+                smallest=SMALLEST_TILE,
                 halo=self._halo - BAND,
                 budget=budget,
             )
 
         return MultiScaleClip(restorer, step=self.scale_step)
 
-    def _tensor(self, image: Tensor, strength: float, scale: float) -> Tensor:
+    def _tensor(self, image: Tensor, strength: float, scale: float, tally: _Tally) -> Tensor:
         if image.ndim not in (3, 4) or image.shape[-3] != 3 or 0 in image.shape or not image.is_floating_point():
             raise InputError(f"a tensor must be float of shape (3, H, W) or (B, 3, H, W), got {image.dtype} of shape {tuple(image.shape)}")
         if strength == 0:
             return image.detach().clone()
         batch = image.detach().float().cpu().reshape(-1, *image.shape[-3:]).permute(0, 2, 3, 1).numpy()
         _check_range(batch)
-        restored, kept = [], 0.0
-        for picture in batch:
-            restored.append(torch.from_numpy(self._restore(picture, strength, scale)).permute(2, 0, 1))
-            kept += self.kept_input / len(batch)
-        self.kept_input = kept
+        restored = [torch.from_numpy(self._restore(picture, strength, scale, tally)).permute(2, 0, 1) for picture in batch]
+        tally.kept_input /= len(batch)
         return torch.stack(restored).reshape(image.shape).to(image)
 
-    def _pillow(self, image: PillowImage.Image, strength: float, scale: float) -> PillowImage.Image:
-        if image.mode not in {"L", "RGB", "RGBA", "LA", "I;16"}:
-            raise InputError(f"Pillow pictures of mode {image.mode} are not taken; convert to L, RGB or RGBA first")
-        restored = PillowImage.fromarray(self._array(np.asarray(image), strength, scale))
-        restored.info = dict(image.info)
-        return restored
-
-    def _array(self, image: NDArray[Any], strength: float, scale: float) -> NDArray[Any]:
+    def _array(self, image: NDArray[Any], strength: float, scale: float, tally: _Tally) -> NDArray[Any]:
         if image.ndim not in (2, 3) or 0 in image.shape or (image.ndim == 3 and image.shape[2] not in (1, 2, 3, 4)):
             raise InputError(f"an array must be (H, W) or (H, W, C) with 1 to 4 channels and at least one pixel, got {image.shape}")
         floating = np.issubdtype(image.dtype, np.floating)
@@ -343,22 +339,21 @@ class Deblurrer:
         if floating:
             _check_range(blurry)
             blurry = blurry.astype(np.float32, copy=False)
-        restored = self._restore(blurry, strength, scale).astype(image.dtype, copy=False)
+        restored = self._restore(blurry, strength, scale, tally).astype(image.dtype, copy=False)
         return (
             np.concatenate([restored, picture[..., colours:]], axis=2).reshape(image.shape)
             if colours < picture.shape[2]
             else restored.reshape(image.shape)
         )
 
-    def _is_sharp(self, picture: Pixels) -> bool:
+    def _is_sharp(self, picture: Pixels, tally: _Tally) -> bool:
         sharp = self.meter is not None and self.meter.is_sharp(picture)
-        self.skipped_sharp += sharp
+        tally.skipped_sharp += sharp
         return sharp
 
-    def _restore(self, picture: Pixels, strength: float, scale: float) -> Pixels:
+    def _restore(self, picture: Pixels, strength: float, scale: float, tally: _Tally) -> Pixels:
         """Restore (H, W, 1 or 3), at several sizes if the network gains by that, none larger than `scale` times its own."""
-        if self._is_sharp(picture):
-            self.kept_input = 0.0
+        if self._is_sharp(picture, tally):
             return picture
         sizes: list[Restored] = []
         kept = 1.0
@@ -367,31 +362,31 @@ class Deblurrer:
             if finer_scales_add_nothing(sizes):
                 break
             small = shrunk(picture, shape)
-            sizes.append((small, self._restore_at_once(small, strength)))
-            kept = min(kept, self.kept_input)
-        self.kept_input = kept
+            restored, kept_here = self._restore_at_once(small, strength, tally)
+            sizes.append((small, restored))
+            kept = min(kept, kept_here)
+        tally.kept_input += kept
         return joined(picture, sizes) if len(sizes) > 1 or scale < 1 else sizes[0][1]
 
-    def _restore_at_once(self, picture: Pixels, strength: float) -> Pixels:
-        """Restore at one size, with tiles that are halved as long as memory runs out."""
-        while True:
-            core = _SMALLEST_CORE, _SMALLEST_CORE
-            try:
-                core = self._core(picture)
-                return self._restore_with(picture, strength, core=core)
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error):
-                    raise
-                if max(core) <= _SMALLEST_CORE:
-                    elsewhere = "" if self.setup.device.type == "cpu" else ", or use `--device cpu`"
-                    raise DeviceError(
-                        f"memory on `{self.setup.device}` is too small even for the smallest tile; close other programs{elsewhere}"
-                    ) from error
-                self._limit = max(min(max(core), max(picture.shape[:2])) // 2, _SMALLEST_CORE)
-            if self.setup.device.type == "cuda":
-                torch.cuda.empty_cache()
+    def _restore_at_once(self, picture: Pixels, strength: float, tally: _Tally) -> tuple[Pixels, float]:
+        """Restore at one size, with tiles that are halved as long as memory runs out; also gives the share that kept its input."""
+        core = SMALLEST_TILE, SMALLEST_TILE
 
-    def _restore_with(self, picture: Pixels, strength: float, *, core: tuple[int, int]) -> Pixels:
+        def attempt() -> tuple[Pixels, float]:
+            nonlocal core
+            core = SMALLEST_TILE, SMALLEST_TILE  # where memory does not even suffice to measure what a tile takes
+            core = self._core(picture)
+            return self._restore_with(picture, strength, tally, core=core)
+
+        def shrink() -> bool:
+            if max(core) <= SMALLEST_TILE:
+                return False
+            self._limit = max(min(max(core), max(picture.shape[:2])) // 2, SMALLEST_TILE)
+            return True
+
+        return within_memory(attempt, shrink=shrink, net=self.net, setup=self.setup)
+
+    def _restore_with(self, picture: Pixels, strength: float, tally: _Tally, *, core: tuple[int, int]) -> tuple[Pixels, float]:
         kept = area = 0.0
 
         def restore(cut: Pixels) -> Tensor:
@@ -400,19 +395,18 @@ class Deblurrer:
             since = time.monotonic()
             restored = self.setup.run(self.net, blurry)[0]
             self.setup.wait()
-            self.network_seconds += time.monotonic() - since
-            guarded = guard(blurry[0], restored)
+            tally.network_seconds += time.monotonic() - since
+            mixed = mixed_safely(blurry[0], restored, strength=strength)
             pixels = blurry.shape[2] * blurry.shape[3]
-            kept, area = kept + guarded.kept * pixels, area + pixels
-            return torch.lerp(blurry[0], guarded.restored, strength)
+            kept, area = kept + mixed.kept * pixels, area + pixels
+            return mixed.restored
 
         result = np.empty_like(picture)
         tiled = restore_tiled(picture, restore, core=core, halo=self._halo, multiple=self.net.tile_multiple, fit=self.net.fit_size)
         for first, rows in tiled:
             grey = picture.shape[2] == 1
             result[first : first + rows.shape[1]] = to_pixels(rows.mean(dim=0, keepdim=True) if grey else rows, picture.dtype)
-        self.kept_input = kept / area
-        return result
+        return result, kept / area
 
     def _core(self, picture: Pixels) -> tuple[int, int]:
         if self._tile is not None:
@@ -426,14 +420,14 @@ class Deblurrer:
         if self.net.size_square:
             whole = max(height, width)
             fits = math.prod(self.net.fit_size(whole, whole)) <= self._pixels
-            side = int(max(min(whole if fits else math.sqrt(self._pixels) - 2 * halo, self._limit), _SMALLEST_CORE))
+            side = int(max(min(whole if fits else math.sqrt(self._pixels) - 2 * halo, self._limit), SMALLEST_TILE))
             return side, side
-        return best_core(height, width, pixels=self._pixels, halo=halo, smallest=_SMALLEST_CORE, largest=self._limit)
+        return best_core(height, width, pixels=self._pixels, halo=halo, smallest=SMALLEST_TILE, largest=self._limit)
 
     def _tile_pixels(self) -> float:
         """Pixels that a tile may have with its halo: by the budget, or as many as the network prefers, if there is room."""
-        free, bytes_per_pixel = self._free(), self._bytes_per_pixel()
-        return max(self._budget(free), min(free, self.net.preferred_tile**2 * bytes_per_pixel)) / bytes_per_pixel
+        free, needed = self._free(), bytes_per_pixel(self.net, self.setup)
+        return max(self._budget(free), min(free, self.net.preferred_tile**2 * needed)) / needed
 
     def _free(self) -> float:
         """Bytes that may be taken."""
@@ -443,24 +437,11 @@ class Deblurrer:
         """Bytes that a tile should take, of those that are free."""
         return min(free, _CPU_BUDGET) if self.setup.device.type == "cpu" else free
 
-    def _bytes_per_pixel(self) -> float:
-        """Memory that restoring takes for each pixel of a tile, measured on a small one."""
-        height, width = self.net.fit_size(128, 128)
-        blurry = torch.zeros(1, 3, height, width, device=self.setup.device).to(memory_format=torch.channels_last)
-        network = peak_bytes(lambda: self.setup.run(self.net, blurry)) / (height * width)
-        around = 5 * 12  # input, result, their difference for the fail-safe, and the sums of overlapping tiles, 3 fp32 each
-        return 1.2 * network + around  # a fifth for what the convolutions take inside
-
 
 def _fused(pairs: list[tuple[Frame, NDArray[Any]]], fusion: TemporalFusion[Frame], *, ends: bool) -> list[tuple[Frame, NDArray[Any]]]:
     """Restored frames after temporal fusion; sharp frames that were skipped stay as they are."""
     fused = [each for frame, pixels in pairs for each in fusion.push(frame, pixels, alone=np.array_equal(pixels, frame.pixels))]
     return fused + fusion.finish() if ends else fused
-
-
-def _check_strength(strength: float) -> None:
-    if not 0 <= strength <= 1:
-        raise InputError(f"strength must be between 0 and 1, got {strength}")
 
 
 def source_identity(source: Path) -> list[str | int]:

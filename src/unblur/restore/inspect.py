@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -136,8 +137,7 @@ def inspect_window(frames: Sequence[NDArray[Any]], *, net: Net, setup: Setup) ->
     if len(frames) > 1:
         row = [(_time(i - middle), _picture(image)) for i, image in enumerate(window)]
         drawn.append(Drawing("window", "the frames that the network looks at; t is restored", sheet([row])))
-    lower = setup.dtype != torch.float32
-    with torch.inference_mode(), torch.autocast(setup.device.type, setup.dtype if lower else None, enabled=lower):
+    with setup.computing(prod(window.shape[-2:])):
         with _caught(net) as caught:
             restored = net(window if len(frames) == 1 else window[None])[0].float()
         seen = net.downscaled(window) if isinstance(net, BlurFieldNet) else window

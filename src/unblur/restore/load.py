@@ -9,7 +9,8 @@ from unblur.models.base import Net
 from unblur.models.foreign import ForeignNet
 from unblur.models.swift import Swift
 from unblur.restore.blurred import BlurMeter
-from unblur.restore.deblurrer import Deblurrer
+from unblur.restore.checks import as_path, check_whole
+from unblur.restore.deblurrer import SMALLEST_TILE, Deblurrer
 from unblur.restore.memory import keep_freed_memory, out_of_memory
 from unblur.restore.precision import Device, Precision, Setup, set_up
 from unblur.restore.reach import VISIBLE, measure_reach
@@ -18,11 +19,11 @@ from unblur.weights import FASTEST, Card, card_of, is_name, load_into
 from unblur.weights.foreign import read_foreign
 from unblur.weights.run import is_run
 
-__all__ = ["load"]
+__all__ = ["load_network"]
 
 
-def load(
-    name_or_path: str | Path | None = None,
+def load_network(
+    model: str | Path | None = None,
     *,
     weights: str | Path | None = None,
     device: Device = "auto",
@@ -33,14 +34,14 @@ def load(
     single_scale: bool = False,
     threads: int | None = None,
 ) -> Deblurrer:
-    """Load weights and make them ready to restore pictures and clips.
+    """Load the weights of one network and make them ready to restore pictures and clips.
 
     On Linux with glibc, this asks the C library to keep freed memory for the process instead of giving it back, which
     makes frames 1.5 to 2 times faster on a processor.
 
     Args:
-        name_or_path: name of built-in weights (`unblur.weights.names()`) or of pulled ones, a `.safetensors` file with its card,
-            or the folder of a run of `unblur train`; `swift` if neither this nor `weights` is given.
+        model: name of built-in weights (`unblur.weights.names()`) or of pulled ones, a `.safetensors` file with its card,
+            or the folder of a run of `unblur train`. Either this or `weights` is given.
         weights: instead, a published checkpoint of a third-party network, a `.pth`, `.pt`, `.ckpt` or `.safetensors` file. It is read
             without running anything in it, by the library spandrel, which `unblur[peers]` installs (`unblur.weights.foreign`).
         device: where to run; `auto` takes a GPU if there is one.
@@ -57,35 +58,34 @@ def load(
     Raises:
         WeightsError: if there are no such weights, or they are damaged, unsafe or of another network.
         DeviceError: if the device or precision is not there.
-        InputError: if there are no so many views, less than one thread, or both `name_or_path` and `weights` are given.
-
-    Example:
-        >>> import numpy as np, unblur
-        >>> deblurrer = unblur.load("swift", device="cpu")
-        >>> deblurrer.photo(np.zeros((9, 13, 3), np.uint8)).shape
-        (9, 13, 3)
+        InputError: if there are no so many views, less than one thread, or not one of `model` and `weights` is given.
     """
-    if name_or_path is not None and weights is not None:
-        raise InputError("the name of weights and `weights` say two different things; give one of them")
+    if (model is None) is (weights is None):
+        raise InputError("one network is needed: give either `model` or `weights`")
+    if tile is not None:
+        check_whole("tile", tile, least=SMALLEST_TILE)
+    if threads is not None:
+        check_whole("threads", threads, least=1)
+    named = str(model if weights is None else weights)
+    as_path(model if weights is None else weights)
     chosen = Threads(threads)  # from now on, what others do is looked at
     keep_freed_memory()
-    card, net = _own(name_or_path or FASTEST) if weights is None else (None, read_foreign(weights))
+    card, net = _own(named) if weights is None else (None, read_foreign(named))
     meter = None
     if skip_sharp:
-        sees = net if isinstance(net, Swift) else load("swift", device=device, precision=precision).net
+        sees = net if isinstance(net, Swift) else load_network(FASTEST, device=device, precision=precision).net
         assert isinstance(sees, Swift)
         meter = BlurMeter(sees, setup=replace(set_up(sees, device=device, precision=precision), threads=chosen))
     if isinstance(net, ForeignNet):
         setup = _set_up_foreign(net, device=device, precision=precision, self_ensemble=self_ensemble)
     else:
         setup = set_up(net, device=device, precision=precision, self_ensemble=self_ensemble)
+    called = named if weights is None and is_name(named) and not is_run(named) else str(Path(named).resolve())
     setup = replace(setup, threads=chosen)
-    named = weights or name_or_path or FASTEST
-    model = str(named) if weights is None and is_name(named) and not is_run(named) else str(Path(named).resolve())
-    return Deblurrer(net, setup=setup, card=card, tile=tile, meter=meter, single_scale=single_scale, model=model)
+    return Deblurrer(net, setup=setup, card=card, tile=tile, meter=meter, single_scale=single_scale, model=called)
 
 
-def _own(name_or_path: str | Path) -> tuple[Card, Net]:
+def _own(name_or_path: str) -> tuple[Card, Net]:
     """One of the project's networks, by its card."""
     card = card_of(name_or_path)
     if card.kind == "flow":

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FASTEST",
+    "QUALITIES",
     "Card",
+    "Quality",
     "Result",
     "best_for",
     "by_quality",
@@ -38,6 +40,15 @@ __all__ = [
 
 FASTEST = "swift"
 """The built-in weights that take the least time, for photos and, frame by frame, for videos."""
+
+Quality = Literal["fast", "good", "best"]
+"""How much effort a restoration may take: the names by which built-in weights are chosen."""
+
+QUALITIES: dict[Literal["photo", "video"], dict[Quality, str]] = {
+    "photo": {"best": "swift_best", "good": "swift_quick", "fast": FASTEST},
+    "video": {"best": "swift_video_best", "good": "swift_video", "fast": FASTEST},
+}
+"""The built-in weights of each quality, the best first."""
 
 BUILT_IN = Path(str(files("unblur.weights")))
 
@@ -57,16 +68,26 @@ def is_name(name_or_path: str | Path) -> bool:
     return str(name_or_path) in names() or str(name_or_path) in pulled()
 
 
-def best_for(kind: Literal["photo", "video"]) -> str:
+def best_for(kind: Literal["photo", "video"], *, quality: Quality = "best") -> str:
     """The built-in weights to take for photos or for videos."""
-    return by_quality(kind)[0]
+    return by_quality(kind, quality=quality)[0]
 
 
-def by_quality(kind: Literal["photo", "video"]) -> list[str]:
-    """The built-in weights for photos or for videos, the best first and the fastest, which there always are, last."""
-    made = {"photo": ("swift_best", "swift_quick"), "video": ("swift_video_best", "swift_video")}[kind]
-    there = names()
-    return [*(name for name in made if name in there), FASTEST]
+def by_quality(kind: Literal["photo", "video"], *, quality: Quality = "best") -> list[str]:
+    """The built-in weights for photos or for videos, the best first and the fastest, which there always are, last.
+
+    Args:
+        kind: of what is restored.
+        quality: of the first; better ones are left out.
+
+    Raises:
+        WeightsError: if there is no such quality.
+    """
+    named = QUALITIES[kind]
+    if quality not in list(named):
+        raise WeightsError(f"there is no quality `{quality}`; choose one of {', '.join(reversed(named))}")
+    made, there = list(named.values())[list(named).index(quality) :], names()
+    return [*(name for name in made if name in there and name != FASTEST), FASTEST]
 
 
 def weights_path(name_or_path: str | Path) -> Path:
