@@ -7,6 +7,7 @@ memory is the resident set of a child process that restores one file with the in
 """
 
 import argparse
+import math
 import os
 import statistics
 import subprocess
@@ -120,7 +121,9 @@ def memory(model: str, folder: Path, *, lengths: tuple[int, int], photo: bool) -
 
 
 def peak(model: str, source: Path) -> float:
-    """GiB of the largest resident set while `source` is restored."""
+    """GiB of the largest resident set while `source` is restored; nan on Windows, which does not count it for a child."""
+    if not hasattr(os, "wait4"):
+        return math.nan
     command = [str(Path(sys.executable).with_name("unblur")), str(source), "--model", model, "--overwrite"]
     child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)

@@ -33,8 +33,8 @@ def main() -> None:
     parser.add_argument("--chart", type=Path, help="PNG file for the curve")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    recipe = Recipe.model_validate_json((arguments.run / "recipe.json").read_text())
-    lines = [json.loads(line) for line in (arguments.run / "log.jsonl").read_text().splitlines()]
+    recipe = Recipe.model_validate_json((arguments.run / "recipe.json").read_text(encoding="utf-8"))
+    lines = [json.loads(line) for line in (arguments.run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     logged = [line for line in lines if "crops_s" in line]
     crops_s = statistics.median(line["crops_s"] for line in logged)
     flops, peak = flops_of(recipe), peak_of(DTYPES[recipe.precision])

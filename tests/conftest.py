@@ -39,6 +39,15 @@ for name, path in _SHARED.items():
 
 
 @pytest.fixture
+def symlinks(tmp_path_factory):
+    """Skips the test where this user may not make symbolic links, as on Windows without the developer mode."""
+    try:
+        (tmp_path_factory.mktemp("links") / "link").symlink_to("nowhere")
+    except OSError as error:
+        pytest.skip(f"symbolic links cannot be made here: {error}")
+
+
+@pytest.fixture
 def spandrel(monkeypatch):
     """A stand-in for the library spandrel, without its companion."""
     module = sys.modules["spandrels"].fake_spandrel()

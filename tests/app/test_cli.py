@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import re
 import shlex
 import signal
@@ -213,6 +214,7 @@ def test_bad_input_says_what_to_do_and_leaves_nothing(run, tmp_path, arguments, 
     assert (tmp_path / "file.txt").read_text() == "mine"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals that ask another process to end")
 @pytest.mark.parametrize("request_to_end", [signal.SIGINT, signal.SIGTERM])
 def test_request_to_end_leaves_nothing_half_written(tmp_path, request_to_end):
     clip(tmp_path / "clip.mp4", frames=200)
@@ -475,6 +477,14 @@ def test_commands_of_the_readme_run(run, tmp_path):
     for command in commands:
         code, _, err = run(*shlex.split(command)[1:])
         assert code == 0, f"{command}\n{err}"
+
+
+def test_a_terminal_of_few_characters_is_enough():
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run([sys.executable, "-m", "unblur.app", "models"], capture_output=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert b"?" in done.stdout
+    assert done.stdout.isascii()
 
 
 def test_python_of_the_readme_runs(tmp_path, monkeypatch):

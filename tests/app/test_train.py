@@ -55,7 +55,7 @@ def film(path: Path, seed: int) -> None:
 @pytest.fixture
 def footage(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
     film(tmp_path / "clips" / "a.mp4", 1)
     film(tmp_path / "held-out" / "b.mp4", 2)
     (tmp_path / "photos").mkdir()

@@ -311,6 +311,7 @@ def test_stored_frames_that_do_not_fit_the_clip_are_cut_off(tmp_path, monkeypatc
     assert frames(target) == frames(source)
 
 
+@pytest.mark.usefixtures("symlinks")
 @pytest.mark.parametrize("place_of", [journal_of, frames_of])
 @pytest.mark.parametrize("kind", ["symbolic link", "hard link", "folder"])
 def test_a_link_in_their_place_is_not_followed(tmp_path, monkeypatch, place_of, kind):

@@ -101,6 +101,7 @@ def test_what_a_killed_process_has_left_is_reused_and_removed(tmp_path):
     assert names(tmp_path) == ["clip.mp4"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no lock is held on Windows")
 def test_two_do_not_write_the_same_target(tmp_path):
     target = tmp_path / "clip.mp4"
     with written_whole(target) as partial:
@@ -117,7 +118,17 @@ def test_two_do_not_write_the_same_target(tmp_path):
     assert target.read_bytes() == b"second"
 
 
-@pytest.mark.parametrize("kind", ["symbolic", "dangling", "hard", "folder", "pipe"])
+@pytest.mark.usefixtures("symlinks")
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "symbolic",
+        "dangling",
+        "hard",
+        "folder",
+        pytest.param("pipe", marks=pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in the file system")),
+    ],
+)
 def test_a_link_in_the_place_of_the_partial_file_is_not_followed(tmp_path, kind):
     mine = tmp_path / "mine.txt"
     mine.write_text("precious")

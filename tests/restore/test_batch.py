@@ -343,6 +343,7 @@ def links(original: Path, kind: str) -> Path:
     return other
 
 
+@pytest.mark.usefixtures("symlinks")
 @pytest.mark.parametrize("kind", ["itself", "symbolic link", "hard link", "link to its folder", "detour"])
 @pytest.mark.parametrize("video", [False, True])
 def test_the_input_is_never_replaced_by_whatever_name(tmp_path, kind, video):
@@ -367,6 +368,7 @@ def test_nor_is_another_input(tmp_path):
     assert level(tmp_path / "out" / "a_unblurred.png") == level(second) == 50
 
 
+@pytest.mark.usefixtures("symlinks")
 def test_nor_is_one_of_a_folder(tmp_path):
     original = photo(tmp_path / "shots" / "a.png")
     photo(tmp_path / "shots" / "b.png")
@@ -377,6 +379,7 @@ def test_nor_is_one_of_a_folder(tmp_path):
     assert level(original) == 100
 
 
+@pytest.mark.usefixtures("symlinks")
 def test_a_result_that_is_a_link_to_something_else_is_replaced_and_that_stays(tmp_path):
     original, other = photo(tmp_path / "a.png"), photo(tmp_path / "other.png", level=50)
     (tmp_path / "a_unblurred.png").symlink_to(other)

@@ -1,6 +1,5 @@
 """Pictures and clips through a `Deblurrer`; what the clips of `clips.py` hold is told there."""
 
-import resource
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -676,6 +675,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, suffix, allowed):
     """The system really refuses to write more, by its limit on the size of files."""
     noise = av.VideoFrame.from_ndarray(picture_of((48, 64, 3)), "rgb24").reformat(format="yuv420p")
     source = Clip(pts=range(0, 1200, 40), encoder="ffv1", options={}, picture=noise).make(tmp_path / "a.mkv")
+    resource = pytest.importorskip("resource", reason="Windows has no limit on the size of files")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with pytest.raises(OutputError, match=r"cannot write|disk"):
         try:

@@ -1,5 +1,6 @@
 import ctypes
 import gc
+import struct
 import subprocess
 import sys
 
@@ -135,6 +136,38 @@ def test_a_full_container_has_nothing_free(tmp_path, monkeypatch):
 def test_without_a_limit_the_machine_counts(tmp_path, monkeypatch, files):
     monkeypatch.setattr(memory, "_CGROUP", container(tmp_path, **files))
     assert free_bytes(CPU) > 1 << 20
+
+
+class Windows:
+    """The part of the Windows API that tells about memory (`MEMORYSTATUSEX`: two 32-bit numbers, then seven of 64 bits)."""
+
+    def __init__(self, *, physical: int, commit: int, works: bool = True) -> None:
+        self.kernel32 = self
+        self.physical, self.commit, self.works = physical, commit, works
+
+    def GlobalMemoryStatusEx(self, pointer) -> int:  # noqa: N802 - its name
+        status = pointer._obj
+        (length,) = struct.unpack_from("<I", bytes(status))
+        assert length == ctypes.sizeof(status) == 64  # the function refuses other lengths
+        filled = struct.pack("<IIQQQQQQQ", 64, 50, 16 << 30, self.physical, 32 << 30, self.commit, 1 << 47, 1 << 46, 0)
+        ctypes.memmove(ctypes.addressof(status), filled, len(filled))
+        return int(self.works)
+
+
+@pytest.mark.parametrize(
+    ("windows", "free"),
+    [
+        (Windows(physical=5 << 30, commit=20 << 30), 5 << 30),
+        (Windows(physical=5 << 30, commit=2 << 30), 2 << 30),  # other programs have reserved nearly all
+        (Windows(physical=5 << 30, commit=20 << 30, works=False), 4 << 30),
+    ],
+)
+def test_free_memory_on_windows(tmp_path, monkeypatch, windows, free):
+    monkeypatch.setattr(ctypes, "windll", windows, raising=False)
+    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "none")
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path / "none")
+    monkeypatch.delattr("os.sysconf", raising=False)
+    assert free_bytes(CPU) == free
 
 
 class Library:

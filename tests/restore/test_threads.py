@@ -131,7 +131,7 @@ def machine(monkeypatch, tmp_path):
     monkeypatch.setattr(threads, "_QUOTA", tmp_path / "cpu.max")
     monkeypatch.setattr(threads.time, "monotonic", lambda: clock["wall"])
     monkeypatch.setattr(os, "times", lambda: os.times_result((clock["own"], 0.0, 0.0, 0.0, 0.0)))
-    monkeypatch.setattr(os, "sysconf", lambda _: 100)
+    monkeypatch.setattr(os, "sysconf", lambda _: 100, raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
 
     def set_to(*busy: float, wall: float = 0.0, own: float = 0.0, nice: float = 0.0) -> None:

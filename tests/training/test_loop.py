@@ -1,6 +1,5 @@
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -132,7 +131,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(run, recipe, photos,
 
 @pytest.mark.parametrize("name", ["deblurgan/gopro", "mdcn/dvd"])
 def test_a_killed_process_goes_on_to_the_same_weights(name, shrink, sets, tmp_path):
-    """SIGKILL, at a moment that nobody chose; with a discriminator, dropout, rates by part and threads that read ahead."""
+    """Killed at a moment that nobody chose; with a discriminator, dropout, rates by part and threads that read ahead."""
     recipe = shrink(ROOT / "recipes" / f"{name}.yaml", steps=40, save_every=3, workers=2, crop=32, log_every=1)
     data = sets[recipe.layout]
     (tmp_path / "recipe.yaml").write_text(recipe.model_dump_json())
@@ -153,9 +152,9 @@ def test_a_killed_process_goes_on_to_the_same_weights(name, shrink, sets, tmp_pa
     log = tmp_path / "killed" / "log.jsonl"
     while process.poll() is None and not (log.exists() and log.read_text().count("\n") >= 4):
         time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    assert process.returncode != 0
     assert state_of(tmp_path / "killed")["step"] < 40
     list(train(recipe, data=[data], out=tmp_path / "killed"))
     list(train(recipe, data=[data], out=tmp_path / "whole"))

@@ -3,6 +3,7 @@
 Nothing heavy is imported until a command needs it, so that `unblur --help` answers at once.
 """
 
+import io
 import json
 import signal
 import sys
@@ -77,8 +78,11 @@ for command in (bench.bench, bench.report, ablate.ablate, bench.published):
 def main() -> None:
     """Entry point of the `unblur` command: errors that were foreseen are one line and exit code 1.
 
-    A request to end ends like Ctrl-C: what was half written is removed.
+    A request to end ends like Ctrl-C: what was half written is removed. Characters that the terminal's encoding does not have are
+    printed as question marks.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # one of Windows may know 256 characters
+        sys.stdout.reconfigure(errors="replace")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()

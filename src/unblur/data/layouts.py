@@ -139,7 +139,7 @@ def realblur(root: Path, *, kind: Literal["J", "R"], split: Literal["train", "te
     if not listed.is_file():
         raise InputError(f"`{listed}` is missing: RealBlur is divided by the lists of its authors; put them into `{root}`")
     pairs: list[tuple[str, Path, Path]] = []
-    for number, line in enumerate(listed.read_text().splitlines(), start=1):
+    for number, line in enumerate(listed.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip():
             continue
         parts = line.split()

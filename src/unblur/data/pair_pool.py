@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
@@ -165,8 +165,8 @@ def _work(*, maker: PairMaker, folder: Path, slots: int, layout: Layout, worker:
     if hasattr(os, "nice"):
         os.nice(10)  # the network has the first claim on the processor
     files = _Files.open(folder, slots=slots, layout=layout)
-    parent, index = os.getppid(), worker
-    while os.getppid() == parent:  # no longer than the training lives
+    parent, index = parent_process(), worker
+    while parent is None or parent.is_alive():  # no longer than the training lives
         first, last = files.needed
         if index < first:
             index += workers

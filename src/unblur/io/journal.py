@@ -165,10 +165,11 @@ class Journal:
 
     def close(self, *, delete: bool = False) -> None:
         """Close the file; with `delete`, also delete it if this run has begun it. What other runs have left stays."""
-        if self._file is not None and delete:
-            self.path.unlink(missing_ok=True)
+        begun = self._file is not None
         _close(self._file)
         self._file = None
+        if begun and delete:
+            self.path.unlink(missing_ok=True)  # after it was closed: Windows deletes no open file
 
     def _reset(self) -> None:
         self.pts, self.start, self.delay = array("q"), {}, 0

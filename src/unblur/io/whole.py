@@ -17,6 +17,7 @@ if sys.platform != "win32":
 
 __all__ = ["file_identity", "hidden_beside", "open_hidden", "output_error", "refuse_inputs", "written_whole"]
 
+_LOCKS = sys.platform != "win32"
 _LONGEST = 143  # bytes of a file's name that every usual file system takes, encrypted ones as well
 
 
@@ -35,8 +36,8 @@ def written_whole(target: Path, *, overwrite: bool = False, inputs: Iterable[Pat
         inputs: files that must not be replaced, see `refuse_inputs`.
 
     Raises:
-        OutputError: if `target` exists and `overwrite` is false, it is one of `inputs`, another process is writing it,
-            its folder cannot be made or written to, or the disk is full.
+        OutputError: if `target` exists and `overwrite` is false, it is one of `inputs`, another process is writing it
+            (not detected on Windows), its folder cannot be made or written to, or the disk is full.
     """
     inputs = tuple(inputs)
     try:
@@ -140,18 +141,22 @@ def _claimed(partial: Path, target: Path) -> Iterator[Path]:
 def _locked(partial: Path, target: Path) -> int:
     while True:
         descriptor = open_hidden(partial, os.O_RDWR | os.O_CREAT)
-        if sys.platform == "win32":
+        _lock(descriptor, target)
+        about = os.fstat(descriptor)
+        if not _LOCKS or file_identity(partial) == (about.st_dev, about.st_ino):
             return descriptor
+        os.close(descriptor)  # the other run has just finished, and renamed it
+
+
+def _lock(descriptor: int, target: Path) -> None:
+    """Lock an open file, or close it and raise if another process has; a file system without locks goes on without, and so does Windows."""
+    if sys.platform != "win32":
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
                 os.close(descriptor)
                 raise OutputError(f"another run is writing `{target}`; wait for it, or choose another place with `--output`") from error
-        about = os.fstat(descriptor)  # a file system without locks goes on without
-        if file_identity(partial) == (about.st_dev, about.st_ino):
-            return descriptor
-        os.close(descriptor)  # the other run has just finished, and renamed it
 
 
 def _refuse_existing(target: Path, *, overwrite: bool) -> None:

@@ -19,7 +19,7 @@ _KEPT = 1 << 30  # blocks up to this size come from memory that is kept
 
 # What torch says on Linux, on Windows, on a GPU, in C++, and in CUDA's libraries.
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "status_alloc_failed")
-_CGROUP = Path("/sys/fs/cgroup")
+_MEMINFO, _CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
 def keep_freed_memory() -> bool:
@@ -31,7 +31,8 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether the C library took the wish; only glibc does.
     """
-    if not sys.platform.startswith("linux"):
+    system: str = sys.platform
+    if not system.startswith("linux"):
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -47,9 +48,9 @@ def free_bytes(device: torch.device) -> int:
         return torch.cuda.mem_get_info(device)[0]
     if device.type == "mps":
         return max(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory(), 0)
-    free = [_meminfo_available(), _cgroup_available()]
+    free = [_meminfo_available(), _windows_available(), _cgroup_available()]
     known = [amount for amount in free if amount is not None]
-    return min(known) if known else 4 << 30  # neither Linux nor a container: assume a small laptop
+    return min(known) if known else 4 << 30  # an unknown system: assume a small laptop
 
 
 def peak_bytes(run: Callable[[], object]) -> int:
@@ -105,11 +106,43 @@ class _LiveTensors(_Count, TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def _meminfo_available() -> int | None:
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = _MEMINFO.read_text(encoding="ascii").splitlines()
     except OSError:
-        pages = os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+        if not hasattr(os, "sysconf"):
+            return None
+        pages = os.sysconf("SC_PHYS_PAGES")
         return pages * os.sysconf("SC_PAGE_SIZE") // 2 if pages > 0 else None  # what others use is unknown: half of all
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
+class _MemoryStatus(ctypes.Structure):
+    """`MEMORYSTATUSEX` of the Windows API (sysinfoapi.h)."""
+
+    _fields_ = [
+        ("length", ctypes.c_uint32),
+        ("load", ctypes.c_uint32),
+        ("total_physical", ctypes.c_uint64),
+        ("available_physical", ctypes.c_uint64),
+        ("total_page_file", ctypes.c_uint64),
+        ("available_page_file", ctypes.c_uint64),
+        ("total_virtual", ctypes.c_uint64),
+        ("available_virtual", ctypes.c_uint64),
+        ("available_extended_virtual", ctypes.c_uint64),
+    ]
+
+
+def _windows_available() -> int | None:
+    """Physical memory that is free, and no more than the process may still commit; None on other systems.
+
+    Source: Windows API, `GlobalMemoryStatusEx`.
+    """
+    libraries = getattr(ctypes, "windll", None)
+    if libraries is None:
+        return None
+    status = _MemoryStatus(length=ctypes.sizeof(_MemoryStatus))
+    if not libraries.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
+        return None
+    return min(int(status.available_physical), int(status.available_page_file))
 
 
 def _cgroup_available() -> int | None:

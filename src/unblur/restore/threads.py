@@ -111,6 +111,8 @@ class Load:
 
 
 def _now() -> _Seconds | None:
+    if not hasattr(os, "sysconf"):
+        return None
     try:
         lines = _STAT.read_text(encoding="ascii").splitlines()
     except (OSError, ValueError):

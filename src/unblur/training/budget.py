@@ -103,7 +103,7 @@ def seconds_a_step(
     clock = _clock(cpu=cpu)
     times: list[float] = []
     with (
-        TemporaryDirectory() as folder,
+        TemporaryDirectory(ignore_cleanup_errors=True) as folder,  # Windows deletes no file that is still mapped
         closing(train(trial, out=Path(folder), photos=photos, data=data, pool=pool, cpu=cpu)) as records,
     ):
         for _ in records:

@@ -1,0 +1,44 @@
+"""The page of formats names what the code reads, writes and refuses, and no more."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from unblur.io.encoders import CONTAINERS, HOLDS
+from unblur.io.image import HOW, READABLE, WRITABLE
+from unblur.io.picture import MAX_PIXELS
+
+PAGE = (Path(__file__).parents[2] / "docs/reference/formats.md").read_text(encoding="utf-8")
+PHOTOS, VIDEOS = PAGE.split("\n## ")[1:3]
+CODECS = {
+    "H.264": "libx264",
+    "H.265": "libx265",
+    "VP9": "libvpx-vp9",
+    "AV1": "libsvtav1",
+    "ProRes": "prores_ks",
+    "FFV1": "ffv1",
+}
+
+
+def rows(part):
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in re.findall(r"^\|(?!-).*\|$", part, flags=re.MULTILINE)[1:]]
+
+
+def test_all_kinds_of_photos_are_named():
+    table = rows(PHOTOS)
+    assert tuple(row[0] for row in table) == READABLE
+    assert sorted(suffix for row in table for suffix in re.findall(r"`(\.\w+)`", row[2])) == sorted(WRITABLE)
+    assert f"{MAX_PIXELS // 1_000_000} megapixels" in PHOTOS
+
+
+@pytest.mark.parametrize("kind", HOW)
+def test_formats_that_are_refused_are_named(kind):
+    assert kind in PHOTOS.partition("**Refused")[2]
+
+
+def test_containers_and_their_codecs_are_named():
+    table = {suffix: row[1] for row in rows(VIDEOS) for suffix in re.findall(r"`(\.\w+)`", row[0])}
+    assert table.keys() == CONTAINERS.keys()
+    for suffix, codecs in table.items():
+        assert {CODECS[codec] for codec in codecs.split(", ")} == HOLDS[CONTAINERS[suffix]], suffix
