@@ -4,6 +4,7 @@ They are written to `reference/generated`, which is not committed, when Sphinx s
 """
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -57,31 +58,62 @@ def write_command_line(page: Path) -> None:
     write(page, done.stdout.strip() + "\n")
 
 
-def recipe_keys() -> list[tuple[str, str, str, str]]:
-    """Name, type, default and meaning of each key of a recipe, from the annotations and docstrings of the model."""
-    from unblur.training.recipe import Recipe
-
+def said_of_fields() -> dict[str, dict[str, tuple[str, str]]]:
+    """Type and docstring of each field that a class of the module of recipes has by itself, as they are written."""
     tree = ast.parse((SOURCE / "training" / "recipe.py").read_text(encoding="utf-8"))
-    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == Recipe.__name__)
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    for each in tree.body:
+        if isinstance(each, ast.ClassDef):
+            found[each.name] = {}
+            for node, after in zip(each.body, [*each.body[1:], None], strict=True):
+                if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                    said = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
+                    found[each.name][node.target.id] = ast.unparse(node.annotation), " ".join(str(said).split())
+    return found
+
+
+def recipe_keys(model: Any) -> list[tuple[str, str, str, str]]:  # noqa: ANN401 - a class of pydantic
+    """Name, type, default and meaning of each key of a part of a recipe, but `kind`."""
+    said = said_of_fields()
     keys = []
-    for node, after in zip(body, [*body[1:], None], strict=True):
-        if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id in Recipe.model_fields):
-            continue
-        said = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
-        field = Recipe.model_fields[node.target.id]
-        default = "" if field.is_required() else f"`{field.default}`"
-        keys.append((node.target.id, ast.unparse(node.annotation), default, " ".join(str(said).split())))
+    for name, field in model.model_fields.items():
+        if name != "kind":
+            kind, meaning = next(said[each.__name__][name] for each in model.__mro__ if name in said.get(each.__name__, {}))
+            default = "" if field.is_required() else f"`{json.dumps(field.get_default(call_default_factory=True))}`"
+            keys.append((name, kind, default, meaning))
     return keys
 
 
-def write_recipe_keys(page: Path) -> None:
+def kind_in_words(annotation: str) -> str:
+    """A type as it is written, without Python."""
+    if annotation in ("Data", "Objective"):
+        return "a section with a `kind`"
+    plain, null = re.sub(r" \| None$", "", annotation), annotation.endswith(" | None")
+    choices = re.fullmatch(r"Literal\[(.*)\]", plain)
+    if choices:
+        words = choices[1].replace("'", "`")
+    else:
+        words = {"Range": "two numbers", "str": "text", "bool": "true or false", "int": "whole number", "float": "number"}.get(
+            plain, f"`{plain}`"
+        )
+    return f"{words}, or null" if null else words
+
+
+def table_of_keys(model: Any) -> str:  # noqa: ANN401 - a class of pydantic
     """A table of the keys. A pipe would end a cell."""
-    rows = [
-        f"| `{name}` | `{kind}` | {default} | {said} |".replace(" | None`", " or None`")
-        for name, kind, default, said in ((name, kind.replace("|", "\\|"), default, said) for name, kind, default, said in recipe_keys())
-    ]
-    head = "# Keys of a recipe\n\nA recipe is a flat YAML file. Made from `unblur.training.recipe.Recipe`.\n\n| key | type | default | meaning |\n|---|---|---|---|\n"
-    write(page, head + "\n".join(rows) + "\n")
+    rows = [f"| `{name}` | {kind_in_words(kind)} | {default} | {said} |" for name, kind, default, said in recipe_keys(model)]
+    return "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows]) + "\n" if rows else "No further keys.\n"
+
+
+def write_recipe_keys(page: Path) -> None:
+    """Tables of the keys of a recipe, and of each kind of its sections."""
+    from unblur.training.recipe import SECTIONS, Recipe, kind_of
+
+    parts = ["# Keys of a recipe\n", "Made from `unblur.training.recipe`. A key without a default must be given.\n", table_of_keys(Recipe)]
+    for section, kinds in SECTIONS.items():
+        for each in kinds:
+            parts += [f"## `{section}`, `kind: {kind_of(each)}`\n", f"{each.__doc__}\n", table_of_keys(each)]
+    write(page, "\n".join(parts))
 
 
 def write_pages(app: Sphinx) -> None:

@@ -10,10 +10,13 @@ import av
 import cv2
 import numpy as np
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from unblur.app.cli import app
 from unblur.errors import InputError
+from unblur.training.recipe import Recipe, read_recipe
+from unblur.training.recipe_files import recipe_names
 from unblur.weights import card_of
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +25,7 @@ TINY = (
     "--cpu --set batch=2 --set crop=16 --set steps=2 --set precision=fp32 --set workers=1 --set validate_pictures=1 --set validate_every=2"
 )
 NARROW = ["--set", "arguments={widths: [4, 6, 8], num_blocks: 1, kernel_size: 3}"]
-WINDOW = "--set pair_size=32 --set pool=2 --set pool_start=1 --set crop=32"
+WINDOW = "--set data.pair_size=32 --set data.window=2 --set data.pool_start=1 --set crop=32"
 SMALL_SWIFT = ["--set", "arguments={widths: [8, 12], blocks: [1, 1], motion_widths: [8, 12], motion_blocks: [1, 1]}"]
 
 
@@ -55,7 +58,6 @@ def film(path: Path, seed: int) -> None:
 @pytest.fixture
 def footage(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
     film(tmp_path / "clips" / "a.mp4", 1)
     film(tmp_path / "held-out" / "b.mp4", 2)
     (tmp_path / "photos").mkdir()
@@ -100,13 +102,23 @@ def test_every_command_of_the_guide_works(footage):
 def test_recipes_that_the_guide_names_are_there():
     for words in commands():
         if words[1] == "train":
-            assert (ROOT / words[2]).is_file()
+            assert words[2] in recipe_names()
+
+
+def test_recipes_are_listed_and_printed_with_all_that_they_extend():
+    listed = run("recipes").output.splitlines()
+    assert [line.split()[0] for line in listed] == recipe_names()
+    assert next(line for line in listed if line.startswith("mscnn/gopro ")).endswith("mscnn on GoPro: three codecs with HMPCA")
+    printed = yaml.safe_load(run("recipes", "swift/stills").output)
+    assert Recipe.model_validate(printed) == read_recipe("swift/stills")
+    assert printed.keys() == Recipe.model_fields.keys()
+    assert "did you mean the built-in `swift/stills`" in str(run("recipes", "swift/stil").exception)
 
 
 @pytest.mark.usefixtures("footage")
 def test_it_says_what_happened_and_where():
     options = [*TINY.split(), *WINDOW.split(), *SMALL_SWIFT, "--set", "log_every=1"]
-    result = run("train", "recipes/swift/stills.yaml", "--photos", "photos", *options)
+    result = run("train", "swift/stills", "--photos", "photos", *options)
     assert result.exit_code == 0
     for words in ("step 1: loss", "step 2: loss", "crops/s", "the run is in runs/swift-stills; `--model runs/swift-stills`"):
         assert words in result.output.replace("\n", " ")
@@ -125,9 +137,9 @@ def test_dynamic_scenes_are_made_of_photos_objects_and_clips():
     cutout = np.zeros((30, 40, 4), np.uint8)
     cv2.circle(cutout, (20, 15), 11, (40, 90, 200, 255), -1)
     cv2.imwrite("cutouts/ball.png", cutout)
-    options = [*TINY.split(), *WINDOW.split(), *NARROW, "--set", "data=dynamic", "--set", "blur={length: [1, 4]}"]
+    options = [*TINY.split(), *WINDOW.split(), *NARROW, "--set", "data.kind=dynamic", "--set", "data.blur={length: [1, 4]}"]
     things = ["--photos", "photos", "--cutouts", "cutouts", "--highspeed", "clips/a.mp4"]
-    result = run("train", "recipes/srn/stills-cpu-hour.yaml", *things, *options, "--out", "run")
+    result = run("train", "srn/stills-cpu-hour", *things, *options, "--out", "run")
     assert result.exit_code == 0, (result.output, result.exception)
     assert [path.suffix for path in Path("run/pool/frames").iterdir()] == [".rgb"]
 
@@ -143,7 +155,7 @@ def test_dynamic_scenes_are_made_of_photos_objects_and_clips():
 )
 @pytest.mark.usefixtures("footage")
 def test_what_cannot_be_done_is_said(words, message):
-    result = run("train", "recipes/swift/stills.yaml", *words)
+    result = run("train", "swift/stills", *words)
     assert isinstance(result.exception, InputError)
     assert message in str(result.exception)
     assert "not the folder of a run" in str(run("export-weights", "photos", "-o", "a.safetensors").exception)

@@ -20,7 +20,6 @@ from unblur.models.flow import FlowNet
 from unblur.training.recipe import read_recipe
 from unblur.weights import load_tensors
 
-RECIPES = Path(__file__).parents[2] / "recipes"
 SCALES = read_study("deepdeblur-scales", small=True)
 VIDEO = read_study("video-systems", small=True)
 ABLATIONS = [name for name in studies() if read_study(name).reference]
@@ -28,7 +27,7 @@ SKIMAGE = protocols.get("gopro-skimage")
 
 
 def net_of(row):
-    own = read_recipe(RECIPES / f"{row.recipe}.yaml")
+    own = read_recipe(row.recipe)
     assert own.model == row.system
     with torch.device("meta"):
         return create(
@@ -96,22 +95,21 @@ def test_each_twin_follows_its_row_and_has_its_network():
 @pytest.mark.parametrize("name", studies())
 def test_short_recipes_fit_their_networks(name):
     for row in read_study(name, small=True).rows:
-        path = RECIPES / f"{row.recipe}.yaml"
-        own = read_recipe(path)
-        several = own.data in ("clips", "sequences")
+        own = read_recipe(row.recipe)
         flow = "flow_widths" in row.arguments and any("flow" in part for part in own.lr_of)
-        changes = short_changes(truths=own.truths, several=several, parts=list(own.lr_of), trained_flow=flow)
-        short = read_recipe(path, changes=changes)
-        assert short.data == ("sequences" if several else "stills")
+        changes = short_changes(own.model_dump(), trained_flow=flow)
+        short = read_recipe(row.recipe, changes=changes)
+        assert short.data.kind == ("sequences" if own.several_frames else "stills")
         assert short.crop % net_of(row).size_multiple == 0
-        assert (short.objective, short.optimiser, short.steps, short.loss) == ("content", "muon", 1000, own.loss)
+        assert (short.objective.kind, short.optimiser, short.steps, short.objective.loss) == ("content", "muon", 1000, own.objective.loss)
         assert {part: lr for part, lr in short.lr_of.items() if lr != 1e-4} == {part: 2e-5 for part in own.lr_of if flow and "flow" in part}
         flows = [module for module in net_of(row).modules() if isinstance(module, FlowNet) and list(module.parameters())]
         assert len(flows) == flow
         for module in flows:
             shapes = {name: tensor.shape for name, tensor in load_tensors(short.flow_weights).items()}
             assert shapes == {name: tensor.shape for name, tensor in module.state_dict().items()}
-        assert short.frames == (7 if short.truths == "all" else own.frames)
+        assert short.all_truths == own.all_truths
+        assert short.frames == (7 if short.all_truths else own.frames)
 
 
 @pytest.mark.parametrize("name", studies())

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import unblur
 from unblur.bench.contender import open_contender
 from unblur.bench.crops import read_crops
 from unblur.bench.datasets import open_data
@@ -72,6 +73,42 @@ def test_what_changed_is_measured_again(pairs, weights, tmp_path):
     assert len(pictures(measure(run, pairs, weights("deepdeblur")))) == 7
     assert len(pictures(measure(run, pairs, weights("deepdeblur", seed=1)))) == 13
     assert len(pictures(measure(run, pairs, weights("deepdeblur", seed=1), chosen=[protocols.get("gopro-matlab")]))) == 19
+
+
+def test_another_version_measures_again_and_its_rows_are_a_line_of_their_own(pairs, weights, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    measure(run, pairs, weights("deepdeblur"))
+    monkeypatch.setattr(unblur, "__version__", "99")
+    assert len(pictures(measure(run, pairs, weights("deepdeblur")))) == 12
+    assert len(pictures(measure(run, pairs, weights("deepdeblur")))) == 12
+    assert sorted((each.version == "99", each.pictures) for each in summarise(read_rows(run))) == [(False, 6), (True, 6)]
+    write_report([run], tmp_path / "page.html")
+    assert "(unblur 99)" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_the_same_weights_with_other_arguments_are_measured_again(pairs, weights, tmp_path):
+    """Those of iterations belong to no tensor."""
+    run, path = tmp_path / "run", weights("ifirnn")
+    one = pictures(measure(run, pairs, path))
+    card = json.loads(path.with_suffix(".json").read_text())
+    card["arguments"] |= {"iterations": 1}
+    path.with_suffix(".json").write_text(json.dumps(card))
+    both = pictures(measure(run, pairs, path))
+    assert len(both) == 12
+    assert {row.model_sha256 for row in both} == {one[0].model_sha256}
+    assert [row.measures for row in both[6:]] != [row.measures for row in one]
+    assert [each.pictures for each in summarise(read_rows(run))] == [6, 6]
+
+
+def test_a_clip_is_measured_again_when_its_truth_has_changed(pairs, tmp_path):
+    run = tmp_path / "run"
+    clips = [row for row in measure(run, pairs, "blurry", temporal=True) if isinstance(row, ClipRow)]
+    assert len(clips) == 2
+    Image.fromarray(np.full((40, 48, 3), 90, np.uint8)).save(pairs / "sharp/clip0/001.png")
+    again = [row for row in measure(run, pairs, "blurry", temporal=True) if isinstance(row, ClipRow)]
+    assert len(again) == 3
+    assert again[2].sequence == "clip0"
+    assert again[2].warping_error_sharp != again[0].warping_error_sharp
 
 
 def test_the_tool_has_a_fail_safe_that_the_network_itself_has_not(pairs, weights, tmp_path):

@@ -10,7 +10,6 @@ import pytest
 from unblur.training.loop import train
 from unblur.training.recipe import Recipe, read_recipe
 
-RECIPES = Path(__file__).parents[2] / "recipes"
 TINY_FLOW = {"flow_widths": [4, 6, 8], "flow_decoder_widths": [8, 6], "flow_context_widths": [6, 6, 6, 6, 6, 4]}
 NETWORKS = {
     "astcn": {"widths": [4, 6, 8], "num_blocks": 1, "cost_radius": 1},
@@ -81,16 +80,28 @@ class Row:
         return {name: array.astype(self.maker.layout[name][1]) for name, array in self.maker(index).items()}
 
 
-def small(path: Path, **changes: object) -> Recipe:
-    """A shipped recipe with a small network, small crops and a batch of two."""
+def restore_once(recipe: Recipe, **changes: object) -> Recipe:
+    """A recipe with other values; a key of `data` or `objective` is found there, and these may be given whole."""
+    values = recipe.model_dump()
+    for section in ("data", "objective"):
+        values[section] = changes.pop(section, values[section])
+    for key, value in changes.items():
+        place = next((values[section] for section in ("data", "objective") if key in values[section]), values)
+        place[key] = value
+    return Recipe.model_validate(values)
+
+
+def small(path: str | Path, **changes: object) -> Recipe:
+    """A built-in recipe with a small network, small crops and a batch of two."""
     recipe = read_recipe(path)
+    adversary = getattr(recipe.objective, "adversary", None)
     with_flow = recipe.model in ("astcn", "cdvdtsp", "dbn", "ppnet") and recipe.arguments.get("flow_widths", 0) is not None
     values: dict[str, object] = {
         "start": None,
         "arguments": recipe.arguments | NETWORKS[recipe.model] | (TINY_FLOW if with_flow else {}),
         "steps": 2,
         "batch": 2,
-        "crop": 64 if recipe.adversary == "deblurgan" else 16,
+        "crop": 64 if adversary == "deblurgan" else 16,
         "precision": "fp32",
         "workers": 0,
         "tensorboard": False,
@@ -99,20 +110,20 @@ def small(path: Path, **changes: object) -> Recipe:
         "validate_every": 0,
         "flow_weights": None,  # they would not fit
     }
-    if recipe.data in ("stills", "dynamic", "sequences"):
-        crop = 32 if recipe.objective == "camera_kernel" else 20 if "scale" in recipe.arguments else 16
+    if recipe.data.kind in ("stills", "dynamic", "sequences"):
+        crop = 32 if recipe.objective.kind == "camera_kernel" else 20 if "scale" in recipe.arguments else 16
         values |= {"pair_size": 32, "pool": 4, "pool_start": 2, "new_pairs": 0.5, "crop": crop}
     if recipe.model == "maxim":
         values |= {"pair_size": 64, "crop": 64}
-    if recipe.adversary == "deepdeblur":
+    if adversary == "deepdeblur":
         values |= {"crop": 256, "adversary_arguments": {"width": 2}}
-    if recipe.adversary == "deblurgan":
+    if adversary == "deblurgan":
         values["adversary_arguments"] = {"width": 4}
-    if recipe.level_weights is not None:
+    if hasattr(recipe.objective, "level_weights"):
         values["level_weights"] = [0.005, 0.01]  # of two levels
-    if recipe.frames and recipe.truths == "all":
+    if recipe.all_truths:
         values["frames"] = 6
-    return read_recipe(path, changes=values | changes)
+    return restore_once(recipe, **(values | changes))
 
 
 @pytest.fixture(scope="session")
@@ -125,6 +136,12 @@ def row() -> type[Row]:
 def shrink() -> Callable[..., Recipe]:
     """The function that makes a shipped recipe small."""
     return small
+
+
+@pytest.fixture(scope="session")
+def change() -> Callable[..., Recipe]:
+    """The function that gives a recipe with other values."""
+    return restore_once
 
 
 @pytest.fixture(scope="session")
@@ -168,7 +185,7 @@ def drawing(seed: int, *, height: int, width: int) -> np.ndarray:
 @pytest.fixture(scope="session")
 def recipe() -> Recipe:
     """swift's recipe, small."""
-    return small(RECIPES / "swift" / "stills.yaml", steps=5, save_every=2, log_every=2, warmup=2, decay=2, teacher_forcing_until=3, pool=6)
+    return small("swift/stills", steps=5, save_every=2, log_every=2, warmup=2, decay=2, teacher_forcing_until=3, pool=6)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from unblur.training.adversarial import Adversary
+from unblur.training.recipe import AdversarialKeys
 
 KINDS = {"deepdeblur": ({"width": 2}, 256), "deblurgan": ({"width": 4}, 32)}
 
@@ -13,7 +14,9 @@ def adversary(kind: str, **changes) -> tuple[Adversary, torch.Tensor, torch.Tens
     torch.manual_seed(0)
     arguments, side = KINDS[kind]
     values = {"adversary": kind, "adversary_arguments": arguments, "adversary_lr": 1e-3, "adversarial_weight": 0.5, "adversary_steps": 2}
-    recipe = SimpleNamespace(**(values | {"betas": (0.5, 0.9), "seed": 1} | changes))
+    keys = {key: changes.pop(key) for key in values.keys() & changes.keys()}
+    objective = AdversarialKeys(kind="adversarial", loss={"mse": 1.0}, **(values | keys))
+    recipe = SimpleNamespace(**({"objective": objective, "betas": (0.5, 0.9), "seed": 1} | changes))
     made = Adversary(recipe, device=torch.device("cpu"), mean=lambda tensor: tensor)
     sharp = torch.rand(2, 3, side, side)
     return made, sharp, torch.nn.functional.avg_pool2d(sharp, 5, stride=1, padding=2).requires_grad_()

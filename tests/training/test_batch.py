@@ -5,7 +5,6 @@ import torch
 from unblur.data.layouts import Sample
 from unblur.data.transforms import Adjust, Crop, Flip, Noise, PermuteChannels, Reverse, Rotate90
 from unblur.errors import InputError
-from unblur.training import sources
 from unblur.training.batch import Batch, transforms_of
 from unblur.training.prefetch import Prefetch
 from unblur.training.recipe import Recipe
@@ -29,8 +28,8 @@ class Window:
 
 
 @pytest.fixture(scope="module")
-def source(recipe) -> Made:
-    return Made(Window(), recipe=recipe.model_copy(update={"crop": 16, "batch": 6, "pair_size": 32}))
+def source(recipe, change) -> Made:
+    return Made(Window(), recipe=change(recipe, crop=16, batch=6, pair_size=32))
 
 
 def test_crops_of_blurry_sharp_and_spread_belong_together(source):
@@ -109,22 +108,22 @@ def test_windows_of_a_data_set(sets):
         read_samples("dvd", [sets["dvd"]], choice={"blur": "blur"}, num_frames=1, edges="drop")
 
 
-def test_clips_carry_the_truths_that_are_asked_for(shrink, sets):
-    recipe = shrink(sources.Path(__file__).parents[2] / "recipes/ifirnn/gopro.yaml", frames=5, reverse=0.0)
-    windows = read_samples("gopro", [sets["gopro"]], choice=recipe.choice, num_frames=5, edges="drop")
+def test_clips_carry_the_truths_that_are_asked_for(shrink, sets, change):
+    recipe = shrink("ifirnn/gopro", frames=5, reverse=0.0)
+    windows = read_samples("gopro", [sets["gopro"]], choice=recipe.data.choice, num_frames=5, edges="drop")
     every = Files(windows, recipe=recipe).batch(0, slots=range(2))
-    middle = Files(windows, recipe=recipe.model_copy(update={"truths": "middle"})).batch(0, slots=range(2))
+    middle = Files(windows, recipe=change(recipe, truths="middle")).batch(0, slots=range(2))
     assert every.blurry.shape == every.sharp.shape == (2, 5, 3, 16, 16)
     assert middle.sharp.shape == (2, 1, 3, 16, 16)
     assert torch.equal(every.truth, middle.truth)
     assert torch.equal(every.reference, every.blurry[:, 2])
 
 
-def test_a_twin_sees_nothing_but_the_reference(shrink, sets):
-    recipe = shrink(sources.Path(__file__).parents[2] / "recipes/ifirnn/gopro.yaml", frames=5, noise=0.1)
-    windows = read_samples("gopro", [sets["gopro"]], choice=recipe.choice, num_frames=5, edges="drop")
+def test_a_twin_sees_nothing_but_the_reference(shrink, sets, change):
+    recipe = shrink("ifirnn/gopro", frames=5, noise=0.1)
+    windows = read_samples("gopro", [sets["gopro"]], choice=recipe.data.choice, num_frames=5, edges="drop")
     clip = Files(windows, recipe=recipe).batch(0, slots=range(2))
-    twin = Files(windows, recipe=recipe.model_copy(update={"reference_only": True})).batch(0, slots=range(2))
+    twin = Files(windows, recipe=change(recipe, reference_only=True)).batch(0, slots=range(2))
     assert torch.equal(twin.reference, clip.reference)  # the noise is copied, too
     assert torch.equal(twin.truth, clip.truth)
     assert twin.blurry.shape == clip.blurry.shape
@@ -136,8 +135,8 @@ def test_a_twin_sees_nothing_but_the_reference(shrink, sets):
 
 
 def test_pictures_smaller_than_the_crop_and_of_two_sizes_are_named(shrink, sets, tmp_path):
-    recipe: Recipe = shrink(sources.Path(__file__).parents[2] / "recipes/srn/gopro.yaml", crop=512)
-    windows = read_samples("gopro", [sets["gopro"]], choice=recipe.choice, num_frames=1, edges="drop")
+    recipe: Recipe = shrink("srn/gopro", crop=512)
+    windows = read_samples("gopro", [sets["gopro"]], choice=recipe.data.choice, num_frames=1, edges="drop")
     with pytest.raises(InputError, match=r"png` has 272x256 pixels, fewer than the crop.*crop=256"):
         Files(windows, recipe=recipe).batch(0, slots=range(1))
     sharp = windows[0][0].sharp[0]

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -8,12 +6,10 @@ from unblur.models import create
 from unblur.training.batch import Batch
 from unblur.training.blur_field import BlurFieldObjective, teacher_forced
 
-ROOT = Path(__file__).parents[2] / "recipes" / "swift_best"
-
 
 @pytest.fixture(params=["leaps-cpu-hour", "quick-cpu-hour"])
 def recipe(request, shrink):
-    return shrink(ROOT / f"{request.param}.yaml", crop=80, pair_size=80, teacher_forcing_until=0)
+    return shrink(f"swift_best/{request.param}", crop=80, pair_size=80, teacher_forcing_until=0)
 
 
 @pytest.fixture
@@ -48,8 +44,8 @@ def test_the_truth_is_as_long_as_at_the_size_at_which_the_network_sees(recipe, n
     assert output.shown["motion"] < 1e-5
 
 
-def test_told_the_truth_it_restores_with_that(recipe, net, batch):
-    known = recipe.model_copy(update={"teacher_forcing_until": 10})
+def test_told_the_truth_it_restores_with_that(recipe, net, batch, change):
+    known = change(recipe, teacher_forcing_until=10)
     assert teacher_forced(0, recipe=known).all()
     output = BlurFieldObjective(net, recipe=known)(batch, 0)
     small = net.downscaled(batch.blurry)

@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from unblur.training.loop import train
 from unblur.training.optimisers import rate
 from unblur.training.recipe import read_recipe
 
-LONG = read_recipe(Path(__file__).parents[2] / "recipes/astcn/dvd.yaml").model_copy(update={"warmup": 8500, "decay": 85000})
+LONG = read_recipe("astcn/dvd").model_copy(update={"warmup": 8500, "decay": 85000})
 
 
 @given(st.integers(1, 20))
@@ -115,9 +114,9 @@ def test_two_budgets_and_a_damaged_one_are_errors(recipe, tmp_path):
     assert read_budget(tmp_path) == Budget(3)
 
 
-def test_trainings_may_share_their_samples(recipe, photos, tmp_path):
+def test_trainings_may_share_their_samples(recipe, change, photos, tmp_path):
     """The second finds the samples of the first, and trains to the same weights."""
-    fixed = recipe.model_copy(update={"steps": 2, "new_pairs": 0.0, "pool_start": 2})
+    fixed = change(recipe, steps=2, new_pairs=0.0, pool_start=2)
     held = tmp_path / "pool" / "held.raw"
     found = []
     for name in ("one", "other"):

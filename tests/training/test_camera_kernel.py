@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -17,7 +15,7 @@ from unblur.training.maker import PhotoMaker
 from unblur.training.optimisers import hold_others
 from unblur.training.sources import Made
 
-RECIPE = Path(__file__).parents[2] / "recipes" / "swift_best" / "path-gpu-2min.yaml"
+RECIPE = "swift_best/path-gpu-2min"
 MOVED = StillsBlur(
     sharp_probability=0, length=(4, 6), wobble=(0, 0.3), turn=0, zoom=0, object_probability=0, noise_probability=0, jpeg_probability=0
 )

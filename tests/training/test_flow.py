@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -16,7 +14,6 @@ from unblur.training.maker import PhotoMaker
 from unblur.training.sources import Made
 from unblur.weights import card_of, load_tensors
 
-RECIPES = Path(__file__).parents[2] / "recipes"
 BRISK = SequenceBlur(
     sharp_probability=0,
     length=(0.5, 0.6),
@@ -50,7 +47,7 @@ class Told(FlowNet):
 
 @pytest.fixture(scope="module")
 def recipe(shrink):
-    return shrink(RECIPES / "pwcnet" / "sequences-cpu-hour.yaml", pair_size=64, crop=48)
+    return shrink("pwcnet/sequences-cpu-hour", pair_size=64, crop=48)
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +56,9 @@ def source(recipe, photos, row):
 
 
 @pytest.fixture(scope="module")
-def exported(recipe, photos, tmp_path_factory):
+def exported(recipe, change, photos, tmp_path_factory):
     folder = tmp_path_factory.mktemp("flow")
-    small = recipe.model_copy(update={"crop": 16, "pair_size": 32})
+    small = change(recipe, crop=16, pair_size=32)
     assert [record["step"] for record in train(small, out=folder / "run", photos=photos)] == [2]
     export_weights(folder / "run", folder / "flow.safetensors", summary="tiny", training_data="drawings", licence="none")
     return folder
@@ -133,12 +130,12 @@ def test_exported_flow_says_what_it_is_and_restores_nothing(exported):
 def test_a_video_network_begins_with_trained_flow(shrink, photos, exported, tmp_path):
     trained = load_tensors(exported / "flow.safetensors")
     changes = {"steps": 1, "lr": 1e-12, "lr_of": {}, "flow_weights": str(exported / "flow.safetensors"), "optimiser": "adam"}
-    recipe = shrink(RECIPES / "ppnet" / "sequences-cpu-hour.yaml", **changes)
+    recipe = shrink("ppnet/sequences-cpu-hour", **changes)
     list(train(recipe, out=tmp_path / "on", photos=photos))
     state = torch.load(tmp_path / "on" / "state.pt", weights_only=True)["net"]
     for name, tensor in trained.items():
         torch.testing.assert_close(state[f"flow.{name}"], tensor, rtol=0, atol=1e-6)
-    wider = shrink(RECIPES / "ppnet" / "sequences-cpu-hour.yaml", **changes)
+    wider = shrink("ppnet/sequences-cpu-hour", **changes)
     wider = wider.model_copy(update={"arguments": wider.arguments | {"flow_widths": [4, 6, 10]}})
     with pytest.raises(WeightsError, match="does not fit the recipe's flow network"):
         list(train(wider, out=tmp_path / "wider", photos=photos))

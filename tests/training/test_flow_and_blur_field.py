@@ -1,5 +1,4 @@
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +14,8 @@ from unblur.training.flow_and_blur_field import FlowAndBlurFieldObjective, shot_
 from unblur.training.loop import _make_net
 from unblur.weights import load_tensors
 
-RECIPE = Path(__file__).parents[2] / "recipes" / "swift_video" / "sequences-cpu-hour.yaml"
-RECIPE_BEST = Path(__file__).parents[2] / "recipes" / "swift_video_best" / "undone-cpu.yaml"
+RECIPE = "swift_video/sequences-cpu-hour"
+RECIPE_BEST = "swift_video_best/undone-cpu"
 
 
 @pytest.fixture(params=[RECIPE, RECIPE_BEST], ids=["swift_video", "swift_video_best"])
@@ -78,9 +77,9 @@ def test_the_loss_is_the_sum_of_its_parts(net, batch, video_recipe):
     output = FlowAndBlurFieldObjective(net, recipe=video_recipe)(batch, 4)
     feats = [net.features(frame)[2:] for frame in batch.blurry.unbind(dim=1)]
     flows = [(net.flow(feats[1], feats[0]), batch.flow), (net.flow(feats[1], feats[2]), batch.flow_next)]
-    flow = sum(losses.multiscale_epe(found, truth, weights=video_recipe.level_weights) for found, truth in flows) / 2
-    content = video_recipe.loss["log_mse"] * losses.log_mse(output.restored, batch.truth)
-    motion = video_recipe.blur_field_weight * (output.shown["motion"] / 8 + output.shown.get("exposure_ratio", 0.0))
+    flow = sum(losses.multiscale_epe(found, truth, weights=video_recipe.objective.level_weights) for found, truth in flows) / 2
+    content = video_recipe.objective.loss["log_mse"] * losses.log_mse(output.restored, batch.truth)
+    motion = video_recipe.objective.blur_field_weight * (output.shown["motion"] / 8 + output.shown.get("exposure_ratio", 0.0))
     torch.testing.assert_close(output.loss, content + motion + flow)
     epe = sum(4 * (found[0] - at_quarter(truth)).norm(dim=1).mean() for found, truth in flows) / 2
     assert output.shown["epe"] == pytest.approx(float(epe.detach()), rel=1e-5)
@@ -118,8 +117,8 @@ def test_the_share_of_the_exposure_is_taught_where_things_move(net, batch, video
         assert shown == pytest.approx(float((weight * wrong).sum() / weight.sum()), rel=1e-3)
 
 
-def test_so_many_crops_are_shown_as_at_an_end(video_recipe):
-    recipe = video_recipe.model_copy(update={"end_probability": 0.3, "batch": 4000})
+def test_so_many_crops_are_shown_as_at_an_end(video_recipe, change):
+    recipe = change(video_recipe, end_probability=0.3, batch=4000)
     first, last = shot_ends(7, recipe=recipe)
     assert float((first | last).float().mean()) == pytest.approx(0.3, abs=0.03)
     assert float((first & last).float().mean()) == pytest.approx(0.03, abs=0.01)
@@ -129,8 +128,8 @@ def test_so_many_crops_are_shown_as_at_an_end(video_recipe):
     assert not any(which.any() for which in shot_ends(7, recipe=video_recipe))
 
 
-def test_at_an_end_the_network_sees_a_copy(net, batch, video_recipe):
-    recipe = video_recipe.model_copy(update={"end_probability": 1.0})
+def test_at_an_end_the_network_sees_a_copy(net, batch, video_recipe, change):
+    recipe = change(video_recipe, end_probability=1.0)
     first, last = shot_ends(4, recipe=recipe)
     output = FlowAndBlurFieldObjective(net, recipe=recipe)(batch, 4)
     with torch.no_grad():

@@ -76,7 +76,13 @@ def weights_after(recipe: Recipe, out: Path, **inputs) -> dict[str, torch.Tensor
 
 
 def restore_once(recipe: Recipe, **changes) -> Recipe:
-    return Recipe.model_validate(recipe.model_dump() | changes)
+    values = recipe.model_dump()
+    for section in ("data", "objective"):
+        values[section] = changes.pop(section, values[section])
+    for key, value in changes.items():
+        place = next((values[section] for section in ("data", "objective") if key in values[section]), values)
+        place[key] = value
+    return Recipe.model_validate(values)
 
 
 # What a run leaves, and going on
@@ -131,9 +137,9 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(run, recipe, photos,
 
 @pytest.mark.parametrize("name", ["deblurgan/gopro", "mdcn/dvd"])
 def test_a_killed_process_goes_on_to_the_same_weights(name, shrink, sets, tmp_path):
-    """Killed at a moment that nobody chose; with a discriminator, dropout, rates by part and threads that read ahead."""
-    recipe = shrink(ROOT / "recipes" / f"{name}.yaml", steps=40, save_every=3, workers=2, crop=32, log_every=1)
-    data = sets[recipe.layout]
+    """SIGKILL, at a moment that nobody chose; with a discriminator, dropout, rates by part and threads that read ahead."""
+    recipe = shrink(name, steps=40, save_every=3, workers=2, crop=32, log_every=1)
+    data = sets[recipe.data.layout]
     (tmp_path / "recipe.yaml").write_text(recipe.model_dump_json())
     command = [
         sys.executable,
@@ -192,8 +198,8 @@ def test_another_recipe_in_the_same_folder_is_refused(recipe, photos, tmp_path):
 
 
 def test_two_processes_train_as_one_with_twice_the_batch_of_each(shrink, sets, tmp_path):
-    recipe = shrink(ROOT / "recipes/mscnn/gopro.yaml", steps=3, batch=4, save_every=3, validate_every=3, validate_pictures=3)
-    data = sets[recipe.layout]
+    recipe = shrink("mscnn/gopro", steps=3, batch=4, save_every=3, validate_every=3, validate_pictures=3)
+    data = sets[recipe.data.layout]
     (tmp_path / "recipe.yaml").write_text(recipe.model_dump_json())
     launch = "-m accelerate.commands.launch --cpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no --main_process_port 0"
     command = [sys.executable, *launch.split(), "-m", "unblur.app", "train", f"{tmp_path}/recipe.yaml"]
@@ -293,8 +299,8 @@ def test_compiled_networks_take_the_same_steps(shrink, photos, sets, tmp_path, m
 
     compile_by_torch = torch.compile
     monkeypatch.setattr(torch, "compile", lambda called, **_: compile_by_torch(called, backend=backend))
-    recipe = shrink(ROOT / f"recipes/{name}.yaml", optimiser="adamw")
-    inputs = {"photos": photos} if recipe.data in ("stills", "sequences") else {"data": [sets["gopro"]]}
+    recipe = shrink(name, optimiser="adamw")
+    inputs = {"photos": photos} if recipe.data.kind in ("stills", "sequences") else {"data": [sets["gopro"]]}
     plain = weights_after(recipe, tmp_path / "plain", **inputs)
     assert not traced
     compiled = weights_after(restore_once(recipe, compile=True), tmp_path / "compiled", **inputs)
@@ -316,14 +322,14 @@ def test_the_average_follows_by_its_decay(recipe, photos, tmp_path):
 
 def test_fp16_scales_its_loss_and_trains_on(shrink, sets, tmp_path):
     """The scale is so high at first that the gradient overflows: the step is passed over, and nothing goes back."""
-    recipe = shrink(ROOT / "recipes/dmphn/gopro.yaml", steps=12, precision="fp16", save_every=12, loss={"mse": 100.0})
+    recipe = shrink("dmphn/gopro", steps=12, precision="fp16", save_every=12, loss={"mse": 100.0})
     list(train(recipe, data=[sets["gopro"]], out=tmp_path))
     assert state_of(tmp_path)["scaler"]["scale"] > 0
     assert not any("event" in record for record in log_of(tmp_path))
 
 
 def test_training_makes_pictures_sharper(shrink, sets, tmp_path):
-    recipe = shrink(ROOT / "recipes/srn/gopro.yaml", steps=60, batch=4, crop=32, lr=3e-3, decay=20, log_every=20)
+    recipe = shrink("srn/gopro", steps=60, batch=4, crop=32, lr=3e-3, decay=20, log_every=20)
     gains = [record["gain"] for record in train(recipe, data=[sets["gopro"]], out=tmp_path)]
     assert gains[-1] > gains[0] + 3
 
@@ -367,7 +373,7 @@ def poison(_training, numbers):
 
 
 def test_what_is_not_finite_goes_back_with_another_order_and_rate(shrink, sets, tmp_path, monkeypatch):
-    recipe = shrink(ROOT / "recipes/srn/gopro.yaml", steps=8, save_every=4, log_every=2)
+    recipe = shrink("srn/gopro", steps=8, save_every=4, log_every=2)
     monkeypatch.setattr(loop.Training, "_take_step", spoiled(6, 1, poison))
     records = list(train(recipe, data=[sets["gopro"]], out=tmp_path))
     events = [record for record in records if "event" in record]
@@ -380,7 +386,7 @@ def test_what_is_not_finite_goes_back_with_another_order_and_rate(shrink, sets, 
 
 
 def test_it_gives_up_after_a_few_and_leaves_the_checkpoint(shrink, sets, tmp_path, monkeypatch):
-    recipe = shrink(ROOT / "recipes/srn/gopro.yaml", steps=8, save_every=4)
+    recipe = shrink("srn/gopro", steps=8, save_every=4)
     monkeypatch.setattr(loop.Training, "_take_step", spoiled(5, 99, poison))
     with pytest.raises(UnblurError, match=r"step 8.*from the checkpoint of step 4; gave up"):
         list(train(recipe, data=[sets["gopro"]], out=tmp_path))
@@ -391,7 +397,7 @@ def test_it_gives_up_after_a_few_and_leaves_the_checkpoint(shrink, sets, tmp_pat
 
 def test_overflowing_offsets_go_back_and_the_training_recovers(shrink, sets, tmp_path, monkeypatch):
     """The weights themselves are spoiled, as a training would: offsets of thousands of pixels, everything read is 0."""
-    recipe = shrink(ROOT / "recipes/mdcn/dvd.yaml", steps=8, save_every=4, log_every=4, lr_of={})
+    recipe = shrink("mdcn/dvd", steps=8, save_every=4, log_every=4, lr_of={})
 
     def overflow(training, _numbers):
         training.net.alignment.aligners[0].offset.bias.data.fill_(5000.0)
@@ -414,7 +420,7 @@ def test_overflowing_offsets_go_back_and_the_training_recovers(shrink, sets, tmp
         ("mscnn/gopro", {}, "needs a data set in the layout `gopro`"),
         ("swift/stills", {}, "needs sharp photos"),
         ("mscnn/gopro", {"model": "mdcn", "arguments": {}}, "sees 5 frame"),
-        ("mdcn/dvd", {"frames": 3}, "`frames` must be that"),
+        ("mdcn/dvd", {"frames": 3}, r"`data\.frames` must be that"),
         ("mdcn/dvd", {"truths": "all"}, "restores the middle frame"),
         ("mscnn/gopro", {"lr_of": {"flow": 1e-6}}, "`lr_of` names `flow`"),
         ("mscnn/gopro", {"only": ["trust"]}, "`only` names `trust`"),
@@ -423,7 +429,7 @@ def test_overflowing_offsets_go_back_and_the_training_recovers(shrink, sets, tmp
         ("pwcnet/sequences-cpu-hour", {"model": "ppnet", "arguments": {}, "frames": 3}, "is for networks that estimate flow"),
         (
             "pwcnet/sequences-cpu-hour",
-            {"objective": "content", "level_weights": None, "loss": {"mse": 1.0}, "truths": "middle"},
+            {"objective": {"kind": "content", "loss": {"mse": 1.0}}},
             "restores nothing",
         ),
         ("swift/stills", {"model": "srn", "arguments": {}}, "networks that estimate a blur field"),
@@ -432,7 +438,7 @@ def test_overflowing_offsets_go_back_and_the_training_recovers(shrink, sets, tmp
     ],
 )
 def test_what_does_not_fit_together_is_said(shrink, tmp_path, name, changes, words):
-    recipe = restore_once(shrink(ROOT / "recipes" / f"{name}.yaml"), **changes)
+    recipe = restore_once(shrink(name), **changes)
     with pytest.raises(InputError, match=words):
         list(train(recipe, out=tmp_path))
 
@@ -449,7 +455,7 @@ def test_it_may_begin_from_weights(run, recipe, photos, tmp_path, monkeypatch):
 
 
 def test_swift_video_best_begins_as_the_built_in_swift_video():
-    net = _make_net(read_recipe(ROOT / "recipes/swift_video_best/undone-cpu.yaml")).eval()
+    net = _make_net(read_recipe("swift_video_best/undone-cpu")).eval()
     assert isinstance(net, SwiftVideoBest)
     video = create("swift_video").eval()
     video.load_state_dict(load_tensors("swift_video"))
@@ -459,7 +465,7 @@ def test_swift_video_best_begins_as_the_built_in_swift_video():
 
 
 def test_swift_best_may_begin_from_one_that_finds_paths_with_less(shrink):
-    arguments = shrink(ROOT / "recipes/swift_best/path-gpu-2min.yaml").arguments
+    arguments = shrink("swift_best/path-gpu-2min").arguments
     torch.manual_seed(0)
     narrow, wide = (create("swift_best", **(arguments | {"refiner_widths": [width]})).eval() for width in (8, 12))
     blurry = torch.rand(1, 3, 64, 64)
@@ -495,7 +501,7 @@ def test_what_lacks_more_than_blocks_is_refused():
 
 
 def test_swift_best_may_begin_from_swift(run, shrink):
-    recipe = shrink(ROOT / "recipes/swift_best/deconvolved-cpu-hour.yaml", start=str(run))
+    recipe = shrink("swift_best/deconvolved-cpu-hour", start=str(run))
     net = _make_net(recipe)  # which looks once in training, as `swift` does
     assert isinstance(net, SwiftBest)
     photo = create("swift", **json.loads((run / "recipe.json").read_text())["arguments"])

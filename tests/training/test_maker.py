@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,17 +12,20 @@ import numpy as np
 import pytest
 import torch
 
+import unblur
 from unblur.errors import InputError
 from unblur.synth.dynamic import KINDS, DynamicBlur
 from unblur.synth.highspeed import cache_frames
+from unblur.synth.stills import StillsBlur
 from unblur.training import loop, sources
 from unblur.training.loop import train
-from unblur.training.maker import DynamicMaker
+from unblur.training.maker import DynamicMaker, PhotoMaker
 from unblur.training.recipe import Recipe, read_recipe
-from unblur.training.sources import open_source
+from unblur.training.sources import identity_of, open_source
 
-RECIPE = Path(__file__).parents[2] / "recipes/dmphn/stills-cpu-hour.yaml"
+RECIPE = "dmphn/stills-cpu-hour"
 BLUR = {"length": [1.0, 4.0]}
+DYNAMIC = {"kind": "dynamic", "pair_size": 32, "pool": 4, "pool_start": 2, "new_pairs": 0.5, "blur": BLUR}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +52,7 @@ def highspeed(tmp_path_factory) -> list[Path]:
 
 @pytest.fixture
 def recipe(shrink) -> Recipe:
-    return shrink(RECIPE, data="dynamic", blur=BLUR, steps=4, save_every=2, log_every=2)
+    return shrink(RECIPE, data=DYNAMIC, steps=4, save_every=2, log_every=2)
 
 
 class AtOnce:
@@ -101,13 +105,17 @@ def test_pairs_are_functions_of_seed_and_number(photos, cutouts, highspeed, tmp_
 
 
 def test_a_recipe_takes_ranges_of_dynamic_scenes(recipe):
-    assert recipe.blur == BLUR
+    assert recipe.data.blur == BLUR
     with pytest.raises(InputError, match="no range `lenght`; did you mean `length`"):
-        read_recipe(RECIPE, changes={"data": "dynamic", "blur": {"lenght": [1, 2]}})
+        read_recipe(RECIPE, changes={"data.kind": "dynamic", "data.blur": {"lenght": [1, 2]}})
     with pytest.raises(InputError, match="no range `turns`"):
-        read_recipe(RECIPE, changes={"data": "stills", "blur": {"turns": 1}})
-    told = {"data": "dynamic", "blur": {}, "objective": "blur_field", "truths": None, "blur_field_weight": 1.0, "teacher_forcing_until": 1}
-    with pytest.raises(InputError, match="needs `data: stills`"):
+        read_recipe(RECIPE, changes={"data.blur": {"turns": 1}})
+    told = {
+        "data": DYNAMIC,
+        "crop": 16,
+        "objective": {"kind": "blur_field", "loss": {"mse": 1.0}, "blur_field_weight": 1.0, "teacher_forcing_until": 1},
+    }
+    with pytest.raises(InputError, match=r"needs `data\.kind: stills`"):
         read_recipe(RECIPE, changes=told)
 
 
@@ -144,6 +152,59 @@ def test_pairs_are_made_anew_when_a_source_changes(recipe, photos, cutouts, high
     assert identities[0] == identities[-1]
 
 
+def identity_in(recipe, pool, opened, **inputs):
+    with open_source(recipe, data=[], num_frames=recipe.frames, pool=pool, part=(0, 1), **inputs):
+        return json.dumps(opened[-1]["identity"])
+
+
+def test_pairs_are_made_anew_when_the_content_of_a_file_changes_and_not_when_it_is_moved(recipe, photos, cutouts, tmp_path, at_once):
+    inputs = {"photos": photos, "cutouts": cutouts}
+    before = identity_in(recipe, tmp_path, at_once, **inputs)
+    for kind, files in inputs.items():
+        copy = tmp_path / f"{kind}.png"
+        copy.write_bytes(files[0].read_bytes())
+        assert identity_in(recipe, tmp_path, at_once, **(inputs | {kind: [copy, *files[1:]]})) == before
+        cv2.imwrite(str(copy), 255 - cv2.imread(str(copy), cv2.IMREAD_UNCHANGED))
+        assert identity_in(recipe, tmp_path, at_once, **(inputs | {kind: [copy, *files[1:]]})) != before
+
+
+def test_pairs_are_made_anew_by_another_version(recipe, photos, tmp_path, at_once, monkeypatch):
+    before = identity_in(recipe, tmp_path, at_once, photos=photos)
+    assert identity_in(recipe, tmp_path, at_once, photos=photos) == before
+    monkeypatch.setattr(unblur, "__version__", "99")
+    assert identity_in(recipe, tmp_path, at_once, photos=photos) != before
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("swift/stills", {"pair_size": 64}),
+        ("swift/stills", {"seed": 7}),
+        ("swift/stills", {"blur": {"length": [1.0, 2.0]}}),
+        ("swift_video/sequences-cpu-hour", {"frames": 5}),
+        ("swift_video/sequences-cpu-hour", {"blur": {"length": [1.0, 2.0]}}),
+        ("dmphn/stills-cpu-hour", {"data": DYNAMIC}),
+    ],
+)
+def test_pairs_are_made_anew_when_an_argument_changes(shrink, change, photos, tmp_path, at_once, name, changes):
+    recipe = shrink(name)
+    after = change(recipe, **changes)
+    assert identity_in(recipe, tmp_path, at_once, photos=photos) != identity_in(after, tmp_path, at_once, photos=photos)
+
+
+def test_pairs_are_made_anew_when_a_default_range_changes(photos):
+    """A recipe that says nothing of a range has what the program says."""
+    one, other = (PhotoMaker(tuple(photos), 1, 32, 1, False, False, StillsBlur(turn=turn)) for turn in (0.0, 0.1))
+    assert identity_of(one) != identity_of(other)
+    assert identity_of(one) != identity_of(replace(one, path=9))
+    assert identity_of(one) != identity_of(replace(one, flow=True))
+
+
+def test_what_needs_no_new_pairs_makes_none(recipe, change, photos, tmp_path, at_once):
+    before = identity_in(recipe, tmp_path, at_once, photos=photos)
+    assert identity_in(change(recipe, lr=0.5, steps=99, crop=24), tmp_path, at_once, photos=photos) == before
+
+
 def test_a_window_of_other_processes_gives_the_same_pairs(recipe, photos, cutouts, highspeed, tmp_path):
     with open_source(
         recipe, photos=photos, data=[], num_frames=1, pool=tmp_path, part=(0, 1), cutouts=cutouts, highspeed=highspeed
@@ -158,15 +219,15 @@ def test_a_window_of_other_processes_gives_the_same_pairs(recipe, photos, cutout
         assert torch.equal(source.batch(0, slots=range(2)).blurry, batch.blurry)
 
 
-def test_sources_that_are_missing_are_named(recipe, photos, highspeed, tmp_path, at_once):
+def test_sources_that_are_missing_are_named(recipe, change, photos, highspeed, tmp_path, at_once):
     where = {"data": [], "num_frames": 1, "pool": tmp_path, "part": (0, 1)}
     with pytest.raises(InputError, match=r"--photos DIR.*--highspeed FILE"), open_source(recipe, photos=[], **where):
         pass
     positions = {f"{kind}_probability": 0.0 for kind in KINDS} | {"frames_probability": 1.0}
-    frames = recipe.model_copy(update={"blur": positions})
+    frames = change(recipe, blur=positions)
     with pytest.raises(InputError, match="`frames` needs clips"), open_source(frames, photos=photos, **where):
         pass
-    large = recipe.model_copy(update={"pair_size": 100})
+    large = change(recipe, pair_size=100)
     with pytest.raises(InputError, match="sides of 100 pixels"), open_source(large, photos=[], highspeed=highspeed, **where):
         pass
     with open_source(recipe, photos=[], highspeed=highspeed, **where) as source:

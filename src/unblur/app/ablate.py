@@ -62,7 +62,9 @@ def ablate(
     ] = None,
     small: Annotated[bool, typer.Option("--small", help="Narrow networks, to try a study on a processor.")] = False,
     protocol: Annotated[str, typer.Option(help="How to measure.")] = "gopro-skimage",
-    recipes: Annotated[Path, typer.Option(help="Folder of the recipes.")] = Path("recipes"),
+    recipes: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the recipes, `SYSTEM/NAME.yaml`.", show_default="the built-in ones")
+    ] = None,
     device: DeviceOption = Device.auto,
     precision: Annotated[Precision, typer.Option(help="Of measuring.")] = Precision.auto,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
@@ -100,7 +102,9 @@ def ablate(
                 minutes=minutes,
                 photos=pictures,
                 data=train or [],
-                pool=run / "samples" / f"{recipe.data}-{recipe.frames or 1}-{recipe.truths}-{seed}" if photos else None,
+                pool=run / "samples" / f"{recipe.data.kind}-{recipe.frames}-{'all' if recipe.all_truths else 'middle'}-{seed}"
+                if photos
+                else None,
                 cpu=device is Device.cpu,
                 progress=lambda step, last: bar.tell(f"training {row.name}", step, last),
             )
@@ -140,19 +144,17 @@ def _values(changes: list[str]) -> dict[str, Any]:
     return values
 
 
-def _recipe(row: "StudyRow", *, recipes: Path, short: bool, changes: dict[str, Any]) -> "Recipe":
+def _recipe(row: "StudyRow", *, recipes: Path | None, short: bool, changes: dict[str, Any]) -> "Recipe":
     """The recipe of a row: its own, made short and narrow where that is asked for, then changed."""
     from unblur.bench.ablate import short_changes
     from unblur.training.recipe import read_recipe
 
-    path = recipes / f"{row.recipe}.yaml"
+    path = row.recipe if recipes is None else recipes / f"{row.recipe}.yaml"
     own = read_recipe(path)
-    several = own.data in ("clips", "sequences")
     narrow = {key: value for key, value in row.arguments.items() if own.arguments.get(key, value) is not None}
-    parts = list(own.lr_of)
-    trained_flow = "flow_widths" in narrow and any(part.endswith("flow") for part in parts)
-    made = short_changes(truths=own.truths, several=several, parts=parts, trained_flow=trained_flow) if short else {}
-    alone = {"reference_only": True} if row.twin_of else {}
+    trained_flow = "flow_widths" in narrow and any(part.endswith("flow") for part in own.lr_of)
+    made = short_changes(own.model_dump(), trained_flow=trained_flow) if short else {}
+    alone = {"data.reference_only": True} if row.twin_of else {}
     return read_recipe(path, changes=made | {"arguments": own.arguments | narrow} | alone | changes)
 
 

@@ -69,6 +69,7 @@ app.add_typer(models_app, name="models")
 models_app.command()(pull.pull)
 app.command()(restore.restore)
 app.command()(train.train)
+app.command()(train.recipes)
 app.command()(train.export_weights)
 app.command()(inspect.inspect)
 for command in (bench.bench, bench.report, ablate.ablate, bench.published):

@@ -1,4 +1,4 @@
-"""`unblur train` and `unblur export-weights`. Thin, as all of the command line."""
+"""`unblur train`, `unblur recipes` and `unblur export-weights`. Thin, as all of the command line."""
 
 import sys
 from contextlib import closing
@@ -12,13 +12,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from unblur.errors import InputError
 
-__all__ = ["export_weights", "train"]
+__all__ = ["export_weights", "recipes", "train"]
 
 Folders = list[Path] | None
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe, such as `recipes/swift/stills.yaml`.", show_default=False)],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE",
+            help="A file, or a built-in recipe such as `swift/stills`; `unblur recipes` lists them.",
+            show_default=False,
+        ),
+    ],
     *,
     data: Annotated[
         Folders,
@@ -30,7 +37,10 @@ def train(
     cutouts: Annotated[
         Folders,
         typer.Option(
-            "--cutouts", metavar="DIR", help="Objects with opacity (PNG, WebP) for `data: dynamic`; may be repeated.", show_default=False
+            "--cutouts",
+            metavar="DIR",
+            help="Objects with opacity (PNG, WebP) for `data.kind: dynamic`; may be repeated.",
+            show_default=False,
         ),
     ] = None,
     highspeed: Annotated[
@@ -38,14 +48,17 @@ def train(
         typer.Option(
             "--highspeed",
             metavar="FILE",
-            help="Clip of about 240 frames a second for `data: dynamic`; may be repeated.",
+            help="Clip of about 240 frames a second for `data.kind: dynamic`; may be repeated.",
             show_default=False,
         ),
     ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change a key of the recipe, or `arguments.KEY`; may be repeated.", show_default=False
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a key of the recipe, such as `steps`, `data.pair_size` or `arguments.width`; may be repeated.",
+            show_default=False,
         ),
     ] = None,
     out: Annotated[
@@ -59,6 +72,7 @@ def train(
 
     from unblur.synth.sources import find_photos
     from unblur.training.recipe import read_recipe
+    from unblur.training.recipe_files import find_recipe
 
     values: dict[str, Any] = {}
     for change in changes or []:
@@ -67,7 +81,7 @@ def train(
             raise InputError(f"`--set {change}` does not say a value; write `--set KEY=VALUE`")
         values[key] = yaml.safe_load(value)
     chosen = read_recipe(recipe, changes=values)
-    run = out or Path("runs") / f"{chosen.model}-{recipe.stem}"
+    run = out or Path("runs") / f"{chosen.model}-{find_recipe(recipe).stem}"
     pictures = find_photos(photos) if photos else []
     objects = find_photos(cutouts) if cutouts else []
     try:
@@ -89,6 +103,24 @@ def train(
                 bar.console.print(escape(text), highlight=False, soft_wrap=True)
                 sys.stderr.flush()
     console.print(f"the run is in {escape(str(run))}; `--model {escape(str(run))}` restores with it", highlight=False, soft_wrap=True)
+
+
+def recipes(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[RECIPE]", help="A file, or a built-in recipe, to print with all its keys.", show_default=False)
+    ] = None,
+) -> None:
+    """List the built-in recipes; or print one with all its keys, those of the recipes that it extends and the defaults included."""
+    import yaml
+
+    from unblur.training.recipe import read_recipe
+    from unblur.training.recipe_files import find_recipe, first_comment, recipe_names
+
+    if name is not None:
+        typer.echo(yaml.safe_dump(read_recipe(name).model_dump(mode="json"), sort_keys=False, width=120), nl=False)
+        return
+    for each in recipe_names():
+        typer.echo(f"{each:<40}{first_comment(find_recipe(each))}".rstrip())
 
 
 def export_weights(

@@ -201,25 +201,30 @@ def read_study(name: str, *, small: bool = False, only: Sequence[str] = ()) -> S
     return Study(name, study["question"], study.get("reference", ""), tuple(rows))
 
 
-def short_changes(*, truths: str | None, several: bool, parts: Sequence[str], trained_flow: bool = False) -> dict[str, Any]:
+def short_changes(recipe: Mapping[str, Any], *, trained_flow: bool = False) -> dict[str, Any]:
     """Changes to a recipe for a training of minutes on samples that are made of photos; see `studies.yaml`.
 
     Args:
-        truths: that of the recipe.
-        several: whether the network sees several frames.
-        parts: of the network, for which the recipe has learning rates of their own.
+        recipe: all keys of the recipe.
         trained_flow: whether the network's flow has the shape of the built-in weights, from which it then begins.
 
     Example:
-        >>> short_changes(truths="middle", several=True, parts=["flow"])["lr_of"]
-        {'flow': 0.0001}
+        >>> own = {"data": {"kind": "pairs"}, "objective": {"kind": "content", "loss": {"l1": 1.0}}, "lr_of": {"flow": 1e-6}}
+        >>> short_changes(own)["lr_of"], short_changes(own)["objective"]
+        ({'flow': 0.0001}, {'kind': 'content', 'loss': {'l1': 1.0}, 'truths': 'middle'})
     """
     short = _document()["short"]
-    data = "sequences" if several else "stills"
-    unrolled = {"frames": short["unrolled"]} if truths == "all" else {}
-    rates = {part: short["trained_flow"] if trained_flow and part.endswith("flow") else short["parts"] for part in parts}
-    flow = {"flow_weights": "pwcnet"} if trained_flow else {}
-    return {"data": data, **short["all"], **short[data], **unrolled, **flow, "lr_of": rates}
+    several = "frames" in recipe["data"]
+    truths = recipe["objective"].get("truths", "middle")
+    changes = short["all"] | short["several" if several else "one"]
+    changes["data"] = short["data"] | changes["data"]
+    if several:
+        changes["data"]["frames"] = short["unrolled"] if truths == "all" else recipe["data"]["frames"]
+    changes["objective"] = {"kind": "content", "loss": recipe["objective"]["loss"], "truths": truths}
+    changes["lr_of"] = {
+        part: short["trained_flow"] if trained_flow and part.endswith("flow") else short["parts"] for part in recipe["lr_of"]
+    }
+    return changes | ({"flow_weights": "pwcnet"} if trained_flow else {})
 
 
 def run_study(

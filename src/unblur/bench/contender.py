@@ -1,6 +1,7 @@
 """A method that is measured: a network with its weights, photo or video, or the blurry input itself."""
 
 import hashlib
+import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+import unblur
 from unblur.bench.cost import Cost, cost_of, cost_of_network
 from unblur.bench.rows import Way, which
 from unblur.errors import UnsupportedError
@@ -53,6 +55,7 @@ class Contender(ABC):
         name: as it was asked for.
         system: name of its network.
         sha256: of its weights.
+        arguments_sha256: of the arguments of its network.
         cost: parameters and multiply-adds.
         device: where it runs.
         precision: of its arithmetic.
@@ -62,16 +65,35 @@ class Contender(ABC):
     """
 
     def __init__(
-        self, name: str, *, system: str, sha256: str, cost: Cost, device: str, precision: str, way: Way, self_ensemble: int = 1
+        self,
+        name: str,
+        *,
+        system: str,
+        sha256: str,
+        arguments_sha256: str,
+        cost: Cost,
+        device: str,
+        precision: str,
+        way: Way,
+        self_ensemble: int = 1,
     ) -> None:
         self.name, self.system, self.sha256, self.cost = name, system, sha256, cost
+        self.arguments_sha256 = arguments_sha256
         self.device, self.precision, self.way, self.self_ensemble = device, precision, way, self_ensemble
         self._peaks: dict[tuple[int, ...], int] = {}
 
     @property
     def which(self) -> tuple[str, ...]:
         """As `which` of the rows."""
-        return which(self.sha256, self.device, self.precision, self.way, self.self_ensemble)
+        return which(
+            self.sha256,
+            self.device,
+            self.precision,
+            self.way,
+            self.self_ensemble,
+            arguments_sha256=self.arguments_sha256,
+            version=unblur.__version__,
+        )
 
     @property
     def needs_clips(self) -> bool:
@@ -170,16 +192,20 @@ def open_contender(
         UnsupportedError: if a network of several frames is to be measured as the tool uses it, or one of one frame alone.
     """
     if name == BLURRY and not published:
-        return _Blurry(called or name, system=BLURRY, sha256="", cost=Cost(0, 0, 1), device="none", precision="none", way="network")
+        none: dict[str, Any] = {"sha256": "", "arguments_sha256": "", "device": "none", "precision": "none"}
+        return _Blurry(called or name, system=BLURRY, cost=Cost(0, 0, 1), way="network", **none)
     if published:
         deblurrer = load_network(weights=name, device=device, precision=precision, self_ensemble=self_ensemble)
         assert isinstance(deblurrer.net, ForeignNet)
-        facts: dict[str, Any] = {"system": deblurrer.net.system, "sha256": sha256_of(Path(name)), "cost": cost_of_network(deblurrer.net)}
+        cost = cost_of_network(deblurrer.net)
+        facts: dict[str, Any] = {"system": deblurrer.net.system, "sha256": sha256_of(Path(name)), "arguments_sha256": "", "cost": cost}
         return _of_one_frame(name, called or name, deblurrer, facts, as_tool=as_tool, alone=alone)
     card = card_of(name)
     called = called or (card.name if is_run(name) else name)
     cost = cost_of(card.architecture, card.arguments)
-    facts = {"system": card.architecture, "sha256": card.sha256 or _digest(load_tensors(name)), "cost": cost}
+    arguments = hashlib.sha256(json.dumps(card.arguments, sort_keys=True).encode()).hexdigest()
+    sha256 = card.sha256 or _digest(load_tensors(name))
+    facts = {"system": card.architecture, "sha256": sha256, "arguments_sha256": arguments, "cost": cost}
     if cost.frames == 1:
         deblurrer = load_network(name, device=device, precision=precision, self_ensemble=self_ensemble)
         return _of_one_frame(name, called, deblurrer, facts, as_tool=as_tool, alone=alone)

@@ -153,7 +153,8 @@ def _names(summaries: Sequence[Summary]) -> dict[tuple[str, ...], str]:
     for which, name in plain.items():
         same = [other for other, called in plain.items() if called == name]
         if len(same) > 1:
-            marks = [mark for place, mark in ((2, which[2]), (1, which[1]), (0, which[0][:6])) if len({other[place] for other in same}) > 1]
+            said = ((2, which[2]), (1, which[1]), (0, which[0][:6]), (4, f"arguments {which[4][:6]}"), (5, f"unblur {which[5]}"))
+            marks = [mark for place, mark in said if len({other[place] for other in same}) > 1]
             found[which] = f"{name} ({', '.join(marks)})"
     return found
 

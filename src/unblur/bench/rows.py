@@ -16,9 +16,19 @@ FILE = "rows.jsonl"
 Way = Literal["network", "tool", "alone"]
 
 
-def which(model_sha256: str, device: str, precision: str, way: Way, self_ensemble: int) -> tuple[str, ...]:
-    """What was measured: what differs in it is never averaged together."""
-    return (model_sha256, device, precision, way, *([f"self-ensemble of {self_ensemble}"] if self_ensemble > 1 else ()))
+def which(
+    model_sha256: str, device: str, precision: str, way: Way, self_ensemble: int, *, arguments_sha256: str, version: str
+) -> tuple[str, ...]:
+    """What was measured, by which program: what differs in it is never averaged together, nor taken for measured."""
+    return (
+        model_sha256,
+        device,
+        precision,
+        way,
+        arguments_sha256,
+        version,
+        *([f"self-ensemble of {self_ensemble}"] if self_ensemble > 1 else ()),
+    )
 
 
 class _Line(BaseModel):
@@ -28,6 +38,10 @@ class _Line(BaseModel):
     """What was measured, as it was asked for."""
     model_sha256: str
     """Of the weights' file, or of the averaged tensors of a run; empty for the blurry input itself."""
+    arguments_sha256: str
+    """Of the arguments of the network, with which the same weights restore otherwise; empty for the blurry input and networks of others."""
+    version: str
+    """Of this package."""
     device: str
     precision: str
     way: Way
@@ -39,7 +53,10 @@ class _Line(BaseModel):
     @property
     def which(self) -> tuple[str, ...]:
         """What was measured: rows that differ in it are never averaged together."""
-        return which(self.model_sha256, self.device, self.precision, self.way, self.self_ensemble)
+        arguments, version = self.arguments_sha256, self.version
+        return which(
+            self.model_sha256, self.device, self.precision, self.way, self.self_ensemble, arguments_sha256=arguments, version=version
+        )
 
 
 class ModelRow(_Line):
@@ -54,8 +71,6 @@ class ModelRow(_Line):
     frames: int
     """Frames that go in for one that comes out."""
     torch: str
-    version: str
-    """Of this package."""
 
 
 class PictureRow(_Line):
@@ -101,6 +116,8 @@ class ClipRow(_Line):
     sequence: str
     blurry_sha256: str
     """Of the blurry frames in their order."""
+    sharp_sha256: str
+    """Of the sharp frames in their order."""
     warping_error: float
     """Guided by the sharp clip; see `unblur.metrics.warping_error`."""
     warping_error_sharp: float
@@ -110,7 +127,7 @@ class ClipRow(_Line):
     @property
     def key(self) -> tuple[object, ...]:
         """What makes a row the same as another."""
-        return ("clip", *self.which, self.data, self.sequence, self.blurry_sha256)
+        return ("clip", *self.which, self.data, self.sequence, self.blurry_sha256, self.sharp_sha256)
 
 
 Row = ModelRow | PictureRow | ClipRow

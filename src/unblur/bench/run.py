@@ -41,7 +41,8 @@ def run_bench(
 ) -> list[Row]:
     """Measure every model on every data set by every protocol, and add the rows to a run.
 
-    A row that the run has already is not made again: the same weights, pictures, protocol, device and precision. A run that was
+    A row that the run has already is not made again: the same weights and arguments of the network, pictures, protocol, device and precision, by the
+    same version of the program. A run that was
     stopped goes on where it was.
 
     Args:
@@ -153,7 +154,10 @@ class _Measuring:
                 row = self._row(sample, protocol, whole if self.contender.needs_clips else blurry[place])
                 if row.key not in self.there or set(row.extras) - self.there[row.key]:
                     wanted.append((place, protocol, row))
-        over_time = self._clip_row(sequence, whole) if self.temporal and len(samples) > 1 else None
+        over_time = None
+        if self.temporal and len(samples) > 1:
+            sharp = _digest([sample.sharp[0] for sample in samples])
+            over_time = self._clip_row(sequence, blurry_sha256=whole, sharp_sha256=sharp)
         if over_time is not None and over_time.key in self.there:
             over_time = None
         if wanted or over_time is not None:
@@ -173,6 +177,8 @@ class _Measuring:
         return PictureRow(
             model=self.contender.name,
             model_sha256=self.contender.sha256,
+            arguments_sha256=self.contender.arguments_sha256,
+            version=unblur.__version__,
             data=self.data.name,
             sequence=sample.sequence,
             frame=sample.frame,
@@ -194,13 +200,16 @@ class _Measuring:
             kept_input=0.0,
         )
 
-    def _clip_row(self, sequence: str, blurry_sha256: str) -> ClipRow:
+    def _clip_row(self, sequence: str, *, blurry_sha256: str, sharp_sha256: str) -> ClipRow:
         return ClipRow(
             model=self.contender.name,
             model_sha256=self.contender.sha256,
+            arguments_sha256=self.contender.arguments_sha256,
+            version=unblur.__version__,
             data=self.data.name,
             sequence=sequence,
             blurry_sha256=blurry_sha256,
+            sharp_sha256=sharp_sha256,
             device=self.contender.device,
             precision=self.contender.precision,
             way=self.contender.way,
@@ -258,6 +267,7 @@ def _new_model(contender: Contender, run: Path) -> list[ModelRow]:
     row = ModelRow(
         model=contender.name,
         model_sha256=contender.sha256,
+        arguments_sha256=contender.arguments_sha256,
         system=contender.system,
         parameters=contender.cost.parameters,
         multiply_adds=contender.cost.multiply_adds * contender.self_ensemble,

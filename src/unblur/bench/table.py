@@ -37,6 +37,8 @@ class Summary:
         warping_error: mean over clips, None if it was not measured.
         warping_error_sharp: of the sharp clips.
         model_sha256: of the weights.
+        arguments_sha256: of the arguments of the network.
+        version: of the program that measured.
     """
 
     model: str
@@ -59,17 +61,23 @@ class Summary:
     warping_error: float | None
     warping_error_sharp: float | None
     model_sha256: str
+    arguments_sha256: str
+    version: str
 
     @property
     def which(self) -> tuple[str, ...]:
         """As `which` of the rows: what was measured."""
-        return which(self.model_sha256, self.device, self.precision, self.way, self.self_ensemble)
+        arguments, version = self.arguments_sha256, self.version
+        return which(
+            self.model_sha256, self.device, self.precision, self.way, self.self_ensemble, arguments_sha256=arguments, version=version
+        )
 
 
 def summarise(rows: Sequence[Row]) -> list[Summary]:
     """Average the rows of one run or several, by data set and protocol, the best PSNR first.
 
-    Rows of the same weights on another device, in another precision or another way are a line of their own.
+    Rows of the same weights on another device, in another precision or another way, by another version or of a network with other arguments are
+    a line of their own.
 
     Raises:
         InputError: if the rows lack the model that they belong to, or were measured by a protocol that is not here.
@@ -119,6 +127,8 @@ def summarise(rows: Sequence[Row]) -> list[Summary]:
                 warping_error=fmean(row.warping_error for row in clips) if clips else None,
                 warping_error_sharp=fmean(row.warping_error_sharp for row in clips) if clips else None,
                 model_sha256=model.model_sha256,
+                arguments_sha256=model.arguments_sha256,
+                version=model.version,
             )
         )
     return sorted(found, key=lambda summary: (summary.data, summary.protocol, -summary.means["psnr"]))

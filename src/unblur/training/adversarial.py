@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from unblur import losses
 from unblur.models.deblurgan import DeblurGANCritic
 from unblur.models.deepdeblur import DeepDeblurDiscriminator
-from unblur.training.recipe import Recipe
+from unblur.training.recipe import AdversarialKeys, Recipe
 
 __all__ = ["Adversary"]
 
@@ -31,15 +31,14 @@ class Adversary:
     """
 
     def __init__(self, recipe: Recipe, *, device: torch.device, mean: Mean) -> None:
-        assert recipe.adversary_lr is not None
-        assert recipe.adversarial_weight is not None
-        assert recipe.adversary_steps is not None
-        arguments = recipe.adversary_arguments or {}
-        critical = recipe.adversary == "deblurgan"
+        keys = recipe.objective
+        assert isinstance(keys, AdversarialKeys)
+        arguments = keys.adversary_arguments
+        critical = keys.adversary == "deblurgan"
         self.net: nn.Module = (DeblurGANCritic(**arguments) if critical else DeepDeblurDiscriminator(**arguments)).to(device)
-        self.optimiser = torch.optim.Adam(self.net.parameters(), lr=recipe.adversary_lr, betas=recipe.betas)
-        self._critical, self._steps, self._seed = critical, recipe.adversary_steps, recipe.seed
-        self._lr, self._weight = recipe.adversary_lr, recipe.adversarial_weight
+        self.optimiser = torch.optim.Adam(self.net.parameters(), lr=keys.adversary_lr, betas=recipe.betas)
+        self._critical, self._steps, self._seed = critical, keys.adversary_steps, recipe.seed
+        self._lr, self._weight = keys.adversary_lr, keys.adversarial_weight
         self._mean = mean
 
     def learn(self, restored: Tensor, sharp: Tensor, *, step: int, part: int, share: float) -> Tensor:

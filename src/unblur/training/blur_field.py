@@ -16,7 +16,7 @@ from unblur.models.flow import FlowNet
 from unblur.models.swift import BlurFieldNet
 from unblur.training.batch import Batch
 from unblur.training.content import Objective, StepOutput, compare
-from unblur.training.recipe import Recipe
+from unblur.training.recipe import BlurFieldKeys, FlowAndBlurFieldKeys, Recipe
 
 __all__ = ["UNIT", "BlurFieldObjective", "teacher_forced"]
 
@@ -26,7 +26,8 @@ UNIT = 8.0
 
 def teacher_forced(step: int, *, recipe: Recipe) -> Tensor:
     """Which crops of a step's whole batch get the true blur field: all at first, none from step `teacher_forcing_until` on."""
-    fraction = max(0.0, 1 - step / max(recipe.teacher_forcing_until or 0, 1))
+    assert isinstance(recipe.objective, BlurFieldKeys | FlowAndBlurFieldKeys)
+    fraction = max(0.0, 1 - step / max(recipe.objective.teacher_forcing_until, 1))
     generator = torch.Generator().manual_seed(recipe.seed + step)
     return torch.rand(recipe.batch, generator=generator) < fraction
 
@@ -41,12 +42,12 @@ class BlurFieldObjective(Objective):
     def __init__(self, net: Net | FlowNet, *, recipe: Recipe) -> None:
         super().__init__(net, recipe=recipe)
         if not isinstance(net, BlurFieldNet):
-            raise InputError(f"`objective: blur_field` is for networks that estimate a blur field; `{recipe.model}` does not")
+            raise InputError(f"`objective.kind: blur_field` is for networks that estimate a blur field; `{recipe.model}` does not")
 
     def forward(self, batch: Batch, step: int) -> StepOutput:
-        net, recipe = cast(BlurFieldNet, self.net), self.recipe
+        net, recipe, keys = cast(BlurFieldNet, self.net), self.recipe, self.recipe.objective
+        assert isinstance(keys, BlurFieldKeys)
         assert batch.blur_field is not None
-        assert recipe.blur_field_weight is not None
         small = net.downscaled(batch.blurry)
         seen = net.blur_field(small)
         truth = batch.blur_field
@@ -57,9 +58,9 @@ class BlurFieldObjective(Objective):
         forced = teacher_forced(step, recipe=recipe)[batch.slots].to(seen.device)[:, None, None, None]
         restored = net.apply_change(net.restore(small, torch.where(forced, truth, seen.detach())), small=small, blurry=batch.blurry)
         error = (seen - truth).abs().mean()
-        content = compare([restored], batch.truth, weights=recipe.loss)
+        content = compare([restored], batch.truth, weights=keys.loss)
         return StepOutput(
-            content + recipe.blur_field_weight * error / UNIT, restored, {"motion": error.detach(), "content": content.detach()}
+            content + keys.blur_field_weight * error / UNIT, restored, {"motion": error.detach(), "content": content.detach()}
         )
 
     def compile_net(self) -> None:

@@ -30,10 +30,12 @@ class CameraKernelObjective(Objective):
     def __init__(self, net: Net | FlowNet, *, recipe: Recipe) -> None:
         super().__init__(net, recipe=recipe)
         if not isinstance(net, SwiftBest):
-            raise InputError(f"`objective: camera_kernel` is for networks that find the kernel of the camera; `{recipe.model}` does not")
+            raise InputError(
+                f"`objective.kind: camera_kernel` is for networks that find the kernel of the camera; `{recipe.model}` does not"
+            )
         max_window = net.window - 2 * BORDER
         if recipe.crop > max_window:
-            raise InputError(f"`crop` must be {max_window} or less with `objective: camera_kernel`: each crop has one kernel")
+            raise InputError(f"`crop` must be {max_window} or less with `objective.kind: camera_kernel`: each crop has one kernel")
 
     def forward(self, batch: Batch, step: int) -> StepOutput:  # noqa: ARG002 (others depend on the step)
         assert batch.kernel is not None

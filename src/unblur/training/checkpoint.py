@@ -59,7 +59,7 @@ def keep_recipe(recipe: Recipe, *, out: Path) -> None:
             raise InputError(
                 f"the run in `{out}` is damaged or of an older version; it can be exported, but to train, name another `--out`"
             ) from error
-        changed = [key for key in Recipe.model_fields if key not in _FREE and getattr(before, key) != getattr(recipe, key)]
+        changed = _differing(before.model_dump(exclude=set(_FREE)), recipe.model_dump(exclude=set(_FREE)))
         if changed:
             raise InputError(
                 f"the run in `{out}` has another recipe: {', '.join(f'`{key}`' for key in changed)} differ(s); "
@@ -67,6 +67,18 @@ def keep_recipe(recipe: Recipe, *, out: Path) -> None:
             )
     with written_whole(target, overwrite=True) as partial:
         partial.write_text(recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _differing(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Keys with other values, in sections of the same `kind` as `section.key`."""
+    found = []
+    for key in after:
+        old, new = before.get(key), after[key]
+        if isinstance(old, dict) and isinstance(new, dict) and "kind" in new and old.get("kind") == new["kind"]:
+            found += [f"{key}.{inner}" for inner in _differing(old, new)]
+        elif old != new:
+            found.append(key)
+    return found
 
 
 def write_state(state: dict[str, Any], *, out: Path) -> None:

@@ -12,7 +12,7 @@ from unblur.models.base import Net
 from unblur.models.flow import FlowNet
 from unblur.models.recurrent import RecurrentNet
 from unblur.training.batch import Batch
-from unblur.training.recipe import Recipe
+from unblur.training.recipe import AdversarialKeys, ContentKeys, Recipe
 
 __all__ = ["ContentObjective", "Objective", "StepOutput", "compare"]
 
@@ -81,28 +81,30 @@ class ContentObjective(Objective):
     def __init__(self, net: Net | FlowNet, *, recipe: Recipe) -> None:
         super().__init__(net, recipe=recipe)
         if isinstance(net, FlowNet):
-            raise InputError(f"`{recipe.model}` estimates flow and restores nothing; train it with `objective: flow`")
-        if recipe.truths == "all" and not isinstance(net, RecurrentNet):
+            raise InputError(f"`{recipe.model}` estimates flow and restores nothing; train it with `objective: {{kind: flow}}`")
+        assert isinstance(recipe.objective, ContentKeys | AdversarialKeys)
+        self._weights = recipe.objective.loss
+        if recipe.all_truths and not isinstance(net, RecurrentNet):
             raise InputError(
-                f"`truths: all` is for networks that go through a clip with a state; `{recipe.model}` restores the middle frame"
+                f"`objective.truths: all` is for networks that go through a clip with a state; `{recipe.model}` restores the middle frame"
             )
 
     def forward(self, batch: Batch, step: int) -> StepOutput:  # noqa: ARG002 (others depend on the step)
-        if self.recipe.truths == "all":
+        if self.recipe.all_truths:
             return self._unrolled(batch)
-        if any(name in _SCALES for name in self.recipe.loss):
+        if any(name in _SCALES for name in self._weights):
             assert isinstance(self.net, Net)
             scales = self.net.forward_scales(batch.blurry)
-            return StepOutput(compare(scales, batch.truth, weights=self.recipe.loss), scales[0])
+            return StepOutput(compare(scales, batch.truth, weights=self._weights), scales[0])
         restored = self.net(batch.blurry)
-        return StepOutput(compare([restored], batch.truth, weights=self.recipe.loss), restored)
+        return StepOutput(compare([restored], batch.truth, weights=self._weights), restored)
 
     def _unrolled(self, batch: Batch) -> StepOutput:
         assert isinstance(self.net, RecurrentNet)
         context = self.net.context
         restored = self.net.unroll(batch.blurry)  # (B, N - 2 context, 3, H, W)
         sharp = batch.sharp[:, context : batch.sharp.shape[1] - context]
-        loss = compare([restored.flatten(0, 1)], sharp.flatten(0, 1), weights=self.recipe.loss)
+        loss = compare([restored.flatten(0, 1)], sharp.flatten(0, 1), weights=self._weights)
         return StepOutput(loss, restored[:, restored.shape[1] // 2])
 
 

@@ -11,7 +11,7 @@ from unblur.models.base import Net
 from unblur.models.flow import FlowNet
 from unblur.training.batch import Batch
 from unblur.training.content import Objective, StepOutput
-from unblur.training.recipe import Recipe
+from unblur.training.recipe import FlowKeys, Recipe
 
 __all__ = ["FlowObjective"]
 
@@ -29,15 +29,15 @@ class FlowObjective(Objective):
     def __init__(self, net: Net | FlowNet, *, recipe: Recipe) -> None:
         super().__init__(net, recipe=recipe)
         if not isinstance(net, FlowNet):
-            raise InputError(f"`objective: flow` is for networks that estimate flow; `{recipe.model}` restores pictures")
+            raise InputError(f"`objective.kind: flow` is for networks that estimate flow; `{recipe.model}` restores pictures")
 
     def forward(self, batch: Batch, step: int) -> StepOutput:  # noqa: ARG002 (others depend on the step)
         assert batch.flow is not None
-        assert self.recipe.level_weights is not None
+        assert isinstance(self.recipe.objective, FlowKeys)
         reference, neighbour = batch.reference.contiguous(), batch.previous.contiguous()
         assert isinstance(self.net, FlowNet)
         full, *levels = self.net.forward_scales(reference, neighbour)
-        loss = multiscale_epe(levels, batch.flow, weights=self.recipe.level_weights)
+        loss = multiscale_epe(levels, batch.flow, weights=self.recipe.objective.level_weights)
         full = full.detach()
         shown = {"epe": (full - batch.flow).norm(dim=1).mean(), "still": batch.flow.norm(dim=1).mean()}
         return StepOutput(loss, flow_warp(neighbour, full), shown, before=neighbour, aim=reference)

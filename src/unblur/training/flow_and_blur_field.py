@@ -16,7 +16,7 @@ from unblur.models.swift_video_best import SwiftVideoBest, estimate_exposure_rat
 from unblur.training.batch import Batch
 from unblur.training.blur_field import UNIT, teacher_forced
 from unblur.training.content import Objective, StepOutput, compare
-from unblur.training.recipe import Recipe
+from unblur.training.recipe import FlowAndBlurFieldKeys, Recipe
 
 __all__ = ["FlowAndBlurFieldObjective", "shot_ends"]
 
@@ -39,9 +39,10 @@ def _exposure_ratio_error(exposure_ratio: Tensor, batch: Batch) -> Tensor:
 
 def shot_ends(step: int, *, recipe: Recipe) -> tuple[Tensor, Tensor]:
     """Which crops of a step's whole batch are at the beginning of a shot, and which at its end; a tenth of them at both."""
+    assert isinstance(recipe.objective, FlowAndBlurFieldKeys)
     generator = torch.Generator().manual_seed(recipe.seed + step)
     chance, side = torch.rand(2, recipe.batch, generator=generator)
-    chosen = chance < (recipe.end_probability or 0.0)
+    chosen = chance < recipe.objective.end_probability
     return chosen & (side < _SINGLE_FRAME + (1 - _SINGLE_FRAME) / 2), chosen & (
         (side < _SINGLE_FRAME) | (side >= _SINGLE_FRAME + (1 - _SINGLE_FRAME) / 2)
     )
@@ -58,18 +59,17 @@ class FlowAndBlurFieldObjective(Objective):
         super().__init__(net, recipe=recipe)
         if not isinstance(net, SwiftVideo):
             raise InputError(
-                f"`objective: flow_and_blur_field` is for `swift_video` and `swift_video_best`, whose stages it teaches; `{recipe.model}` is another network"
+                f"`objective.kind: flow_and_blur_field` is for `swift_video` and `swift_video_best`, whose stages it teaches; `{recipe.model}` is another network"
             )
 
     def forward(self, batch: Batch, step: int) -> StepOutput:
-        net, recipe = self.net, self.recipe
+        net, recipe, keys = self.net, self.recipe, self.recipe.objective
         assert isinstance(net, SwiftVideo)
+        assert isinstance(keys, FlowAndBlurFieldKeys)
         batch = batch.at_ends(*(where[batch.slots].to(batch.blurry.device) for where in shot_ends(step, recipe=recipe)))
         assert batch.blur_field is not None
         assert batch.flow is not None
         assert batch.flow_next is not None
-        assert recipe.blur_field_weight is not None
-        assert recipe.level_weights is not None
         forced = teacher_forced(step, recipe=recipe)[batch.slots].to(batch.blurry.device)[:, None, None, None]
         feats = [net.features(frame.contiguous()) for frame in batch.blurry.unbind(dim=1)]
         half = len(feats) // 2
@@ -80,17 +80,17 @@ class FlowAndBlurFieldObjective(Objective):
             truth = torch.nn.functional.avg_pool2d(flow, UNSHUFFLE) / UNSHUFFLE  # (B, 2, H/4, W/4), in pixels there
             motion = net.motion(batch.reference, batch.blurry[:, place])
             aligned.append(net.aligned(middle, feats[place], motion, flow=torch.where(forced, truth, flows[0].detach())))
-            flow_loss = flow_loss + multiscale_epe(flows, flow, weights=recipe.level_weights) / 2
+            flow_loss = flow_loss + multiscale_epe(flows, flow, weights=keys.level_weights) / 2
             epe = epe + UNSHUFFLE * (flows[0].detach() - truth).norm(dim=1).mean() / 2
         window, seen, *known = net.fuse([aligned[0], net.align(middle, middle, None), aligned[1]])
         restored = net.reconstruct((window, torch.where(forced, batch.blur_field, seen.detach()), *known), batch.reference)
         error = (seen - batch.blur_field).abs().mean()
-        content = compare([restored], batch.truth, weights=recipe.loss)
-        loss = content + recipe.blur_field_weight * error / UNIT + flow_loss
+        content = compare([restored], batch.truth, weights=keys.loss)
+        loss = content + keys.blur_field_weight * error / UNIT + flow_loss
         shown = {"motion": error.detach(), "epe": epe, "still": batch.flow.norm(dim=1).mean(), "content": content.detach()}
         if isinstance(net, SwiftVideoBest):
             exposure_ratio_error = _exposure_ratio_error(known[1], batch)
-            loss = loss + recipe.blur_field_weight * exposure_ratio_error
+            loss = loss + keys.blur_field_weight * exposure_ratio_error
             shown["exposure_ratio"] = exposure_ratio_error.detach()
         return StepOutput(loss, restored, shown)
 

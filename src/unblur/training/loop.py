@@ -86,8 +86,8 @@ def train(
         pool: folder of the samples that are made of photos; in `out` if None. Trainings that follow each other with the same
             seed and data may share one, so that nothing is made twice.
         cpu: train on the processor even if there is a GPU.
-        cutouts: objects with opacity, for `data: dynamic`.
-        highspeed: clips of about 240 frames a second, for `data: dynamic`.
+        cutouts: objects with opacity, for `data.kind: dynamic`.
+        highspeed: clips of about 240 frames a second, for `data.kind: dynamic`.
 
     Raises:
         InputError: if the recipe, its data, the network and the run in `out` do not fit together.
@@ -119,13 +119,13 @@ def train(
             part=(accelerator.process_index, processes),
             cutouts=cutouts,
             highspeed=highspeed,
-            kernel=training.net.kernel_size if recipe.objective == "camera_kernel" and isinstance(training.net, SwiftBest) else None,
+            kernel=training.net.kernel_size if recipe.objective.kind == "camera_kernel" and isinstance(training.net, SwiftBest) else None,
         )
         with accelerator.main_process_first():
             source = stack.enter_context(source_of)
         share = recipe.batch // processes
         slots = range(accelerator.process_index * share, (accelerator.process_index + 1) * share)
-        threads = min(recipe.workers, 1) if recipe.data not in ("pairs", "clips") else recipe.workers
+        threads = min(recipe.workers, 1) if recipe.data.kind not in ("pairs", "clips") else recipe.workers
         batches = stack.enter_context(Prefetch(source, slots=slots, threads=threads))
         stack.callback(training.close)
         yield from training.run(batches)
@@ -156,9 +156,9 @@ class Training:
         self._watch = OutsideWatch(self.net)
         self._optimisers = make_optimisers(self.net, recipe=recipe)
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=recipe.precision == "fp16")
-        adversarial = recipe.objective == "adversarial"
+        adversarial = recipe.objective.kind == "adversarial"
         self._adversary = Adversary(recipe, device=self._device, mean=self._mean) if adversarial else None
-        objective = _OBJECTIVES[recipe.objective](self.net, recipe=recipe)
+        objective = _OBJECTIVES[recipe.objective.kind](self.net, recipe=recipe)
         if recipe.compile:
             objective.compile_net()
         self._objective = accelerator.prepare(objective)

@@ -8,6 +8,7 @@ the samples that it would have had, and several processes together see what one 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, fields, is_dataclass
 from itertools import groupby
 from pathlib import Path
 from threading import Lock
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import unblur
 from unblur.data.layouts import Sample, read_layout
 from unblur.data.pair_pool import PairPool
 from unblur.data.transforms import Arrays, apply
@@ -23,13 +25,13 @@ from unblur.errors import InputError
 from unblur.synth.dynamic import DynamicBlur, kind_weights
 from unblur.synth.highspeed import cache_frames, map_frames
 from unblur.synth.sequence import SequenceBlur
-from unblur.synth.sources import read_photo
+from unblur.synth.sources import read_photo, sha256_of
 from unblur.synth.stills import StillsBlur
 from unblur.training.batch import Batch, to_batch, transforms_of
 from unblur.training.maker import DynamicMaker, PhotoMaker
-from unblur.training.recipe import Recipe
+from unblur.training.recipe import ClipsKeys, DynamicKeys, PairsKeys, Recipe, SequencesKeys, StillsKeys
 
-__all__ = ["Files", "Made", "Source", "open_source", "read_samples"]
+__all__ = ["Files", "Made", "Source", "identity_of", "open_source", "read_samples"]
 
 _KEPT_BYTES = 2 * 2**30  # of decoded pictures; a small data set is decoded once
 
@@ -51,7 +53,7 @@ class Source(ABC):
         for slot in slots:
             generator = np.random.default_rng([self.recipe.seed, 1, step, slot, order])
             samples.append(apply(self.draw(step, generator), self._transforms, generator))
-        batch = to_batch(samples, slots=slots, photo=self.recipe.data not in ("clips", "sequences"))
+        batch = to_batch(samples, slots=slots, photo=not self.recipe.several_frames)
         return batch.alone() if self.recipe.reference_only else batch
 
     def stop(self) -> None:  # noqa: B027 (most sources have nothing to wait for)
@@ -100,7 +102,7 @@ class Files(Source):
 
     def draw(self, step: int, generator: np.random.Generator) -> Arrays:  # noqa: ARG002 (any sample may come at any step)
         pool = self._samples[int(generator.integers(len(self._samples)))]
-        truths = pool if self.recipe.truths == "all" else [pool[len(pool) // 2]]
+        truths = pool if self.recipe.all_truths else [pool[len(pool) // 2]]
         blurry = [self._picture(sample.reference) for sample in pool]
         sharp = [self._picture(sample.sharp[len(sample.sharp) // 2]) for sample in truths]
         if len({picture.shape for picture in (*blurry, *sharp)}) > 1:
@@ -182,59 +184,69 @@ def open_source(
     Raises:
         InputError: if the recipe's data do not suit the network, or what it needs was not given or found.
     """
-    several = recipe.data in ("clips", "sequences")
-    if several != (num_frames > 1):
+    keys = recipe.data
+    if recipe.several_frames != (num_frames > 1):
         fitting = "`clips` or `sequences`" if num_frames > 1 else "`stills`, `dynamic` or `pairs`"
         raise InputError(
-            f"network `{recipe.model}` sees {num_frames} frame(s), so that it needs `data` to be {fitting}, not `{recipe.data}`"
+            f"network `{recipe.model}` sees {num_frames} frame(s), so that it needs `data.kind` to be {fitting}, not `{keys.kind}`"
         )
-    if recipe.truths != "all" and several and recipe.frames != num_frames:
-        raise InputError(f"network `{recipe.model}` sees {num_frames} frames; `frames` must be that, not {recipe.frames}")
-    num_frames = recipe.frames or 1
-    if recipe.data in ("pairs", "clips"):
+    if recipe.several_frames and not recipe.all_truths and recipe.frames != num_frames:
+        raise InputError(f"network `{recipe.model}` sees {num_frames} frames; `data.frames` must be that, not {recipe.frames}")
+    if isinstance(keys, PairsKeys | ClipsKeys):
         if not data:
-            raise InputError(f"`data: {recipe.data}` needs a data set in the layout `{recipe.layout}`; name its folder with `--data`")
-        assert recipe.layout is not None
-        assert recipe.choice is not None
-        yield Files(read_samples(recipe.layout, data, choice=recipe.choice, num_frames=num_frames, edges="drop"), recipe=recipe)
+            raise InputError(f"`data.kind: {keys.kind}` needs a data set in the layout `{keys.layout}`; name its folder with `--data`")
+        yield Files(read_samples(keys.layout, data, choice=keys.choice, num_frames=recipe.frames, edges="drop"), recipe=recipe)
         return
-    assert recipe.pool is not None
-    assert recipe.pool_start is not None
-    assert recipe.new_pairs is not None
-    identity: list[object] = [[str(path) for path in photos], recipe.seed, recipe.blur, recipe.data]
     maker: PhotoMaker | DynamicMaker
-    if recipe.data == "dynamic":
+    if isinstance(keys, DynamicKeys):
         maker = _dynamic_maker(recipe, photos=photos, cutouts=cutouts, highspeed=highspeed, folder=pool / "frames")
-        identity += [[str(path) for path in cutouts], [path.name for path in maker.frames]]
     else:
-        maker = _photo_maker(recipe, photos=photos, num_frames=num_frames, kernel=kernel)
+        maker = _photo_maker(recipe, photos=photos, kernel=kernel)
     with PairPool(
         maker,
         folder=pool,
-        identity=identity,
+        identity=identity_of(maker),
         layout=maker.layout,
-        capacity=recipe.pool,
-        start=recipe.pool_start,
-        new_pairs=recipe.new_pairs,
+        capacity=keys.pool,
+        start=keys.pool_start,
+        new_pairs=keys.new_pairs,
         workers=max(recipe.workers, 1),
         part=part,
     ) as pairs:
         yield Made(pairs, recipe=recipe)
 
 
-def _photo_maker(recipe: Recipe, *, photos: Sequence[Path], num_frames: int, kernel: int | None) -> PhotoMaker:
+def identity_of(maker: PhotoMaker | DynamicMaker) -> dict[str, object]:
+    """All that the samples of a maker depend on, as JSON-like values: the version of the program, every argument, and of files their content.
+
+    Decoded clips are named by their content and keep that name; where they lie, as where any other file lies, does not matter.
+    """
+    known: dict[str, object] = {"version": unblur.__version__, "maker": type(maker).__name__}
+    for field in fields(maker):
+        value = getattr(maker, field.name)
+        if field.name == "frames":
+            known["frames"] = [path.name for path in value]
+        elif isinstance(value, tuple):
+            known[field.name] = [sha256_of(path) for path in value]
+        else:
+            known[field.name] = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    return known
+
+
+def _photo_maker(recipe: Recipe, *, photos: Sequence[Path], kernel: int | None) -> PhotoMaker:
     """What makes `stills` and `sequences`."""
+    keys = recipe.data
+    assert isinstance(keys, StillsKeys | SequencesKeys)
     if not photos:
-        raise InputError(f"`data: {recipe.data}` needs sharp photos (JPEG, PNG, WebP, TIFF); name a folder of them with `--photos`")
-    assert recipe.pair_size is not None
+        raise InputError(f"`data.kind: {keys.kind}` needs sharp photos (JPEG, PNG, WebP, TIFF); name a folder of them with `--photos`")
     return PhotoMaker(
         photos=tuple(photos),
         seed=recipe.seed,
-        size=recipe.pair_size,
-        num_frames=num_frames,
-        all_truths=recipe.truths == "all",
-        flow=recipe.objective in ("flow", "flow_and_blur_field"),
-        blur=(SequenceBlur if recipe.data == "sequences" else StillsBlur)(**(recipe.blur or {})),
+        size=keys.pair_size,
+        num_frames=recipe.frames,
+        all_truths=recipe.all_truths,
+        flow=recipe.objective.kind in ("flow", "flow_and_blur_field"),
+        blur=(SequenceBlur if isinstance(keys, SequencesKeys) else StillsBlur)(**keys.blur),
         kernel=kernel,
     )
 
@@ -245,10 +257,11 @@ def _dynamic_maker(
     """What makes `dynamic`; decodes the clips into `folder`, where they are not there yet."""
     if not photos and not highspeed:
         raise InputError(
-            "`data: dynamic` needs sharp photos, clips of about 240 frames a second, or both: `--photos DIR`, `--highspeed FILE`"
+            "`data.kind: dynamic` needs sharp photos, clips of about 240 frames a second, or both: `--photos DIR`, `--highspeed FILE`"
         )
-    assert recipe.pair_size is not None
-    blur = DynamicBlur(**(recipe.blur or {}))
+    keys = recipe.data
+    assert isinstance(keys, DynamicKeys)
+    blur = DynamicBlur(**keys.blur)
     frames = tuple(cache_frames(clip, folder) for clip in highspeed)
-    kind_weights(photos=bool(photos), sequences=[map_frames(path) for path in frames], size=recipe.pair_size, blur=blur)  # fails early
-    return DynamicMaker(photos=tuple(photos), cutouts=tuple(cutouts), frames=frames, seed=recipe.seed, size=recipe.pair_size, blur=blur)
+    kind_weights(photos=bool(photos), sequences=[map_frames(path) for path in frames], size=keys.pair_size, blur=blur)  # fails early
+    return DynamicMaker(photos=tuple(photos), cutouts=tuple(cutouts), frames=frames, seed=recipe.seed, size=keys.pair_size, blur=blur)

@@ -91,6 +91,7 @@ def card_of_run(run: Path) -> Card:
 
     recipe, state = state_of_run(run)
     flow = recipe["model"] in flow_names()
+    data = recipe.get("data", "stills")
     net = (create_flow if flow else create)(recipe["model"], **recipe["arguments"])
     return Card(
         name=run.resolve().name,
@@ -100,7 +101,7 @@ def card_of_run(run: Path) -> Card:
         arguments=recipe["arguments"],
         size_multiple=net.size_multiple,
         origin="trained here",
-        training_data=str(recipe.get("data", "stills")),
+        training_data=str(data["kind"] if isinstance(data, dict) else data),
         recipe=f"{recipe['model']}, {state['step']} of {recipe['steps']} steps; {json.dumps(recipe)}",
         results=(),
         licence="none given",
