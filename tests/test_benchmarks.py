@@ -2,12 +2,15 @@
 
 import importlib
 import json
+import signal
 import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+
+import unblur
 
 ROOT = Path(__file__).parents[1]
 
@@ -197,3 +200,82 @@ def test_the_largest_squares_do_not_overlap(monkeypatch):
     largest = importlib.import_module("benchmarks.real").largest
     assert largest(change, side=5, count=2) == [(10, 20), (3, 2)]
     assert len(largest(change, side=20, count=9)) == 1
+
+
+@pytest.fixture
+def soak(monkeypatch):
+    """The module, whose child processes find the program where this one has found it."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", str(Path(unblur.__file__).parents[1]))
+    return importlib.import_module("benchmarks.soak")
+
+
+@pytest.mark.usefixtures("soak")
+def test_nothing_is_lost_by_kills(told):
+    lines = told("soak", "--seed", 1, "--files", 8, "--frames", 40, "--size", "32x24", "--kills", 1)
+    said = [" ".join(line) for line in lines]
+    assert said[0] == "8 files and a clip of 40 frames of 32x24, swift, seed 1"
+    killed = next(line for line in lines if line[:1] == ["killed"])
+    assert sum(map(int, killed[1::4])) <= 1
+    for row in ("inputs changed", "files lost", "photos differing", "frames differing", "files left over"):
+        assert f"{row} 0" in said
+
+
+def test_what_kills_have_cost_is_found(soak, tmp_path, capsys):
+    generator = np.random.default_rng(0)
+    make = importlib.import_module("benchmarks.mixed_files").write_clip
+    before, after = (soak.Run([], tmp_path / name) for name in ("before", "after"))
+    for run in (before, after):
+        run.output.mkdir()
+        for name in ("same.txt", "other.txt"):
+            (run.output / name).write_text(name)
+        make(run.output / "clip.mp4", frames=5, size=(32, 24), generator=np.random.default_rng(1))
+    assert soak._report(before, after, soak.Toll(), changed=[], is_recurrent=False) == []
+    assert soak._report(before, after, soak.Toll(), changed=["a.jpg"], is_recurrent=False) == ["inputs"]
+    assert soak._report(before, after, soak.Toll(vanished={"a.jpg"}), changed=[], is_recurrent=False) == ["files"]
+    assert soak._report(before, after, soak.Toll(lost_frames=3), changed=[], is_recurrent=False) == ["frames"]
+    assert soak._report(before, after, soak.Toll(endured=60.0), changed=[], is_recurrent=False) == ["time, as the process did not end"]
+    make(after.output / "clip.mp4", frames=4, size=(32, 24), generator=generator)
+    assert soak._report(before, after, soak.Toll(), changed=[], is_recurrent=False) == ["frames"]
+    assert soak._report(before, after, soak.Toll(), changed=[], is_recurrent=True) == []
+    (after.output / "other.txt").write_text("broken")
+    (after.output / ".same.txt.partial").touch()
+    capsys.readouterr()
+    assert soak._report(before, after, soak.Toll(), changed=[], is_recurrent=True) == ["files"]
+    said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "photos differing 1" in said
+    assert "files left over 1" in said
+    assert "frames differing 5 (a recurrent network: its state begins anew where a clip is gone on with)" in said
+    (after.output / "same.txt").unlink()
+    after.failed = ["same.txt"]
+    assert soak._report(before, after, soak.Toll(), changed=[], is_recurrent=True) == ["files"]
+    assert "files lost 1" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_soak_that_lost_something_says_so_and_fails(soak, told, monkeypatch):
+    monkeypatch.setattr(soak.Run, "to_its_end", lambda run: (run.output / "a").mkdir(parents=True))
+    monkeypatch.setattr(soak, "_kill", lambda *_, **__: soak.Toll(lost_frames=1))
+    with pytest.raises(SystemExit, match="lost: frames"):
+        told("soak", "--seed", 0, "--files", 1, "--frames", 2)
+
+
+def test_a_process_is_killed_when_and_how_it_is_asked_for(soak, tmp_path):
+    sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+    assert 0 <= soak.Run(sleeper, tmp_path).killed(after=0.2, by=signal.SIGTERM, at_work=False) < 30
+    assert soak.Run([sys.executable, "-c", ""], tmp_path).killed(after=60, by=signal.SIGKILL, at_work=True) is None
+    writer = [sys.executable, "-c", f"import time; time.sleep(1); open({str(tmp_path / 'a')!r}, 'w'); time.sleep(60)"]
+    assert soak.Run(writer, tmp_path).killed(after=0, by=signal.SIGKILL, at_work=True) < 30
+    assert (tmp_path / "a").exists()
+
+
+def test_files_are_drawn_by_the_seed_and_of_many_kinds(soak, tmp_path):
+    drawn = []
+    make = importlib.import_module("benchmarks.mixed_files").make_files
+    for name, seed in (("one", 5), ("two", 5), ("three", 6)):
+        make(tmp_path / name, count=60, frames=3, size=(32, 24), generator=np.random.default_rng(seed))
+        drawn.append({path: soak.digest(tmp_path / name / path) for path in soak.names(tmp_path / name) if not path.endswith(".mkv")})
+    assert drawn[0] == drawn[1] != drawn[2]
+    suffixes = {Path(path).suffix for path in drawn[0]}
+    assert suffixes >= {".jpg", ".png", ".tif", ".webp", ".mp4"}
+    assert suffixes & {".txt", ".bin", ".zip"}
+    assert len(soak.names(tmp_path / "one")) == 61

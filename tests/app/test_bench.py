@@ -199,3 +199,22 @@ def test_a_bench_of_nothing_is_refused(run):
     code, _, err = run("bench", "--data", ".", "--protocol", "gopro-skimage", "-o", "run")
     assert code == 2
     assert "--weights" in err
+
+
+def test_pairs_of_data_and_protocol(run, pairs):
+    words = ("bench", "--model", "blurry", "-o", "run", "--json")
+    code, out, _ = run(*words, "--pair", f"{pairs}=gopro-matlab", "--save-pictures")
+    assert code == 0
+    assert [(each["data"], each["protocol"]) for each in json.loads(out)] == [("pairs", "gopro-matlab@1")]
+    assert len(list(Path("run/pictures").rglob("*.png"))) == 2
+    for change, wanted in (((), "give `--data`"), (("--data", pairs), "give `--data`"), (("--pair", "pairs"), "DATA=PROTOCOL")):
+        code, _, err = run(*words, *change)
+        assert code != 0
+        assert wanted in " ".join(err.replace("│", " ").split())
+
+
+def test_what_does_not_fit_is_said_before_the_first_row(run, pairs):
+    code, _, err = run("bench", "--model", "blurry", "--model", "swift_video", "--data", pairs, "--protocol", "gopro-skimage", "-o", "run")
+    assert code == 1
+    assert "nothing was measured: `swift_video` looks at" in err
+    assert not Path("run").exists()

@@ -65,3 +65,18 @@ def test_help_of_the_whole_command_imports_nothing_heavy():
     code = "import sys, unblur.app.cli; print([name for name in ('torch', 'cv2', 'av', 'numpy', 'PIL') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_data_set_is_cut_into_crops(tree, tmp_path):
+    result = run("prepare", f"gopro/test/blur_gamma:{tree}", "-o", tmp_path / "crops", "--size", 16)
+    assert isinstance(result.exception, InputError)
+    assert "smaller than 16x16" in str(result.exception)
+    for kind in ("blur_gamma", "sharp"):
+        (tree / f"train/a/{kind}").mkdir(parents=True)
+    for number in range(2):
+        for kind in ("blur_gamma", "sharp"):
+            cv2.imwrite(str(tree / f"train/a/{kind}/{number}.png"), np.zeros((20, 40, 3), np.uint8))
+    result = run("prepare", tree, "-o", tmp_path / "train-crops", "--size", 16)
+    assert result.exit_code == 0, result.exception
+    assert "12 crops" in " ".join(result.output.split())
+    assert "--set layout=gopro" in result.output

@@ -1,5 +1,6 @@
 """The commands of training, and the guide that shows them."""
 
+import io
 import re
 import shlex
 import shutil
@@ -11,10 +12,13 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from rich.console import Console
+from rich.progress import Progress
 from typer.testing import CliRunner
 
 from unblur.app.cli import app
-from unblur.errors import InputError
+from unblur.app.train import _line, _Waiting
+from unblur.errors import InputError, OutputError
 from unblur.training.recipe import Recipe, read_recipe
 from unblur.training.recipe_files import recipe_names
 from unblur.weights import card_of
@@ -88,9 +92,9 @@ def test_every_command_of_the_guide_works(footage):
         "mine",
         "swift",
         "tuned",
-        "swift_best-path-gpu-2min",
+        "swift_best-kernel-gpu-2min",
         "swift_best-all-gpu-5min",
-        "swift_best-leaps-cpu-hour",
+        "swift_best-accelerated-cpu-hour",
     }
     for name in ("tried.png", "restored.png"):
         assert cv2.imread(name).shape == (128, 160, 3)
@@ -159,3 +163,51 @@ def test_what_cannot_be_done_is_said(words, message):
     assert isinstance(result.exception, InputError)
     assert message in str(result.exception)
     assert "not the folder of a run" in str(run("export-weights", "photos", "-o", "a.safetensors").exception)
+
+
+@pytest.mark.usefixtures("footage")
+def test_a_run_that_cannot_be_written_is_one_clear_error(monkeypatch):
+    options = [*TINY.split(), *WINDOW.split(), *SMALL_SWIFT, "--set", "log_every=1", "--set", "validate_every=0"]
+    words = ["train", "recipes/swift/stills.yaml", "--photos", "photos", *options]
+    result = run(*words, "--out", "shaky.png")
+    assert isinstance(result.exception, OutputError)
+    assert "`shaky.png` is a file; name another folder" in str(result.exception)
+
+    def full(*_):
+        raise RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64 vs 0\nframe #0: ...")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("unblur.training.checkpoint.torch.save", full)
+        result = run(*words, "--out", "run")
+    assert isinstance(result.exception, OutputError)
+    assert "state.pt` cannot be written" in str(result.exception)
+    assert "frame #0" not in str(result.exception)
+    assert run(*words, "--out", "run").exit_code == 0
+
+
+@pytest.mark.usefixtures("footage")
+def test_a_lower_rate_goes_on():
+    options = [*TINY.split(), *WINDOW.split(), *SMALL_SWIFT, "--set", "log_every=1", "--set", "validate_every=0"]
+    words = ["train", "recipes/swift/stills.yaml", "--photos", "photos", *options, "--out", "run"]
+    assert run(*words).exit_code == 0
+    result = run(*words, "--set", "steps=3", "--set", "lr=1.0e-6")
+    assert result.exit_code == 0, result.exception
+    assert "is 1e-06; going on from step 2" in result.output
+
+
+def test_lines_say_what_the_blurry_input_had():
+    record = {"step": 2, "protocol": "gopro-skimage", "psnr": 27.123, "ssim": 0.9, "input_psnr": 25.5}
+    assert _line(record) == "step 2: psnr 27.12 (blurry input 25.5), ssim 0.9 (gopro-skimage)"
+
+
+def test_the_bar_says_how_many_pairs_are_made():
+    with Progress(console=Console(file=io.StringIO(), force_terminal=True)) as bar:
+        task = bar.add_task("swift", total=9)
+        _Waiting(bar, task, name="swift")(3, 20)
+        assert bar.tasks[0].description == "swift, making pairs, 3 of 20"
+    shown = io.StringIO()
+    with Progress(console=Console(file=shown, force_terminal=False), disable=True) as bar:
+        waiting = _Waiting(bar, bar.add_task("swift", total=9), name="swift")
+        waiting(3, 20)
+        waiting(4, 20)  # too soon for another line
+    assert shown.getvalue() == "making pairs, 3 of 20\n"

@@ -4,6 +4,7 @@ import base64
 import io
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -14,7 +15,8 @@ from unblur.bench.contender import open_contender
 from unblur.bench.crops import read_crops
 from unblur.bench.datasets import open_data
 from unblur.bench.extras import MEANINGS
-from unblur.bench.report import render_report, write_report
+from unblur.bench.published import find
+from unblur.bench.report import _other_pictures, render_report, write_report
 from unblur.bench.run import run_bench
 from unblur.errors import InputError, OutputError
 from unblur.metrics import protocols
@@ -89,6 +91,19 @@ def test_published_lines_are_marked_and_measured_ones_are_not(run):
     for words in ("gopro/test/blur by gopro-skimage@1", "pairs by gopro-skimage@1", "mscnn: MSCNN-4-Codecs", "SSIM, form not stated"):
         assert words in page.text
     assert page.text.count("tang2022, table 4") == 0  # on DVD, of a system that was not measured
+
+
+def test_published_cells_say_over_how_many_pictures(run):
+    """Of six pictures of GoPro, beside figures over all 1,111."""
+    page = Page(render_report([run]))
+    assert "29.08 (over 1,111 pictures; ours over 6)" in page.text  # the source does not say; the test part of GoPro has so many
+    assert "31.24 (over 1,111 pictures; ours over 6)" in page.text
+    assert "0.9452 (over 1,111 pictures; ours over 6)" in page.text
+    assert "16.1 (over" not in page.text  # parameters are those of the network
+    row = next(row for row in find(system="mscnn") if row.pictures == 1111)
+    assert _other_pictures(row, ours=[1111]) == ""
+    assert _other_pictures(row, ours=[14, 20]) == " (over 1,111 pictures; ours over 14 to 20)"
+    assert _other_pictures(replace(row, protocol="", data="elsewhere"), ours=[14]) == " (pictures not stated; ours over 14)"
 
 
 def test_published_of_a_measured_system_on_other_data_stands_apart(run):

@@ -1,7 +1,9 @@
 """Measuring: what is in a row, that nothing is measured twice, and that a run survives being stopped."""
 
+import errno
 import hashlib
 import json
+import shutil
 from dataclasses import fields
 
 import numpy as np
@@ -14,7 +16,7 @@ from unblur.bench.crops import read_crops
 from unblur.bench.datasets import open_data
 from unblur.bench.report import write_report
 from unblur.bench.rows import FILE, ClipRow, ModelRow, PictureRow, read_rows
-from unblur.bench.run import read_picture, run_bench
+from unblur.bench.run import read_picture, run_bench, saved_picture
 from unblur.bench.table import summarise
 from unblur.errors import InputError, OutputError, UnsupportedError
 from unblur.metrics import from_uint8, protocols
@@ -347,3 +349,52 @@ def test_a_published_checkpoint_is_measured(pairs, published, tmp_path, as_tool)
     assert any(row.measures != row.before for row in measured)
     with pytest.raises(UnsupportedError, match="looks at one frame"):
         open_contender(str(published), published=True, device="cpu", precision="fp32", alone=True)
+
+
+def test_a_full_disk_is_said(pairs, tmp_path, monkeypatch):
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("unblur.bench.rows.os.fsync", full)
+    with pytest.raises(OutputError, match=r"the disk is full.*rows\.jsonl"):
+        measure(tmp_path / "run", pairs, "blurry")
+
+
+def test_pairs_are_measured_by_their_own_protocol_alone(pairs, tmp_path):
+    shutil.copytree(pairs, tmp_path / "others")
+    data, others = open_data(str(pairs)), open_data(str(tmp_path / "others"))
+    matlab = protocols.get("gopro-matlab")
+    rows = pictures(
+        run_bench([open_contender("blurry")], [data], [SKIMAGE], run=tmp_path / "run", pairs=[(others, matlab), (data, SKIMAGE)])
+    )
+    assert {(row.data, row.protocol) for row in rows} == {("pairs", SKIMAGE.id), ("others", matlab.id)}
+    assert len(rows) == 12  # what is named twice is measured once
+
+
+def test_restored_pictures_are_saved(pairs, weights, tmp_path):
+    path = weights("deepdeblur")
+    measure(tmp_path / "run", pairs, path, "blurry")
+    assert not (tmp_path / "run" / "pictures").exists()
+    rows = measure(tmp_path / "run", pairs, path, "blurry", save_pictures=True)  # what was measured before is restored again
+    assert len(pictures(rows)) == 12
+    saved = sorted((tmp_path / "run" / "pictures").rglob("*.png"))
+    assert len(saved) == 12
+    contender = open_contender(str(path), device="cpu", precision="fp32")
+    sample = open_data(str(pairs)).samples[4]
+    file = saved_picture(tmp_path / "run" / "pictures", contender, data="pairs", sample=sample)
+    assert file.relative_to(tmp_path / "run" / "pictures").parts[1:] == ("pairs", "clip1", "001.png")
+    (restored,) = contender.restore([read_picture(sample.reference)])
+    assert np.array_equal(np.asarray(Image.open(file)), (restored.picture * 255).round().astype(np.uint8))
+    blurry = next(path for path in saved if path.parts[-4].startswith("blurry-") and path.parts[-2:] == ("clip1", "001.png"))
+    assert np.array_equal(np.asarray(Image.open(blurry)), np.asarray(Image.open(sample.reference)))
+    times = {path: path.stat().st_mtime_ns for path in saved}
+    measure(tmp_path / "run", pairs, path, "blurry", save_pictures=True)
+    assert {path: path.stat().st_mtime_ns for path in saved} == times
+    file.unlink()
+    measure(tmp_path / "run", pairs, path, "blurry", save_pictures=True)
+    assert file.is_file()
+
+
+def test_clips_are_saved_frame_by_frame(pairs, weights, tmp_path):
+    measure(tmp_path / "run", pairs, weights("ifirnn"), save_pictures=True)
+    assert len(list((tmp_path / "run" / "pictures").rglob("*.png"))) == 6

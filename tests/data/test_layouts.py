@@ -4,6 +4,7 @@ import pytest
 import trees
 
 from unblur.data import layouts
+from unblur.data.check import check_data
 from unblur.data.layouts import DVD_TEST, Sample, find_layout, read_layout, windows
 from unblur.errors import InputError
 
@@ -18,6 +19,8 @@ def test_every_layout_is_recognised_and_all_its_parts_read(name, tmp_path):
     layout = find_layout(root)
     assert layout.name == name
     for choice in layout.choices:
+        if choice.get("blur") == "input" or "exposure" in choice:
+            continue  # of repacked trees, below
         samples = read_layout(name, root, choice=choice)
         assert samples
         for sample in samples:
@@ -153,3 +156,82 @@ def test_what_is_not_there_is_said(tmp_path):
 def test_reference_of_one_frame_is_that_frame(tmp_path):
     path = tmp_path / "a.png"
     assert Sample((path,), (path,), "a", 0).reference == path
+
+
+# As people have them
+
+
+@pytest.mark.parametrize("inside", ["", "GoPro"])
+@pytest.mark.parametrize(
+    ("blurry", "sharp", "choice"), [("input", "target", "input"), ("blur", "sharp", "blur"), ("input_crops", "target_crops", "input")]
+)
+def test_repacked_gopro(tmp_path, inside, blurry, sharp, choice):
+    stems = ["GOPR0384_11_00-000010", "GOPR0384_11_00-000009", "GOPR0385_11_01_000001", "alone"]
+    for kind in (blurry, sharp):
+        for stem in stems:
+            trees.picture(tmp_path / "test" / inside / kind / f"{stem}.png")
+    assert find_layout(tmp_path).name == "gopro"
+    samples = read_layout("gopro", tmp_path, choice={"split": "test", "blur": choice})
+    assert [(sample.sequence, sample.frame, sample.reference.stem) for sample in samples] == [
+        ("GOPR0384_11_00", 0, "GOPR0384_11_00-000009"),
+        ("GOPR0384_11_00", 1, "GOPR0384_11_00-000010"),
+        ("GOPR0385_11_01", 0, "GOPR0385_11_01_000001"),
+        ("alone", 0, "alone"),
+    ]
+    assert {sample.reference.parent.name for sample in samples} == {blurry}
+    assert {sample.sharp[0].parent.name for sample in samples} == {sharp}
+    with pytest.raises(InputError, match=f"it holds `test, {choice}`"):
+        read_layout("gopro", tmp_path, choice={"split": "test", "blur": "blur_gamma"})
+
+
+def test_clips_without_truth_are_no_pairs(tmp_path):
+    root = trees.dvd(tmp_path / "dvd")
+    trees.picture(root / "qualitative_datasets" / "alley" / "input" / "00000.jpg")
+    assert len(layouts.dvd(root, split="test")) == 2
+    report = check_data(root)
+    assert report.problems == ()
+    assert any("`qualitative_datasets`: 1 files" in note for note in report.notes)
+    shutil.rmtree(root / "quantitative_datasets")
+    for place in (root, root / "qualitative_datasets"):
+        with pytest.raises(InputError, match="clips of DVD that have no truth"):
+            layouts.dvd(place, split="test")
+
+
+@pytest.mark.parametrize("inside", ["test", ""])
+def test_reds_test_has_no_truth(tmp_path, inside):
+    root = trees.reds(tmp_path)
+    trees.picture(root / inside / "test_blur" / "000" / "00000000.png")
+    assert check_data(root).problems == ()
+    with pytest.raises(InputError, match="was never published"):
+        layouts.reds(root, split="test")
+
+
+def test_bsd_with_raw_and_its_exposures(tmp_path):
+    for exposure in ("1ms8ms", "2ms16ms", "3ms24ms"):
+        part = trees.bsd(tmp_path / f"BSD_{exposure}")
+        trees.picture(part / "train" / "000" / "Blur" / "Raw" / "00000000.tiff")
+    assert find_layout(tmp_path).name == "bsd"
+    samples = read_layout("bsd", tmp_path, choice={"split": "train", "exposure": "2ms16ms"})
+    assert len(samples) == 2
+    assert "BSD_2ms16ms" in samples[0].reference.parts
+    with pytest.raises(InputError, match="exposures 1ms8ms, 2ms16ms, 3ms24ms of BSD; choose one"):
+        layouts.bsd(tmp_path, split="train")
+    report = check_data(tmp_path)
+    assert report.problems == ()
+    assert [part.name for part in report.parts][:2] == ["train, 1ms8ms", "valid, 1ms8ms"]
+    assert len(report.parts) == 9
+
+
+def test_a_wrong_layout_says_which_is_nearest(tmp_path):
+    root = trees.dvd(tmp_path / "dvd")
+    with pytest.raises(InputError, match=r"has the layout of dvd: DIR/quantitative_datasets"):
+        read_layout("gopro", root, choice={"split": "test", "blur": "blur"})
+    outer = trees.gopro(tmp_path / "outer" / "GOPRO_Large").parent
+    with pytest.raises(InputError, match="GOPRO_Large` has the layout of gopro: name that folder"):
+        find_layout(outer)
+    with pytest.raises(InputError, match="GOPRO_Large` has the layout of gopro: name that folder"):
+        find_layout(outer / "GOPRO_Large" / "train")
+    near = trees.picture(tmp_path / "near" / "a" / "GT_1" / "1.png").parents[2]
+    (near / "quantitative_datasets_old" / "x" / "input").mkdir(parents=True)
+    with pytest.raises(InputError, match="the nearest is gopro, which is laid out as DIR/"):
+        find_layout(near)

@@ -4,11 +4,13 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from unblur.data.pair_pool import PairPool, pool_range
+from unblur.errors import OutputError
 
 LAYOUT = {"number": ((2, 3), "int64"), "maker": ((1,), "int64")}
 
@@ -28,7 +30,7 @@ class Maker:
         return {"number": np.full((2, 3), index), "maker": np.array([os.getpid()])}
 
 
-def pool(tmp_path: Path, *, identity: object = 1, workers: int = 2, broken: bool = False) -> PairPool:
+def pool(tmp_path: Path, *, identity: object = 1, workers: int = 2, broken: bool = False, waiting=None) -> PairPool:
     return PairPool(
         Maker(tmp_path / "log", broken=broken),
         folder=tmp_path / "pool",
@@ -38,6 +40,7 @@ def pool(tmp_path: Path, *, identity: object = 1, workers: int = 2, broken: bool
         start=4,
         new_pairs=0.5,
         workers=workers,
+        waiting=waiting,
     )
 
 
@@ -99,3 +102,22 @@ def test_stop_ends_the_wait_for_a_pair(tmp_path):
         pairs.stop()
         with pytest.raises(RuntimeError, match=r"pair 0 .* no longer waited for"):
             waits.result(timeout=60)
+
+
+def test_it_is_told_how_many_are_made_while_one_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("unblur.data.pair_pool._TELL_EVERY", 0.0)
+    told = []
+    with pool(tmp_path, workers=1, waiting=lambda *each: told.append(each)) as pairs:
+        pairs.pair(3)
+    assert told[0][0] < 4
+    assert {wanted for _, wanted in told} == {4}
+    assert told == sorted(told)
+
+
+def test_a_disk_without_room_is_said_before_pairs_are_made(tmp_path, monkeypatch):
+    monkeypatch.setattr("unblur.data.pair_pool.shutil.disk_usage", lambda _: SimpleNamespace(free=14_000))
+    with pytest.raises(OutputError, match=r"--set window=N"):  # 264 slots of 7 numbers take 14,784 bytes
+        pool(tmp_path)
+    assert not (tmp_path / "pool" / "identity.json").exists()
+    monkeypatch.setattr("unblur.data.pair_pool.shutil.disk_usage", lambda _: SimpleNamespace(free=15_000))
+    pool(tmp_path)

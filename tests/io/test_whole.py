@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from unblur.errors import OutputError
-from unblur.io.whole import hidden_beside, output_error, written_whole
+from unblur.io.whole import hidden_beside, make_folder, output_error, written_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -155,3 +155,25 @@ def test_names_as_long_as_a_file_system_takes(tmp_path, stem):
     assert target.read_bytes() == b"whole"
     others = [tmp_path / f"{stem[:-1]}{letter}.png" for letter in "bc"]
     assert len({hidden_beside(path, what, suffix=".png") for path in (target, *others) for what in ("partial", "journal")}) == 6
+
+
+def test_a_folder_is_made_and_left_empty(tmp_path):
+    for _ in range(2):
+        make_folder(tmp_path / "a" / "b")
+        assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_or_written_to_is_said(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("kept")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OutputError, match=r"/file` is a file; name another folder"):
+            make_folder(place)
+    assert (tmp_path / "file").read_text() == "kept"
+    for code, words in ((errno.ENOSPC, "the disk is full"), (errno.EROFS, "no permission to write")):
+
+        def refuse(code=code, **_):
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr("unblur.io.whole.tempfile.TemporaryFile", refuse)
+        with pytest.raises(OutputError, match=f"{words}.*name another folder"):
+            make_folder(tmp_path / "folder")

@@ -7,7 +7,7 @@ from unblur.training.batch import Batch
 from unblur.training.blur_field import BlurFieldObjective, teacher_forced
 
 
-@pytest.fixture(params=["leaps-cpu-hour", "quick-cpu-hour"])
+@pytest.fixture(params=["accelerated-cpu-hour", "quick-cpu-hour"])
 def recipe(request, shrink):
     return shrink(f"swift_best/{request.param}", crop=80, pair_size=80, teacher_forcing_until=0)
 

@@ -15,7 +15,7 @@ from unblur.training.maker import PhotoMaker
 from unblur.training.optimisers import hold_others
 from unblur.training.sources import Made
 
-RECIPE = "swift_best/path-gpu-2min"
+RECIPE = "swift_best/kernel-gpu-2min"
 MOVED = StillsBlur(
     sharp_probability=0, length=(4, 6), wobble=(0, 0.3), turn=0, zoom=0, object_probability=0, noise_probability=0, jpeg_probability=0
 )

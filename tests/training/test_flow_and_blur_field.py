@@ -15,7 +15,7 @@ from unblur.training.loop import _make_net
 from unblur.weights import load_tensors
 
 RECIPE = "swift_video/sequences-cpu-hour"
-RECIPE_BEST = "swift_video_best/undone-cpu"
+RECIPE_BEST = "swift_video_best/deconvolved-cpu"
 
 
 @pytest.fixture(params=[RECIPE, RECIPE_BEST], ids=["swift_video", "swift_video_best"])

@@ -17,7 +17,7 @@ from unblur.training import loop, sources
 from unblur.training.guard import MOST_ROLLBACKS
 from unblur.training.loop import _grown, _make_net, train
 from unblur.training.recipe import Recipe, read_recipe
-from unblur.weights import load_tensors
+from unblur.weights import card_of, load_tensors
 
 ROOT = Path(__file__).parents[2]
 
@@ -286,7 +286,8 @@ def test_accumulating_parts_is_the_same_step(recipe, photos, tmp_path, plain):
 
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize(
-    "name", ["dmphn/gopro", "swift/stills", "swift_video/sequences-cpu-hour", "swift_video_best/undone-cpu", "pwcnet/sequences-cpu-hour"]
+    "name",
+    ["dmphn/gopro", "swift/stills", "swift_video/sequences-cpu-hour", "swift_video_best/deconvolved-cpu", "pwcnet/sequences-cpu-hour"],
 )
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # torch looks at it while it traces
 def test_compiled_networks_take_the_same_steps(shrink, photos, sets, tmp_path, monkeypatch, name):
@@ -344,6 +345,12 @@ def test_validation_samples_and_curves(recipe, photos, sets, tmp_path):
     validated = [record for record in records if "protocol" in record]
     assert [record["step"] for record in validated] == [2, 4]
     assert all(record["protocol"] == "gopro-skimage" and record["psnr"] > 10 and 0 < record["ssim"] < 1 for record in validated)
+    blurry = {record["input_psnr"] for record in validated}
+    assert len(blurry) == 1  # it does not change
+    middle = sorted((sets["gopro"] / "test/GOPR0002/blur_gamma").iterdir())
+    truths = sorted((sets["gopro"] / "test/GOPR0002/sharp").iterdir())
+    pairs = [(cv2.imread(str(middle[place])), cv2.imread(str(truths[place]))) for place in (0, 7)]
+    assert blurry.pop() == pytest.approx(sum(cv2.PSNR(*pair) for pair in pairs) / 2, abs=1e-3)
     sheet = cv2.imread(str(tmp_path / "samples" / "00000004.jpg"))
     assert sheet.shape == (3 * whole.crop, 2 * whole.crop, 3)
     assert len(list((tmp_path / "tensorboard").iterdir())) == 1
@@ -395,6 +402,58 @@ def test_it_gives_up_after_a_few_and_leaves_the_checkpoint(shrink, sets, tmp_pat
     assert all(tensor.isfinite().all() for tensor in state_of(tmp_path)["net"].values())
 
 
+def test_it_goes_on_with_a_lower_rate_as_it_advises(shrink, sets, tmp_path, monkeypatch):
+    recipe = shrink(ROOT / "recipes/srn/gopro.yaml", steps=8, save_every=4, clip=None, lr=1e-3, lr_of={})
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Training, "_take_step", spoiled(5, 99, poison))
+        with pytest.raises(UnblurError, match=r"lower `lr` or `clip`, such as `--set lr=0\.00025`"):
+            list(train(recipe, data=[sets["gopro"]], out=tmp_path))
+    lower = restore_once(recipe, lr=2.5e-4, clip=1.0)
+    with pytest.raises(InputError, match=r"another recipe: `lr`, `clip` differ"):
+        list(train(lower, data=[sets["gopro"]], out=tmp_path))
+    for other in ({"lr": 2e-3}, {"lr": 5e-4, "seed": 9}):
+        with pytest.raises(InputError, match=r"`lr` and `clip` may be lowered"):
+            list(train(restore_once(recipe, **other), data=[sets["gopro"]], out=tmp_path, may_lower_rate=True))
+    records = list(train(lower, data=[sets["gopro"]], out=tmp_path, may_lower_rate=True))
+    assert records[0]["event"] == "`lr` was 0.001 and is 0.00025, `clip` was None and is 1.0; going on from step 4"
+    assert records[0] in log_of(tmp_path)
+    state = state_of(tmp_path)
+    assert state["step"] == 8
+    assert {group["full_lr"] for each in state["optimisers"] for group in each["param_groups"]} == {2.5e-4}
+    assert [(each["step"], each["key"], each["from"], each["to"]) for each in state["lowered"]] == [
+        (4, "lr", 1e-3, 2.5e-4),
+        (4, "clip", None, 1.0),
+    ]
+    assert json.loads((tmp_path / "recipe.json").read_text())["lr"] == 2.5e-4
+    assert "`lr` lowered from 0.001 to 0.00025 at step 4" in card_of(tmp_path).recipe
+    assert list(train(lower, data=[sets["gopro"]], out=tmp_path, may_lower_rate=True)) == []  # it is told once
+
+
+def test_a_lower_rate_begins_with_all_tries(shrink, sets, tmp_path, monkeypatch):
+    """What went wrong with the higher rate does not count, and the samples come in an order that has not been tried."""
+    recipe = shrink(ROOT / "recipes/srn/gopro.yaml", steps=8, save_every=4)
+    monkeypatch.setattr(loop.Training, "_take_step", spoiled(5, MOST_ROLLBACKS + 2, poison))
+    with pytest.raises(UnblurError, match="gave up"):
+        list(train(recipe, data=[sets["gopro"]], out=tmp_path))
+    tried = state_of(tmp_path)["guard"]["order"]
+    records = list(train(restore_once(recipe, lr=recipe.lr / 2), data=[sets["gopro"]], out=tmp_path, may_lower_rate=True))
+    assert ["event" in record for record in records][:2] == [True, True]  # lowered, and once gone back
+    assert records[1]["rate"] == 0.5
+    assert state_of(tmp_path)["guard"]["order"] == tried + 2
+
+
+def test_a_first_step_that_failed_does_not_block_the_corrected_command(shrink, sets, tmp_path):
+    recipe = shrink(ROOT / "recipes/srn/gopro.yaml", steps=2)
+    with pytest.raises(InputError, match="fewer than the crop"):
+        list(train(restore_once(recipe, crop=512), data=[sets["gopro"]], out=tmp_path))
+    assert state_of(tmp_path)["step"] == 0
+    wider = restore_once(recipe, arguments=recipe.arguments | {"num_blocks": 2})
+    list(train(wider, data=[sets["gopro"]], out=tmp_path))
+    assert state_of(tmp_path)["step"] == 2
+    with pytest.raises(InputError, match="another recipe: `arguments` differ"):
+        list(train(recipe, data=[sets["gopro"]], out=tmp_path))
+
+
 def test_overflowing_offsets_go_back_and_the_training_recovers(shrink, sets, tmp_path, monkeypatch):
     """The weights themselves are spoiled, as a training would: offsets of thousands of pixels, everything read is 0."""
     recipe = shrink("mdcn/dvd", steps=8, save_every=4, log_every=4, lr_of={})
@@ -433,8 +492,8 @@ def test_overflowing_offsets_go_back_and_the_training_recovers(shrink, sets, tmp
             "restores nothing",
         ),
         ("swift/stills", {"model": "srn", "arguments": {}}, "networks that estimate a blur field"),
-        ("swift_best/path-gpu-2min", {"model": "swift", "arguments": {}, "only": None, "lr_of": {}}, "networks that find the kernel"),
-        ("swift_best/path-gpu-2min", {"crop": 288, "pair_size": 288}, "`crop` must be 256 or less"),
+        ("swift_best/kernel-gpu-2min", {"model": "swift", "arguments": {}, "only": None, "lr_of": {}}, "networks that find the kernel"),
+        ("swift_best/kernel-gpu-2min", {"crop": 288, "pair_size": 288}, "`crop` must be 256 or less"),
     ],
 )
 def test_what_does_not_fit_together_is_said(shrink, tmp_path, name, changes, words):
@@ -455,7 +514,7 @@ def test_it_may_begin_from_weights(run, recipe, photos, tmp_path, monkeypatch):
 
 
 def test_swift_video_best_begins_as_the_built_in_swift_video():
-    net = _make_net(read_recipe("swift_video_best/undone-cpu")).eval()
+    net = _make_net(read_recipe("swift_video_best/deconvolved-cpu")).eval()
     assert isinstance(net, SwiftVideoBest)
     video = create("swift_video").eval()
     video.load_state_dict(load_tensors("swift_video"))
@@ -465,7 +524,7 @@ def test_swift_video_best_begins_as_the_built_in_swift_video():
 
 
 def test_swift_best_may_begin_from_one_that_finds_paths_with_less(shrink):
-    arguments = shrink("swift_best/path-gpu-2min").arguments
+    arguments = shrink("swift_best/kernel-gpu-2min").arguments
     torch.manual_seed(0)
     narrow, wide = (create("swift_best", **(arguments | {"refiner_widths": [width]})).eval() for width in (8, 12))
     blurry = torch.rand(1, 3, 64, 64)

@@ -7,7 +7,7 @@ from unblur.training.recipe import SECTIONS, Recipe, read_recipe
 
 SWIFT, MSCNN, ADVERSARIAL = "swift/stills", "mscnn/gopro", "deepdeblur/gopro"
 FLOW = "pwcnet/sequences-cpu-hour"
-PATH = "swift_best/path-gpu-2min"
+PATH = "swift_best/kernel-gpu-2min"
 TOLD = {"kind": "blur_field", "loss": {"mse": 1.0}, "blur_field_weight": 1.0, "teacher_forcing_until": 1}
 STILLS = {"kind": "stills", "pair_size": 160, "pool": 4, "pool_start": 2, "new_pairs": 1.0}
 

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from unblur.app.bench import DeviceOption
 from unblur.app.choices import Device, Precision
+from unblur.app.ending import ends_soon
 from unblur.app.synth import Bar
 from unblur.errors import InputError
 
@@ -74,6 +75,7 @@ def ablate(
     from unblur.bench.datasets import open_data
     from unblur.metrics import protocols
     from unblur.synth.sources import find_photos
+    from unblur.training.recipe import parse_changes
 
     if bool(photos) == bool(train):
         raise InputError("name either photos to train on, with `--photos`, or a data set, with `--train`")
@@ -84,9 +86,9 @@ def ablate(
     own = {path.resolve() for path in pictures} & {path.resolve() for sample in measured_on.samples for path in sample.sharp}
     if own:
         raise InputError(f"`{min(own)}` is both trained on and measured on; measure on other data")
-    values = _values(changes or [])
+    values = parse_changes(changes or [])
 
-    with Bar() as bar:
+    with ends_soon(), Bar() as bar:
 
         def train_row(row: "StudyRow", seed: int, folder: str) -> "Trained":
             try:
@@ -130,18 +132,6 @@ def ablate(
     changed = "".join(f", {change}" for change in changes or [])
     budget = f"{given}, {seeds} seed(s){', narrow networks' if small else ''}{', short schedules' if photos else ''}{changed}"
     _show(chosen, found, budget=budget, measured=f"{data} by {measured_by.id}")
-
-
-def _values(changes: list[str]) -> dict[str, Any]:
-    import yaml
-
-    values: dict[str, Any] = {}
-    for change in changes:
-        key, given, value = change.partition("=")
-        if not given:
-            raise InputError(f"`--set {change}` does not say a value; write `--set KEY=VALUE`")
-        values[key] = yaml.safe_load(value)
-    return values
 
 
 def _recipe(row: "StudyRow", *, recipes: Path | None, short: bool, changes: dict[str, Any]) -> "Recipe":

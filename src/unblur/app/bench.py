@@ -12,10 +12,13 @@ from rich.table import Table
 
 from unblur.app.choices import WEIGHTS_HELP, Device, Precision
 from unblur.app.synth import Bar
+from unblur.errors import InputError
 
 if TYPE_CHECKING:
+    from unblur.bench.datasets import DataSet
     from unblur.bench.published import Published
     from unblur.bench.table import Summary
+    from unblur.metrics import Protocol
 
 __all__ = ["DeviceOption", "bench", "published", "report"]
 
@@ -48,12 +51,24 @@ def bench(
         list[Path] | None, typer.Option(help=WEIGHTS_HELP.replace("Instead of", "As") + " Again for more.", show_default=False)
     ] = None,
     data: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
-            metavar="DIR|LAYOUT:DIR", help="Folder with `blurry` and `sharp`, or such as `gopro/test/blur_gamma:DIR`. Again for more."
+            metavar="DIR|LAYOUT:DIR",
+            help="Folder with `blurry` and `sharp`, or such as `gopro/test/blur_gamma:DIR`. Again for more.",
+            show_default=False,
         ),
-    ],
-    protocol: Annotated[list[str], typer.Option(help="How to measure, such as `gopro-skimage`. Again for more.")],
+    ] = None,
+    protocol: Annotated[
+        list[str] | None, typer.Option(help="How to measure, such as `gopro-skimage`. Again for more.", show_default=False)
+    ] = None,
+    pair: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DATA=PROTOCOL",
+            help="A data set and the protocol by which it alone is measured, such as `realblur/J:DIR=realblur-ecc`. Again for more.",
+            show_default=False,
+        ),
+    ] = None,
     run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="Folder of the run; goes on with what is there.")],
     extra: Annotated[
         list[str] | None,
@@ -61,6 +76,9 @@ def bench(
             help="`shifted`, `gmsd` or `detail`; `lpips` or `niqe`, if their library is installed. Again for more.", show_default="none"
         ),
     ] = None,
+    save_pictures: Annotated[
+        bool, typer.Option("--save-pictures", help="Keep every restored picture as PNG, in `pictures` of the run.")
+    ] = False,
     temporal: Annotated[bool, typer.Option("--temporal", help="Also the warping error of clips.")] = False,
     crops: Annotated[int, typer.Option(min=0, help="Worst pictures of each model and data set to keep a crop of.")] = 8,
     device: DeviceOption = Device.auto,
@@ -75,8 +93,9 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="Print the averages as JSON.")] = False,
 ) -> None:
     """Measure models on data sets by named protocols; what was measured before is not measured again."""
-    from unblur.bench.contender import open_contender
+    from unblur.bench.contender import frames_of, open_contender
     from unblur.bench.datasets import open_data
+    from unblur.bench.fit import Method, check_fit
     from unblur.bench.run import run_bench
     from unblur.bench.table import summarise
     from unblur.metrics import protocols
@@ -84,8 +103,13 @@ def bench(
     named = [*((name, False) for name in model or []), *((str(path), True) for path in weights or [])]
     if not named:
         raise typer.BadParameter("give at least one, or `--weights`", param_hint="--model")
-    chosen = [protocols.get(name) for name in protocol]
-    data_sets = [open_data(spec) for spec in data]
+    if bool(data) != bool(protocol) or not (data or pair):
+        raise typer.BadParameter("give `--data` and `--protocol`, `--pair`, or both", param_hint="--data")
+    chosen = [protocols.get(name) for name in protocol or []]
+    data_sets = [open_data(spec) for spec in data or []]
+    pairs = [_pair(text) for text in pair or []]
+    methods = [Method(name, frames_of(name, published=published, as_tool=tool, alone=alone)) for name, published in named]
+    check_fit(methods, [*((each, by) for each in data_sets for by in chosen), *pairs])
     with Bar() as bar:
         rows = run_bench(
             (
@@ -106,6 +130,8 @@ def bench(
             extras=extra or [],
             temporal=temporal,
             crops=crops,
+            save_pictures=save_pictures,
+            pairs=pairs,
             progress=bar.tell,
         )
     summaries = summarise(rows)
@@ -157,6 +183,17 @@ def published(
             hardware = f"; seconds on {part[0].hardware}" if part[0].hardware else ""
             console.print(f"  {escape(name)}, {part[0].data}. {escape(part[0].protocol + hardware)}", highlight=False, soft_wrap=True)
             console.print(_published_table(part, sequences=sequences), highlight=False)
+
+
+def _pair(text: str) -> "tuple[DataSet, Protocol]":
+    """The data set and the protocol of `DATA=PROTOCOL`; a path may hold further equals signs."""
+    from unblur.bench.datasets import open_data
+    from unblur.metrics import protocols
+
+    spec, given, name = text.rpartition("=")
+    if not given or not spec:
+        raise InputError(f"`--pair {text}` does not name both; write `--pair DATA=PROTOCOL`, such as `--pair hide:DIR=gopro-skimage`")
+    return open_data(spec), protocols.get(name)
 
 
 def _show(summaries: "list[Summary]") -> None:

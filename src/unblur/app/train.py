@@ -1,6 +1,7 @@
 """`unblur train`, `unblur recipes` and `unblur export-weights`. Thin, as all of the command line."""
 
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,8 +9,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from unblur.app.ending import ends_soon
 from unblur.errors import InputError
 
 __all__ = ["export_weights", "recipes", "train"]
@@ -68,19 +70,11 @@ def train(
     cpu: Annotated[bool, typer.Option("--cpu", help="Train on the processor even if there is a GPU.")] = False,
 ) -> None:
     """Train a network by a recipe, or go on where its run was stopped. Started by `accelerate launch`, on many GPUs."""
-    import yaml
-
     from unblur.synth.sources import find_photos
-    from unblur.training.recipe import read_recipe
+    from unblur.training.recipe import parse_changes, read_recipe
     from unblur.training.recipe_files import find_recipe
 
-    values: dict[str, Any] = {}
-    for change in changes or []:
-        key, given, value = change.partition("=")
-        if not given:
-            raise InputError(f"`--set {change}` does not say a value; write `--set KEY=VALUE`")
-        values[key] = yaml.safe_load(value)
-    chosen = read_recipe(recipe, changes=values)
+    chosen = read_recipe(recipe, changes=parse_changes(changes or []))
     run = out or Path("runs") / f"{chosen.model}-{find_recipe(recipe).stem}"
     pictures = find_photos(photos) if photos else []
     objects = find_photos(cutouts) if cutouts else []
@@ -90,9 +84,20 @@ def train(
         raise InputError(f"training needs more packages ({error}); `pip install 'unblur[train]'`") from error
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    records = train_network(chosen, out=run, photos=pictures, data=data or [], cpu=cpu, cutouts=objects, highspeed=highspeed or [])
-    with closing(records), Progress(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=600) as bar:
-        task = bar.add_task(chosen.model, total=chosen.steps)
+    bar = Progress(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=600)
+    task = bar.add_task(chosen.model, total=chosen.steps)
+    records = train_network(
+        chosen,
+        out=run,
+        photos=pictures,
+        data=data or [],
+        cpu=cpu,
+        cutouts=objects,
+        highspeed=highspeed or [],
+        may_lower_rate=True,
+        waiting=_Waiting(bar, task, name=chosen.model),
+    )
+    with ends_soon(), closing(records), bar:
         for record in records:
             text = _line(record)
             if "loss" in record:
@@ -158,11 +163,36 @@ def export_weights(
     Console(stderr=True).print(f"[green]done[/] {escape(str(output))}: {escape(card.summary)}", highlight=False, soft_wrap=True)
 
 
+class _Waiting:
+    """Says how many pairs are made while the training waits for them: in the bar, or where there is none, in a line now and then.
+
+    Args:
+        bar: of the training.
+        task: of the bar.
+        name: of the network.
+    """
+
+    _EVERY = 30.0  # seconds from one line to the next
+
+    def __init__(self, bar: Progress, task: TaskID, *, name: str) -> None:
+        self._bar, self._task, self._name = bar, task, name
+        self._said_at = -self._EVERY
+
+    def __call__(self, made: int, wanted: int) -> None:
+        text = f"making pairs, {made} of {wanted}"
+        self._bar.update(self._task, description=f"{self._name}, {text}")
+        if not self._bar.console.is_terminal and time.monotonic() - self._said_at >= self._EVERY:
+            self._said_at = time.monotonic()
+            self._bar.console.print(text, highlight=False, soft_wrap=True)
+
+
 def _line(record: dict[str, Any]) -> str:
     """A record in words."""
     if "event" in record:
         return f"step {record['step']}: {record['event']}"
     if "protocol" in record:
-        measures = ", ".join(f"{key} {value:.4g}" for key, value in record.items() if key not in ("step", "protocol"))
+        beside = {"psnr": f" (blurry input {record['input_psnr']:.4g})"} if "input_psnr" in record else {}
+        left_out = ("step", "protocol", "input_psnr")
+        measures = ", ".join(f"{key} {value:.4g}{beside.get(key, '')}" for key, value in record.items() if key not in left_out)
         return f"step {record['step']}: {measures} ({record['protocol']})"
     return f"step {record['step']}: loss {record['loss']:.4f}, gain {record['gain']:+.2f} dB, {record['crops_s']:.1f} crops/s"

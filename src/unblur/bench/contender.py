@@ -17,7 +17,7 @@ from torch import Tensor
 import unblur
 from unblur.bench.cost import Cost, cost_of, cost_of_network
 from unblur.bench.rows import Way, which
-from unblur.errors import UnsupportedError
+from unblur.errors import UnsupportedError, WeightsError
 from unblur.models import create
 from unblur.models.base import Net
 from unblur.models.foreign import ForeignNet
@@ -29,7 +29,7 @@ from unblur.restore.stream import Stream
 from unblur.weights import card_of, load_into, load_tensors, sha256_of
 from unblur.weights.run import is_run
 
-__all__ = ["BLURRY", "Contender", "Picture", "Restored", "open_contender"]
+__all__ = ["BLURRY", "Contender", "Picture", "Restored", "frames_of", "open_contender"]
 
 BLURRY = "blurry"
 """Name of the method that leaves everything as it is: the line that all others must beat."""
@@ -162,6 +162,33 @@ class _Network(Contender):
             yield restored.clamp(0, 1).permute(1, 2, 0).contiguous().cpu().numpy()
 
 
+def frames_of(name: str, *, published: bool = False, as_tool: bool = False, alone: bool = False) -> int:
+    """Frames that go into a method for one that comes out, without loading it; for arguments see `open_contender`.
+
+    Raises:
+        WeightsError: if there are no such weights.
+        UnsupportedError: if it cannot be measured in that way.
+    """
+    if published:
+        if not Path(name).is_file():
+            raise WeightsError(f"there is no file `{name}`")
+        frames = 1
+    elif name == BLURRY:
+        return 1
+    else:
+        card = card_of(name)
+        frames = cost_of(card.architecture, card.arguments).frames
+    _refuse_way(name, frames, as_tool=as_tool, alone=alone)
+    return frames
+
+
+def _refuse_way(name: str, frames: int, *, as_tool: bool, alone: bool) -> None:
+    if frames > 1 and as_tool:
+        raise UnsupportedError(f"`{name}` looks at {frames} frames; only photo networks are measured as the tool uses them")
+    if frames == 1 and alone:
+        raise UnsupportedError(f"`{name}` looks at one frame; only networks of several frames can be measured without neighbours")
+
+
 def open_contender(
     name: str,
     *,
@@ -209,8 +236,7 @@ def open_contender(
     if cost.frames == 1:
         deblurrer = load_network(name, device=device, precision=precision, self_ensemble=self_ensemble)
         return _of_one_frame(name, called, deblurrer, facts, as_tool=as_tool, alone=alone)
-    if as_tool:
-        raise UnsupportedError(f"`{name}` looks at {cost.frames} frames; only photo networks are measured as the tool uses them")
+    _refuse_way(name, cost.frames, as_tool=as_tool, alone=alone)
     net = create(card.architecture, **card.arguments)
     load_into(net, name)
     setup = set_up(net, device=device, precision=precision, self_ensemble=self_ensemble)
@@ -218,8 +244,7 @@ def open_contender(
 
 
 def _of_one_frame(name: str, called: str, deblurrer: Deblurrer, facts: dict[str, Any], *, as_tool: bool, alone: bool) -> Contender:
-    if alone:
-        raise UnsupportedError(f"`{name}` looks at one frame; only networks of several frames can be measured without neighbours")
+    _refuse_way(name, 1, as_tool=as_tool, alone=alone)
     facts = facts | _where(deblurrer.setup)
     if as_tool:
         return _Tool(deblurrer, called, **facts, way="tool")

@@ -1,6 +1,7 @@
 """What to measure on: published layouts, and plain folders with `blurry` and `sharp`."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,31 +38,32 @@ class DataSet:
         return found
 
 
-def open_data(spec: str) -> DataSet:
+def open_data(spec: str, *, parts: Sequence[str] = _TESTED) -> DataSet:
     """Find the pictures of a data set.
 
     Args:
         spec: `DIR`, `LAYOUT:DIR` or `LAYOUT/CHOICE/...:DIR`, such as `gopro/test/blur_gamma:data/GoPro`. A plain folder
             holds `blurry` and `sharp` with files of the same names: pictures, or a folder for each clip. Without a choice
             the part for testing is taken, if that leaves one.
+        parts: names of the parts that are taken without a choice.
 
     Raises:
         InputError: if nothing is found, a picture has no truth, or the choice is not clear; the message lists the choices.
     """
     name, _, path = spec.partition(":")
-    parts = name.split("/")
-    layout = next((layout for layout in LAYOUTS if layout.name == parts[0]), None) if path else None
+    words = name.split("/")
+    layout = next((layout for layout in LAYOUTS if layout.name == words[0]), None) if path else None
     if layout is None:
         root = Path(spec)
         if (root / "blurry").is_dir() and (root / "sharp").is_dir():
             return _plain(root)
         layout, wanted = find_layout(root), []
     else:
-        root, wanted = Path(path), parts[1:]
+        root, wanted = Path(path), words[1:]
     found: dict[str, list[Sample]] = {}
     for choice in layout.choices:
         values = list(choice.values())
-        if set(wanted) <= set(values) and (wanted or not choice.get("split") or choice["split"] in _TESTED):
+        if set(wanted) <= set(values) and (wanted or not choice.get("split") or choice["split"] in parts):
             try:
                 found["/".join([layout.name, *values])] = read_layout(layout.name, root, choice=choice)
             except InputError:

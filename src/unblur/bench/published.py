@@ -4,6 +4,7 @@ The tables are in `published.yaml` beside this module. Numbers of two sources mu
 them says which form of SSIM it measured, and the forms differ by 0.03 on the same pictures (`unblur.metrics.protocols`).
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -16,6 +17,9 @@ import yaml
 from unblur.errors import InputError
 
 __all__ = ["Published", "find", "read_published", "systems"]
+
+
+_PICTURES = re.compile(r"(?:over|all) (\d+)|(\d+) (?:pictures|frames)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,12 @@ class Published:
     protocol: str
     hardware: str
     values: dict[str, float]
+
+    @property
+    def pictures(self) -> int | None:
+        """Over how many pictures the figures are means, as far as the source says; None if it does not."""
+        found = _PICTURES.search(self.protocol)
+        return int(next(group for group in found.groups() if group)) if found and not self.sequence else None
 
 
 @cache

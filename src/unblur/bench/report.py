@@ -23,6 +23,7 @@ from unblur.bench.plots import COLOURS, Point, dots, scatter
 from unblur.bench.published import Published, find, systems
 from unblur.bench.rows import ModelRow, PictureRow, Row, read_rows
 from unblur.bench.table import Summary, summarise
+from unblur.data.check import PUBLISHED_PAIRS
 from unblur.errors import InputError
 from unblur.io.whole import written_whole
 from unblur.metrics import protocols
@@ -39,6 +40,16 @@ _BESIDE = {
     "detail": "detail",
     "coherent detail": "coherent detail",
 }
+_TEST_PARTS = {
+    "GoPro": ("gopro", "test, blur"),
+    "DVD": ("dvd", "test"),
+    "REDS": ("reds", "val, blur"),
+    "HIDE": ("hide", "test"),
+    "Köhler": ("kohler", "all"),
+    "RealBlur": ("realblur", "J, test"),
+}
+"""The part of a data set on which papers measure, where they do not say how many pictures that are, as in `PUBLISHED_PAIRS`."""
+
 _DECIMALS = {
     "psnr": ".2f",
     "shifted psnr": ".2f",
@@ -175,7 +186,8 @@ def _section(
     known_as = published_name(data)
     others = _once(find(data=known_as)) if known_as in _published_data() else []
     lines = [_measured(summary, names[summary.which], colours[summary.which]) for summary in own]
-    lines += [_published(row) for row in others]
+    ours = sorted({summary.pictures for summary in own})
+    lines += [_published(row, ours=ours) for row in others]
     lines.sort(key=lambda line: (line.published, -line.psnr))
     headings = list(dict.fromkeys(heading for line in [*lines] for heading in line.cells))
     order = {
@@ -228,7 +240,7 @@ def _measured(summary: Summary, name: str, colour: str) -> _Line:
     return _Line(name, published=False, note="; ".join(notes), colour=colour, psnr=summary.means["psnr"], cells=cells)
 
 
-def _published(row: Published) -> _Line:
+def _published(row: Published, *, ours: Sequence[int]) -> _Line:
     forms = {
         "psnr": _HEADINGS["psnr"],
         "ssim": _FORM_NOT_STATED,
@@ -236,11 +248,24 @@ def _published(row: Published) -> _Line:
         "parameters_m": "M parameters",
         "seconds": "s a picture",
     }
-    cells = {forms[measure]: _value(measure, value) for measure, value in row.values.items()}
+    beside = _other_pictures(row, ours=ours)
+    cells = {
+        forms[measure]: _value(measure, value) + ("" if measure in ("parameters_m", "seconds") else beside)
+        for measure, value in row.values.items()
+    }
     note = f"{row.source}, {row.table}"
     if "seconds" in row.values:
         note += f"; {row.hardware}"
     return _Line(f"{row.system}: {row.row}", published=True, note=note, colour="", psnr=row.values["psnr"], cells=cells)
+
+
+def _other_pictures(row: Published, *, ours: Sequence[int]) -> str:
+    """What to say in a cell of a published figure that is over other pictures than those measured here; empty if it is over as many."""
+    known = row.pictures or PUBLISHED_PAIRS.get(_TEST_PARTS.get(row.data, ("", "")))
+    if list(ours) == [known]:
+        return ""
+    own = f"{ours[0]:,}" if len(ours) == 1 else f"{ours[0]:,} to {ours[-1]:,}"
+    return f" ({f'over {known:,} pictures' if known else 'pictures not stated'}; ours over {own})"
 
 
 def _value(measure: str, value: float) -> str:
@@ -272,7 +297,9 @@ def _plots(
         for summary in networks
     ]
     if by_time:
-        rings = "; rings are published, on other hardware" if any(point.hollow for point in by_time) else ""
+        counts = [_other_pictures(row, ours=sorted({summary.pictures for summary in own})) for row in others if "seconds" in row.values]
+        pictures = " and over other pictures" if any(counts) else ""
+        rings = f"; rings are published, on other hardware{pictures}" if any(point.hollow for point in by_time) else ""
         found.append(
             (f"PSNR against time{rings}", scatter(by_time, x_label="seconds a picture", y_label="PSNR, dB", title="PSNR against time"))
         )

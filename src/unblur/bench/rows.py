@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from unblur.errors import InputError
+from unblur.io.whole import output_error
 
 __all__ = ["FILE", "ClipRow", "ModelRow", "PictureRow", "Row", "Way", "append", "read_rows", "which"]
 
@@ -135,12 +136,19 @@ _ROW: TypeAdapter[Row] = TypeAdapter(Annotated[Row, Field(discriminator="kind")]
 
 
 def append(run: Path, rows: Iterable[Row]) -> None:
-    """Add rows to a run and make sure that they are on the disk."""
-    with (run / FILE).open("a", encoding="utf-8") as file:
-        for row in rows:
-            file.write(row.model_dump_json() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Add rows to a run and make sure that they are on the disk.
+
+    Raises:
+        OutputError: if they cannot be written, as on a full disk.
+    """
+    try:
+        with (run / FILE).open("a", encoding="utf-8") as file:
+            for row in rows:
+                file.write(row.model_dump_json() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise output_error(run / FILE, error, elsewhere="name another folder; the rows before are whole") from error
 
 
 def read_rows(run: Path, *, mend: bool = False) -> list[Row]:

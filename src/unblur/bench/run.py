@@ -1,11 +1,14 @@
 """Measure models on data sets by protocols: one row a picture, and nothing is measured twice."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image as PillowImage
 from torch import Tensor
 
 import unblur
@@ -13,13 +16,18 @@ from unblur.bench.contender import Contender, Picture, Restored
 from unblur.bench.crops import Gallery
 from unblur.bench.datasets import DataSet
 from unblur.bench.extras import Extra, open_extra
+from unblur.bench.fit import check_fit
 from unblur.bench.rows import FILE, ClipRow, ModelRow, PictureRow, Row, append, read_rows
 from unblur.data.layouts import Sample
 from unblur.errors import InputError, OutputError
 from unblur.io.image import read_image
+from unblur.io.whole import make_folder, written_whole
 from unblur.metrics import Protocol, warping_error
 
-__all__ = ["Progress", "open_run", "read_picture", "run_bench"]
+__all__ = ["PICTURES", "Progress", "open_run", "read_picture", "run_bench", "saved_picture"]
+
+PICTURES = "pictures"
+"""Folder of a run in which restored pictures are kept."""
 
 Progress = Callable[[str, int, int], None]
 """Told after each picture: what is measured, how many of its pictures are done, and how many there are."""
@@ -37,6 +45,8 @@ def run_bench(
     extras: Sequence[str] = (),
     temporal: bool = False,
     crops: int = 8,
+    save_pictures: bool = False,
+    pairs: Sequence[tuple[DataSet, Protocol]] = (),
     progress: Progress | None = None,
 ) -> list[Row]:
     """Measure every model on every data set by every protocol, and add the rows to a run.
@@ -52,6 +62,8 @@ def run_bench(
         run: folder, made if it is not there.
         extras: measures beside those of the protocols, see `unblur.bench.extras`.
         temporal: also measure the warping error of clips.
+        save_pictures: keep every restored picture, see `saved_picture`; those that were measured before and are not there are restored again.
+        pairs: more data sets, each with the protocol by which it alone is measured.
         crops: pictures of which a crop is kept for the report, those with the lowest PSNR of each model and data set.
         progress: see `Progress`.
 
@@ -59,26 +71,30 @@ def run_bench(
         All rows of the run, old ones too.
 
     Raises:
-        InputError: if a picture cannot be read, does not fit its truth, or a network of several frames meets data without clips.
+        InputError: if a picture cannot be read, does not fit its truth, or a network of several frames meets data without clips. What data and
+            protocols show by themselves is found before the first method is loaded.
         OutputError: if `run` is the folder of something else.
     """
+    plan = [*((data, protocol) for data in data_sets for protocol in protocols), *pairs]
+    check_fit([], plan)
     open_run(run)
     there: dict[tuple[object, ...], set[str]] = {}
     for row in read_rows(run, mend=True):
         if not isinstance(row, ModelRow):
             there.setdefault(row.key, set()).update(row.extras if isinstance(row, PictureRow) else ())
-    gallery = Gallery(run, most=crops)
+    keeping = _Keeping(Gallery(run, most=crops), run / PICTURES if save_pictures else None)
     opened = [open_extra(name) for name in extras]
     before: Before = {}
     for contender in contenders:
         append(run, _new_model(contender, run))
-        for data in data_sets:
+        for data in {data.name: data for data, _ in plan}.values():
             if contender.needs_clips and not data.clips:
                 raise InputError(
                     f"`{contender.name}` looks at {contender.cost.frames} frames, but `{data.name}` has no clips: "
                     "put the frames of each clip into a folder of its own"
                 )
-            _Measuring(contender, data, protocols, opened, there, before, run, gallery, temporal, progress).all()
+            by = list(dict.fromkeys(protocol for other, protocol in plan if other.name == data.name))
+            _Measuring(contender, data, by, opened, there, before, run, keeping, temporal, progress).all()
     return read_rows(run)
 
 
@@ -86,13 +102,11 @@ def open_run(run: Path) -> None:
     """Make the folder of a run, or see that it is one.
 
     Raises:
-        OutputError: if it is a file, or the folder of something else.
+        OutputError: if it is a file, or the folder of something else, or cannot be written to.
     """
-    if run.exists() and not run.is_dir():
-        raise OutputError(f"`{run}` is a file; name a folder for the run")
     if run.is_dir() and any(run.iterdir()) and not (run / FILE).is_file():
         raise OutputError(f"`{run}` holds other things than a run; name another folder")
-    run.mkdir(parents=True, exist_ok=True)
+    make_folder(run)
     (run / FILE).touch()
 
 
@@ -103,6 +117,37 @@ def read_picture(path: Path) -> Picture:
     colours = pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1]
     scale = np.iinfo(pixels.dtype).max if np.issubdtype(pixels.dtype, np.integer) else 1
     return np.ascontiguousarray(np.broadcast_to(colours, (*colours.shape[:2], 3)).astype(np.float32) / np.float32(scale))
+
+
+def saved_picture(folder: Path, contender: Contender, *, data: str, sample: Sample) -> Path:
+    """Where a restored picture is kept: `METHOD-DIGEST/DATA/SEQUENCE/NAME.png`, the digest being that of weights, device, precision and way.
+
+    Args:
+        folder: of the pictures of a run.
+        contender: the method.
+        data: name of the data set.
+        sample: of which it is.
+    """
+    digest = hashlib.sha256("|".join(contender.which).encode()).hexdigest()[:8]
+    method = contender.name.rstrip("/").rpartition("/")[2].removesuffix(".safetensors")
+    name = sample.reference.name if sample.reference.suffix.lower() == ".png" else f"{sample.reference.name}.png"
+    parts = (re.sub(r"[^\w.+-]+", "-", part).strip(".") or "data" for part in (f"{method}-{digest}", data, sample.sequence))
+    return folder.joinpath(*parts, name)
+
+
+def save_picture(picture: Picture, target: Path | None) -> None:
+    """Write a picture as PNG of 8 bit, whole; nothing if there is no target."""
+    if target is not None:
+        with written_whole(target, overwrite=True) as partial:
+            PillowImage.fromarray((picture.clip(0, 1) * 255).round().astype(np.uint8)).save(partial)
+
+
+@dataclass(frozen=True)
+class _Keeping:
+    """What a run keeps to be looked at: crops, and the folder of restored pictures, if these are kept as well."""
+
+    gallery: Gallery
+    pictures: Path | None
 
 
 class _Measuring:
@@ -117,16 +162,16 @@ class _Measuring:
         there: dict[tuple[object, ...], set[str]],
         before: Before,
         run: Path,
-        gallery: Gallery,
+        keeping: _Keeping,
         temporal: bool,  # noqa: FBT001 - private, and all are given by place
         progress: Progress | None,
     ) -> None:
         self.contender, self.data, self.protocols, self.extras = contender, data, protocols, extras
-        self.there, self.before, self.run, self.gallery, self.temporal, self.progress = (
+        self.there, self.before, self.run, self.keeping, self.temporal, self.progress = (
             there,
             before,
             run,
-            gallery,
+            keeping,
             temporal and data.clips,
             progress,
         )
@@ -146,11 +191,13 @@ class _Measuring:
         blurry = [_digest([sample.reference]) for sample in samples]
         whole = hashlib.sha256("".join(blurry).encode()).hexdigest()
         wanted: list[tuple[int, Protocol, PictureRow]] = []
+        wanted_at_all = False
         for protocol in self.protocols:
             chosen = protocol.frames.select(len(samples) if clip else chosen_in or 1)
             for place, sample in enumerate(samples):
                 if first + place not in chosen:
                     continue
+                wanted_at_all = True
                 row = self._row(sample, protocol, whole if self.contender.needs_clips else blurry[place])
                 if row.key not in self.there or set(row.extras) - self.there[row.key]:
                     wanted.append((place, protocol, row))
@@ -160,10 +207,15 @@ class _Measuring:
             over_time = self._clip_row(sequence, blurry_sha256=whole, sharp_sha256=sharp)
         if over_time is not None and over_time.key in self.there:
             over_time = None
-        if wanted or over_time is not None:
+        unsaved = (
+            [sample for sample in samples if (file := self._saved(sample)) is not None and not file.is_file()] if wanted_at_all else []
+        )
+        if wanted or over_time is not None or unsaved:
             shown = [read_picture(sample.reference) for sample in samples]
             restored = list(self.contender.restore(shown))
             for place, sample in enumerate(samples):
+                if sample in unsaved:
+                    save_picture(restored[place].picture, self._saved(sample))
                 own = [(protocol, row) for at, protocol, row in wanted if at == place]
                 if own:
                     self._measure(sample, own, shown[place], restored[place])
@@ -199,6 +251,12 @@ class _Measuring:
             peak_bytes=0,
             kept_input=0.0,
         )
+
+    def _saved(self, sample: Sample) -> Path | None:
+        """Where the restored picture of a sample is to be kept; None if it is not."""
+        if self.keeping.pictures is None:
+            return None
+        return saved_picture(self.keeping.pictures, self.contender, data=self.data.name, sample=sample)
 
     def _clip_row(self, sequence: str, *, blurry_sha256: str, sharp_sha256: str) -> ClipRow:
         return ClipRow(
@@ -246,7 +304,7 @@ class _Measuring:
                     }
                 )
             )
-        self.gallery.keep(made[0], blurry, restored.picture, sharp)
+        self.keeping.gallery.keep(made[0], blurry, restored.picture, sharp)
         append(self.run, made)
         for row in made:
             self.there.setdefault(row.key, set()).update(row.extras)

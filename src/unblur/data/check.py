@@ -10,9 +10,9 @@ import numpy as np
 from unblur.data.layouts import SUFFIXES, Sample, find_layout, read_layout
 from unblur.errors import InputError
 
-__all__ = ["Part", "Report", "check_data"]
+__all__ = ["PUBLISHED_PAIRS", "Part", "Report", "check_data"]
 
-_PUBLISHED = {
+PUBLISHED_PAIRS = {
     ("gopro", "train, blur"): 2103,
     ("gopro", "train, blur_gamma"): 2103,
     ("gopro", "test, blur"): 1111,
@@ -30,6 +30,9 @@ _PUBLISHED = {
     ("dvd", "test"): 1000,
 }
 """Pairs that each part has as it was published."""
+
+_WITHOUT_TRUTH = {"dvd": ("qualitative_datasets",), "reds": ("test_blur", "test_blur_comp", "test"), "bsd": ("raw",)}
+"""Folders of layouts, in small letters, whose pictures have no truth."""
 
 _MANIFEST = "manifest.json"
 _OUR_FOLDERS = ("motion",)  # beside `sharp`, made by `unblur synth`
@@ -92,14 +95,16 @@ def check_data(root: Path, *, decode: bool = False) -> Report:
                 problems.append(f"{_short(sample.reference, root)} is {_by(real[0])}, its truth {_by(real[-1])}")
             elif real:
                 sizes[real[0]] += 1
-        published = None if (root / _MANIFEST).is_file() else _PUBLISHED.get((layout.name, label))
+        published = None if (root / _MANIFEST).is_file() else PUBLISHED_PAIRS.get((layout.name, label))
         if published is not None and published != len(samples):
             notes.append(f"{label}: {len(samples)} pairs, {published} were published")
         parts.append(Part(label, len(samples), len({sample.sequence for sample in samples}), dict(sizes), published))
         notes += _holes(samples, label)
     if not parts:
         problems.append(f"{layout.name} it seems, but not one pair was found")
-    problems += _odd(root, used)
+    without = Counter(folder for path in root.rglob("*") if path.is_file() and (folder := _without_truth(path, root, layout.name)))
+    notes += [f"`{folder}`: {count} files for which no truth was published" for folder, count in sorted(without.items())]
+    problems += (each for each in _odd(root, used, layout=layout.name))
     return Report(layout.name, tuple(parts), tuple(dict.fromkeys(problems)), tuple(notes))
 
 
@@ -135,10 +140,17 @@ def _opened(path: Path, *, decode: bool) -> tuple[int, int]:
         raise InputError(f"`{path}` is not a picture, whatever its name says") from error
 
 
-def _odd(root: Path, used: set[Path]) -> Iterator[str]:
+def _without_truth(path: Path, root: Path, layout: str) -> str:
+    """The folder of a file that belongs to the data set, and of which no truth was published; empty for any other file."""
+    return next((part for part in path.relative_to(root).parts[:-1] if part.lower() in _WITHOUT_TRUTH.get(layout, ())), "")
+
+
+def _odd(root: Path, used: set[Path], *, layout: str) -> Iterator[str]:
     """Files that belong to no pair."""
     for path in sorted(root.rglob("*")):
         if not path.is_file() or path in used or path.name.lower() in _IGNORED or path.name.startswith("."):
+            continue
+        if _without_truth(path, root, layout):
             continue
         if path.suffix.lower() in SUFFIXES:
             yield f"{_short(path, root)} has no partner"

@@ -1,16 +1,19 @@
 """Published data sets in the folders in which they are published; one reader for each, all giving the same samples.
 
     gopro     ROOT/{train,test}/SEQ/{blur,blur_gamma,sharp}/000001.png                   Nah et al., CVPR 2017
+              ROOT/{train,test}/[GoPro/]{input,target}/SEQ-000001.png                    as MPRNet and Restormer repack it
+              ROOT/{train,test}/[GoPro/]{blur,blur_gamma,sharp}/NAME.png                 as MIMO-UNet repacks it
     dvd       ROOT/[quantitative_datasets/]SEQ/{input,GT}/00000.jpg                      Su et al., CVPR 2017
     reds      ROOT/[train/]{train_blur,train_sharp}/000/00000000.png, and val            Nah et al., CVPRW 2019
     realblur  ROOT/RealBlur_{J,R}_{train,test}_list.txt, each line: truth and blurry     Rim et al., ECCV 2020
     hide      ROOT/{train,test/test-close-ups,test/test-long-shot,GT}/NAME.png           Shen et al., ICCV 2019
     kohler    ROOT/…/Blurry1_1.png, ROOT/…/GroundTruth1_1_1.png, at any depth            Köhler et al., ECCV 2012
-    bsd       ROOT/{train,valid,test}/000/{Blur,Sharp}/RGB/00000000.png                  Zhong et al., ECCV 2020
+    bsd       ROOT/[BSD_1ms8ms/]{train,valid,test}/000/{Blur,Sharp}/RGB/00000000.png     Zhong et al., ECCV 2020
 
-A reader lists files and opens none. What it cannot pair it leaves to `unblur.data.check`, or raises if nothing is left.
+What was published without truths (`qualitative_datasets` of DVD, `test` of REDS, `Raw` of BSD) is no pair. A reader lists files and opens none. What it cannot pair it leaves to `unblur.data.check`, or raises if nothing is left.
 """
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -46,6 +49,7 @@ DVD_TEST = frozenset(
 """The ten test clips of DVD, as its authors named them; the other 61 are for training."""
 
 _KOHLER_BLURRY = re.compile(r"Blurry(\d+)_(\d+)\.\w+")
+_REPACKED = re.compile(r"(GOPR\d+_\d+_\d+)[-_](\d+)")
 _KOHLER_TRUTH = re.compile(r"GroundTruth(\d+)_(\d+)_(\d+)\.\w+")
 
 
@@ -71,19 +75,28 @@ class Sample:
         return self.blurry[len(self.blurry) // 2]
 
 
-def gopro(root: Path, *, split: Literal["train", "test"], blur: Literal["blur", "blur_gamma"]) -> list[Sample]:
+def gopro(root: Path, *, split: Literal["train", "test"], blur: Literal["blur", "blur_gamma", "input"]) -> list[Sample]:
     """Read GoPro.
 
     Args:
         root: folder with `train` and `test`.
         split: which of them.
         blur: which blurry pictures: `blur_gamma` were averaged in linear light (gamma 2.2), `blur` as file values. Published
-            numbers use one or the other; say which beside yours. There is no default.
+            numbers use one or the other; say which beside yours. `input` is for repacked pictures, of which the folder does not say which they
+            are. There is no default.
 
     Raises:
         InputError: if nothing is found.
     """
-    return _sequences(root / split, blurry=blur, sharp="sharp", what=f"GoPro, {split}, {blur}")
+    what = f"GoPro, {split}, {blur}"
+    for top in (root / split, *sorted(root.glob(f"{split}/[Gg][Oo][Pp][Rr][Oo]*"))):
+        for ending in ("", "_crops"):
+            blurry, sharp = top / f"{blur}{ending}", top / f"{'target' if blur == 'input' else 'sharp'}{ending}"
+            if blurry.is_dir() and sharp.is_dir() and top.name not in ("blur", "sharp"):
+                return _some(_flat(blurry, sharp), top, what)
+    if blur == "input":
+        return _some([], root / split, what)
+    return _sequences(root / split, blurry=blur, sharp="sharp", what=what)
 
 
 def dvd(root: Path, *, split: Literal["train", "test"]) -> list[Sample]:
@@ -95,32 +108,51 @@ def dvd(root: Path, *, split: Literal["train", "test"]) -> list[Sample]:
         InputError: if nothing is found.
     """
     top = root / "quantitative_datasets" if (root / "quantitative_datasets").is_dir() else root
+    if top.name == "qualitative_datasets" or (top == root and (root / "qualitative_datasets").is_dir()):
+        raise InputError(
+            f"`{root}` holds the clips of DVD that have no truth (`qualitative_datasets`); restore them with `unblur`, and name the folder with "
+            "`quantitative_datasets` for pairs"
+        )
     if (top / split).is_dir():
         return _sequences(top / split, blurry="input", sharp="GT", what=f"DVD, {split}")
     return _sequences(top, blurry="input", sharp="GT", what=f"DVD, {split}", wanted=lambda name: (name in DVD_TEST) == (split == "test"))
 
 
-def reds(root: Path, *, split: Literal["train", "val"], blur: Literal["blur", "blur_comp"] = "blur") -> list[Sample]:
+def reds(root: Path, *, split: Literal["train", "val", "test"], blur: Literal["blur", "blur_comp"] = "blur") -> list[Sample]:
     """Read REDS.
 
     Args:
         root: folder with `train_blur` and so on, or with `train/train_blur` as the archives unpack.
-        split: `train` (240 clips) or `val` (30); the truth of `test` was never published.
+        split: `train` (240 clips) or `val` (30); the truth of `test` was never published, so that it is refused.
         blur: `blur`, or `blur_comp` for those compressed besides.
 
     Raises:
         InputError: if nothing is found.
     """
+    if split == "test":
+        raise InputError(f"the truth of REDS, test, was never published; measure on `val`, and restore `{root / 'test'}` with `unblur`")
     top = root / split if (root / split / f"{split}_sharp").is_dir() else root
     return _parallel(top / f"{split}_{blur}", top / f"{split}_sharp", what=f"REDS, {split}, {blur}")
 
 
-def bsd(root: Path, *, split: Literal["train", "valid", "test"]) -> list[Sample]:
-    """Read one of the three parts of BSD (`BSD_1ms8ms`, `BSD_2ms16ms`, `BSD_3ms24ms`), taken by two cameras at once.
+def bsd(
+    root: Path, *, split: Literal["train", "valid", "test"], exposure: Literal["1ms8ms", "2ms16ms", "3ms24ms"] | None = None
+) -> list[Sample]:
+    """Read one of the three parts of BSD, taken by two cameras at once; the pictures beside them in `Raw` are left out.
+
+    Args:
+        root: folder of one part, or the folder that holds `BSD_1ms8ms`, `BSD_2ms16ms` and `BSD_3ms24ms`.
+        split: of the part.
+        exposure: which part, of the sharp and the blurry camera; None if `root` is the folder of one.
 
     Raises:
-        InputError: if nothing is found.
+        InputError: if nothing is found, or it is not clear of which part.
     """
+    there = sorted(each.name.removeprefix("BSD_") for each in root.glob("BSD_*") if each.is_dir())
+    if exposure is None and there:
+        raise InputError(f"`{root}` holds the exposures {', '.join(there)} of BSD; choose one, such as `exposure: {there[0]}`")
+    if exposure is not None:
+        root = root / f"BSD_{exposure}"
     return _sequences(root / split, blurry="Blur/RGB", sharp="Sharp/RGB", what=f"BSD, {split}")
 
 
@@ -220,11 +252,12 @@ def windows(samples: Sequence[Sample], *, num_frames: int, edges: Literal["drop"
 
 @dataclass(frozen=True)
 class Layout:
-    """A published layout: its name, the choices that its reader needs, and whether a folder looks like it."""
+    """A published layout: its name, the choices that its reader needs, whether a folder looks like it, and its folders in words."""
 
     name: str
     choices: tuple[dict[str, str], ...]
     fits: Callable[[Path], bool]
+    shape: str
 
     def labels(self) -> list[str]:
         """The choices in words, such as `test, blur_gamma`."""
@@ -235,26 +268,51 @@ def _any(root: Path, *patterns: str) -> bool:
     return any(next(root.glob(pattern), None) is not None for pattern in patterns)
 
 
+_EXPOSURES: tuple[dict[str, str], ...] = ({}, *({"exposure": exposure} for exposure in ("1ms8ms", "2ms16ms", "3ms24ms")))
+
 LAYOUTS = (
     Layout(
         "realblur",
         tuple({"kind": kind, "split": split} for kind in ("J", "R") for split in ("train", "test")),
         lambda root: _any(root, "RealBlur_[JR]_*_list.txt", "RealBlur-[JR]_*"),
+        "DIR/RealBlur_J_train_list.txt and the folders that it names",
     ),
     Layout(
         "gopro",
-        tuple({"split": split, "blur": blur} for split in ("train", "test") for blur in ("blur", "blur_gamma")),
-        lambda root: _any(root, "train/*/sharp", "test/*/sharp", "train/*/blur*", "test/*/blur*"),
+        tuple({"split": split, "blur": blur} for split in ("train", "test") for blur in ("blur", "blur_gamma", "input")),
+        lambda root: any(
+            _any(root, f"{split}/*/sharp", f"{split}/*/blur*", f"{split}/sharp", f"{split}/target*", f"{split}/[Gg]o[Pp]*/target*")
+            for split in ("train", "test")
+        ),
+        "DIR/{train,test}/SEQUENCE/{blur,blur_gamma,sharp}, DIR/{train,test}/{input,target} or DIR/{train,test}/{blur,sharp}",
     ),
-    Layout("hide", ({"split": "train"}, {"split": "test"}), lambda root: _any(root, "GT", "HIDE_dataset/GT")),
-    Layout("dvd", ({"split": "train"}, {"split": "test"}), lambda root: _any(root, "quantitative_datasets", "*/GT", "*/*/GT")),
+    Layout(
+        "hide",
+        ({"split": "train"}, {"split": "test"}),
+        lambda root: _any(root, "GT", "HIDE_dataset/GT"),
+        "DIR/{train,test/test-close-ups,test/test-long-shot,GT}",
+    ),
+    Layout(
+        "dvd",
+        ({"split": "train"}, {"split": "test"}),
+        lambda root: _any(root, "quantitative_datasets", "qualitative_datasets", "*/GT", "*/*/GT"),
+        "DIR/quantitative_datasets/SEQUENCE/{input,GT}",
+    ),
     Layout(
         "reds",
         tuple({"split": split, "blur": blur} for split in ("train", "val") for blur in ("blur", "blur_comp")),
         lambda root: _any(root, "train_sharp", "val_sharp", "train/train_sharp", "val/val_sharp", "train_blur*", "val_blur*"),
+        "DIR/{train_blur,train_sharp,val_blur,val_sharp}/SEQUENCE",
     ),
-    Layout("bsd", ({"split": "train"}, {"split": "valid"}, {"split": "test"}), lambda root: _any(root, "*/*/Sharp", "*/*/Blur")),
-    Layout("kohler", ({},), lambda root: _any(root, "**/Blurry[0-9]*_[0-9]*.*")),
+    Layout(
+        "bsd",
+        tuple({"split": split} | more for more in _EXPOSURES for split in ("train", "valid", "test")),
+        lambda root: _any(root, "*/*/Sharp", "*/*/Blur", "BSD_*/*/*/Sharp", "BSD_*/*/*/Blur"),
+        "DIR/{train,valid,test}/SEQUENCE/{Blur,Sharp}/RGB, or DIR/BSD_1ms8ms/... with its two others",
+    ),
+    Layout(
+        "kohler", ({},), lambda root: _any(root, "**/Blurry[0-9]*_[0-9]*.*"), "DIR/Blurry1_1.png and DIR/GroundTruth1_1_1.png, at any depth"
+    ),
 )
 """In the order in which `find_layout` tries them."""
 
@@ -282,7 +340,7 @@ def find_layout(root: Path) -> Layout:
             return layout
     raise InputError(
         f"`{root}` looks like none of the layouts {', '.join(sorted(layout.name for layout in LAYOUTS))}; "
-        "name the folder that holds `train` and `test`, or the folders of pictures"
+        + (_nearest(root) or "name the folder that holds `train` and `test`, or the folders of pictures")
     )
 
 
@@ -295,7 +353,42 @@ def read_layout(name: str, root: Path, *, choice: dict[str, str]) -> list[Sample
     reader = _READERS.get(name)
     if reader is None:
         raise InputError(f"there is no layout `{name}`; choose from {', '.join(sorted(_READERS))}")
-    return reader(root, **choice)
+    try:
+        return reader(root, **choice)
+    except InputError as error:
+        hint = _elsewhere(name, root)
+        raise (InputError(f"{error}; {hint}") if hint else error) from error
+
+
+def _elsewhere(name: str, root: Path) -> str:
+    """Where the pairs are that the layout `name` did not find, in words; empty if nobody knows."""
+    try:
+        fitting = find_layout(root)
+    except InputError:
+        return _nearest(root)
+    if fitting.name != name:
+        return f"`{root}` has the layout of {fitting.name}: {fitting.shape}"
+    there = []
+    for choice, label in zip(fitting.choices, fitting.labels(), strict=True):
+        with contextlib.suppress(InputError):
+            _READERS[name](root, **choice)
+            there.append(f"`{label}`")
+    return f"it holds {' and '.join(there)}" if there else ""
+
+
+def _nearest(root: Path) -> str:
+    """The layout that is nearest to that of a folder, in words; empty if none is near."""
+    if not root.is_dir():
+        return ""
+    whole = root.resolve()
+    for place in (*sorted(each for each in whole.iterdir() if each.is_dir() and not each.name.startswith(".")), whole.parent):
+        for layout in LAYOUTS:
+            if layout.name != "kohler" and layout.fits(place):  # which looks at any depth
+                return f"`{place}` has the layout of {layout.name}: name that folder"
+    names = {each.name.lower() for pattern in ("*", "*/*", "*/*/*") for each in whole.glob(pattern) if each.is_dir()}
+    scores = {layout.name: len(names & set(re.findall(r"[\w-]+", layout.shape.lower()))) for layout in LAYOUTS}
+    best = max(LAYOUTS, key=lambda layout: scores[layout.name])
+    return f"the nearest is {best.name}, which is laid out as {best.shape}" if scores[best.name] else ""
 
 
 def _sequences(top: Path, *, blurry: str, sharp: str, what: str, wanted: Callable[[str], bool] = lambda _: True) -> list[Sample]:
@@ -304,6 +397,16 @@ def _sequences(top: Path, *, blurry: str, sharp: str, what: str, wanted: Callabl
     for clip in sorted(each for each in top.glob("*") if each.is_dir() and wanted(each.name)):
         samples += _pairs(clip / blurry, clip / sharp, sequence=clip.name)
     return _some(samples, top, what)
+
+
+def _flat(blurry: Path, sharp: Path) -> list[Sample]:
+    """A folder of blurry pictures beside one of sharp ones of equal names; those named `SEQUENCE-NUMBER` are frames of a sequence, others stand alone."""
+    clips: dict[str, list[Sample]] = {}
+    for sample in _pairs(blurry, sharp, sequence=""):
+        match = _REPACKED.fullmatch(sample.reference.stem)
+        own = clips.setdefault(match[1] if match else sample.reference.stem, [])
+        own.append(Sample(sample.blurry, sample.sharp, match[1] if match else sample.reference.stem, len(own)))
+    return [sample for _, clip in sorted(clips.items()) for sample in clip]
 
 
 def _parallel(blurry: Path, sharp: Path, *, what: str) -> list[Sample]:

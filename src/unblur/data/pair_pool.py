@@ -7,7 +7,9 @@ The window lies in a file: what was made before a stop is not made twice.
 """
 
 import json
+import math
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unblur.errors import OutputError
+
 __all__ = ["PairMaker", "PairPool", "pool_range"]
 
 PairMaker = Callable[[int], Mapping[str, NDArray[Any]]]
@@ -27,6 +31,9 @@ PairMaker = Callable[[int], Mapping[str, NDArray[Any]]]
 
 Layout = Mapping[str, tuple[tuple[int, ...], str]]
 """Shape and type of each of a pair's arrays."""
+
+_PATIENCE = 2.0  # seconds in which a process ends that was asked to
+_TELL_EVERY = 0.5  # seconds
 
 _AHEAD = 256  # slots beyond the window
 _BEHIND = 128  # of these, slots that keep pairs which just left the window, for readers that are a few steps behind
@@ -73,8 +80,13 @@ class PairPool:
         start: pairs in the window at step 0; training begins when these are made.
         new_pairs: pairs by which the window moves on each step.
         workers: processes.
+        waiting: called now and then, while a pair is waited for that has not been made, with how many pairs of the window there are and how many
+            it has; from the thread that waits.
         part: which of how many trainings side by side this is; they share the folder, and each makes its part of the pairs.
             The first must have opened it before the others do.
+
+    Raises:
+        OutputError: if the disk has no room for the window, whose files take their room only when pairs are written.
     """
 
     def __init__(
@@ -88,8 +100,10 @@ class PairPool:
         start: int,
         new_pairs: float,
         workers: int,
+        waiting: Callable[[int, int], None] | None = None,
         part: tuple[int, int] = (0, 1),
     ) -> None:
+        self._waiting = waiting
         self._capacity, self._start, self._fresh = capacity, start, new_pairs
         self._slots = capacity + _AHEAD
         stamp = folder / "identity.json"
@@ -98,6 +112,7 @@ class PairPool:
             folder.mkdir(parents=True, exist_ok=True)
             for stale in folder.glob("*.raw"):
                 stale.unlink()
+            _check_room(folder, slots=self._slots, layout=layout)
             stamp.write_text(text)
         self._files = _Files.open(folder, slots=self._slots, layout=layout)
         spawn = get_context("spawn")
@@ -130,7 +145,11 @@ class PairPool:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for worker in self._workers:
             worker.terminate()
-            worker.join()
+        for worker in self._workers:
+            worker.join(_PATIENCE)
+            if worker.exitcode is None:
+                worker.kill()
+                worker.join()
 
     def range(self, step: int) -> tuple[int, int]:
         """First pair of the window and the one after its last at `step`; lets the makers go on to it."""
@@ -149,16 +168,30 @@ class PairPool:
             RuntimeError: if the process that makes it has died, or after `stop`.
         """
         slot = index % self._slots
-        began = time.monotonic()
+        began, told = time.monotonic(), 0.0
         while self._files.held[slot] != index:
             if self._stopped:
                 raise RuntimeError(f"pair {index} has not been made, and is no longer waited for")
             for worker in self._workers:
                 if worker.exitcode is not None:
                     raise RuntimeError(f"a process that makes pairs has ended with exit code {worker.exitcode}; its error is above")
+            if self._waiting is not None and time.monotonic() - told >= _TELL_EVERY:
+                told = time.monotonic()
+                first, last = (int(bound) for bound in self._files.needed)
+                self._waiting(int(((self._files.held >= first) & (self._files.held < last)).sum()), last - first)
             time.sleep(0.005)
         self.waited += time.monotonic() - began
         return {name: array[slot] for name, array in self._files.pairs.items()}
+
+
+def _check_room(folder: Path, *, slots: int, layout: Layout) -> None:
+    needed = slots * sum(np.dtype(dtype).itemsize * math.prod(shape) for shape, dtype in layout.values())
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OutputError(
+            f"the pairs that are made for the training take {needed / 1e9:.1f} GB in `{folder}`, where {free / 1e9:.1f} GB are free; make room, "
+            "name another `--out`, or add `--set pool=N` with fewer pairs"
+        )
 
 
 def _work(*, maker: PairMaker, folder: Path, slots: int, layout: Layout, worker: int, workers: int) -> None:

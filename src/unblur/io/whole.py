@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from unblur.errors import OutputError
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["file_identity", "hidden_beside", "open_hidden", "output_error", "refuse_inputs", "written_whole"]
+__all__ = ["file_identity", "hidden_beside", "make_folder", "open_hidden", "output_error", "refuse_inputs", "written_whole"]
 
 _LOCKS = sys.platform != "win32"
 _LONGEST = 143  # bytes of a file's name that every usual file system takes, encrypted ones as well
@@ -110,13 +111,31 @@ def file_identity(path: Path) -> tuple[int, int] | None:
     return about.st_dev, about.st_ino
 
 
-def output_error(target: Path, error: OSError) -> OutputError:
-    """Say in the user's words why `target` cannot be written."""
-    if error.errno == errno.ENOSPC:
-        return OutputError(f"the disk is full: cannot finish `{target}`; make room, or choose another place with `--output`")
+def output_error(target: Path, error: OSError, *, elsewhere: str = "choose another place with `--output`") -> OutputError:
+    """Say in the user's words why `target` cannot be written, and with `elsewhere` what to do."""
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        return OutputError(f"the disk is full: cannot finish `{target}`; make room, or {elsewhere}")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return OutputError(f"no permission to write `{target}`; choose another place with `--output`")
-    return OutputError(f"cannot write `{target}`: {error.strerror or error}; choose another place with `--output`")
+        return OutputError(f"no permission to write `{target}`; {elsewhere}")
+    return OutputError(f"cannot write `{target}`: {error.strerror or error}; {elsewhere}")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, and see that it can be written to, before there is any work to lose.
+
+    Raises:
+        OutputError: if it, or what it should lie in, is a file, it cannot be made or written to, or the disk is full.
+    """
+    elsewhere = "name another folder"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(4096))
+    except (FileExistsError, NotADirectoryError) as error:
+        file = next((place for place in (folder, *folder.parents) if place.is_file()), folder)
+        raise OutputError(f"`{file}` is a file; {elsewhere}") from error
+    except OSError as error:
+        raise output_error(folder, error, elsewhere=elsewhere) from error
 
 
 @contextmanager

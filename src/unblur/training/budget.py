@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from unblur.errors import InputError
-from unblur.io.whole import written_whole
+from unblur.io.whole import make_folder, written_whole
 from unblur.training.checkpoint import keep_recipe
 from unblur.training.loop import train
 from unblur.training.recipe import Recipe
@@ -166,7 +166,7 @@ def train_within(
             trial = 60 * minutes * _TRIAL_SHARE
             seconds = seconds_a_step(recipe, photos=photos, data=data, pool=pool, cpu=cpu, seconds=trial)
             budget = Budget(max(1, int(60 * minutes / seconds)), minutes, seconds)
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         _write(budget, out=out)
     elif budget.minutes != minutes or (minutes is None and budget.steps != (steps or recipe.steps)):
         had = f"{budget.steps} steps" if budget.minutes is None else f"{budget.minutes:g} minutes"

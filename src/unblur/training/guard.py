@@ -88,6 +88,10 @@ class Guard:
         """The state of a checkpoint was taken up; `before` is what was remembered until then."""
         self.order, self.rollbacks = before.order + 1, before.rollbacks + 1
 
+    def lowered(self) -> None:
+        """The learning rate was lowered by hand: what went wrong with the higher one counts no more, and the samples come in another order."""
+        self.order, self.rollbacks = self.order + 1, 0
+
     def state_dict(self) -> dict[str, Any]:
         """All but the limit, which is the recipe's."""
         return {key: value for key, value in asdict(self).items() if key != "largest_outside"}

@@ -10,7 +10,7 @@ processes, of which each calculates its share of the recipe's batch.
 
 import copy
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from unblur.errors import InputError, ShapeError, UnblurError, WeightsError
+from unblur.io.whole import make_folder
 from unblur.layers.blocks import ResBlock
 from unblur.models import create, create_flow, flow_names
 from unblur.models.base import Net
@@ -38,6 +39,7 @@ from unblur.training.content import ContentObjective, Objective, StepOutput
 from unblur.training.flow import FlowObjective
 from unblur.training.flow_and_blur_field import FlowAndBlurFieldObjective
 from unblur.training.guard import LOOK_EVERY, MOST_ROLLBACKS, Guard, OutsideWatch
+from unblur.training.memory import check_memory
 from unblur.training.optimisers import hold_others, make_optimisers, rate, set_rates
 from unblur.training.prefetch import Prefetch
 from unblur.training.recipe import Recipe
@@ -71,6 +73,8 @@ def train(
     cpu: bool = False,
     cutouts: Sequence[Path] = (),
     highspeed: Sequence[Path] = (),
+    may_lower_rate: bool = False,
+    waiting: Callable[[int, int], None] | None = None,
 ) -> Generator[dict[str, Any], None, None]:
     """Train to the recipe's last step, going on from what is in `out`.
 
@@ -88,6 +92,8 @@ def train(
         cpu: train on the processor even if there is a GPU.
         cutouts: objects with opacity, for `data.kind: dynamic`.
         highspeed: clips of about 240 frames a second, for `data.kind: dynamic`.
+        may_lower_rate: go on with a lower `lr`, `lr_of` or `clip` than the run was begun with; otherwise they must be the same.
+        waiting: called now and then while pairs are waited for, with how many of the window are made and how many it has; from any thread.
 
     Raises:
         InputError: if the recipe, its data, the network and the run in `out` do not fit together.
@@ -104,12 +110,13 @@ def train(
         )
     with accelerator.main_process_first():
         if accelerator.is_main_process:
-            out.mkdir(parents=True, exist_ok=True)
-            keep_recipe(recipe, out=out)
+            make_folder(out)
+            keep_recipe(recipe, out=out, may_lower_rate=may_lower_rate)
     training = Training(recipe, accelerator=accelerator, out=out)
     with ExitStack() as stack:
         if recipe.validate_every and data:
             training.plan_validation(data)
+        training.check_memory()
         source_of = open_source(
             recipe,
             photos=photos,
@@ -120,6 +127,7 @@ def train(
             cutouts=cutouts,
             highspeed=highspeed,
             kernel=training.net.kernel_size if recipe.objective.kind == "camera_kernel" and isinstance(training.net, SwiftBest) else None,
+            waiting=waiting,
         )
         with accelerator.main_process_first():
             source = stack.enter_context(source_of)
@@ -164,8 +172,12 @@ class Training:
         self._objective = accelerator.prepare(objective)
         self._guard = Guard(largest_outside=recipe.largest_outside)
         self._to_validate: list[Any] = []
+        self._input_means: dict[str, float] = {}  # of the blurry pictures that are validated with, measured once
         self.step = 0
+        self._lowered: list[dict[str, Any]] = []  # when the learning rate was lowered, from what to what
+        self._rates_before: dict[str, Any] = {}
         log_size = self._load(first=True)
+        self._to_tell = self._note_lowered()
         self._record = Record(out, size=log_size, tensorboard=recipe.tensorboard) if accelerator.is_main_process else None
 
     def plan_validation(self, data: Sequence[Path]) -> None:
@@ -185,13 +197,26 @@ class Training:
         except InputError as error:
             raise InputError(f"nothing to validate with: {error}; or add `--set validate_every=0`") from error
 
+    def check_memory(self) -> None:
+        """See that a step can fit into memory, before pairs are made for it."""
+        if isinstance(self.net, Net):
+            check_memory(
+                self.net,
+                recipe=self.recipe,
+                processes=self._accelerator.num_processes,
+                device=self._device,
+                autocast=self._autocast(),
+            )
+
     def run(self, batches: Prefetch) -> Iterator[dict[str, Any]]:
         """Take the steps that are left; yields what is logged."""
         recipe = self.recipe
         pending: list[dict[str, Tensor]] = []
         logged: list[dict[str, float]] = []
         began, waited = time.monotonic(), batches.waited
-        if self.step == 0:
+        if self._to_tell:
+            yield from self._write({"step": self.step, "event": self._to_tell, "rate": self._guard.rate})
+        if self.step == 0 or self._to_tell:
             self._save()
         while self.step < recipe.steps:
             batch = batches.batch(self.step, order=self._guard.order, last=recipe.steps)
@@ -301,7 +326,8 @@ class Training:
         if self._guard.rollbacks > MOST_ROLLBACKS:
             raise UnblurError(
                 f"{fault}, at step {at}, for the {self._guard.rollbacks}th time from the checkpoint of step {self.step}; gave up. "
-                "The checkpoint is whole: go on with a lower `lr` or `clip`, or look at the data"
+                "The checkpoint is whole: go on by the same command with a lower `lr` or `clip`, such as "
+                f"`--set lr={self.recipe.lr / 4:g}`, or look at the data"
             )
         yield from self._write({"step": self.step, "event": event, "rate": self._guard.rate})
         self._save()
@@ -312,11 +338,20 @@ class Training:
         part, parts = self._accelerator.process_index, self._accelerator.num_processes
         windows = self._to_validate[part::parts]
         rows: list[Row] = measure(self.average, windows, protocol=self.recipe.protocol, device=self._device, autocast=self._autocast())
-        if parts > 1:
-            from accelerate.utils import gather_object  # type: ignore[import-untyped]
+        if not self._input_means:
+            blurry = self._gathered(measure(None, windows, protocol=self.recipe.protocol, device=self._device, autocast=self._autocast()))
+            self._input_means = {f"input_{key}": value for key, value in summarise(blurry, protocol=self.recipe.protocol).items()}
+        means = summarise(self._gathered(rows), protocol=self.recipe.protocol)
+        return means | {key: self._input_means[key] for key in ("input_psnr",) if key in self._input_means}
 
-            rows = gather_object(rows)
-        return summarise(rows, protocol=self.recipe.protocol)
+    def _gathered(self, rows: list[Row]) -> list[Row]:
+        """The rows of all processes."""
+        if self._accelerator.num_processes == 1:
+            return rows
+        from accelerate.utils import gather_object  # type: ignore[import-untyped]
+
+        gathered: list[Row] = gather_object(rows)
+        return gathered
 
     def _write(self, numbers: dict[str, Any]) -> Iterator[dict[str, Any]]:
         if self._record is not None:
@@ -333,6 +368,8 @@ class Training:
                 "scaler": self._scaler.state_dict(),
                 "adversary": None if self._adversary is None else self._adversary.state_dict(),
                 "guard": self._guard.state_dict(),
+                "rates": {"lr": self.recipe.lr, "lr_of": self.recipe.lr_of, "clip": self.recipe.clip},
+                "lowered": self._lowered,
                 "log_size": self._record.size,
             }
             write_state(state, out=self._out)
@@ -348,12 +385,29 @@ class Training:
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         for optimiser, saved in zip(self._optimisers, state["optimisers"], strict=True):
+            full = [group["full_lr"] for group in optimiser.param_groups]  # the recipe's, which may be lower than the saved one
             optimiser.load_state_dict(saved)
+            for group, rate_of_group in zip(optimiser.param_groups, full, strict=True):
+                group["full_lr"] = rate_of_group
         self._scaler.load_state_dict(state["scaler"])
         if self._adversary is not None:
             self._adversary.load_state_dict(state["adversary"])
         self._guard.load_state_dict(state["guard"])
+        if first:
+            self._rates_before = state.get("rates", {})
+            self._lowered = list(state.get("lowered", []))
         return int(state["log_size"])
+
+    def _note_lowered(self) -> str:
+        """Note a learning rate that is lower than that of the checkpoint; gives what to tell of it. The guard forgets what went wrong with the higher one."""
+        lowered = [key for key, before in self._rates_before.items() if before != getattr(self.recipe, key)]
+        if not lowered or self.step == 0:
+            return ""
+        for key in lowered:
+            self._lowered.append({"step": self.step, "key": key, "from": self._rates_before[key], "to": getattr(self.recipe, key)})
+        self._guard.lowered()
+        said = ", ".join(f"`{key}` was {self._rates_before[key]} and is {getattr(self.recipe, key)}" for key in lowered)
+        return f"{said}; going on from step {self.step}"
 
     def _mean(self, tensor: Tensor) -> Tensor:
         mean: Tensor = self._accelerator.reduce(tensor, reduction="mean")

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from unblur.errors import InputError
@@ -19,6 +20,7 @@ from unblur.synth.dynamic import DynamicBlur
 from unblur.synth.sequence import SequenceBlur
 from unblur.synth.stills import StillsBlur
 from unblur.training.recipe_files import find_recipe, read_file
+from unblur.training.recipe_values import check_values
 
 __all__ = [
     "CONTENT",
@@ -36,6 +38,7 @@ __all__ = [
     "SequencesKeys",
     "StillsKeys",
     "kind_of",
+    "parse_changes",
     "read_recipe",
 ]
 
@@ -384,6 +387,30 @@ class Recipe(_Keys):
                 "`objective.kind: camera_kernel` needs `data.kind: stills`, and crops of the whole `pair_size`, of which alone the path is known"
             )
         return self
+
+    @model_validator(mode="after")
+    def _values_can_be_meant(self) -> Self:
+        check_values(self)
+        return self
+
+
+def parse_changes(changes: Iterable[str]) -> dict[str, Any]:
+    """Values by key of `KEY=VALUE` words, the values as YAML.
+
+    Raises:
+        InputError: if a word has no `=`, or its value is no plain YAML; tags that name types of Python are none.
+    """
+    values: dict[str, Any] = {}
+    for change in changes:
+        key, given, value = change.partition("=")
+        if not given:
+            raise InputError(f"`--set {change}` does not say a value; write `--set KEY=VALUE`")
+        try:
+            values[key] = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            problem = getattr(error, "problem", None) or str(error) or type(error).__name__
+            raise InputError(f"`--set {change}`: the value cannot be read as YAML: {problem}") from error
+    return values
 
 
 _NULL_IS_A_VALUE = ("arguments", "objective.adversary_arguments")

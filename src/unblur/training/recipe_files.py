@@ -131,7 +131,7 @@ def _own_values(path: Path) -> dict[str, Any]:
     """The keys of one file."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(f"recipe `{path}` cannot be read: {error}") from error
     if not isinstance(values, dict):
         raise InputError(f"recipe `{path}` does not fit: it must be a list of `key: value` lines")

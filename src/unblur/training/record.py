@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from unblur.errors import InputError
-from unblur.io.whole import written_whole
+from unblur.io.whole import output_error, written_whole
 
 __all__ = ["Record", "sample_sheet"]
 
@@ -51,8 +51,11 @@ class Record:
 
     def write(self, numbers: Mapping[str, Any]) -> None:
         """Append a line; its `step` is the place of its numbers in the curves."""
-        with self._path.open("a", encoding="utf-8") as log:
-            log.write(json.dumps(dict(numbers)) + "\n")
+        try:
+            with self._path.open("a", encoding="utf-8") as log:
+                log.write(json.dumps(dict(numbers)) + "\n")
+        except OSError as error:
+            raise output_error(self._path, error, elsewhere="name another `--out`") from error
         if self._curves is not None:
             for key, value in numbers.items():
                 if key != "step" and isinstance(value, int | float):

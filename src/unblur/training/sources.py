@@ -6,7 +6,7 @@ the samples that it would have had, and several processes together see what one 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass
 from itertools import groupby
@@ -167,6 +167,7 @@ def open_source(
     kernel: int | None = None,
     cutouts: Sequence[Path] = (),
     highspeed: Sequence[Path] = (),
+    waiting: Callable[[int, int], None] | None = None,
 ) -> Iterator[Source]:
     """Open the recipe's source; closes it, and ends the processes that make samples, when the block ends.
 
@@ -180,6 +181,7 @@ def open_source(
         kernel: side of the exact kernels that come with `stills`, see `PhotoMaker`; None for none.
         cutouts: objects with opacity, for `dynamic`.
         highspeed: clips of about 240 frames a second, for `dynamic`; decoded once, into `pool`/frames.
+        waiting: see `PairPool`.
 
     Raises:
         InputError: if the recipe's data do not suit the network, or what it needs was not given or found.
@@ -211,6 +213,7 @@ def open_source(
         start=keys.pool_start,
         new_pairs=keys.new_pairs,
         workers=max(recipe.workers, 1),
+        waiting=waiting,
         part=part,
     ) as pairs:
         yield Made(pairs, recipe=recipe)

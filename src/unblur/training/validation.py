@@ -33,11 +33,13 @@ def choose(
 
 
 @torch.no_grad()
-def measure(net: Net, windows: Sequence[Sequence[Sample]], *, protocol: str, device: torch.device, autocast: torch.autocast) -> list[Row]:
+def measure(
+    net: Net | None, windows: Sequence[Sequence[Sample]], *, protocol: str, device: torch.device, autocast: torch.autocast
+) -> list[Row]:
     """Restore the middle frame of each window and measure it.
 
     Args:
-        net: the network, on `device`.
+        net: the network, on `device`; None measures the blurry frames as they are.
         windows: see `choose`.
         protocol: its name.
         device: where to restore.
@@ -47,10 +49,14 @@ def measure(net: Net, windows: Sequence[Sequence[Sample]], *, protocol: str, dev
     rule = protocols.get(protocol)
     for window in windows:
         middle = window[len(window) // 2]
-        frames = [torch.from_numpy(np.array(read_photo(sample.reference))).permute(2, 0, 1).float() / 255 for sample in window]
-        blurry = (torch.stack(frames) if net.num_frames > 1 else frames[0])[None].to(device)
-        with autocast:
-            restored = restore_whole(net, blurry)
+        shown = window if net is not None else [middle]
+        frames = [torch.from_numpy(np.array(read_photo(sample.reference))).permute(2, 0, 1).float() / 255 for sample in shown]
+        if net is None:
+            restored = frames[0][None]
+        else:
+            blurry = (torch.stack(frames) if net.num_frames > 1 else frames[0])[None].to(device)
+            with autocast:
+                restored = restore_whole(net, blurry)
         truths = (from_uint8(np.array(read_photo(path))) for path in (middle.sharp if rule.several_truths else middle.sharp[:1]))
         rows.append((middle.sequence, rule.measure(restored.double().clamp(0, 1).cpu(), truths)))
     return rows

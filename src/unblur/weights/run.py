@@ -90,6 +90,9 @@ def card_of_run(run: Path) -> Card:
     from unblur.models import create, create_flow, flow_names
 
     recipe, state = state_of_run(run)
+    lowered = "".join(
+        f"; `{each['key']}` lowered from {each['from']} to {each['to']} at step {each['step']}" for each in state.get("lowered", [])
+    )
     flow = recipe["model"] in flow_names()
     data = recipe.get("data", "stills")
     net = (create_flow if flow else create)(recipe["model"], **recipe["arguments"])
@@ -102,7 +105,7 @@ def card_of_run(run: Path) -> Card:
         size_multiple=net.size_multiple,
         origin="trained here",
         training_data=str(data["kind"] if isinstance(data, dict) else data),
-        recipe=f"{recipe['model']}, {state['step']} of {recipe['steps']} steps; {json.dumps(recipe)}",
+        recipe=f"{recipe['model']}, {state['step']} of {recipe['steps']} steps{lowered}; {json.dumps(recipe)}",
         results=(),
         licence="none given",
         sha256="",
