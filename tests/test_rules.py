@@ -1,6 +1,7 @@
 """House rules that no linter knows."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,66 @@ def test_source_keeps_the_rules(path):
                 mode = given.get("mode")
                 if not (isinstance(mode, ast.Constant) and mode.value in without_corners):
                     assert "align_corners" in given, f"line {node.lineno}: `{name}` without `align_corners`"
+
+
+DIALECT = {
+    "told",
+    "trust",
+    "trusted",
+    "steady",
+    "leap",
+    "leaps",
+    "afresh",
+    "unsmeared",
+    "undone",
+    "certainty",
+    "sought",
+    "sight",
+    "smear",
+    "smeared",
+    "smears",
+    "smearing",
+    "spread",
+    "spreads",
+    "looks",
+}
+"""Words that this project once used for what has a name in the field, see docs/reference/glossary.md."""
+
+
+def identifiers(tree):
+    """Names that a module gives to functions, classes, arguments, variables and attributes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_of)
+def test_identifiers_are_words_of_the_field(path):
+    found = {
+        name
+        for name in identifiers(ast.parse(path.read_text()))
+        if DIALECT & {word.lower() for word in re.findall("[A-Z]?[a-z]+|[A-Z]+", name)}
+    }
+    assert not found
+
+
+def without_docstring(body):
+    """The statements of a function, whose docstring does not count."""
+    return body[1:] if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) else body
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_of)
+def test_functions_are_short(path):
+    """At most 60 lines of statements; the signatures of commands are their options, and do not count."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef) and (body := without_docstring(node.body)):
+            assert node.end_lineno - body[0].lineno < 60, f"line {node.lineno}: `{node.name}`"
 
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if path.stem not in {"__init__", "__main__"}], ids=module_of)

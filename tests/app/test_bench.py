@@ -25,7 +25,7 @@ QUICK = [
     "--set",
     "data.pair_size=32",
     "--set",
-    "data.window=2",
+    "data.pool=2",
     "--set",
     "data.pool_start=1",
     "--set",

@@ -17,18 +17,18 @@ STUBBORN = """
 import signal, sys, time
 from unblur.app.ending import ends_soon
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-with ends_soon(seconds=0.2):
-    print("ready", flush=True)
+with ends_soon(seconds={seconds}):
     try:
+        print("ready", flush=True)
         {busy}
     finally:
         {clean}
 """
 
 
-def ended(*, busy: str, clean: str) -> int:
+def ended(*, busy: str, clean: str, seconds: float = 0.2) -> int:
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    code = STUBBORN.format(busy=busy, clean=clean)
+    code = STUBBORN.format(busy=busy, clean=clean, seconds=seconds)
     with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -44,7 +44,7 @@ def test_what_cannot_be_interrupted_is_ended():
 
 
 def test_an_exit_of_its_own_comes_first():
-    assert ended(busy="while True: time.sleep(0.01)", clean="import os; os._exit(7)") == 7
+    assert ended(busy="while True: time.sleep(0.01)", clean="import os; os._exit(7)", seconds=50) == 7
 
 
 def test_it_leaves_nothing_behind_and_does_nothing_in_other_threads():
@@ -79,13 +79,13 @@ def test_a_training_ends_within_seconds_while_pairs_are_made(tmp_path):
         "arguments={widths: [8, 12], blocks: [1, 1], motion_widths: [8, 12], motion_blocks: [1, 1]}",
         *[
             "batch=2",
-            "pair_size=32",
+            "data.pair_size=32",
             "crop=32",
             "steps=2",
             "precision=fp32",
             "workers=1",
-            "pool_start=20000",
-            "window=20000",
+            "data.pool_start=20000",
+            "data.pool=20000",
             "validate_every=0",
         ],
     ]
@@ -97,7 +97,7 @@ def test_a_training_ends_within_seconds_while_pairs_are_made(tmp_path):
         "--cpu",
         *(word for change in changes for word in ("--set", change)),
     ]
-    command = [sys.executable, "-m", "unblur.app", "train", ROOT / "recipes/swift/stills.yaml", *words]
+    command = [sys.executable, "-m", "unblur.app", "train", "swift/stills", *words]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
     with subprocess.Popen([str(word) for word in command], env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

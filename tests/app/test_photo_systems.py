@@ -10,7 +10,7 @@ from PIL import Image
 
 from unblur.app import cli
 from unblur.models import create, names
-from unblur.restore import deblurrer
+from unblur.restore import executor
 from unblur.restore.safety import Guarded
 
 SMALL = {
@@ -61,7 +61,7 @@ def save_run(folder, name, picture, monkeypatch):
         restored = net(torch.from_numpy(picture[:rows, :256].copy()).permute(2, 0, 1)[None].float() / 255)
     middle, spread = float(restored.mean()), float(restored.std())
     assert spread > 1e-4
-    monkeypatch.setattr(deblurrer, "guard", lambda _, out: Guarded(0.5 + SPREAD / 255 * (out - middle) / spread, 0.0))
+    monkeypatch.setattr(executor, "guard", lambda _, out: Guarded(0.5 + SPREAD / 255 * (out - middle) / spread, 0.0))
     folder.mkdir()
     (folder / "recipe.json").write_text(json.dumps({"model": name, "arguments": SMALL[name], "steps": 1}))
     torch.save({"average": net.state_dict(), "step": 1}, folder / "state.pt")

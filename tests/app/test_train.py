@@ -29,7 +29,7 @@ TINY = (
     "--cpu --set batch=2 --set crop=16 --set steps=2 --set precision=fp32 --set workers=1 --set validate_pictures=1 --set validate_every=2"
 )
 NARROW = ["--set", "arguments={widths: [4, 6, 8], num_blocks: 1, kernel_size: 3}"]
-WINDOW = "--set data.pair_size=32 --set data.window=2 --set data.pool_start=1 --set crop=32"
+WINDOW = "--set data.pair_size=32 --set data.pool=2 --set data.pool_start=1 --set crop=32"
 SMALL_SWIFT = ["--set", "arguments={widths: [8, 12], blocks: [1, 1], motion_widths: [8, 12], motion_blocks: [1, 1]}"]
 
 
@@ -168,7 +168,7 @@ def test_what_cannot_be_done_is_said(words, message):
 @pytest.mark.usefixtures("footage")
 def test_a_run_that_cannot_be_written_is_one_clear_error(monkeypatch):
     options = [*TINY.split(), *WINDOW.split(), *SMALL_SWIFT, "--set", "log_every=1", "--set", "validate_every=0"]
-    words = ["train", "recipes/swift/stills.yaml", "--photos", "photos", *options]
+    words = ["train", "swift/stills", "--photos", "photos", *options]
     result = run(*words, "--out", "shaky.png")
     assert isinstance(result.exception, OutputError)
     assert "`shaky.png` is a file; name another folder" in str(result.exception)
@@ -188,7 +188,7 @@ def test_a_run_that_cannot_be_written_is_one_clear_error(monkeypatch):
 @pytest.mark.usefixtures("footage")
 def test_a_lower_rate_goes_on():
     options = [*TINY.split(), *WINDOW.split(), *SMALL_SWIFT, "--set", "log_every=1", "--set", "validate_every=0"]
-    words = ["train", "recipes/swift/stills.yaml", "--photos", "photos", *options, "--out", "run"]
+    words = ["train", "swift/stills", "--photos", "photos", *options, "--out", "run"]
     assert run(*words).exit_code == 0
     result = run(*words, "--set", "steps=3", "--set", "lr=1.0e-6")
     assert result.exit_code == 0, result.exception

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from unblur.weights import card_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "tutorials"
-TINY = "--set batch=2 --set crop=32 --set pair_size=32 --set window=4 --set pool_start=2 --set steps=2 --set decay=1 --set warmup=1"
+TINY = "--set batch=2 --set crop=32 --set data.pair_size=32 --set data.pool=4 --set data.pool_start=2 --set steps=2 --set decay=1 --set warmup=1"
 
 
 def commands(page: str) -> list[list[str]]:
@@ -102,7 +101,6 @@ def test_first_clip(folder):
 
 
 def test_first_training(folder):
-    shutil.copytree(ROOT / "recipes", folder / "recipes")
     for number in range(2):
         picture(folder / "photos" / f"{number}.png", seed=number, size=(320, 256))
     picture(folder / "held-out" / "2.png", seed=2, size=(320, 256))

@@ -168,12 +168,12 @@ def test_what_is_no_better_than_the_input_has_not_learnt():
 def test_seeds_say_what_is_noise():
     assert verdicts(K1=[20.6, 20.6], K2=[21.5, 21.5], K3=[20.5, 21.5]) == ["within noise", "within noise", "reference"]
     found = compared(K1=[20.0, 20.2], K2=21, K3=[21, 21])
-    assert found[0].spread == pytest.approx(0.2)
+    assert found[0].psnr_range == pytest.approx(0.2)
     assert found[0].difference == pytest.approx(-0.9)
     assert found[0].published_difference == pytest.approx(-0.15)
     assert found[0].gain == pytest.approx(10.1)
     assert (found[0].steps, found[0].seconds) == (10, 60)
-    assert found[1].spread is None
+    assert found[1].psnr_range is None
 
 
 def test_systems_are_compared_with_the_input_and_their_twins():

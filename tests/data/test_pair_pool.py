@@ -116,7 +116,7 @@ def test_it_is_told_how_many_are_made_while_one_is_waited_for(tmp_path, monkeypa
 
 def test_a_disk_without_room_is_said_before_pairs_are_made(tmp_path, monkeypatch):
     monkeypatch.setattr("unblur.data.pair_pool.shutil.disk_usage", lambda _: SimpleNamespace(free=14_000))
-    with pytest.raises(OutputError, match=r"--set window=N"):  # 264 slots of 7 numbers take 14,784 bytes
+    with pytest.raises(OutputError, match=r"--set data.pool=N"):  # 264 slots of 7 numbers take 14,784 bytes
         pool(tmp_path)
     assert not (tmp_path / "pool" / "identity.json").exists()
     monkeypatch.setattr("unblur.data.pair_pool.shutil.disk_usage", lambda _: SimpleNamespace(free=15_000))

@@ -47,7 +47,7 @@ class StandIn(ModuleType):
         with torch.autocast("cpu", enabled=False):
             return read_by_torch(feat.permute(0, 3, 1, 2), offset, kernel=kernel, mask=mask).to(dtype)
 
-    def spread_taps(self, grad, feat, offset, mask, *, kernel):
+    def scatter_taps(self, grad, feat, offset, mask, *, kernel):
         inputs = [tensor.float().requires_grad_() for tensor in (feat, offset, mask) if tensor is not None]
         with torch.enable_grad():
             read = read_by_torch(inputs[0].permute(0, 3, 1, 2), inputs[1], kernel=kernel, mask=inputs[2] if len(inputs) > 2 else None)

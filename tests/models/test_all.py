@@ -86,7 +86,7 @@ flow point has none, and a video network of that kind is not here."""
 
 
 TAUGHT_APART = {"swift_video_best": "exposure_ratio."}
-"""Parts that learn by a loss of their own, and not by the picture; tests/training/test_told_flow.py."""
+"""Parts that learn by a loss of their own, and not by the picture; tests/training/test_flow_and_blur_field.py."""
 
 
 def build(name, **arguments):

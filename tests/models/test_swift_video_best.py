@@ -219,7 +219,7 @@ def test_how_bright_a_picture_is_does_not_matter():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"), [({"iterations": ()}, "iterations"), ({"iterations": (0, 3)}, "iterations"), ({"samples": 0}, "place")]
+    ("wrong", "says"), [({"iterations": ()}, "iterations"), ({"iterations": (0, 3)}, "iterations"), ({"samples": 0}, "samples")]
 )
 def test_refuses_what_makes_no_sense(wrong, says):
     with pytest.raises(ValueError, match=says):

@@ -169,7 +169,7 @@ def test_motion_is_what_swift_estimates():
     net = Known(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,))
     picture = moving(1, height=32, width=64)[0]
     axis = np.full((32, 64, 2), 6 / math.sqrt(2))
-    upper = sheet([[("each pixel was smeared along its stroke; a dot: by less than a pixel", strokes(picture, axis, step=16))]], width=960)
+    upper = sheet([[("each pixel is blurred along its stroke; a dot: by less than a pixel", strokes(picture, axis, step=16))]], width=960)
     lower = sheet([[("the same as colour", axis_colours(axis, longest=6)), key(6, axis_colours)]], width=477)
     assert_drawn(drawn([picture], net)["motion"], np.concatenate([upper, lower]))
 
@@ -205,9 +205,7 @@ def test_swift_video_draws_the_flow_that_it_finds_and_the_motion_that_it_makes_o
     assert_drawn(drawings["flow"], sheet([row]))
     assert_drawn(drawings["alignment"], drawn(frames, Warped(flow=ConstantFlow(2.0, 0.0)))["alignment"].pixels.astype(int))
     axis = np.full((32, 64, 2), (4.0, 0.0))
-    upper = sheet(
-        [[("each pixel was smeared along its stroke; a dot: by less than a pixel", strokes(frames[1], axis, step=16))]], width=960
-    )
+    upper = sheet([[("each pixel is blurred along its stroke; a dot: by less than a pixel", strokes(frames[1], axis, step=16))]], width=960)
     lower = sheet([[("the same as colour", axis_colours(axis, longest=4)), key(4, axis_colours)]], width=477)
     assert_drawn(drawings["motion"], np.concatenate([upper, lower]))
 

@@ -35,7 +35,7 @@ SMALL = {
         "motion_blocks": (1, 1),
         "flow_widths": (4, 8),
         "flow_radii": (0, 2),
-        "turns": (1, 2),
+        "iterations": (1, 2),
         "samples": 3,
         "gate_widths": (8,),
         "gate_blocks": (1,),

@@ -99,7 +99,7 @@ def analysis(count: int = 20, **changes) -> Analysis:
         size=SIZE,
         numbers=np.arange(count),
         detail=np.full(count, 10.0),
-        smeared=np.zeros(count),
+        blurred=np.zeros(count),
         speed=np.full(count - 1, 2.0),
         disagreement=np.zeros(count - 1),
         broken=np.zeros(count - 1, bool),
@@ -143,9 +143,9 @@ def test_frames_that_are_not_sharp_are_no_truth_but_may_be_averaged():
     found, left_out = centres(analysis(detail=detail), STRICT)
     assert found == [("m05_00", 2), ("m05_01", 8), ("m05_01", 13)]
     assert left_out["truth not sharp"] == 1
-    smeared = np.zeros(20)
-    smeared[7] = 0.1
-    assert centres(analysis(smeared=smeared), STRICT)[1]["truth smeared by its motion"] == 1
+    blurred = np.zeros(20)
+    blurred[7] = 0.1
+    assert centres(analysis(blurred=blurred), STRICT)[1]["truth blurred by its motion"] == 1
 
 
 def test_flow_that_disagrees_stops_interpolation_only():
@@ -174,7 +174,7 @@ def test_short_sequences_are_left_out_when_asked():
 def test_every_limit_matters(name, value):
     spoiled = {
         "least_detail": analysis(detail=np.where(np.arange(20) % 3, 1.0, 10.0)),
-        "max_blurred": analysis(smeared=np.full(20, 0.3)),
+        "max_blurred": analysis(blurred=np.full(20, 0.3)),
         "least_motion": analysis(speed=np.zeros(19)),
         "largest_disagreement": analysis(disagreement=np.full(19, 0.4)),
     }[name]

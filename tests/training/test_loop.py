@@ -403,7 +403,7 @@ def test_it_gives_up_after_a_few_and_leaves_the_checkpoint(shrink, sets, tmp_pat
 
 
 def test_it_goes_on_with_a_lower_rate_as_it_advises(shrink, sets, tmp_path, monkeypatch):
-    recipe = shrink(ROOT / "recipes/srn/gopro.yaml", steps=8, save_every=4, clip=None, lr=1e-3, lr_of={})
+    recipe = shrink("srn/gopro", steps=8, save_every=4, clip=None, lr=1e-3, lr_of={})
     with monkeypatch.context() as patch:
         patch.setattr(loop.Training, "_take_step", spoiled(5, 99, poison))
         with pytest.raises(UnblurError, match=r"lower `lr` or `clip`, such as `--set lr=0\.00025`"):
@@ -431,7 +431,7 @@ def test_it_goes_on_with_a_lower_rate_as_it_advises(shrink, sets, tmp_path, monk
 
 def test_a_lower_rate_begins_with_all_tries(shrink, sets, tmp_path, monkeypatch):
     """What went wrong with the higher rate does not count, and the samples come in an order that has not been tried."""
-    recipe = shrink(ROOT / "recipes/srn/gopro.yaml", steps=8, save_every=4)
+    recipe = shrink("srn/gopro", steps=8, save_every=4)
     monkeypatch.setattr(loop.Training, "_take_step", spoiled(5, MOST_ROLLBACKS + 2, poison))
     with pytest.raises(UnblurError, match="gave up"):
         list(train(recipe, data=[sets["gopro"]], out=tmp_path))
@@ -443,7 +443,7 @@ def test_a_lower_rate_begins_with_all_tries(shrink, sets, tmp_path, monkeypatch)
 
 
 def test_a_first_step_that_failed_does_not_block_the_corrected_command(shrink, sets, tmp_path):
-    recipe = shrink(ROOT / "recipes/srn/gopro.yaml", steps=2)
+    recipe = shrink("srn/gopro", steps=2)
     with pytest.raises(InputError, match="fewer than the crop"):
         list(train(restore_once(recipe, crop=512), data=[sets["gopro"]], out=tmp_path))
     assert state_of(tmp_path)["step"] == 0

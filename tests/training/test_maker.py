@@ -196,7 +196,7 @@ def test_pairs_are_made_anew_when_a_default_range_changes(photos):
     """A recipe that says nothing of a range has what the program says."""
     one, other = (PhotoMaker(tuple(photos), 1, 32, 1, False, False, StillsBlur(turn=turn)) for turn in (0.0, 0.1))
     assert identity_of(one) != identity_of(other)
-    assert identity_of(one) != identity_of(replace(one, path=9))
+    assert identity_of(one) != identity_of(replace(one, kernel=9))
     assert identity_of(one) != identity_of(replace(one, flow=True))
 
 

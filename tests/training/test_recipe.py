@@ -44,7 +44,7 @@ def test_a_recipe_survives_its_own_record(name):
         (SWIFT, {"data.blur": {"lenght": [1, 2]}}, r"`data\.blur`: there is no range `lenght`; did you mean `length`"),
         (SWIFT, {"data.pair_size": -4}, r"`data\.pair_size`: Input should be greater than 0"),
         (SWIFT, {"data.pair_siz": 4}, r"no key `data\.pair_siz`; did you mean `pair_size`"),
-        (SWIFT, {"data.zzz": 4}, r"no key `data\.zzz`; choose from blur, fresh, pair_size, window, pool_start"),
+        (SWIFT, {"data.zzz": 4}, r"no key `data\.zzz`; choose from blur, new_pairs, pair_size, pool, pool_start"),
         (SWIFT, {"pair_size": 4}, r"no key `pair_size`; did you mean `data\.pair_size`"),
         (
             SWIFT,
@@ -54,7 +54,7 @@ def test_a_recipe_survives_its_own_record(name):
         (
             SWIFT,
             {"data.layout": "gopro"},
-            r"`data\.layout` has no meaning with `data\.kind: stills`; its keys are blur, fresh, pair_size, window, pool_start",
+            r"`data\.layout` has no meaning with `data\.kind: stills`; its keys are blur, new_pairs, pair_size, pool, pool_start",
         ),
         (
             SWIFT,

@@ -1,22 +1,20 @@
 import datetime
 import math
-from pathlib import Path
 
 import pytest
 import yaml
 
 from unblur.errors import InputError
 from unblur.training.recipe import parse_changes, read_recipe
+from unblur.training.recipe_files import recipe_names
 
-RECIPES = Path(__file__).parents[2] / "recipes"
-SWIFT, MSCNN, FLOW = RECIPES / "swift/stills.yaml", RECIPES / "mscnn/gopro.yaml", RECIPES / "pwcnet/sequences-cpu-hour.yaml"
+SWIFT, MSCNN, FLOW = "swift/stills", "mscnn/gopro", "pwcnet/sequences-cpu-hour"
 
 
 def test_all_recipes_pass():
-    paths = list(RECIPES.rglob("*.yaml"))
-    assert paths
-    for path in paths:
-        read_recipe(path)
+    assert recipe_names()
+    for name in recipe_names():
+        read_recipe(name)
 
 
 @pytest.mark.parametrize(
@@ -33,17 +31,17 @@ def test_all_recipes_pass():
         (SWIFT, {"arguments.widths": [32, -8]}, r"`arguments.widths\[1\]` must be 1 or more, got -8"),
         (SWIFT, {"arguments.widths": [32, 0]}, r"`arguments.widths\[1\]` must be 1 or more, got 0"),
         (SWIFT, {"arguments.blocks": [-1]}, r"`arguments.blocks\[0\]` must be 0 or more"),
-        (SWIFT, {"arguments.longest": math.nan}, "`arguments.max_blur_length` must be a finite number"),
-        (SWIFT, {"arguments.longest": datetime.date(2026, 1, 1)}, "got a date"),
+        (SWIFT, {"arguments.max_blur_length": math.nan}, "`arguments.max_blur_length` must be a finite number"),
+        (SWIFT, {"arguments.max_blur_length": datetime.date(2026, 1, 1)}, "got a date"),
         (SWIFT, {"arguments": {1: 2}}, "key"),
         (SWIFT, {"brightness": [1.5, 0.5]}, "`brightness` must be a range"),
         (SWIFT, {"contrast": [-1, 1]}, "`contrast` must be a range"),
-        (SWIFT, {"loss": {"mse": -1.0}}, "`loss.mse` must not be negative"),
-        (SWIFT, {"loss": {"mse": math.nan}}, "`loss.mse` must be a finite number"),
-        (SWIFT, {"blur": {"length": [0, math.inf]}}, r"`blur.length\[1\]` must be a finite number"),
+        (SWIFT, {"objective.loss": {"mse": -1.0}}, "`objective.loss.mse` must not be negative"),
+        (SWIFT, {"objective.loss": {"mse": math.nan}}, "`objective.loss.mse` must be a finite number"),
+        (SWIFT, {"data.blur": {"length": [0, math.inf]}}, r"`data.blur.length\[1\]` must be a finite number"),
         (SWIFT, {"milestones": [-5]}, r"`milestones\[0\]` must not be negative"),
         (MSCNN, {"lr_of": {"a": -1e-4}}, "`lr_of.a` must not be negative"),
-        (FLOW, {"level_weights": [0.1, -0.1]}, r"`level_weights\[1\]` must not be negative"),
+        (FLOW, {"objective.level_weights": [0.1, -0.1]}, r"`objective.level_weights\[1\]` must not be negative"),
     ],
 )
 def test_values_that_cannot_be_meant_are_named(path, changes, words):
@@ -52,7 +50,7 @@ def test_values_that_cannot_be_meant_are_named(path, changes, words):
 
 
 def test_an_endless_list_is_refused(tmp_path):
-    values = yaml.safe_load(SWIFT.read_text())
+    values = {"extends": SWIFT}
     endless: list[object] = []
     endless.append(endless)
     (tmp_path / "a.yaml").write_text(yaml.safe_dump(values | {"arguments": {"widths": endless}}))

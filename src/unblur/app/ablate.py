@@ -126,12 +126,17 @@ def ablate(
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], indent=2, default=str))
         return
-    given = (
-        f"{minutes:g} minutes each" if minutes is not None else f"{steps} steps each" if steps is not None else "the steps of its recipe"
-    )
+    given = _budget(minutes, steps)
     changed = "".join(f", {change}" for change in changes or [])
     budget = f"{given}, {seeds} seed(s){', narrow networks' if small else ''}{', short schedules' if photos else ''}{changed}"
     _show(chosen, found, budget=budget, measured=f"{data} by {measured_by.id}")
+
+
+def _budget(minutes: float | None, steps: int | None) -> str:
+    """How long each row is trained, in words."""
+    if minutes is not None:
+        return f"{minutes:g} minutes each"
+    return f"{steps} steps each" if steps is not None else "the steps of its recipe"
 
 
 def _recipe(row: "StudyRow", *, recipes: Path | None, short: bool, changes: dict[str, Any]) -> "Recipe":
@@ -197,13 +202,13 @@ def _table(*headings: str) -> Table:
 
 
 def _measured(each: "Comparison") -> list[str]:
-    spread = f" ±{each.spread / 2:.2f}" if each.spread is not None else ""
+    deviation = f" ±{each.psnr_range / 2:.2f}" if each.psnr_range is not None else ""
     return [
         escape(each.row.name),
         f"{each.parameters / 1e6:.2f}",
         f"{each.steps:.0f}",
         f"{each.seconds / 60:.2g}",
-        f"{each.means['psnr']:.2f}{spread}",
+        f"{each.means['psnr']:.2f}{deviation}",
         f"{each.means['ssim']:.4f}" if "ssim" in each.means else "",
         f"{each.gain:+.2f}",
     ]

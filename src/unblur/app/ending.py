@@ -26,16 +26,16 @@ def ends_soon(*, seconds: float = SECONDS) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    heard, told = socket.socketpair()
-    told.setblocking(False)  # noqa: FBT003 - its only argument
-    before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    heard, signalled = socket.socketpair()
+    signalled.setblocking(False)  # noqa: FBT003 - its only argument
+    before = signal.set_wakeup_fd(signalled.fileno(), warn_on_full_buffer=False)
     threading.Thread(target=_watch, args=(heard, seconds), name="unblur-ending", daemon=True).start()
     try:
         yield
     finally:
         signal.set_wakeup_fd(before)
         with contextlib.suppress(OSError):
-            told.close()  # the thread reads the end, and ends
+            signalled.close()  # the thread reads the end, and ends
 
 
 def _watch(heard: socket.socket, seconds: float) -> None:

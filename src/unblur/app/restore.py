@@ -232,7 +232,7 @@ class _Shown(Observer):
             target = str(outcome.target) if outcome.target else None
             typer.echo(json.dumps(values | {"source": str(outcome.source), "target": target, "warnings": warnings}))
             return
-        self._print(_told(outcome))
+        self._print(_outcome_line(outcome))
         for warning in warnings:
             self._print(f"  [yellow]note:[/] {escape(warning)}")
 
@@ -275,7 +275,7 @@ def _progress(console: Console, *, shown: bool) -> "Progress":
     return Progress(*columns, console=console, disable=not shown, transient=True, speed_estimate_period=60)
 
 
-def _told(outcome: "Outcome") -> str:
+def _outcome_line(outcome: "Outcome") -> str:
     """What became of a file, in a line."""
     source = escape(str(outcome.source))
     if outcome.status != "done":

@@ -38,7 +38,7 @@ class Interpolate(StrEnum):
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to be made, in GoPro layout with a manifest.", show_default=False)]
 Seed = Annotated[int, typer.Option(min=0, help="Of all randomness: the same seed gives the same bytes.")]
 SplitOption = Annotated[Split, typer.Option(help="Folder of the data set to write to.")]
-Highlights = Annotated[float, typer.Option(min=0, max=1, help="Share with highlights far above white, which smear into streaks.")]
+Highlights = Annotated[float, typer.Option(min=0, max=1, help="Share with highlights far above white, which blur into streaks.")]
 Noise = Annotated[float, typer.Option(min=0, max=1, help="Share with shot and read noise.")]
 Sharpen = Annotated[float, typer.Option(min=0, max=1, help="Share sharpened in the camera.")]
 Jpeg = Annotated[float, typer.Option(min=0, max=1, help="Share that went through JPEG.")]
@@ -64,7 +64,7 @@ def video(
     duration: Annotated[float | None, typer.Option(min=0, help="Seconds of each clip to use.", show_default="all")] = None,
     shortest: Annotated[int, typer.Option(min=1, help="Pairs that a sequence must have, for networks that see several frames.")] = 1,
     least_detail: Annotated[float, typer.Option(min=0, max=1, help="Detail of a truth, against the clip's sharpest tenth.")] = 0.8,
-    max_blurred: Annotated[float, typer.Option(min=0, max=1, help="Share of a truth that its own motion may have smeared.")] = 0.005,
+    max_blurred: Annotated[float, typer.Option(min=0, max=1, help="Share of a truth that its own motion may have blurred.")] = 0.005,
     largest_disagreement: Annotated[float, typer.Option(min=0, max=1, help="Share of pixels whose flow may disagree.")] = 0.03,
     least_motion: Annotated[float, typer.Option(min=0, help="Pixels (of 640 across) that something must move.")] = 1.0,
     highlights: Highlights = 0.0,

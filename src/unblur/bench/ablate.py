@@ -137,7 +137,7 @@ class Comparison:
         row: the row.
         means: measured, by the protocol, averaged over seeds.
         gain: PSNR minus that of the blurry input, dB.
-        spread: largest minus smallest PSNR over the seeds; None for a single seed.
+        psnr_range: largest minus smallest PSNR over the seeds; None for a single seed.
         difference: PSNR minus that of the reference row, or of a twin's row that of the twin, dB; None where there is neither.
         published_difference: the same of the published numbers; None where there are none.
         steps: of the training, mean over the seeds.
@@ -153,7 +153,7 @@ class Comparison:
     row: StudyRow
     means: dict[str, float]
     gain: float
-    spread: float | None
+    psnr_range: float | None
     difference: float | None
     published_difference: float | None
     steps: float
@@ -250,7 +250,7 @@ def run_study(
         run: folder for the rows, see `unblur.bench.run`; a model is called `STUDY: ROW, seed N`.
         device: where to measure.
         precision: of measuring.
-        progress: told after each picture.
+        progress: called after each picture.
 
     Raises:
         InputError: if there is no seed, or the data do not suit the networks.
@@ -313,7 +313,7 @@ def compare(study: Study, measured: Mapping[str, Sequence[Measured]], *, blurry_
                 row=row,
                 means={measure: fmean(each.means[measure] for each in trainings) for measure in trainings[0].means},
                 gain=psnr[name] - blurry_psnr,
-                spread=_spread(trainings),
+                psnr_range=_psnr_range(trainings),
                 difference=difference,
                 published_difference=published,
                 steps=fmean(each.trained.steps for each in trainings),
@@ -326,7 +326,8 @@ def compare(study: Study, measured: Mapping[str, Sequence[Measured]], *, blurry_
                     ours=difference,
                     theirs=published,
                     noise=max(
-                        (each for each in (_spread(trainings), _spread(measured.get(other, ()))) if each is not None), default=_NOISE
+                        (each for each in (_psnr_range(trainings), _psnr_range(measured.get(other, ()))) if each is not None),
+                        default=_NOISE,
                     ),
                 ),
             )
@@ -355,7 +356,7 @@ def _difference(row: Published | None, other: Published | None) -> float | None:
     return row.values["psnr"] - other.values["psnr"] if row is not None and other is not None else None
 
 
-def _spread(seeds: Sequence[Measured]) -> float | None:
+def _psnr_range(seeds: Sequence[Measured]) -> float | None:
     values = [each.means["psnr"] for each in seeds]
     return max(values) - min(values) if len(values) > 1 else None
 

@@ -30,7 +30,7 @@ PICTURES = "pictures"
 """Folder of a run in which restored pictures are kept."""
 
 Progress = Callable[[str, int, int], None]
-"""Told after each picture: what is measured, how many of its pictures are done, and how many there are."""
+"""Called after each picture: what is measured, how many of its pictures are done, and how many there are."""
 
 Before = dict[tuple[Path, str], dict[str, float]]
 """What protocols say of blurry pictures, so that several models do not measure them again."""

@@ -168,15 +168,15 @@ class PairPool:
             RuntimeError: if the process that makes it has died, or after `stop`.
         """
         slot = index % self._slots
-        began, told = time.monotonic(), 0.0
+        began, reported = time.monotonic(), 0.0
         while self._files.held[slot] != index:
             if self._stopped:
                 raise RuntimeError(f"pair {index} has not been made, and is no longer waited for")
             for worker in self._workers:
                 if worker.exitcode is not None:
                     raise RuntimeError(f"a process that makes pairs has ended with exit code {worker.exitcode}; its error is above")
-            if self._waiting is not None and time.monotonic() - told >= _TELL_EVERY:
-                told = time.monotonic()
+            if self._waiting is not None and time.monotonic() - reported >= _TELL_EVERY:
+                reported = time.monotonic()
                 first, last = (int(bound) for bound in self._files.needed)
                 self._waiting(int(((self._files.held >= first) & (self._files.held < last)).sum()), last - first)
             time.sleep(0.005)
@@ -190,7 +190,7 @@ def _check_room(folder: Path, *, slots: int, layout: Layout) -> None:
     if needed > free:
         raise OutputError(
             f"the pairs that are made for the training take {needed / 1e9:.1f} GB in `{folder}`, where {free / 1e9:.1f} GB are free; make room, "
-            "name another `--out`, or add `--set pool=N` with fewer pairs"
+            "name another `--out`, or add `--set data.pool=N` with fewer pairs"
         )
 
 

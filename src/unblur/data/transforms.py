@@ -48,7 +48,7 @@ class Arrays:
     Attributes:
         blurry: (N, H, W, 3) RGB, integers, or floats in [0, 1].
         sharp: (M, H, W, 3) its truths: one for the reference, or one for each frame.
-        blur_field: (N, H/s, W/s, 3) how each pixel is smeared, see `unblur.synth.scene.blur_field`; s is 4 mostly.
+        blur_field: (N, H/s, W/s, 3) the blur field, see `unblur.synth.scene.blur_field`; s is 4 mostly.
         flow_to_next: (N - 1, H/s, W/s, 2) (dx, dy) in pixels, from each frame to the next.
         flow_to_previous: (N - 1, H/s, W/s, 2) from each frame but the first to the one before.
         kernel: (K, K) where the light of the whole picture's points fell, see `unblur.synth.scene.trajectory_kernel`; it is turned along, and a

@@ -145,11 +145,11 @@ def _decode_16_bit(pixel_chunks: io.BytesIO, path: Path, *, width: int, height: 
 
 def _keyed_alpha(pixels: Pixels, key: tuple[int, ...], *, depth: int) -> Pixels:
     """Make alpha of the one colour that is transparent; grey of 1, 2 and 4 bit has been spread over 8."""
-    spread = 255 // ((1 << depth) - 1) if depth < 8 else 1
+    step = 255 // ((1 << depth) - 1) if depth < 8 else 1
     top = np.iinfo(pixels.dtype).max
     alpha = np.full(pixels.shape[:2], top, pixels.dtype)
     for first, last in row_blocks(pixels.shape[1], pixels.shape[0]):
-        alpha[first:last][(pixels[first:last] == np.array(key) * spread).all(axis=2)] = 0
+        alpha[first:last][(pixels[first:last] == np.array(key) * step).all(axis=2)] = 0
     return alpha
 
 

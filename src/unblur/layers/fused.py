@@ -88,7 +88,7 @@ class _ReadTaps(torch.autograd.Function):
         from unblur.layers import fused_kernels
 
         pixels, offset, mask = ctx.saved_tensors
-        by_feat, by_offset, by_mask = fused_kernels.spread_taps(grad.contiguous(), pixels, offset, mask, kernel=ctx.kernel)
+        by_feat, by_offset, by_mask = fused_kernels.scatter_taps(grad.contiguous(), pixels, offset, mask, kernel=ctx.kernel)
         of_feat, of_offset, of_mask = ctx.dtypes
         return (
             by_feat.permute(0, 3, 1, 2).to(of_feat),

@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-__all__ = ["read_taps", "spread_taps"]
+__all__ = ["read_taps", "scatter_taps"]
 
 _BLOCK = 1024  # values that a program holds of each of the four pixels, 8 a thread; not tuned on any GPU
 
@@ -99,7 +99,7 @@ def _read_taps(
 
 
 @triton.jit
-def _spread_taps(
+def _scatter_taps(
     grad,
     feat,
     offset,
@@ -193,7 +193,7 @@ def read_taps(feat: Tensor, offset: Tensor, mask: Tensor | None, *, kernel: tupl
     return columns
 
 
-def spread_taps(
+def scatter_taps(
     grad: Tensor, feat: Tensor, offset: Tensor, mask: Tensor | None, *, kernel: tuple[int, int]
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """The derivatives of `read_taps` by features, offsets and mask, in single precision; `grad` is that by what it gives.
@@ -206,7 +206,7 @@ def spread_taps(
     grid, sizes = _launch(feat, kernel)
     tensors = grad, feat, offset, feat if mask is None else mask, by_feat, by_offset, by_feat if by_mask is None else by_mask
     with torch.cuda.device(feat.device) if feat.device.type == "cuda" else nullcontext():
-        _spread_taps[grid](*tensors, *sizes, MASKED=mask is not None, **_blocks(feat, kernel))
+        _scatter_taps[grid](*tensors, *sizes, MASKED=mask is not None, **_blocks(feat, kernel))
     return by_feat, by_offset, by_mask
 
 

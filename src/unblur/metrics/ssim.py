@@ -227,9 +227,9 @@ def _metrix(x: Planes, y: Planes) -> float:
         if scale:
             x, y = (_separable(p, low_pass, border=cv2.BORDER_REFLECT)[::2, ::2] for p in (x, y))
         mean_x, mean_y, var_x, var_y, covariance = _moments(x, y, _blur)
-        spread = np.sqrt(np.maximum(var_x, 0) * np.maximum(var_y, 0))
-        contrast = (2 * spread + C2) / (var_x + var_y + C2)
-        structure = (covariance + C2 / 2) / (spread + C2 / 2)
+        deviations = np.sqrt(np.maximum(var_x, 0) * np.maximum(var_y, 0))
+        contrast = (2 * deviations + C2) / (var_x + var_y + C2)
+        structure = (covariance + C2 / 2) / (deviations + C2 / 2)
         product *= _power(_inside(contrast), weight) * _power(_inside(structure), weight)
         if scale == len(SCALE_WEIGHTS) - 1:
             product *= _power(_inside(_luminance(mean_x, mean_y)), weight)

@@ -73,9 +73,9 @@ class FlowPyramid(nn.Module):
         self.size_multiple = 2 ** (len(widths) - 1)
         self.receptive_radius = sum(2**i * (12 + radius) for i, radius in enumerate(radii))
 
-    def features(self, folded: Tensor) -> tuple[Tensor, ...]:
+    def features(self, unshuffled: Tensor) -> tuple[Tensor, ...]:
         """(B, in_channels, H, W) to (B, widths[i], H/2^i, W/2^i)."""
-        feats = [self.encoders[0](self.entry(folded))]
+        feats = [self.encoders[0](self.entry(unshuffled))]
         for down, encoder in zip(self.downs, list(self.encoders)[1:], strict=True):
             feats.append(encoder(down(feats[-1])))
         return tuple(feats)
@@ -229,9 +229,9 @@ def constant_velocity(neighbour: tuple[Tensor, ...], opposite: tuple[Tensor, ...
     Shape:
         two of bool (B, 1, 1, 1), (B, C, H, W), (B, 2, ...) ... -> (B, C, H, W), (B, 2, ...) ...
     """
-    (other, folded, *flows), (known, instead, *back) = neighbour, opposite
+    (other, unshuffled, *flows), (known, instead, *back) = neighbour, opposite
     keep = other | ~known
-    return (torch.where(keep, folded, instead), *(torch.where(keep, flow, -reverse) for flow, reverse in zip(flows, back, strict=True)))
+    return (torch.where(keep, unshuffled, instead), *(torch.where(keep, flow, -reverse) for flow, reverse in zip(flows, back, strict=True)))
 
 
 def from_photo_network(photo: Mapping[str, Tensor], *, net: SwiftVideo) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from unblur.restore.tiles import cut, to_tensor
 __all__ = ["SHARP_BELOW", "BlurMeter"]
 
 SHARP_BELOW = 1.5
-"""Mean length of the smears below which a picture counts as sharp, pixels. Of 41 photos of the validation part of CID22, 27 lie below
+"""Mean length of the motion blur below which a picture counts as sharp, pixels. Of 41 photos of the validation part of CID22, 27 lie below
 it, and none of the same photos blurred, from 1.66 on (`python -m benchmarks.blurred`); the others look blurred in places, as what
 is out of focus does, and are restored."""
 
@@ -21,7 +21,7 @@ _PARTS = 3  # in a row and in a column, at most
 
 
 class BlurMeter:
-    """Measures the smears of a picture by the part of `swift` that estimates them.
+    """Measures the motion blur of a picture by the part of `swift` that estimates them.
 
     Args:
         net: the network, on its device.
@@ -32,7 +32,7 @@ class BlurMeter:
         self._net, self._setup = net, setup
 
     def length(self, picture: NDArray[Any]) -> float:
-        """Mean length of the smears in pixels, in up to nine parts spread over the picture.
+        """Mean length of the motion blur in pixels, in up to nine parts spread over the picture.
 
         Args:
             picture: (H, W, 1 or 3), 8 or 16 bit, or float in [0, 1].

@@ -1,4 +1,4 @@
-"""Numbers as pictures: flow as colour, maps as heat, smears as strokes, and labelled sheets of them."""
+"""Numbers as pictures: flow as colour, maps as heat, blur fields as strokes, and labelled sheets of them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

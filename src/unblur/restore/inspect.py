@@ -142,7 +142,7 @@ def inspect_window(frames: Sequence[NDArray[Any]], *, net: Net, setup: Setup) ->
             restored = net(window if len(frames) == 1 else window[None])[0].float()
         seen = net.downscaled(window) if isinstance(net, BlurFieldNet) else window
         if isinstance(net, BlurFieldNet):
-            drawn += _smear(net.blur_field(seen), seen[0])
+            drawn += _draw_blur_field(net.blur_field(seen), seen[0])
         if isinstance(net, SwiftBest):
             drawn.append(_paths(net, caught, size=_size(seen)))
             drawn.append(_deconvolve_windows(net.deconvolve(seen)[0].chunk(net.num_deconvolved, dim=1), iterations=_turns(net), note=""))
@@ -152,7 +152,7 @@ def inspect_window(frames: Sequence[NDArray[Any]], *, net: Net, setup: Setup) ->
             radius = net.net.num_frames // 2
             drawn += _video(net.net, window[middle - radius : middle + radius + 1])
         if isinstance(net, SwiftBest | SwiftVideoBest):
-            drawn.append(_trusted(caught.shares[0][0], iterations=_turns(net)))
+            drawn.append(_draw_gates(caught.shares[0][0], iterations=_turns(net)))
         if isinstance(net, STFAN):
             drawn += _filters(net, caught)
         if caught.blends:
@@ -195,13 +195,13 @@ def _caught(net: nn.Module) -> Iterator[_Caught]:
 
         return keep
 
-    def trusted(_: nn.Module, __: tuple[Any, ...], put_out: Tensor) -> None:
+    def gates(_: nn.Module, __: tuple[Any, ...], put_out: Tensor) -> None:
         caught.shares.append(put_out.float())
 
     def path(_: nn.Module, passed: tuple[Any, ...], put_out: Tensor) -> None:
         caught.kernels.append((passed[0][:, 0], put_out))
 
-    hooks = {KernelRefiner: path, DeformConv: deform, ModulatedDeformConv: modulated, TemporalBlending: blend, GatingNet: trusted}
+    hooks = {KernelRefiner: path, DeformConv: deform, ModulatedDeformConv: modulated, TemporalBlending: blend, GatingNet: gates}
     handles = [module.register_forward_hook(hook) for module in net.modules() for kind, hook in hooks.items() if isinstance(module, kind)]
     if isinstance(net, STFAN):
         handles += [net.get_submodule(name).register_forward_hook(filters(name)) for name in ("align_net", "deblur_net")]
@@ -212,12 +212,12 @@ def _caught(net: nn.Module) -> Iterator[_Caught]:
             handle.remove()
 
 
-def _smear(blur_field: Tensor, image: Tensor) -> list[Drawing]:
+def _draw_blur_field(blur_field: Tensor, image: Tensor) -> list[Drawing]:
     blur_field = interpolate(blur_field.float(), size=image.shape[-2:], mode="bilinear", align_corners=False)
     axis = blur_axis(blur_field)[0].permute(1, 2, 0).cpu().numpy()  # (H, W, 2)
     longest = _longest([axis])
     drawn = sheet(
-        [[("each pixel was smeared along its stroke; a dot: by less than a pixel", strokes(_picture(image), axis, step=_STEP))]],
+        [[("each pixel is blurred along its stroke; a dot: by less than a pixel", strokes(_picture(image), axis, step=_STEP))]],
         width=960,
     )
     colours = [("the same as colour", axis_colours(axis, longest=longest)), _key(longest, axis_colours)]
@@ -248,7 +248,7 @@ def _deconvolve_windows(views: Sequence[Tensor], *, iterations: Sequence[int], n
     return Drawing("deconvolved", f"t deconvolved by Richardson-Lucy, an input of the network{note}", sheet([row]))
 
 
-def _trusted(shares: Tensor, *, iterations: Sequence[int]) -> Drawing:
+def _draw_gates(shares: Tensor, *, iterations: Sequence[int]) -> Drawing:
     least, most = float(shares.min()), float(shares.max())
     titles = ["its own", *(f"after {turn} iterations" for turn in iterations)]
     row = [(title, _map(share, least=least, most=most)) for title, share in zip(titles, shares, strict=True)]
@@ -272,13 +272,13 @@ def _video(net: VideoNet, window: Tensor) -> list[Drawing]:
     drawn = [*_flow(times, flows), *_alignment(net, times, frames, flows, feats, aligned), *_offsets(times, offsets, middle)]
     if isinstance(net, SwiftVideo):
         _, blur_field, *known = net.fuse(aligned)
-        drawn += _smear(blur_field, window[middle])
+        drawn += _draw_blur_field(blur_field, window[middle])
         if isinstance(net, SwiftVideoBest):
             velocity, share = known
-            undone = (luma(frames[middle]) + net.changes(frames[middle], share * velocity)).chunk(len(net.iterations), dim=1)
+            deconvolved = (luma(frames[middle]) + net.changes(frames[middle], share * velocity)).chunk(len(net.iterations), dim=1)
             drawn.append(
                 _deconvolve_windows(
-                    undone,
+                    deconvolved,
                     iterations=net.iterations,
                     note=f", luma, by a shutter that is open for {float(share):.2f} of the time between frames",
                 )
@@ -289,7 +289,7 @@ def _video(net: VideoNet, window: Tensor) -> list[Drawing]:
             [_mask(f"mask of {time}", mask) for time, (_, mask) in zip(times, feats, strict=True)],
             [_mask(f"warped mask of {time}", mask) for time, (_, mask) in zip(times, aligned, strict=True)],
         ]
-        drawn.append(Drawing("masks", "sharpness mask of each position: yellow (1) is trusted, violet (0) is not", sheet(rows)))
+        drawn.append(Drawing("masks", "sharpness mask of each position: yellow (1) counts fully, violet (0) not at all", sheet(rows)))
     if isinstance(net, SharpnessNet) and net.prior:
         pictures, inside = (list(parts) for parts in zip(*aligned, strict=True))
         prior = temporal_sharpness(pictures, inside)[0, 0].float()

@@ -1,6 +1,6 @@
 """A picture restored at several sizes, of which each place takes the one that changes most.
 
-A network has learnt blur of some pixels. A photo of many pixels is smeared over more, and is then restored better made small: the change to the
+A network has learnt blur of some pixels. A photo of many pixels is blurred over more, and is then restored better made small: the change to the
 small one, enlarged, is added to what is there. Which size is best for which place need not be learnt. What a picture may have been before, on average over all that is
 possible, differs from it the more, the more is known of that; so the strongest change is taken, in each place and each of three bands of
 frequencies.

@@ -62,13 +62,13 @@ class Threads:
         self.most = torch.get_num_threads() if most is None else most
         self._load = load or Load()
         self._free: float = self.most
-        self._looks = most is None and self.most > 1
+        self._checks_load = most is None and self.most > 1
         self._looked_at = -math.inf
 
     def count(self, pixels: int) -> int:
         """Threads for operators on a picture of so many pixels."""
         wanted = min(self.most, max(1, pixels // PIXELS_A_THREAD))
-        if wanted == 1 or not self._looks:
+        if wanted == 1 or not self._checks_load:
             return wanted
         if time.monotonic() - self._looked_at >= _EVERY and (free := self._load.free_cores()) is not None:
             self._free, self._looked_at = free, time.monotonic()

@@ -102,7 +102,7 @@ def draw_factor(generator: np.random.Generator, *, share: float, bounds: tuple[f
 
 
 def raise_highlights(light: Floats, *, gain: float, knee: float = 0.7) -> Floats:
-    """Give bright areas the light above 1 that they had before the file clipped it, so that they smear into streaks.
+    """Give bright areas the light above 1 that they had before the file clipped it, so that they blur into streaks.
 
     Decided: a pixel's luminance m (BT.709) tells how near to full it was; all its channels are multiplied by
     1 + (gain − 1) · s, s rising smoothly from 0 at m = `knee` to 1 at m = 1. Where nothing is above the knee nothing

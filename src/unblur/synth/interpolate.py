@@ -128,9 +128,9 @@ class Span:
         # Last laid is uppermost: first the side farther in time, each side's unsure pixels before its sure ones.
         sides = [(self.forward, share, self.forward, 0), (self.backward, 1 - share, -self.backward, 1)]
         for field, ahead, value, side in sorted(sides, key=lambda each: -each[1]):
-            for sure in (False, True):
-                trusted = self.agrees[side] & (self._residues[side] <= _CLOSE)
-                _lay_down(flow, known, field * np.float32(ahead), value, trusted if sure else ~trusted)
+            for first in (False, True):
+                reliable = self.agrees[side] & (self._residues[side] <= _CLOSE)
+                _lay_down(flow, known, field * np.float32(ahead), value, reliable if first else ~reliable)
         if not known.all():
             flow = _filled(flow, known)
         return cv2.merge([cv2.medianBlur(part, 5) for part in cv2.split(flow)]).astype(np.float32, copy=False)

@@ -71,7 +71,7 @@ def make_from_clips(
         start: first second of each clip to use.
         duration: seconds of each clip to use, None for all.
         scale: factor in (0, 1] by which frames are shrunk.
-        progress: told what is going on.
+        progress: called with what is being done.
 
     Raises:
         InputError: if no pair could be made of any clip; nothing is written then.
@@ -189,7 +189,7 @@ def make_from_stills(
         num_frames: frames of a sequence; 1 for single pairs.
         with_motion: store the exact motion too.
         split: `train` or `test`.
-        progress: told what is going on.
+        progress: called with what is being done.
 
     Raises:
         InputError: if an argument is out of range, or there is no photo that can be used.
@@ -267,7 +267,7 @@ def make_from_scenes(
         count: pairs.
         size: side of the pairs.
         split: `train` or `test`.
-        progress: told what is going on.
+        progress: called with what is being done.
 
     Raises:
         InputError: if an argument is out of range, a clip cannot be read, or no kind of pair has a source that can be used.

@@ -110,7 +110,7 @@ def owners(layers: Sequence[Layer], time: float, *, size: tuple[int, int]) -> ND
 
 
 def blur_field(field: Floats) -> Floats:
-    """How far, and along which line, each pixel is smeared: (h, w, 3) from the displacements (T, h, w, 2) of `motion`.
+    """How far, and along which line, each pixel is blurred: (h, w, 3) from the displacements (T, h, w, 2) of `motion`.
 
     The places of a pixel over the exposure have a covariance; a steady motion of length L along the angle θ has the
     eigenvalues L²/12 and 0. With l1 ≥ l2 the lengths that belong to the two eigenvalues, the channels are

@@ -71,7 +71,7 @@ class StillsSequence:
     Attributes:
         blurry: (N, H, W, 3) RGB, 8 bit.
         sharp: (N, H, W, 3) RGB, 8 bit: the scene in the middle of each exposure.
-        blur_field: (N, H/4, W/4, 3) how each pixel is smeared, see `unblur.synth.scene.blur_field`.
+        blur_field: (N, H/4, W/4, 3) how each pixel is blurred, see `unblur.synth.scene.blur_field`.
         flow_to_next: (N - 1, H, W, 2) (dx, dy) in pixels: what stands at p in `sharp[i]` stands at p + flow in `sharp[i + 1]`.
         flow_to_previous: (N - 1, H, W, 2) the same from `sharp[i + 1]` to `sharp[i]`.
         visible_in_next: (N - 1, H, W) whether it is inside `sharp[i + 1]` and nothing covers it there.

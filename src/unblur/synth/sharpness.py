@@ -9,10 +9,10 @@ __all__ = ["blurred_fraction", "detail"]
 Floats = NDArray[np.float32]
 
 _TILE = 16
-_MOVING = 4.0  # pixels a frame: with the shutter open half the time, slower motion smears less than two
+_MOVING = 4.0  # pixels a frame: with the shutter open half the time, slower motion blurs less than two
 _TEXTURE = 3.0  # grey levels: root mean square of the difference along the motion, below which a tile tells nothing
-_SMEARED = 0.5  # share of that difference which another smear leaves: a step edge keeps 0.25, one smeared over 6 pixels 0.5
-_TELLING = 0.25  # share of the tiles that tell something which must be smeared: some textures look smeared by themselves
+_BLURRED = 0.5  # fraction of that difference that a second blur leaves: a step edge keeps 0.25, one blurred over 6 pixels 0.5
+_MIN_TILES = 0.25  # fraction of the textured tiles that must be blurred: some textures look blurred by themselves
 
 
 def detail(picture: NDArray[np.uint8]) -> float:
@@ -23,11 +23,11 @@ def detail(picture: NDArray[np.uint8]) -> float:
 def blurred_fraction(picture: NDArray[np.uint8], flow: Floats) -> float:
     """Share of a picture that was blurred by its own motion already when it was taken.
 
-    A smear along the motion takes much from what is sharp along it and little from what is smeared already. So the frame is
-    smeared once more, over nine pixels along the flow, and tiles of 16×16 pixels are found in which that changed little;
+    A blur along the motion takes much from what is sharp along it and little from what is blurred already. So the frame is
+    blurred once more, over nine pixels along the flow, and tiles of 16×16 pixels are found in which that changed little;
     tiles that hardly move or show too little along the motion are taken for sharp. The idea, without direction, is that of
     Crete et al., "The blur effect" (2007). Decided: squared differences, since the sum of absolute ones of an edge does not
-    change when the edge is blurred; and unless a quarter of the tiles that tell something are smeared, none is taken to be.
+    change when the edge is blurred; and unless a quarter of the tiles that show texture are blurred, none is taken to be.
 
     Args:
         picture: (H, W) grey, 8 bit.
@@ -49,9 +49,9 @@ def blurred_fraction(picture: NDArray[np.uint8], flow: Floats) -> float:
     twice = (ahead(5) + ahead(4) - ahead(-4) - ahead(-5)) / 9  # the mean of `once` over nine places along the motion
     moving = speed > _MOVING
     energy, kept = (_tiles(np.where(moving, part**2, 0)) for part in (once, twice))
-    told = (_tiles(moving.astype(np.float32)) > 0.5) & (energy > _TEXTURE**2)
-    smeared = told & (kept > _SMEARED * energy)
-    return float(smeared.mean()) if smeared.sum() > _TELLING * told.sum() else 0.0
+    textured = (_tiles(moving.astype(np.float32)) > 0.5) & (energy > _TEXTURE**2)
+    blurred = textured & (kept > _BLURRED * energy)
+    return float(blurred.mean()) if blurred.sum() > _MIN_TILES * textured.sum() else 0.0
 
 
 def _tiles(field: NDArray[np.float32]) -> Floats:

@@ -78,7 +78,7 @@ class Pair:
     Attributes:
         blurry: (H, W, 3) RGB, 8 bit.
         sharp: (H, W, 3) RGB, 8 bit: the scene in the middle of the exposure.
-        blur_field: (H/4, W/4, 3) how each pixel is smeared, see `unblur.synth.scene.blur_field`.
+        blur_field: (H/4, W/4, 3) how each pixel is blurred, see `unblur.synth.scene.blur_field`.
         length: arc of the camera's path over the exposure, pixels.
     """
 

@@ -11,7 +11,7 @@ Decided, where the paper is silent:
   sequence begins.
 - Left out are exposures that reach over a cut or a gap in time, or over frames between which the flow of both directions
   disagrees, those in which nothing moves, and those whose truth is not sharp: duller than the clip's sharpest tenth, or
-  smeared by its own motion (`unblur.synth.sharpness`).
+  blurred by its own motion (`unblur.synth.sharpness`).
 """
 
 from collections import Counter
@@ -48,7 +48,7 @@ class VideoBlur(CameraRanges):
         interpolate: `auto` for clips slower than 0.8 `latent_rate`, `always`, or `never`: then M counts the clip's own frames.
         largest_disagreement: share of the pixels whose flow may disagree before a span is dropped (interpolation only).
         least_detail: share of the detail of the clip's sharpest tenth that a truth must have.
-        max_blurred: share of a truth that its own motion may have smeared.
+        max_blurred: largest fraction of a sharp frame that its own motion blurred.
         least_motion: pixels (at 640 for the longer side) that the fastest part must move over the exposure.
         shortest: pairs that a sequence must have.
     """
@@ -87,7 +87,7 @@ class Analysis:
         size: height and width of the frames.
         numbers: (N,) of the frames in the clip.
         detail: (N,) see `unblur.synth.sharpness.detail`.
-        smeared: (N,) share that the frame's own motion smeared.
+        blurred: (N,) fraction of the frame that its own motion blurred.
         speed: (N - 1,) pixels that nearly the fastest part moves, at 640 pixels for the longer side.
         disagreement: (N - 1,) share of the pixels whose flow does not lead back.
         broken: (N - 1,) a cut or a gap in time.
@@ -96,7 +96,7 @@ class Analysis:
     size: tuple[int, int]
     numbers: NDArray[np.intp]
     detail: NDArray[np.float64]
-    smeared: NDArray[np.float64]
+    blurred: NDArray[np.float64]
     speed: NDArray[np.float64]
     disagreement: NDArray[np.float64]
     broken: NDArray[np.bool_]
@@ -143,7 +143,7 @@ def analyse(clip: Clip, *, progress: Callable[[int], None] | None = None) -> Ana
         UnreadableError: if it is damaged.
     """
     size = (0, 0)
-    numbers, seconds, details, smeared, spans = [], [], [], [], []
+    numbers, seconds, details, blurred, spans = [], [], [], [], []
     before: NDArray[Any] | None = None
     flow = np.zeros((1, 1, 2), np.float32)
     for moment in clip:
@@ -155,7 +155,7 @@ def analyse(clip: Clip, *, progress: Callable[[int], None] | None = None) -> Ana
             span = match(before, small)
             flow = span.forward
             spans.append((span.speed, span.disagreement, span.is_cut))
-            smeared.append(blurred_fraction(grey(before), flow))
+            blurred.append(blurred_fraction(grey(before), flow))
         numbers.append(moment.number)
         seconds.append(moment.seconds)
         details.append(detail(grey(small)))
@@ -164,12 +164,12 @@ def analyse(clip: Clip, *, progress: Callable[[int], None] | None = None) -> Ana
             progress(len(numbers))
     if before is None or not spans:
         raise InputError(f"`{clip.path}` has {len(numbers)} frame(s) in the part asked for; at least 2 are needed")
-    smeared.append(blurred_fraction(grey(before), flow))
+    blurred.append(blurred_fraction(grey(before), flow))
     speed, disagreement, cut = (np.array(column) for column in zip(*spans, strict=True))
     steps = np.diff(seconds)
     gap = np.abs(steps - np.median(steps)) > 0.5 * np.median(steps)
     return Analysis(
-        size, np.array(numbers), np.array(details), np.array(smeared), speed.astype(np.float64), disagreement, cut.astype(np.bool_) | gap
+        size, np.array(numbers), np.array(details), np.array(blurred), speed.astype(np.float64), disagreement, cut.astype(np.bool_) | gap
     )
 
 
@@ -297,8 +297,8 @@ def _objection(seen: Analysis, centre: int, instants: NDArray[np.float64], *, bl
         return "flow disagrees"
     if seen.detail[centre] < blur.least_detail * np.percentile(seen.detail, 90):
         return "truth not sharp"
-    if seen.smeared[centre] > blur.max_blurred:
-        return "truth smeared by its motion"
+    if seen.blurred[centre] > blur.max_blurred:
+        return "truth blurred by its motion"
     if _travelled(seen, centre, exposure=float(instants[-1] - instants[0])) < blur.least_motion:
         return "nothing moves"
     return None

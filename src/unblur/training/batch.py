@@ -19,7 +19,7 @@ class Batch:
     Attributes:
         blurry: (B, 3, H, W), or (B, N, 3, H, W) of clips.
         sharp: (B, M, 3, H, W): the truth of the middle frame (M = 1), or of every frame (M = N).
-        blur_field: (B, 3, H/4, W/4) how the middle frame is smeared, pixels; None where that is not known.
+        blur_field: (B, 3, H/4, W/4) blur field of the middle frame, pixels; None where that is not known.
         flow: (B, 2, H, W) exact flow from the middle frame's truth to that of the frame before it, (dx, dy) in pixels; None where that
             is not known or not wanted.
         flow_next: the same to the frame after it; None also where there is no frame after it.

@@ -37,7 +37,7 @@ _MOST_TRIAL_STEPS = 1000
 _FILE = "budget.json"
 
 Progress = Callable[[int, int], None]
-"""Told the steps taken and those to take."""
+"""Called with the steps taken and those to take."""
 
 
 @dataclass(frozen=True)

@@ -172,20 +172,20 @@ class AdversarialKeys(_WithLoss):
     """Steps of the discriminator for one of the network."""
 
 
-class _Told(_WithLoss):
+class _TeacherForced(_WithLoss):
     blur_field_weight: float = Field(ge=0)
     """Weight of the error of the estimated blur field."""
     teacher_forcing_until: int = Field(ge=0)
     """Step from which the restoration no longer sees the true blur field; before it, ever fewer crops do."""
 
 
-class BlurFieldKeys(_Told):
+class BlurFieldKeys(_TeacherForced):
     """Losses and the error of the estimated blur field, see `unblur.training.blur_field`."""
 
     kind: Literal["blur_field"]
 
 
-class FlowAndBlurFieldKeys(_Told):
+class FlowAndBlurFieldKeys(_TeacherForced):
     """Losses and the errors of the estimated blur field and flow, see `unblur.training.flow_and_blur_field`."""
 
     kind: Literal["flow_and_blur_field"]
@@ -381,7 +381,7 @@ class Recipe(_Keys):
         if isinstance(objective, FlowKeys) and self.validate_every:
             raise ValueError("`validate_every` must be 0 with `objective.kind: flow`: protocols measure pictures")
         if objective.kind == "blur_field" and not isinstance(data, StillsKeys):
-            raise ValueError("`objective.kind: blur_field` needs `data.kind: stills`, which know how every pixel was smeared")
+            raise ValueError("`objective.kind: blur_field` needs `data.kind: stills`, which know the blur field exactly")
         if isinstance(objective, CameraKernelKeys) and not (isinstance(data, StillsKeys) and self.crop == data.pair_size):
             raise ValueError(
                 "`objective.kind: camera_kernel` needs `data.kind: stills`, and crops of the whole `pair_size`, of which alone the path is known"
