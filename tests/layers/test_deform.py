@@ -2,10 +2,11 @@ import math
 
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import conv2d
 
 from unblur.errors import ShapeError
-from unblur.layers.deform import DeformConv, ModulatedDeformConv, deform_sample, modulated_deform_sample
+from unblur.layers.deform import DeformConv, ModulatedDeformConv, deform_sample, modulated_deform_sample, recorded_taps
 from unblur.layers.sampling import FEW_CHANNELS
 
 SMALL, LARGE = 2, FEW_CHANNELS + 2  # channels; the two orders of weighing and reading
@@ -220,3 +221,21 @@ def test_modulated_module_starts_as_half_a_convolution_and_then_follows_its_guid
     torch.testing.assert_close(layer(feat, guide)[:, :, 1:-1], expected[:, :, 1:-1])
     torch.nn.init.normal_(layer.offset.weight)
     assert not torch.allclose(layer(feat, guide), layer(feat, guide + 1))
+
+
+def test_taps_are_recorded_as_flow_in_the_order_of_the_calls():
+    plain, modulated = DeformConv(in_channels=2, out_channels=2), ModulatedDeformConv(width=2)
+    modulated.offset.bias.data[:9], modulated.offset.bias.data[9:18] = 3, -2  # rows, then columns
+    modulated.offset.bias.data[18:] = math.log(0.25 / 0.75)
+    both = nn.ModuleList([modulated, plain])
+    feat, offset = torch.randn(1, 2, 5, 6), torch.tensor([1.0, -0.5]).repeat(9).view(1, 18, 1, 1).expand(1, 18, 5, 6)  # (dy, dx)
+    with recorded_taps(both) as taps:
+        plain(feat, offset)
+        modulated(feat, feat)
+    plain(feat, offset)
+    assert len(taps) == 2
+    torch.testing.assert_close(taps[0].offset, torch.tensor([-0.5, 1.0]).view(1, 1, 2, 1, 1).expand(1, 9, 2, 5, 6))
+    assert taps[0].modulation is None
+    torch.testing.assert_close(taps[1].offset, torch.tensor([-2.0, 3.0]).view(1, 1, 2, 1, 1).expand(1, 9, 2, 5, 6))
+    torch.testing.assert_close(taps[1].modulation, torch.full((1, 9, 5, 6), 0.25))
+    assert not any(module._forward_hooks for module in both.modules())

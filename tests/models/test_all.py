@@ -128,6 +128,61 @@ def test_finest_output_comes_first_and_has_the_input_size(name):
     assert sizes == sorted(sizes, reverse=True)
 
 
+DIAGNOSTICS = {
+    "astcn": {"flow": "flow", "alignment": "alignment", "offsets": "offsets", "masks": "map"},
+    "cdvdtsp": {"flow": "flow", "alignment": "alignment", "sharpness": "map"},
+    "dbn": {"flow": "flow", "alignment": "alignment"},
+    "edvr": {"alignment": "alignment", "offsets": "offsets"},
+    "mdcn": {"alignment": "alignment", "offsets": "offsets"},
+    "ovd": {"blending": "map"},
+    "ppnet": {"flow": "flow", "alignment": "alignment"},
+    "stfan": {"filters": "filters"},
+    "swift": {"motion": "axis"},
+    "swift_best": {"motion": "axis", "kernels": "kernel", "deconvolved": "picture", "gates": "map"},
+    "swift_video": {"flow": "flow", "alignment": "alignment", "motion": "axis"},
+    "swift_video_best": {
+        "flow": "flow",
+        "alignment": "alignment",
+        "motion": "axis",
+        "deconvolved": "picture",
+        "gates": "map",
+    },
+}
+"""Name and kind of the diagnostics of each network, in order; the others give none."""
+
+CHANNELS = {"picture": {3}, "map": {1, 3}, "flow": {2}, "axis": {2, 3}, "alignment": {1, 3}}
+"""Channels of the tensors of a kind."""
+
+
+@pytest.mark.parametrize("name", names())
+def test_diagnostics_keep_to_their_kinds(name):
+    net = build(name).eval()
+    blurry = picture(net, *net.fit_size(32, 48))
+    with torch.no_grad():
+        restored, diagnostics, again = net(blurry), net.diagnostics(blurry), net(blurry)
+    assert {diagnostic.name: diagnostic.kind for diagnostic in diagnostics} == DIAGNOSTICS.get(name, {})
+    assert [diagnostic.name for diagnostic in diagnostics] == list(DIAGNOSTICS.get(name, {}))
+    for diagnostic in diagnostics:
+        assert diagnostic.caption
+        tensors = [tensor for row in diagnostic.rows for tensor in row.values()]
+        assert tensors
+        for tensor in tensors:
+            assert tensor.shape[0] == 1
+            assert tensor.isfinite().all()
+            if diagnostic.kind in CHANNELS:
+                assert tensor.ndim == 4
+                assert tensor.shape[1] in CHANNELS[diagnostic.kind]
+            elif diagnostic.kind == "offsets":
+                assert tensor.ndim == 4 or (tensor.ndim == 5 and tensor.shape[2] == 2)
+            else:
+                assert math.isqrt(tensor.shape[1]) ** 2 == tensor.shape[1]
+            if diagnostic.kind == "map" and tensor.shape[1] == 1:
+                least, most = diagnostic.value_range
+                assert least <= tensor.min() <= tensor.max() <= most
+    torch.testing.assert_close(again, restored, rtol=0, atol=0)
+    assert not any(module._forward_hooks for module in net.modules())
+
+
 @pytest.mark.parametrize("name", names())
 def test_takes_odd_multiples_and_refuses_other_sizes(name):
     net = build(name).eval()

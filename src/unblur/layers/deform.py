@@ -6,6 +6,10 @@ which is what bounds the usual order (read all taps, then multiply) on a process
 On CUDA, `deform_sample` reads the taps by a kernel of its own where that works (`unblur.layers.fused`).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
@@ -16,7 +20,7 @@ from unblur.layers.coordinates import CoordinateConv
 from unblur.layers.fused import is_chosen, read_taps
 from unblur.layers.sampling import CORNERS, FEW_CHANNELS, bilinear_read, bilinear_rows, padded_rows, pixel_grid, reading_dtype
 
-__all__ = ["DeformConv", "ModulatedDeformConv", "deform_sample", "modulated_deform_sample"]
+__all__ = ["DeformConv", "ModulatedDeformConv", "Taps", "deform_sample", "modulated_deform_sample", "recorded_taps"]
 
 
 def deform_sample(feat: Tensor, offset: Tensor, weight: Tensor, *, mask: Tensor | None = None) -> Tensor:
@@ -156,10 +160,58 @@ class ModulatedDeformConv(nn.Module):
         nn.init.xavier_uniform_(self.weight)
 
     def forward(self, feat: Tensor, guide: Tensor) -> Tensor:
-        y, x, modulation = self.offset(guide).chunk(3, dim=1)  # (B, G * K, H, W) each
-        offset = torch.stack((y, x), dim=2).flatten(1, 2)  # (dy, dx) of tap 0, of tap 1, ...
-        sampled = modulated_deform_sample(feat, offset, self.weight, modulation=torch.sigmoid(modulation), groups=self.groups)
+        offset, modulation = self.taps_of(self.offset(guide))
+        sampled = modulated_deform_sample(feat, offset, self.weight, modulation=modulation, groups=self.groups)
         return sampled + self.bias.to(feat.dtype)[:, None, None]
+
+    @staticmethod
+    def taps_of(predicted: Tensor) -> tuple[Tensor, Tensor]:
+        """Offsets and modulation from the output of `offset`: (B, 3GK, H, W) to (B, 2GK, H, W), (dy, dx) of each tap, and (B, GK, H, W)."""
+        y, x, modulation = predicted.chunk(3, dim=1)  # (B, G * K, H, W) each
+        return torch.stack((y, x), dim=2).flatten(1, 2), torch.sigmoid(modulation)
+
+
+@dataclass(frozen=True)
+class Taps:
+    """Where a deformable convolution read, T being its taps, those of all groups.
+
+    Attributes:
+        offset: (B, T, 2, H, W), (dx, dy) of each tap beside its regular position, in pixels.
+        modulation: (B, T, H, W) in [0, 1]; None for a convolution without.
+    """
+
+    offset: Tensor
+    modulation: Tensor | None = None
+
+
+@contextmanager
+def recorded_taps(module: nn.Module) -> Iterator[list[Taps]]:
+    """Where the deformable convolutions inside `module` read, in the order of their calls while the context is open."""
+    recorded: list[Taps] = []
+
+    def plain(_: nn.Module, arguments: tuple[Tensor, ...], __: Tensor) -> None:
+        recorded.append(Taps(_as_flow(arguments[1])))
+
+    def modulated(_: nn.Module, __: tuple[Tensor, ...], predicted: Tensor) -> None:
+        offset, modulation = ModulatedDeformConv.taps_of(predicted.float())
+        recorded.append(Taps(_as_flow(offset), modulation))
+
+    handles = []
+    for inside in module.modules():
+        if isinstance(inside, DeformConv):
+            handles.append(inside.register_forward_hook(plain))
+        elif isinstance(inside, ModulatedDeformConv):
+            handles.append(inside.offset.register_forward_hook(modulated))
+    try:
+        yield recorded
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _as_flow(offset: Tensor) -> Tensor:
+    """(B, 2T, H, W), (dy, dx) of each tap, to (B, T, 2, H, W), (dx, dy)."""
+    return offset.float().reshape(offset.shape[0], -1, 2, *offset.shape[-2:]).flip(2)
 
 
 def _check_taps(feat: Tensor, offset: Tensor, weight: Tensor) -> None:

@@ -20,6 +20,7 @@ without residual offset 31.38, without flow 31.62; k = 1, 3, 5, 7: 32.26, 32.54,
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,7 @@ from unblur.layers.reconstruction import Reconstruction
 from unblur.layers.sampling import reading_dtype
 from unblur.layers.warp import flow_resize, flow_warp
 from unblur.models.base import CENTRE
+from unblur.models.diagnostic import Diagnostic, frame_name
 from unblur.models.flow import FlowNet
 from unblur.models.pwcnet import CONTEXT_WIDTHS, DECODER_WIDTHS, PYRAMID_WIDTHS, flow_network
 from unblur.models.video import VideoNet
@@ -105,6 +107,21 @@ class ASTCN(VideoNet):
 
     def reconstruct(self, fused: tuple[Tensor, ...], reference: Tensor) -> Tensor:
         return reference + self.reconstruction(fused[0])  # R_t = B_t + rec(C_t)
+
+    def stage_diagnostics(
+        self, frames: Sequence[Tensor], feats: Sequence[tuple[Tensor, ...]], aligned: Sequence[tuple[Tensor, ...]]
+    ) -> list[Diagnostic]:
+        """The sharpness mask of each frame, and as it is warped to the reference."""
+        times = [frame_name(i - len(frames) // 2) for i in range(len(frames))]
+        rows = [dict(zip(times, frames, strict=True))]
+        for title, parts in (("mask", feats), ("warped mask", aligned)):
+            masks = [mask.float() for _, mask in parts]
+            titles = (
+                f"{title} of {time}: {float(mask.min()):.2f} to {float(mask.max()):.2f}" for time, mask in zip(times, masks, strict=True)
+            )
+            rows.append(dict(zip(titles, masks, strict=True)))
+        caption = "sharpness mask of each position: yellow (1) counts fully, violet (0) not at all"
+        return [Diagnostic(name="masks", kind="map", caption=caption, rows=tuple(rows))]
 
 
 class DcnAlign(nn.Module):

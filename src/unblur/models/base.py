@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from unblur.models.diagnostic import Diagnostic
+
 __all__ = ["CENTRE", "Net"]
 
 CENTRE = 0.5
@@ -69,3 +71,13 @@ class Net(nn.Module, ABC):
     def forward_scales(self, blurry: Tensor) -> list[Tensor]:
         """The output of every scale, finest first; the first entry is that of `forward`, and the only one of a network with one scale."""
         return [self(blurry)]
+
+    def diagnostics(self, blurry: Tensor) -> list[Diagnostic]:  # noqa: ARG002 (subclasses need it)
+        """What the network computes on the way to the restored picture, for `unblur.restore.inspect`; nothing by default.
+
+        The names of the diagnostics are unique. It is called in evaluation mode and without gradients.
+
+        Args:
+            blurry: as for `forward`, a batch of one.
+        """
+        return []

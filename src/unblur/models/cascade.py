@@ -13,6 +13,7 @@ from torch import Tensor
 
 from unblur.layers.check import check_multiple, check_shape
 from unblur.models.base import Net
+from unblur.models.diagnostic import Diagnostic
 from unblur.models.video import VideoNet
 
 __all__ = ["CascadeNet"]
@@ -64,3 +65,8 @@ class CascadeNet(Net):
             frames = [self.net.restore_window(frames[first : first + span], feats[first : first + span]) for first in windows]
             restored.insert(0, frames[len(frames) // 2])
         return restored
+
+    def diagnostics(self, blurry: Tensor) -> list[Diagnostic]:
+        """Those of the first stage, for the middle frame."""
+        first = (self.num_frames - self.net.num_frames) // 2
+        return self.net.diagnostics(blurry[:, first : first + self.net.num_frames])

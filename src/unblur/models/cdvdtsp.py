@@ -14,6 +14,7 @@ has 4x4 ones). Published: DVD 32.13 dB / 0.9268, GoPro 31.67 / 0.9279.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ from unblur.layers.blocks import Decoder, Encoder, codec_radius
 from unblur.layers.warp import flow_inside
 from unblur.models.base import CENTRE
 from unblur.models.cascade import CascadeNet
+from unblur.models.diagnostic import Diagnostic
 from unblur.models.flow import FlowNet
 from unblur.models.pwcnet import CONTEXT_WIDTHS, DECODER_WIDTHS, PYRAMID_WIDTHS, flow_network
 from unblur.models.video import WarpingNet
@@ -80,6 +82,28 @@ class SharpnessNet(WarpingNet):
             feat = stage(feat)  # (B, 64, H/2, W/2), (B, 32, H, W), (B, 3, H, W)
             feat = feat + skips.pop() if skips else feat
         return feat + CENTRE
+
+    def stage_diagnostics(
+        self,
+        frames: Sequence[Tensor],
+        feats: Sequence[tuple[Tensor, ...]],  # noqa: ARG002
+        aligned: Sequence[tuple[Tensor, ...]],
+    ) -> list[Diagnostic]:
+        """The sharpness prior, if there is one."""
+        if not self.prior:
+            return []
+        pictures, inside = (list(parts) for parts in zip(*aligned, strict=True))
+        prior = temporal_sharpness(pictures, inside).float()
+        least = float(prior.min())
+        return [
+            Diagnostic(
+                name="sharpness",
+                kind="map",
+                caption="sharpness prior: how well the warped neighbours agree with t",
+                rows=({"t": frames[len(frames) // 2], f"{least:.2f} violet to 1 yellow": prior},),
+                value_range=(least, 1.0),
+            )
+        ]
 
 
 def temporal_sharpness(frames: list[Tensor], inside: list[Tensor]) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from unblur.layers.blocks import conv, deconv, res_blocks
 from unblur.models.base import CENTRE
+from unblur.models.diagnostic import Diagnostic, recorded_calls
 from unblur.models.recurrent import RecurrentNet, State
 
 __all__ = ["OVD", "KeepPresent", "TemporalBlending"]
@@ -64,6 +65,20 @@ class OVD(RecurrentNet):
         restored = self.picture(trunk) + (frames[self.context] if self.adds_input else CENTRE)  # (B, 3, H, W)
         return restored, (self.recall(trunk), blended)
 
+    def diagnostics(self, blurry: Tensor) -> list[Diagnostic]:
+        """The blending weights of the last step, mean over the features, if there are any."""
+        if not isinstance(self.blend, TemporalBlending):
+            return []
+        with recorded_calls(self.blend) as calls:
+            self(blurry)
+        arguments, _ = calls[-1]
+        weight = self.blend.weight(*arguments).float().mean(dim=1, keepdim=True)  # (1, 1, H/2, W/2)
+        return [
+            Diagnostic(
+                name="blending", kind="map", caption="weight of the present features against the past ones", rows=({"0 to 1": weight},)
+            )
+        ]
+
 
 class TemporalBlending(nn.Module):
     """Mix the present features with the past ones, by weights that depend on how they agree.
@@ -85,8 +100,11 @@ class TemporalBlending(nn.Module):
         self.beta = nn.Parameter(torch.zeros(1))
 
     def forward(self, present: Tensor, past: Tensor) -> Tensor:
-        weight = (torch.tanh(self.compare(torch.cat([present, past], dim=1))).abs() + self.beta).clamp(0, 1)
-        return past + weight * (present - past)
+        return past + self.weight(present, past) * (present - past)
+
+    def weight(self, present: Tensor, past: Tensor) -> Tensor:
+        """Weight of the present features against the past ones, in [0, 1]: two of (B, width, H, W) to (B, width, H, W)."""
+        return (torch.tanh(self.compare(torch.cat([present, past], dim=1))).abs() + self.beta).clamp(0, 1)
 
 
 class KeepPresent(nn.Module):

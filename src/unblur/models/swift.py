@@ -24,18 +24,19 @@ from abc import abstractmethod
 from collections.abc import Container, Mapping
 
 from torch import Tensor, nn
-from torch.nn.functional import pixel_shuffle
+from torch.nn.functional import interpolate, pixel_shuffle
 
 from unblur.errors import ShapeError
 from unblur.layers.blocks import ResBlock
 from unblur.layers.check import check_multiple, check_shape
 from unblur.layers.concatenate import concatenate
-from unblur.layers.motion_blur import sample_along
+from unblur.layers.motion_blur import blur_axis, sample_along
 from unblur.layers.pixel_unshuffle import pixel_unshuffle
 from unblur.layers.unet import UNet
 from unblur.models.base import CENTRE, Net
+from unblur.models.diagnostic import Diagnostic
 
-__all__ = ["BlurFieldNet", "Swift", "widen", "zero_new_blocks"]
+__all__ = ["BlurFieldNet", "Swift", "blur_field_diagnostic", "widen", "zero_new_blocks"]
 
 UNSHUFFLE = 4
 """Factor of the pixel unshuffle."""
@@ -110,6 +111,11 @@ class BlurFieldNet(Net):
             blurry (B, 3, H, W), blur field (B, 3, H/4, W/4) -> (B, 3, H, W)
         """
 
+    def diagnostics(self, blurry: Tensor) -> list[Diagnostic]:
+        """The estimated blur field."""
+        small = self.downscaled(blurry)
+        return [blur_field_diagnostic(self.blur_field(small), picture=small)]
+
 
 class Swift(BlurFieldNet):
     """Two U-Nets: one estimates the blur field, one restores the picture with it.
@@ -147,6 +153,13 @@ class Swift(BlurFieldNet):
         unshuffled = [pixel_unshuffle(picture - CENTRE, factor=UNSHUFFLE) for picture in pictures]  # (B, 48, H/4, W/4), (B, 4·48, H/4, W/4)
         residual = self.restoration(concatenate(*unshuffled, blur_field / LENGTH_UNIT))  # (B, 48, H/4, W/4)
         return blurry + pixel_shuffle(residual, UNSHUFFLE).float()  # (B, 3, H, W)
+
+
+def blur_field_diagnostic(blur_field: Tensor, *, picture: Tensor) -> Diagnostic:
+    """The axis of motion blur at each pixel of a picture, (1, 3, H/4, W/4) and (1, 3, H, W)."""
+    at_pixels = interpolate(blur_field.float(), size=picture.shape[-2:], mode="bilinear", align_corners=False)  # (1, 3, H, W)
+    caption = "the motion within the exposure that the network estimates, without its sign"
+    return Diagnostic(name="motion", kind="axis", caption=caption, rows=({"picture": picture, "axis": blur_axis(at_pixels)},))
 
 
 def widen(tensors: Mapping[str, Tensor], *, net: Net) -> dict[str, Tensor]:

@@ -29,7 +29,7 @@ Before training it restores as a `swift` does: the weights for the new inputs ar
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import accumulate, chain
 
 import torch
 from torch import Tensor
@@ -50,9 +50,10 @@ from unblur.layers.pixel_unshuffle import pixel_unshuffle
 from unblur.layers.unet import UNet
 from unblur.layers.windows import WindowLayout, from_window_values, from_windows, to_windows
 from unblur.models.base import CENTRE
-from unblur.models.swift import LENGTH_UNIT, MAX_BLUR_LENGTH, POSITIONS, UNSHUFFLE, BlurFieldNet
+from unblur.models.diagnostic import Diagnostic, recorded_calls
+from unblur.models.swift import LENGTH_UNIT, MAX_BLUR_LENGTH, POSITIONS, UNSHUFFLE, BlurFieldNet, blur_field_diagnostic
 
-__all__ = ["BORDER", "GAMMA", "WHITE_LEVEL", "SwiftBest", "add_border", "deconvolve_windows", "luma", "remove_border"]
+__all__ = ["BORDER", "GAMMA", "WHITE_LEVEL", "SwiftBest", "add_border", "deconvolve_windows", "gates_diagnostic", "luma", "remove_border"]
 
 GAMMA = 2.2
 """Exponent from pixel values to linear light."""
@@ -205,10 +206,7 @@ class SwiftBest(BlurFieldNet):
         return blurry + interpolate(change, size=blurry.shape[-2:], mode="bicubic", align_corners=False, antialias=True)  # (B, 3, H, W)
 
     def restore(self, blurry: Tensor, blur_field: Tensor) -> Tensor:
-        deconvolved, confidence = self.deconvolve(blurry)  # (B, 3n, H, W), (B, 13, H/8, W/8)
-        changes = deconvolved.view(-1, self.num_deconvolved, *blurry.shape[1:]) - blurry[:, None]  # (B, n, 3, H, W)
-        del deconvolved  # the largest tensor of all
-        inputs = [blurry, blur_field.clamp(-self.max_blur_length, self.max_blur_length), changes, confidence]
+        inputs = self.restore_inputs(blurry, blur_field)
         restored = self.restore_once(*inputs)  # (B, 3, H, W)
         if self.training or self.ensemble == 1:
             return restored
@@ -216,6 +214,16 @@ class SwiftBest(BlurFieldNet):
             *(each.flip(-2, -1) for each in inputs)
         )  # a rotation by 180 degrees leaves the axes of blur as they are
         return (restored + rotated.flip(-2, -1)) / 2
+
+    def restore_inputs(self, blurry: Tensor, blur_field: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The inputs of `restore_once`: picture, blur field, changes by deconvolution, and confidence.
+
+        Shape:
+            (B, 3, H, W), (B, 3, H/4, W/4) -> (B, 3, H, W), (B, 3, H/4, W/4), (B, n, 3, H, W), (B, 13, H/8, W/8)
+        """
+        deconvolved, confidence = self.deconvolve(blurry)  # (B, 3n, H, W), (B, 13, H/8, W/8)
+        changes = deconvolved.view(-1, self.num_deconvolved, *blurry.shape[1:]) - blurry[:, None]  # (B, n, 3, H, W)
+        return blurry, blur_field.clamp(-self.max_blur_length, self.max_blur_length), changes, confidence
 
     def restore_once(self, blurry: Tensor, blur_field: Tensor, changes: Tensor, confidence: Tensor) -> Tensor:
         """One pass of restoration and gating; n is `num_deconvolved`.
@@ -304,6 +312,58 @@ class SwiftBest(BlurFieldNet):
         kernel = estimate_kernel(prepared, iterations=self.search_iterations, threshold=self.threshold, restart_edges=self.restart_edges)
         evidence = kernel_evidence(prepared, centre_kernel(kernel, exposure_midpoint(kernel)))  # (N, 8, K, K)
         return self.kernel_refiner(evidence), evidence
+
+    def diagnostics(self, blurry: Tensor) -> list[Diagnostic]:
+        """The blur field, the kernel of each window as estimated and as refined, the deconvolved pictures and the gates of the first pass."""
+        small = self.downscaled(blurry)
+        blur_field = self.blur_field(small)
+        with recorded_calls(self.kernel_refiner) as refined:
+            inputs = self.restore_inputs(small, blur_field)
+        with recorded_calls(self.gate) as gated:
+            self.restore_once(*inputs)
+        deconvolved = (inputs[2] + small[:, None]).unbind(1)  # (1, 3, H, W) each
+        iterations = tuple(accumulate(sum(steps) for steps in self.iterations))
+        titles = [f"after {count} iterations" for count in iterations]
+        return [
+            blur_field_diagnostic(blur_field, picture=small),
+            self._kernels_diagnostic(
+                [(evidence[:, 0], kernel) for (evidence,), kernel in refined], size=(small.shape[-2], small.shape[-1])
+            ),
+            Diagnostic(
+                name="deconvolved",
+                kind="picture",
+                caption="t deconvolved by Richardson-Lucy, an input of the network",
+                rows=(dict(zip(titles, deconvolved, strict=True)),),
+            ),
+            gates_diagnostic(gated[0][1], iterations=iterations),
+        ]
+
+    def _kernels_diagnostic(self, pairs: Sequence[tuple[Tensor, Tensor]], *, size: tuple[int, int]) -> Diagnostic:
+        """Kernels as estimated and as refined, some windows' at a time, (N, K, K) each, of a picture of a height and width."""
+        rows, columns = (len(self.layout.along(length + 2 * BORDER)[0]) for length in size)
+        grids = (
+            torch.cat(kernels).flatten(1).T.reshape(1, -1, rows, columns) for kernels in zip(*pairs, strict=True)
+        )  # (1, K², rows, columns)
+        return Diagnostic(
+            name="kernels",
+            kind="kernel",
+            caption="the kernels of the picture's windows: bright where the camera rested, in the middle where it was in the middle of the exposure",
+            rows=(dict(zip(("found", "as the path of a hand"), grids, strict=True)),),
+        )
+
+
+def gates_diagnostic(gates: Tensor, *, iterations: Sequence[int]) -> Diagnostic:
+    """How much of each change is applied: of the network's own, and of those by deconvolution after so many iterations, (1, 1 + n, H, W)."""
+    gates = gates.float()
+    least, most = float(gates.min()), float(gates.max())
+    titles = ["its own", *(f"after {count} iterations" for count in iterations)]
+    return Diagnostic(
+        name="gates",
+        kind="map",
+        caption=f"how much of each change the network applies: {least:.2f} violet to {most:.2f} yellow",
+        rows=(dict(zip(titles, gates.chunk(gates.shape[1], dim=1), strict=True)),),
+        value_range=(least, most),
+    )
 
 
 def deconvolve_windows(windows: Tensor, kernel: Tensor, *, iterations: Sequence[Sequence[int]]) -> list[Tensor]:

@@ -39,7 +39,8 @@ from unblur.layers.pixel_unshuffle import pixel_unshuffle
 from unblur.layers.unet import UNet
 from unblur.layers.warp import flow_resize, flow_warp
 from unblur.models.base import CENTRE
-from unblur.models.swift import LENGTH_UNIT, UNSHUFFLE, zero_new_blocks
+from unblur.models.diagnostic import Diagnostic
+from unblur.models.swift import LENGTH_UNIT, UNSHUFFLE, blur_field_diagnostic, zero_new_blocks
 from unblur.models.video import VideoNet
 
 __all__ = ["FlowPyramid", "SwiftVideo", "constant_velocity", "from_photo_network"]
@@ -148,6 +149,7 @@ class SwiftVideo(VideoNet):
 
     num_frames = 3
     scale_step = 3.0
+    aligns_features = False  # pictures are aligned
 
     def __init__(
         self,
@@ -217,6 +219,18 @@ class SwiftVideo(VideoNet):
         """
         warped = flow_warp(centred, flow_resize(flow.detach(), size=(centred.shape[-2], centred.shape[-1])))
         return pixel_unshuffle(warped, factor=UNSHUFFLE), flow * (UNSHUFFLE / LENGTH_UNIT)
+
+    def flow_found(self, motion: Tensor | None, aligned: tuple[Tensor, ...]) -> Tensor:  # noqa: ARG002 (found in `align`)
+        return aligned[2] * (LENGTH_UNIT / UNSHUFFLE)  # (B, 2, H/4, W/4), the inverse of the scaling by `warped`
+
+    def stage_diagnostics(
+        self,
+        frames: Sequence[Tensor],
+        feats: Sequence[tuple[Tensor, ...]],  # noqa: ARG002
+        aligned: Sequence[tuple[Tensor, ...]],
+    ) -> list[Diagnostic]:
+        """The estimated blur field."""
+        return [blur_field_diagnostic(self.fuse(list(aligned))[1], picture=frames[len(frames) // 2])]
 
 
 def constant_velocity(neighbour: tuple[Tensor, ...], opposite: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -19,6 +19,7 @@ Deconvolution is done on luma; colours are those of the reference. Before traini
 zero, and so are those of the deconvolved pictures.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -33,8 +34,9 @@ from unblur.layers.motion_blur import blur_axis, line_blur, sample_along
 from unblur.layers.pixel_unshuffle import pixel_unshuffle
 from unblur.layers.unet import UNet
 from unblur.models.base import CENTRE
-from unblur.models.swift import LENGTH_UNIT, UNSHUFFLE
-from unblur.models.swift_best import CHANGE_UNIT, GAMMA, luma
+from unblur.models.diagnostic import Diagnostic, recorded_calls
+from unblur.models.swift import LENGTH_UNIT, UNSHUFFLE, blur_field_diagnostic
+from unblur.models.swift_best import CHANGE_UNIT, GAMMA, gates_diagnostic, luma
 from unblur.models.swift_video import SwiftVideo, constant_velocity
 
 __all__ = ["ExposureRatio", "SwiftVideoBest", "estimate_exposure_ratio"]
@@ -153,6 +155,30 @@ class SwiftVideoBest(SwiftVideo):
         field, length = avg_pool2d(blur_field, GATE_STRIDE // UNSHUFFLE), avg_pool2d(torch.hypot(*line.chunk(2, dim=1)), GATE_STRIDE)
         side = torch.cat([field / LENGTH_UNIT, length / LENGTH_UNIT, exposure_ratio.expand_as(length)], dim=1)  # (B, 5, H/8, W/8)
         return self.gate(luma(reference), changes, side)
+
+    def stage_diagnostics(
+        self,
+        frames: Sequence[Tensor],
+        feats: Sequence[tuple[Tensor, ...]],  # noqa: ARG002
+        aligned: Sequence[tuple[Tensor, ...]],
+    ) -> list[Diagnostic]:
+        """The estimated blur field, the deconvolved luma and the gates."""
+        reference = frames[len(frames) // 2]
+        fused = _, blur_field, velocity, exposure_ratio = self.fuse(list(aligned))
+        with recorded_calls(self.gate) as gated:
+            self.reconstruct(fused, reference)
+        deconvolved = luma(reference) + self.changes(reference, exposure_ratio * velocity)  # (1, iterations, H, W)
+        titles = [f"after {count} iterations" for count in self.iterations]
+        pictures = [each.expand(-1, 3, -1, -1) for each in deconvolved.chunk(len(self.iterations), dim=1)]
+        caption = (
+            "t deconvolved by Richardson-Lucy, an input of the network, luma, by a shutter that is open for "
+            f"{float(exposure_ratio):.2f} of the time between frames"
+        )
+        return [
+            blur_field_diagnostic(blur_field, picture=reference),
+            Diagnostic(name="deconvolved", kind="picture", caption=caption, rows=(dict(zip(titles, pictures, strict=True)),)),
+            gates_diagnostic(gated[0][1], iterations=self.iterations),
+        ]
 
     @torch.no_grad()
     def changes(self, reference: Tensor, line: Tensor) -> Tensor:

@@ -14,8 +14,10 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from unblur.layers.check import check_multiple, check_shape
-from unblur.layers.warp import flow_warp
+from unblur.layers.deform import Taps, recorded_taps
+from unblur.layers.warp import flow_resize, flow_warp
 from unblur.models.base import CENTRE, Net
+from unblur.models.diagnostic import Diagnostic, frame_name
 from unblur.models.flow import FlowNet
 
 __all__ = ["VideoNet", "WarpingNet"]
@@ -27,12 +29,17 @@ class VideoNet(Net):
     `features`, `align` and `fuse` pass tuples of tensors, whose meaning each network documents; batch is their first
     dimension.
 
+    Attributes:
+        aligns_features: whether the first tensor of `features` and that of `align` can be compared, as features before and after alignment.
+
     Shape:
         (B, num_frames, 3, H, W) -> (B, 3, H, W); values in [0, 1], the output not clamped.
 
     Raises:
         ShapeError: by `forward`, if the number of frames differs or a side is not a multiple of `size_multiple`.
     """
+
+    aligns_features: bool = True
 
     def forward(self, blurry: Tensor) -> Tensor:
         check_shape(blurry, ("B", self.num_frames, 3, "H", "W"), name="blurry")
@@ -82,6 +89,100 @@ class VideoNet(Net):
     def reconstruct(self, fused: tuple[Tensor, ...], reference: Tensor) -> Tensor:
         """Turn the merged features and the middle frame (B, 3, H, W) into the restored frame (B, 3, H, W)."""
 
+    def diagnostics(self, blurry: Tensor) -> list[Diagnostic]:
+        """Flow, alignment and offsets of the window, and what the network adds by `stage_diagnostics`."""
+        frames = blurry.unbind(dim=1)
+        middle = len(frames) // 2
+        feats = [self.features(frame) for frame in frames]
+        aligned: list[tuple[Tensor, ...]] = []
+        flows: dict[int, Tensor] = {}  # by the place of the neighbour, full resolution
+        taps: dict[int, list[Taps]] = {}
+        for i, (frame, feat) in enumerate(zip(frames, feats, strict=True)):
+            motion = None if i == middle else self.motion(frames[middle], frame)
+            with recorded_taps(self) as taps[i]:
+                aligned.append(self.align(feats[middle], feat, motion))
+            flow = None if i == middle else self.flow_found(motion, aligned[i])
+            if flow is not None:
+                flows[i] = flow_resize(flow.float(), size=(blurry.shape[-2], blurry.shape[-1]))
+        found = [
+            Diagnostic(
+                name="alignment",
+                kind="alignment",
+                caption="each neighbour against t, as pictures (yellow: 64 of 255 and more) and as features (one scale); the numbers are means, "
+                "for features by their mean length",
+                rows=tuple(self._alignment(i, frames, feats, aligned, flow=flows.get(i)) for i in range(len(frames)) if i != middle),
+            )
+        ]
+        if flows:
+            flow_row = {f"t to {frame_name(i - middle)}": flow for i, flow in flows.items()}
+            caption = "where what is at a pixel of t lies in each neighbour, full resolution"
+            found.insert(0, Diagnostic(name="flow", kind="flow", caption=caption, rows=(flow_row,)))
+        tap_rows = tuple(_tap_row(frame_name(i - middle), layers) for i, layers in taps.items() if layers and i != middle)
+        if tap_rows:
+            caption = "where deformable convolutions read, in pixels of their own resolution, beside the regular places"
+            found.append(Diagnostic(name="offsets", kind="offsets", caption=caption, rows=tap_rows))
+        return [*found, *self.stage_diagnostics(frames, feats, aligned)]
+
+    def flow_found(self, motion: Tensor | None, aligned: tuple[Tensor, ...]) -> Tensor | None:  # noqa: ARG002 (for subclasses)
+        """The flow from the reference to a neighbour at any resolution, in its pixels, given what `motion` and `align` put out for it."""
+        return motion
+
+    def stage_diagnostics(
+        self,
+        frames: Sequence[Tensor],  # noqa: ARG002 (for subclasses)
+        feats: Sequence[tuple[Tensor, ...]],  # noqa: ARG002
+        aligned: Sequence[tuple[Tensor, ...]],  # noqa: ARG002
+    ) -> list[Diagnostic]:
+        """Diagnostics of the network's own stages, after those that all video networks have; none by default.
+
+        Args:
+            frames: of the window, (1, 3, H, W) each.
+            feats: `features` of each.
+            aligned: `align` of each.
+        """
+        return []
+
+    def _alignment(
+        self,
+        place: int,
+        frames: Sequence[Tensor],
+        feats: Sequence[tuple[Tensor, ...]],
+        aligned: Sequence[tuple[Tensor, ...]],
+        *,
+        flow: Tensor | None,
+    ) -> dict[str, Tensor]:
+        """The alignment of one neighbour: of its picture by the flow, of features of that picture, and of its features by the flow and by the network."""
+        middle = len(frames) // 2
+        neighbour, feat, reference = frames[place], feats[place][0], feats[middle][0]
+        row = {frame_name(place - middle): neighbour}
+        warped = None if flow is None else flow_warp(neighbour - CENTRE, flow) + CENTRE  # grey where read outside of the frame
+        if warped is not None:
+            row["picture warped to t"] = warped
+        if not self.aligns_features:
+            return row
+        row["features"] = _relative_error(feat, reference)
+        if flow is not None and warped is not None:
+            row["features of warped picture"] = _relative_error(self.features(warped)[0], reference)
+            small = flow_resize(flow, size=(feat.shape[-2], feat.shape[-1]))
+            row["warped features"] = _relative_error(flow_warp(feat, small), reference)
+        row["aligned features"] = _relative_error(aligned[place][0], aligned[middle][0])
+        return row
+
+
+def _relative_error(feat: Tensor, reference: Tensor) -> Tensor:
+    """Norm of the difference of features, by the mean norm of those of the reference: two of (1, C, H, W) to (1, 1, H, W)."""
+    norm = reference.float().norm(dim=1, keepdim=True)
+    return (feat.float() - reference.float()).norm(dim=1, keepdim=True) / norm.mean().clamp_min(1e-6)
+
+
+def _tap_row(time: str, layers: Sequence[Taps]) -> dict[str, Tensor]:
+    row = {}
+    for number, taps in enumerate(layers, start=1):
+        row[f"{time}, layer {number}"] = taps.offset
+        if taps.modulation is not None:
+            row[f"{time}, layer {number}, modulation"] = taps.modulation
+    return row
+
 
 class WarpingNet(VideoNet):
     """A video network that aligns pictures, not features: each neighbour is warped by its flow to the reference.
@@ -92,6 +193,8 @@ class WarpingNet(VideoNet):
     Args:
         flow: flow network; `ZeroFlow()` leaves the frames where they are.
     """
+
+    aligns_features = False
 
     def __init__(self, *, flow: FlowNet) -> None:
         super().__init__()
