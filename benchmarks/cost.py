@@ -64,7 +64,7 @@ def build(name: str) -> Net:
     if name in names():
         return create(name)
     card = weights.card_of(name)
-    return create(card.architecture, **card.arguments)
+    return create(weights.allowed_architecture(card), **card.arguments)
 
 
 def main() -> None:

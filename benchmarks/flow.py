@@ -31,7 +31,7 @@ from unblur.models.flow import FlowNet
 from unblur.restore.drawing import flow_colours
 from unblur.synth.sequence import SequenceBlur, draw_sequence
 from unblur.synth.sources import find_photos, read_photo
-from unblur.weights import Card, Result, card_of, load_tensors, weights_path
+from unblur.weights import Card, Result, allowed_architecture, card_of, load_tensors, weights_path
 
 SIDE = 256
 """Of a synthetic frame, pixels."""
@@ -133,7 +133,7 @@ def dis() -> Estimate:
 def network(name: str) -> Estimate:
     """A network with its weights, in fp32."""
     card = card_of(name)
-    net: FlowNet = create_flow(card.architecture, **card.arguments).eval()
+    net: FlowNet = create_flow(allowed_architecture(card), **card.arguments).eval()
     net.load_state_dict(load_tensors(name))
 
     @torch.no_grad()

@@ -35,6 +35,17 @@ def test_source_keeps_the_rules(path):
                     assert "align_corners" in given, f"line {node.lineno}: `{name}` without `align_corners`"
 
 
+FACTORIES = {"create", "create_flow", "cost_of"}
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *sorted((ROOT / "benchmarks").glob("*.py"))], ids=lambda path: path.stem)
+def test_no_card_names_a_network_unchecked(path):
+    """What a card names may be an import path, which `unblur.weights.allowed_architecture` refuses unless the user has named it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in FACTORIES and node.args:
+            assert "architecture" not in {getattr(part, "attr", "") for part in ast.walk(node.args[0])}, f"line {node.lineno}"
+
+
 DIALECT = {
     "told",
     "trust",

@@ -11,7 +11,7 @@ from unblur.models.swift_video import SwiftVideo, from_photo_network
 from unblur.models.swift_video_best import SwiftVideoBest, estimate_exposure_ratio
 from unblur.training.batch import Batch
 from unblur.training.flow_and_blur_field import FlowAndBlurFieldObjective, shot_ends
-from unblur.training.loop import _make_net
+from unblur.training.initial import initial_network
 from unblur.weights import load_tensors
 
 RECIPE = "swift_video/sequences-cpu-hour"
@@ -144,7 +144,7 @@ def test_it_is_for_this_network_alone(shrink):
 
 def test_it_may_begin_from_a_photo_network(run, shrink):
     video_recipe = shrink(RECIPE)
-    net = _make_net(video_recipe.model_copy(update={"start": str(run)}))
+    net = initial_network(video_recipe.model_copy(update={"start": str(run)}))
     torch.manual_seed(0)
     expected = from_photo_network(load_tensors(run), net=create("swift_video", **video_recipe.arguments))
     given = net.state_dict()

@@ -9,13 +9,14 @@ import cv2
 import pytest
 import torch
 
-from unblur.errors import InputError, UnblurError, WeightsError
-from unblur.models import create
+from unblur.errors import InputError, ShapeError, UnblurError, WeightsError
+from unblur.models import create, flow_names, names
 from unblur.models.swift_best import SwiftBest
 from unblur.models.swift_video_best import SwiftVideoBest
 from unblur.training import loop, sources
 from unblur.training.guard import MOST_ROLLBACKS
-from unblur.training.loop import _grown, _make_net, train
+from unblur.training.initial import initial_network
+from unblur.training.loop import train
 from unblur.training.recipe import Recipe, read_recipe
 from unblur.weights import card_of, load_tensors
 
@@ -514,7 +515,7 @@ def test_it_may_begin_from_weights(run, recipe, photos, tmp_path, monkeypatch):
 
 
 def test_swift_video_best_begins_as_the_built_in_swift_video():
-    net = _make_net(read_recipe("swift_video_best/deconvolved-cpu")).eval()
+    net = initial_network(read_recipe("swift_video_best/deconvolved-cpu")).eval()
     assert isinstance(net, SwiftVideoBest)
     video = create("swift_video").eval()
     video.load_state_dict(load_tensors("swift_video"))
@@ -530,7 +531,7 @@ def test_swift_best_may_begin_from_one_that_finds_paths_with_less(shrink):
     blurry = torch.rand(1, 3, 64, 64)
     untaught = narrow.deconvolve(blurry)[0]
     torch.nn.init.normal_(narrow.kernel_refiner.unet.exit.weight)
-    wide.load_state_dict(_grown(narrow.state_dict(), of="swift_best", net=wide))
+    wide.load_state_dict(wide.tensors_from(narrow.state_dict(), architecture="swift_best"))
     taught = narrow.deconvolve(blurry)[0]
     assert not torch.allclose(taught, untaught, atol=1e-2)
     torch.testing.assert_close(wide.deconvolve(blurry)[0], taught, rtol=1e-4, atol=1e-5)
@@ -545,7 +546,7 @@ def test_it_may_begin_from_one_with_fewer_blocks(model):
         torch.nn.init.normal_(net.restoration.exit.weight, std=0.1)
     blurry = torch.rand(1, 3, 64, 64) if less.num_frames == 1 else torch.rand(1, 3, 3, 64, 64)
     assert not torch.allclose(more(blurry), less(blurry), atol=1e-2)
-    more.load_state_dict(_grown(less.state_dict(), of=model, net=more))
+    more.load_state_dict(more.tensors_from(less.state_dict(), architecture=model))
     torch.testing.assert_close(more(blurry), less(blurry), rtol=1e-4, atol=1e-5)
     more.train()(blurry).square().mean().backward()
     new = more.restoration.bottleneck[0]
@@ -555,13 +556,36 @@ def test_it_may_begin_from_one_with_fewer_blocks(model):
 def test_what_lacks_more_than_blocks_is_refused():
     net = create("swift_best", widths=[8, 12], blocks=[1, 1])
     tensors = {name: tensor for name, tensor in net.state_dict().items() if not name.startswith("gate.")}
-    with pytest.raises(RuntimeError, match="gate"):
-        net.load_state_dict(_grown(tensors, of="swift_best", net=net))
+    with pytest.raises(ShapeError, match="`gate"):
+        net.tensors_from(tensors, architecture="swift_best")
+
+
+def test_a_network_begins_from_tensors_of_its_own_names_and_shapes_alone():
+    net = create("deepdeblur", num_scales=1, width=4, num_blocks=1)
+    tensors = net.state_dict()
+    assert same(net.tensors_from(tensors, architecture="deepdeblur"), dict(tensors))
+    name, *others = tensors
+    with pytest.raises(ShapeError, match=f"`{name}` is missing, one of 1 tensor"):
+        net.tensors_from({other: tensors[other] for other in others}, architecture="deepdeblur")
+    with pytest.raises(ShapeError, match="no tensor `more`"):
+        net.tensors_from(tensors | {"more": torch.zeros(1)}, architecture="deepdeblur")
+    with pytest.raises(ShapeError, match=rf"`{name}` is \(1,\), not \(4, "):
+        net.tensors_from(tensors | {name: torch.zeros(1)}, architecture="deepdeblur")
+
+
+def test_swift_video_best_begins_from_no_swift():
+    with pytest.raises(ShapeError, match="not from a `swift`"):
+        create("swift_video_best").tensors_from(create("swift").state_dict(), architecture="swift")
+
+
+def test_the_loop_names_no_network():
+    source = Path(loop.__file__).read_text(encoding="utf-8")
+    assert not [name for name in (*names(), *flow_names()) if f"unblur.models.{name}" in source]
 
 
 def test_swift_best_may_begin_from_swift(run, shrink):
     recipe = shrink("swift_best/deconvolved-cpu-hour", start=str(run))
-    net = _make_net(recipe)  # which looks once in training, as `swift` does
+    net = initial_network(recipe)  # which looks once in training, as `swift` does
     assert isinstance(net, SwiftBest)
     photo = create("swift", **json.loads((run / "recipe.json").read_text())["arguments"])
     photo.load_state_dict(load_tensors(run))

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from unblur.app.choices import WEIGHTS_HELP, Device, Precision
+from unblur.app.choices import NETWORK_HELP, WEIGHTS_HELP, Device, Precision
 from unblur.app.synth import Bar
 from unblur.errors import InputError
 
@@ -47,6 +47,7 @@ def bench(
             show_default=False,
         ),
     ] = None,
+    network: Annotated[list[str] | None, typer.Option(metavar="PATH", help=NETWORK_HELP + " Again for more.", show_default=False)] = None,
     weights: Annotated[
         list[Path] | None, typer.Option(help=WEIGHTS_HELP.replace("Instead of", "As") + " Again for more.", show_default=False)
     ] = None,
@@ -100,6 +101,7 @@ def bench(
     from unblur.bench.table import summarise
     from unblur.metrics import protocols
 
+    networks = network or []
     named = [*((name, False) for name in model or []), *((str(path), True) for path in weights or [])]
     if not named:
         raise typer.BadParameter("give at least one, or `--weights`", param_hint="--model")
@@ -108,7 +110,9 @@ def bench(
     chosen = [protocols.get(name) for name in protocol or []]
     data_sets = [open_data(spec) for spec in data or []]
     pairs = [_pair(text) for text in pair or []]
-    methods = [Method(name, frames_of(name, published=published, as_tool=tool, alone=alone)) for name, published in named]
+    methods = [
+        Method(name, frames_of(name, published=published, as_tool=tool, alone=alone, networks=networks)) for name, published in named
+    ]
     check_fit(methods, [*((each, by) for each in data_sets for by in chosen), *pairs])
     with Bar() as bar:
         rows = run_bench(
@@ -121,6 +125,7 @@ def bench(
                     as_tool=tool,
                     alone=alone,
                     self_ensemble=self_ensemble,
+                    networks=networks,
                 )
                 for name, published in named
             ),

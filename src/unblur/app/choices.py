@@ -2,13 +2,17 @@
 
 from enum import StrEnum
 
-__all__ = ["WEIGHTS_HELP", "Device", "Precision", "Quality"]
+__all__ = ["NETWORK_HELP", "WEIGHTS_HELP", "Device", "Precision", "Quality"]
 
 WEIGHTS_HELP = (
     "Instead of `--model`: the published checkpoint of a third-party network (NAFNet, FFTformer, ...), a `.pth`, `.pt`, `.ckpt` or `.safetensors` file. "
     "Needs the extra `peers`."
 )
 """What `--weights` is for."""
+
+
+NETWORK_HELP = "Import path of the network of `--model`, if that is one of your own: `package.module:function`. Its code is run."
+"""What `--network` is for."""
 
 
 class Device(StrEnum):

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from unblur.app.choices import WEIGHTS_HELP, Quality
+from unblur.app.choices import NETWORK_HELP, WEIGHTS_HELP, Quality
 
 __all__ = ["inspect"]
 
@@ -25,6 +25,7 @@ def inspect(
     ] = "auto",
     quality: Annotated[Quality, typer.Option(help="Of the built-in weights, as for `unblur restore`.")] = Quality.best,
     weights: Annotated[Path | None, typer.Option(help=WEIGHTS_HELP, show_default=False)] = None,
+    network: Annotated[str | None, typer.Option(help=NETWORK_HELP, show_default=False)] = None,
     side: Annotated[int, typer.Option(min=64, help="Longest side of the middle of the frame that is drawn, pixels.")] = 640,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures that exist.")] = False,
 ) -> None:
@@ -36,7 +37,7 @@ def inspect(
         raise typer.BadParameter("it names another network than `--model`; leave out one of them", param_hint="--weights")
     console = Console(stderr=True)
     with console.status("looking"):
-        deblurrer = Networks(Request(model, weights, quality.value)).for_kind("video")
+        deblurrer = Networks(Request(model, weights, quality.value, network=network)).for_kind("video")
         drawings = inspect_clip(clip, output, net=deblurrer.net, setup=deblurrer.setup, frame=frame, longest_side=side, overwrite=overwrite)
     for drawing in drawings:
         console.print(f"[green]{escape(str(output / drawing.name))}.png[/] {escape(drawing.caption)}", highlight=False, soft_wrap=True)

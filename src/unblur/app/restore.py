@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from unblur.app.choices import WEIGHTS_HELP, Device, Precision, Quality
+from unblur.app.choices import NETWORK_HELP, WEIGHTS_HELP, Device, Precision, Quality
 from unblur.restore.observer import Observer
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ Model = Annotated[
         "ones for a photo or a video."
     ),
 ]
+Network = Annotated[str | None, typer.Option(metavar="PATH", help=NETWORK_HELP, show_default=False)]
 Weights = Annotated[Path | None, typer.Option(help=WEIGHTS_HELP, show_default=False)]
 ByQuality = Annotated[
     Quality, typer.Option(help="Of the built-in weights: `best`, or `good` and `fast`, which take less time (see `unblur models`).")
@@ -113,6 +114,7 @@ def restore(
     *,
     output: Output = None,
     model: Model = "auto",
+    network: Network = None,
     weights: Weights = None,
     quality: ByQuality = Quality.best,
     strength: Strength = 1.0,
@@ -143,6 +145,7 @@ def restore(
             inputs,
             output,
             model=model,
+            network=network,
             weights=weights,
             quality=quality.value,
             strength=strength,

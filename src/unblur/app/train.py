@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from unblur.app.ending import ends_soon
 from unblur.errors import InputError
+from unblur.models import is_import_path
 
 __all__ = ["export_weights", "recipes", "train"]
 
@@ -75,7 +76,7 @@ def train(
     from unblur.training.recipe_files import find_recipe
 
     chosen = read_recipe(recipe, changes=parse_changes(changes or []))
-    run = out or Path("runs") / f"{chosen.model}-{find_recipe(recipe).stem}"
+    run = out or Path("runs") / f"{chosen.model.replace(':', '.')}-{find_recipe(recipe).stem}"
     pictures = find_photos(photos) if photos else []
     objects = find_photos(cutouts) if cutouts else []
     try:
@@ -107,7 +108,10 @@ def train(
             if "loss" not in record or not console.is_terminal:
                 bar.console.print(escape(text), highlight=False, soft_wrap=True)
                 sys.stderr.flush()
-    console.print(f"the run is in {escape(str(run))}; `--model {escape(str(run))}` restores with it", highlight=False, soft_wrap=True)
+    named = f" --network {chosen.model}" if is_import_path(chosen.model) else ""
+    console.print(
+        f"the run is in {escape(str(run))}; `--model {escape(str(run) + named)}` restores with it", highlight=False, soft_wrap=True
+    )
 
 
 def recipes(

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import unblur
 from unblur.bench.cost import Cost, cost_of, cost_of_network
 from unblur.bench.rows import Way, which
 from unblur.errors import UnsupportedError, WeightsError
-from unblur.models import create
+from unblur.models import create, is_import_path
 from unblur.models.base import Net
 from unblur.models.foreign import ForeignNet
 from unblur.restore.deblurrer import Deblurrer
@@ -26,7 +26,7 @@ from unblur.restore.load import load_network
 from unblur.restore.memory import peak_bytes
 from unblur.restore.precision import Device, Precision, Setup, set_up
 from unblur.restore.stream import Stream
-from unblur.weights import card_of, load_into, load_tensors, sha256_of
+from unblur.weights import allowed_architecture, card_of, load_into, load_tensors, sha256_of
 from unblur.weights.run import is_run
 
 __all__ = ["BLURRY", "Contender", "Picture", "Restored", "frames_of", "open_contender"]
@@ -162,7 +162,7 @@ class _Network(Contender):
             yield restored.clamp(0, 1).permute(1, 2, 0).contiguous().cpu().numpy()
 
 
-def frames_of(name: str, *, published: bool = False, as_tool: bool = False, alone: bool = False) -> int:
+def frames_of(name: str, *, published: bool = False, as_tool: bool = False, alone: bool = False, networks: Collection[str] = ()) -> int:
     """Frames that go into a method for one that comes out, without loading it; for arguments see `open_contender`.
 
     Raises:
@@ -177,7 +177,7 @@ def frames_of(name: str, *, published: bool = False, as_tool: bool = False, alon
         return 1
     else:
         card = card_of(name)
-        frames = cost_of(card.architecture, card.arguments).frames
+        frames = cost_of(allowed_architecture(card, networks=networks), card.arguments).frames
     _refuse_way(name, frames, as_tool=as_tool, alone=alone)
     return frames
 
@@ -199,6 +199,7 @@ def open_contender(
     as_tool: bool = False,
     alone: bool = False,
     self_ensemble: int = 1,
+    networks: Collection[str] = (),
 ) -> Contender:
     """Load a method.
 
@@ -212,6 +213,7 @@ def open_contender(
             where the result looks wrong; otherwise the network itself, on whole pictures, as papers measure.
         alone: show a network of several frames copies of each frame in place of its neighbours: what it restores without them.
         self_ensemble: mirrored and turned ones to restore and average, see `unblur.restore.self_ensemble`.
+        networks: import paths of networks that are not part of the package, of which the weights may be; their code is run.
 
     Raises:
         WeightsError: if there are no such weights, or they are damaged or of another network.
@@ -229,15 +231,17 @@ def open_contender(
         return _of_one_frame(name, called or name, deblurrer, facts, as_tool=as_tool, alone=alone)
     card = card_of(name)
     called = called or (card.name if is_run(name) else name)
-    cost = cost_of(card.architecture, card.arguments)
+    architecture = allowed_architecture(card, networks=networks)
+    cost = cost_of(architecture, card.arguments)
     arguments = hashlib.sha256(json.dumps(card.arguments, sort_keys=True).encode()).hexdigest()
     sha256 = card.sha256 or _digest(load_tensors(name))
-    facts = {"system": card.architecture, "sha256": sha256, "arguments_sha256": arguments, "cost": cost}
+    facts = {"system": architecture, "sha256": sha256, "arguments_sha256": arguments, "cost": cost}
     if cost.frames == 1:
-        deblurrer = load_network(name, device=device, precision=precision, self_ensemble=self_ensemble)
+        network = architecture if is_import_path(architecture) else None
+        deblurrer = load_network(name, device=device, precision=precision, self_ensemble=self_ensemble, network=network)
         return _of_one_frame(name, called, deblurrer, facts, as_tool=as_tool, alone=alone)
     _refuse_way(name, cost.frames, as_tool=as_tool, alone=alone)
-    net = create(card.architecture, **card.arguments)
+    net = create(architecture, **card.arguments)
     load_into(net, name)
     setup = set_up(net, device=device, precision=precision, self_ensemble=self_ensemble)
     return _Network(net, setup, called, **facts, **_where(setup), way="alone" if alone else "network")

@@ -1,5 +1,8 @@
 """Networks by name. `create` is the one factory, and `create_flow` that of networks which estimate flow; nothing is registered by import.
 
+A network that is not part of the package has an import path for its name, `package.module:function`, also that of a class. To create it is to run
+its code, so such a name may come from the user himself alone; for weights, `unblur.weights.allowed_architecture` sees to that.
+
 Importing this package loads no torch: a network's module is loaded when it is created.
 """
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from unblur.models.base import Net
     from unblur.models.flow import FlowNet
 
-__all__ = ["create", "create_flow", "flow_names", "names"]
+__all__ = ["create", "create_flow", "flow_names", "is_import_path", "names"]
 
 NETWORKS = {
     "astcn": "unblur.models.astcn:astcn",
@@ -58,18 +61,30 @@ def flow_names() -> list[str]:
     return sorted(FLOW_NETWORKS)
 
 
+def is_import_path(name: str) -> bool:
+    """Whether this is the import path of a network, `package.module:function`, rather than a name.
+
+    Example:
+        >>> is_import_path("my_networks.small:build"), is_import_path("swift")
+        (True, False)
+    """
+    return ":" in name
+
+
 def create(name: str, **constructor_arguments: object) -> Net:
     """Build a network with random weights.
 
     Args:
-        name: one of `names()`.
+        name: one of `names()`, or an import path such as `my_networks.small:build`: a class or function that gives a `Net`. Its module is imported,
+            which runs its code.
         **constructor_arguments: handed to the network's constructor or builder; what is left out keeps the network's default.
 
     Returns:
         The network, in training mode, on torch's default device.
 
     Raises:
-        InputError: if there is no such network, or it has no such argument; the message names the nearest.
+        InputError: if there is no such network, or it does not take these arguments; the message names the nearest. Of an import path also if
+            the module cannot be imported, has no such attribute, or what it gives is no `Net`.
 
     Example:
         >>> create("deepdeblur", num_scales=1, width=8, num_blocks=1).size_multiple
@@ -78,6 +93,10 @@ def create(name: str, **constructor_arguments: object) -> Net:
     if name in FLOW_NETWORKS:
         raise InputError(f"network {name!r} estimates flow, which a network that restores can use; it restores nothing by itself")
     net: Net = _build(name, constructor_arguments, known=NETWORKS)
+    if is_import_path(name):
+        from unblur.models.base import Net as Base
+
+        _check_contract(net, Base, name=name, other="`create_flow` creates networks that estimate flow")
     return net
 
 
@@ -85,26 +104,67 @@ def create_flow(name: str, **constructor_arguments: object) -> FlowNet:
     """Build a network that estimates flow, with random weights; otherwise as `create`.
 
     Args:
-        name: one of `flow_names()`.
+        name: one of `flow_names()`, or the import path of a class or function that gives a `FlowNet`.
         **constructor_arguments: handed to the network's constructor; what is left out keeps the network's default.
 
     Raises:
-        InputError: if there is no such network, or it has no such argument.
+        InputError: as `create`.
     """
     net: FlowNet = _build(name, constructor_arguments, known=FLOW_NETWORKS)
+    if is_import_path(name):
+        from unblur.models.flow import FlowNet as Base
+
+        _check_contract(net, Base, name=name, other="`create` creates networks that restore")
     return net
 
 
 def _build(name: str, arguments: dict[str, object], *, known: dict[str, str]) -> Any:  # noqa: ANN401 - a Net or a FlowNet
-    if name not in known:
+    if is_import_path(name):
+        constructor = _imported(name)
+    elif name in known:
+        module, _, attribute = known[name].partition(":")
+        constructor = getattr(importlib.import_module(module), attribute)
+    else:
         raise InputError(f"there is no network {name!r}; {_nearest(name, known)}")
-    module, _, attribute = known[name].partition(":")
-    constructor = getattr(importlib.import_module(module), attribute)
-    accepted = inspect.signature(constructor).parameters
-    for argument in arguments:
-        if argument not in accepted:
-            raise InputError(f"network {name!r} has no argument {argument!r}; {_nearest(argument, accepted)}")
+    signature = inspect.signature(constructor)
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values()):
+        for argument in arguments:
+            if argument not in signature.parameters:
+                raise InputError(f"network {name!r} has no argument {argument!r}; {_nearest(argument, signature.parameters)}")
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise InputError(f"network {name!r} cannot be built with the arguments {sorted(arguments)}: {error}") from error
     return constructor(**arguments)
+
+
+def _imported(path: str) -> Any:  # noqa: ANN401 - a class or function of anyone
+    """The class or function at an import path."""
+    module, _, attribute = path.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), attribute)):
+        raise InputError(f"network {path!r} is no import path; write it as `package.module:function`")
+    try:
+        imported = importlib.import_module(module)
+    except Exception as error:  # whatever the module's code raises
+        raise InputError(
+            f"network {path!r}: the module `{module}` cannot be imported ({type(error).__name__}: {error}); install its package, or name its folder in the "
+            "environment variable PYTHONPATH"
+        ) from error
+    constructor = getattr(imported, attribute, None)
+    if not callable(constructor):
+        raise InputError(f"network {path!r}: the module `{module}` has no class or function `{attribute}`")
+    return constructor
+
+
+def _check_contract(net: object, base: type, *, name: str, other: str) -> None:
+    """See that what was built is a network as `base` promises it."""
+    if not isinstance(net, base):
+        raise InputError(f"network {name!r} gives a `{type(net).__name__}`, not a `{base.__module__}.{base.__name__}`; {other}")
+    for attribute in ("size_multiple", "receptive_radius", "num_frames"):
+        if not isinstance(value := getattr(net, attribute, None), int):
+            raise InputError(
+                f"network {name!r}: its attribute `{attribute}` must be an integer, see `{base.__module__}.{base.__name__}`, and is {value!r}"
+            )
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:

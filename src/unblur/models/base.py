@@ -6,13 +6,15 @@ first: entry 0 is the paper's scale 1. A network pads nothing, tiles nothing and
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
+from unblur.errors import ShapeError
 from unblur.models.diagnostic import Diagnostic
 
-__all__ = ["CENTRE", "Net"]
+__all__ = ["CENTRE", "Net", "matching_tensors"]
 
 CENTRE = 0.5
 """Value that networks subtract from their input so that it lies in [-0.5, 0.5]."""
@@ -81,3 +83,35 @@ class Net(nn.Module, ABC):
             blurry: as for `forward`, a batch of one.
         """
         return []
+
+    def tensors_from(self, tensors: Mapping[str, Tensor], *, architecture: str) -> dict[str, Tensor]:  # noqa: ARG002 (subclasses need it)
+        """Tensors with which this network begins a training from trained weights (`start` in a recipe).
+
+        By default they must have the names and shapes of this network's own. A network that can also begin from weights of a smaller or another
+        network overrides this.
+
+        Args:
+            tensors: the trained weights, by name.
+            architecture: name of the network that they belong to.
+
+        Raises:
+            ShapeError: if this network cannot begin from them.
+        """
+        return matching_tensors(tensors, net=self)
+
+
+def matching_tensors(tensors: Mapping[str, Tensor], *, net: nn.Module) -> dict[str, Tensor]:
+    """The tensors, which must have the names and shapes of the network's own.
+
+    Raises:
+        ShapeError: if one is missing, is not of the network, or has another shape; the message names it.
+    """
+    own = net.state_dict()
+    if missing := sorted(own.keys() - tensors.keys()):
+        raise ShapeError(f"`{missing[0]}` is missing, one of {len(missing)} tensors that the network has beyond these")
+    for name, tensor in tensors.items():
+        if name not in own:
+            raise ShapeError(f"the network has no tensor `{name}`")
+        if own[name].shape != tensor.shape:
+            raise ShapeError(f"`{name}` is {tuple(tensor.shape)}, not {tuple(own[name].shape)} as in the network")
+    return dict(tensors)

@@ -1,11 +1,13 @@
 """What every flow network promises, and the one that sees no motion."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
 from unblur.errors import ShapeError
 from unblur.layers.check import check_multiple, check_shape
+from unblur.models.base import matching_tensors
 
 __all__ = ["FlowNet", "ZeroFlow", "check_pair"]
 
@@ -34,6 +36,18 @@ class FlowNet(nn.Module, ABC):
     def forward_scales(self, reference: Tensor, neighbour: Tensor) -> list[Tensor]:
         """The flow at full resolution, then the estimate of every scale, if any, at its own resolution, finest first."""
         return [self(reference, neighbour)]
+
+    def tensors_from(self, tensors: Mapping[str, Tensor], *, architecture: str) -> dict[str, Tensor]:  # noqa: ARG002 (subclasses need it)
+        """Tensors with which this network begins a training from trained weights, as `unblur.models.base.Net.tensors_from`.
+
+        Raises:
+            ShapeError: if this network cannot begin from them.
+        """
+        return matching_tensors(tensors, net=self)
+
+    def tensors_from_published(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors of a checkpoint as its authors published it, under this network's names; the same names by default."""
+        return dict(published)
 
 
 class ZeroFlow(FlowNet):

@@ -139,6 +139,10 @@ class PWCNet(FlowNet):
         full = flow_resize(flows[0], size=(reference.shape[-2], reference.shape[-1]))  # (B, 2, H, W)
         return [full, *flows]
 
+    def tensors_from_published(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """See `rename_published_keys`."""
+        return rename_published_keys(published)
+
     def _numbers(self) -> range:
         return range(FINEST, FINEST + len(self.decoders))
 

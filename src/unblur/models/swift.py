@@ -36,7 +36,7 @@ from unblur.layers.unet import UNet
 from unblur.models.base import CENTRE, Net
 from unblur.models.diagnostic import Diagnostic
 
-__all__ = ["BlurFieldNet", "Swift", "blur_field_diagnostic", "widen", "zero_new_blocks"]
+__all__ = ["BlurFieldNet", "Swift", "blur_field_diagnostic", "lacks_only_blocks", "widen", "zero_new_blocks"]
 
 UNSHUFFLE = 4
 """Factor of the pixel unshuffle."""
@@ -116,6 +116,12 @@ class BlurFieldNet(Net):
         small = self.downscaled(blurry)
         return [blur_field_diagnostic(self.blur_field(small), picture=small)]
 
+    def tensors_from(self, tensors: Mapping[str, Tensor], *, architecture: str) -> dict[str, Tensor]:
+        """As `Net.tensors_from`, also from the same network with fewer features or fewer residual blocks (`widen`)."""
+        if lacks_only_blocks(tensors, net=self):
+            return widen(tensors, net=self)
+        return super().tensors_from(tensors, architecture=architecture)
+
 
 class Swift(BlurFieldNet):
     """Two U-Nets: one estimates the blur field, one restores the picture with it.
@@ -186,6 +192,12 @@ def widen(tensors: Mapping[str, Tensor], *, net: Net) -> dict[str, Tensor]:
         into_old.zero_()
         target[place] = tensor
     return grown
+
+
+def lacks_only_blocks(tensors: Mapping[str, Tensor], *, net: Net) -> bool:
+    """Whether all tensors that `net` has and `tensors` lack are of residual blocks."""
+    missing = net.state_dict().keys() - tensors.keys()
+    return all(isinstance(net.get_submodule(name.rsplit(".", 2)[0]), ResBlock) for name in missing)
 
 
 def zero_new_blocks(net: Net, *, known: Container[str]) -> dict[str, Tensor]:

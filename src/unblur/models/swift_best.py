@@ -27,7 +27,7 @@ Before training it restores as a `swift` does: the weights for the new inputs ar
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate, chain
 
@@ -51,7 +51,7 @@ from unblur.layers.unet import UNet
 from unblur.layers.windows import WindowLayout, from_window_values, from_windows, to_windows
 from unblur.models.base import CENTRE
 from unblur.models.diagnostic import Diagnostic, recorded_calls
-from unblur.models.swift import LENGTH_UNIT, MAX_BLUR_LENGTH, POSITIONS, UNSHUFFLE, BlurFieldNet, blur_field_diagnostic
+from unblur.models.swift import LENGTH_UNIT, MAX_BLUR_LENGTH, POSITIONS, UNSHUFFLE, BlurFieldNet, blur_field_diagnostic, widen
 
 __all__ = ["BORDER", "GAMMA", "WHITE_LEVEL", "SwiftBest", "add_border", "deconvolve_windows", "gates_diagnostic", "luma", "remove_border"]
 
@@ -180,6 +180,12 @@ class SwiftBest(BlurFieldNet):
         if scale < 1:
             self.receptive_radius = math.ceil(self.receptive_radius / scale) + RESIZE_RADIUS
         self.global_context = True  # the positions of windows depend on the size of the picture
+
+    def tensors_from(self, tensors: Mapping[str, Tensor], *, architecture: str) -> dict[str, Tensor]:
+        """As `BlurFieldNet.tensors_from`, also from a `swift`, as which this network then restores."""
+        if architecture == "swift":
+            return widen(tensors, net=self)
+        return super().tensors_from(tensors, architecture=architecture)
 
     def downscaled(self, blurry: Tensor) -> Tensor:
         """The picture at `scale`.

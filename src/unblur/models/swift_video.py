@@ -40,7 +40,7 @@ from unblur.layers.unet import UNet
 from unblur.layers.warp import flow_resize, flow_warp
 from unblur.models.base import CENTRE
 from unblur.models.diagnostic import Diagnostic
-from unblur.models.swift import LENGTH_UNIT, UNSHUFFLE, blur_field_diagnostic, zero_new_blocks
+from unblur.models.swift import LENGTH_UNIT, UNSHUFFLE, blur_field_diagnostic, lacks_only_blocks, widen, zero_new_blocks
 from unblur.models.video import VideoNet
 
 __all__ = ["FlowPyramid", "SwiftVideo", "constant_velocity", "from_photo_network"]
@@ -177,6 +177,14 @@ class SwiftVideo(VideoNet):
         self.receptive_radius = (
             UNSHUFFLE * reach + UNSHUFFLE - 1 + int(max_blur_length * max((abs(position) for position in positions), default=0)) + 1
         )
+
+    def tensors_from(self, tensors: Mapping[str, Tensor], *, architecture: str) -> dict[str, Tensor]:
+        """As `Net.tensors_from`, also from a `swift` of the same widths, and from the same network with fewer features or fewer residual blocks."""
+        if architecture == "swift":
+            return from_photo_network(tensors, net=self)
+        if lacks_only_blocks(tensors, net=self):
+            return widen(tensors, net=self)
+        return super().tensors_from(tensors, architecture=architecture)
 
     def features(self, frame: Tensor) -> tuple[Tensor, ...]:
         unshuffled = pixel_unshuffle(frame - CENTRE, factor=UNSHUFFLE)  # (B, 48, H/4, W/4)

@@ -19,13 +19,14 @@ Deconvolution is done on luma; colours are those of the reference. Before traini
 zero, and so are those of the deconvolved pictures.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, grid_sample, pad, pixel_shuffle
 
+from unblur.errors import ShapeError
 from unblur.layers.concatenate import concatenate
 from unblur.layers.deconvolution import richardson_lucy
 from unblur.layers.gate import GATE_STRIDE, GatingNet
@@ -35,7 +36,7 @@ from unblur.layers.pixel_unshuffle import pixel_unshuffle
 from unblur.layers.unet import UNet
 from unblur.models.base import CENTRE
 from unblur.models.diagnostic import Diagnostic, recorded_calls
-from unblur.models.swift import LENGTH_UNIT, UNSHUFFLE, blur_field_diagnostic
+from unblur.models.swift import LENGTH_UNIT, UNSHUFFLE, blur_field_diagnostic, widen
 from unblur.models.swift_best import CHANGE_UNIT, GAMMA, gates_diagnostic, luma
 from unblur.models.swift_video import SwiftVideo, constant_velocity
 
@@ -111,6 +112,14 @@ class SwiftVideoBest(SwiftVideo):
         self.size_multiple = max(self.size_multiple, GATE_STRIDE)
         self.receptive_radius += int(max_blur_length) * max(iterations) + 1 + GATE_STRIDE * (self.gate.unet.receptive_radius + 1)
         self.global_context = True  # the exposure ratio is one for the whole picture
+
+    def tensors_from(self, tensors: Mapping[str, Tensor], *, architecture: str) -> dict[str, Tensor]:
+        """As `SwiftVideo.tensors_from`, but from a `swift_video`, as which this network then restores, and from no `swift`."""
+        if architecture == "swift":
+            raise ShapeError("`swift_video_best` begins from a `swift_video`, not from a `swift`")
+        if architecture == "swift_video":
+            return widen(tensors, net=self)
+        return super().tensors_from(tensors, architecture=architecture)
 
     def motion(self, reference: Tensor, neighbour: Tensor) -> Tensor:
         return inverse_search(reference, neighbour)  # (B, 2, H, W)

@@ -25,6 +25,7 @@ def restore(
     target: str | Path | None = None,
     *,
     model: str | Path = "auto",
+    network: str | None = None,
     weights: str | Path | None = None,
     quality: "Quality" = "best",
     strength: float = 1.0,
@@ -57,6 +58,8 @@ def restore(
         model: name of built-in or pulled weights, a `.safetensors` file with its card, or the folder of a run of `unblur train`. `auto` takes the
             best built-in ones for a photo or a video; where they would take more than half a minute for a photo, a smaller scale or faster
             ones, and the outcome's warnings say so.
+        network: import path of a network that is not part of the package, `package.module:function`, if the weights in `model` are of one. Its code is
+            run; weights alone never cause that.
         weights: instead, a published checkpoint of a third-party network, see `load`.
         quality: of the built-in weights that `auto` takes: `best`, or `good` and `fast`, which take less time (`unblur.weights.QUALITIES`).
         strength: 0 leaves everything as it is, 1 restores fully.
@@ -98,7 +101,9 @@ def restore(
     from unblur.restore.checks import as_path
     from unblur.restore.networks import Request
 
-    request = Request(model, weights, quality, self_ensemble, single_scale, skip_sharp, device, precision, tile, threads, time_limit)
+    request = Request(
+        model, weights, quality, self_ensemble, single_scale, skip_sharp, device, precision, tile, threads, time_limit, network
+    )
     options = Options(
         strength=strength,
         scale=scale,
@@ -142,6 +147,7 @@ def load(
 def load(
     model: str | Path = "auto",
     *,
+    network: str | None = None,
     weights: str | Path | None = None,
     quality: "Quality" = "best",
     device: "Device" = "auto",
@@ -157,6 +163,7 @@ def load(
 def load(
     model: str | Path = "auto",
     *,
+    network: str | None = None,
     weights: str | Path | None = None,
     quality: "Quality" = "best",
     device: "Device" = "auto",
@@ -172,6 +179,7 @@ def load(
     Args:
         model: as for `restore`. `auto` gives an `AutoDeblurrer`, which takes the weights that `restore` takes for each picture and clip, and loads
             them when they are first used; any other gives a `Deblurrer` with that network.
+        network: as for `restore`.
         weights: instead, a published checkpoint of a third-party network, a `.pth`, `.pt`, `.ckpt` or `.safetensors` file. It is read
             without running anything in it, by the library spandrel, which `unblur[peers]` installs (`unblur.weights.foreign`).
         quality: as for `restore`.
@@ -195,6 +203,6 @@ def load(
     from unblur.restore.auto import AutoDeblurrer
     from unblur.restore.networks import Networks, Request
 
-    request = Request(model, weights, quality, self_ensemble, single_scale, skip_sharp, device, precision, tile, threads)
+    request = Request(model, weights, quality, self_ensemble, single_scale, skip_sharp, device, precision, tile, threads, network=network)
     networks = Networks(request)
     return AutoDeblurrer(networks) if request.chooses else networks.for_kind("photo")

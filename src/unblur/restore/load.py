@@ -15,7 +15,7 @@ from unblur.restore.memory import keep_freed_memory, out_of_memory
 from unblur.restore.precision import Device, Precision, Setup, set_up
 from unblur.restore.reach import VISIBLE, measure_reach
 from unblur.restore.threads import Threads
-from unblur.weights import FASTEST, Card, card_of, is_name, load_into
+from unblur.weights import FASTEST, Card, allowed_architecture, card_of, is_name, load_into
 from unblur.weights.foreign import read_foreign
 from unblur.weights.run import is_run
 
@@ -33,6 +33,7 @@ def load_network(
     self_ensemble: int = 1,
     single_scale: bool = False,
     threads: int | None = None,
+    network: str | None = None,
 ) -> Deblurrer:
     """Load the weights of one network and make them ready to restore pictures and clips.
 
@@ -54,14 +55,18 @@ def load_network(
             the one that tells most (`unblur.restore.multi_scale`), in up to two thirds more time.
         threads: of the processor, at most; small pictures are restored on one. None takes as many as are free, and no more than torch would
             (`OMP_NUM_THREADS`), and looks again while it works (`unblur.restore.threads`).
+        network: import path of a network that is not part of the package, `package.module:function`, if the weights are of one; its code is run.
 
     Raises:
         WeightsError: if there are no such weights, or they are damaged, unsafe or of another network.
         DeviceError: if the device or precision is not there.
-        InputError: if there are no so many views, less than one thread, or not one of `model` and `weights` is given.
+        InputError: if there are no so many views, less than one thread, not one of `model` and `weights` is given, or `network` cannot be
+            imported.
     """
     if (model is None) is (weights is None):
         raise InputError("one network is needed: give either `model` or `weights`")
+    if network is not None and model is None:
+        raise InputError("`network` goes with `model`: published checkpoints are recognised by themselves")
     if tile is not None:
         check_whole("tile", tile, least=SMALLEST_TILE)
     if threads is not None:
@@ -70,7 +75,7 @@ def load_network(
     as_path(model if weights is None else weights)
     chosen = Threads(threads)  # from now on, what others do is looked at
     keep_freed_memory()
-    card, net = _own(named) if weights is None else (None, read_foreign(named))
+    card, net = _own(named, network=network) if weights is None else (None, read_foreign(named))
     meter = None
     if skip_sharp:
         sees = net if isinstance(net, Swift) else load_network(FASTEST, device=device, precision=precision).net
@@ -85,15 +90,17 @@ def load_network(
     return Deblurrer(net, setup=setup, card=card, tile=tile, meter=meter, single_scale=single_scale, model=called)
 
 
-def _own(name_or_path: str) -> tuple[Card, Net]:
-    """One of the project's networks, by its card."""
+def _own(name_or_path: str, *, network: str | None) -> tuple[Card, Net]:
+    """One of the project's networks, or one that the user names, by its card."""
     card = card_of(name_or_path)
     if card.kind == "flow":
         raise WeightsError(
             f"the weights `{name_or_path}` estimate flow between frames, which video networks use; they restore nothing by themselves"
         )
+    if network is not None and card.architecture != network:
+        raise WeightsError(f"the weights `{name_or_path}` are of the network `{card.architecture}`, not of `{network}`")
     try:
-        net = create(card.architecture, **card.arguments)
+        net = create(allowed_architecture(card, networks=() if network is None else (network,)), **card.arguments)
     except (InputError, TypeError, ValueError) as error:
         raise WeightsError(f"the card of `{name_or_path}` names a network that this version cannot build: {error}") from error
     if card.kind == "photo" and net.num_frames > 1:

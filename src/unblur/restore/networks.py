@@ -51,6 +51,7 @@ class Request:
     tile: int | None = None
     threads: int | None = None
     time_limit: float | None = None
+    network: str | None = None
 
     def __post_init__(self) -> None:
         as_path(self.model)
@@ -61,6 +62,8 @@ class Request:
             as_path(self.weights)
             if self.model != "auto" or self.time_limit is not None:
                 raise InputError("`weights` is the network to take; leave out `model` and `time_limit`")
+        if self.network is not None and (self.model == "auto" or self.weights is not None):
+            raise InputError("`network` says of which network your own weights are; give them as `model`")
         if self.time_limit is not None:
             check_number("time_limit", self.time_limit, least=0)
             if self.model != "auto" or self.self_ensemble is not None:
@@ -198,4 +201,5 @@ class Networks:
             self_ensemble=settings.self_ensemble,
             single_scale=request.single_scale,
             threads=request.threads,
+            network=request.network,
         )

@@ -33,6 +33,7 @@ class CameraKernelObjective(Objective):
             raise InputError(
                 f"`objective.kind: camera_kernel` is for networks that find the kernel of the camera; `{recipe.model}` does not"
             )
+        self.kernel_size = net.kernel_size
         max_window = net.window - 2 * BORDER
         if recipe.crop > max_window:
             raise InputError(f"`crop` must be {max_window} or less with `objective.kind: camera_kernel`: each crop has one kernel")

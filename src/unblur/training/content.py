@@ -52,7 +52,12 @@ class Objective(nn.Module, ABC):
     Args:
         net: the network, which it may call as it likes.
         recipe: of the training.
+
+    Attributes:
+        kernel_size: side of the camera's blur kernels that samples must have with them, pixels; None if none are needed.
     """
+
+    kernel_size: int | None = None
 
     def __init__(self, net: Net | FlowNet, *, recipe: Recipe) -> None:
         super().__init__()

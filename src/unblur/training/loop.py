@@ -19,17 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from unblur.errors import InputError, ShapeError, UnblurError, WeightsError
+from unblur.errors import InputError, UnblurError
 from unblur.io.whole import make_folder
-from unblur.layers.blocks import ResBlock
-from unblur.models import create, create_flow, flow_names
 from unblur.models.base import Net
 from unblur.models.flow import FlowNet
-from unblur.models.pwcnet import rename_published_keys
-from unblur.models.swift import Swift, widen
-from unblur.models.swift_best import SwiftBest
-from unblur.models.swift_video import SwiftVideo, from_photo_network
-from unblur.models.swift_video_best import SwiftVideoBest
 from unblur.training.adversarial import Adversary
 from unblur.training.batch import Batch
 from unblur.training.blur_field import BlurFieldObjective
@@ -39,6 +32,7 @@ from unblur.training.content import ContentObjective, Objective, StepOutput
 from unblur.training.flow import FlowObjective
 from unblur.training.flow_and_blur_field import FlowAndBlurFieldObjective
 from unblur.training.guard import LOOK_EVERY, MOST_ROLLBACKS, Guard, OutsideWatch
+from unblur.training.initial import initial_network
 from unblur.training.memory import check_memory
 from unblur.training.optimisers import hold_others, make_optimisers, rate, set_rates
 from unblur.training.prefetch import Prefetch
@@ -126,7 +120,7 @@ def train(
             part=(accelerator.process_index, processes),
             cutouts=cutouts,
             highspeed=highspeed,
-            kernel=training.net.kernel_size if recipe.objective.kind == "camera_kernel" and isinstance(training.net, SwiftBest) else None,
+            kernel=training.kernel_size,
             waiting=waiting,
         )
         with accelerator.main_process_first():
@@ -150,6 +144,7 @@ class Training:
     Attributes:
         net: the network.
         average: its moving average.
+        kernel_size: see `Objective`.
         step: steps taken.
     """
 
@@ -158,7 +153,7 @@ class Training:
         self._device: torch.device = accelerator.device
         torch.manual_seed(recipe.seed)
         order = torch.channels_last if recipe.channels_last else torch.contiguous_format
-        self.net = _make_net(recipe).to(self._device).to(memory_format=order)  # type: ignore[call-overload]
+        self.net = initial_network(recipe).to(self._device).to(memory_format=order)  # type: ignore[call-overload]
         self.average: Net | FlowNet = copy.deepcopy(self.net).eval().requires_grad_(requires_grad=False)
         hold_others(self.net, recipe=recipe)
         self._watch = OutsideWatch(self.net)
@@ -167,6 +162,7 @@ class Training:
         adversarial = recipe.objective.kind == "adversarial"
         self._adversary = Adversary(recipe, device=self._device, mean=self._mean) if adversarial else None
         objective = _OBJECTIVES[recipe.objective.kind](self.net, recipe=recipe)
+        self.kernel_size = objective.kernel_size
         if recipe.compile:
             objective.compile_net()
         self._objective = accelerator.prepare(objective)
@@ -362,6 +358,7 @@ class Training:
         if self._record is not None:
             state = {
                 "step": self.step,
+                "network": {"kind": _kind_of(self.net), "size_multiple": self.net.size_multiple},
                 "net": self.net.state_dict(),
                 "average": self.average.state_dict(),
                 "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
@@ -418,74 +415,9 @@ class Training:
         return torch.autocast(self._device.type, _DTYPES[precision] if precision != "fp32" else None, enabled=precision != "fp32")
 
 
-def _make_net(recipe: Recipe) -> Net | FlowNet:
-    """The network as the training begins with it."""
-    make = create_flow if recipe.model in flow_names() else create
-    net: Net | FlowNet = make(recipe.model, **recipe.arguments)
-    if recipe.initialisation == "xavier":
-        for module in net.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.weight.any():
-                nn.init.xavier_uniform_(module.weight)
-    if recipe.start is not None:
-        from unblur.weights import card_of, load_tensors
-
-        card = card_of(recipe.start)
-        tensors = load_tensors(recipe.start)
-        try:
-            net.load_state_dict(_grown(tensors, of=card.architecture, net=net))
-        except (RuntimeError, ShapeError) as error:
-            raise WeightsError(
-                f"`start`: the weights `{recipe.start}` are of `{card.architecture}` with {card.arguments}, "
-                f"not of the recipe's `{recipe.model}` with {recipe.arguments}"
-            ) from error
-    if recipe.flow_weights is not None:
-        if isinstance(net, FlowNet):
-            raise InputError(f"`flow_weights` is for networks that restore with flow; `{recipe.model}` itself begins from `start`")
-        flows = [module for module in net.modules() if isinstance(module, FlowNet)]
-        if not flows:
-            raise InputError(f"`flow_weights` is for networks that estimate flow; `{recipe.model}` with {recipe.arguments} does not")
-        try:
-            flows[0].load_state_dict(_flow_tensors(recipe.flow_weights))
-        except RuntimeError as error:
-            raise WeightsError(f"`flow_weights`: `{recipe.flow_weights}` does not fit the recipe's flow network: {error}") from error
-    return net
-
-
-def _grown(tensors: dict[str, Tensor], *, of: str, net: Net | FlowNet) -> dict[str, Tensor]:
-    """Tensors for `net`, of the same network, also of one narrower or with fewer blocks, or of another one that it may begin as."""
-    if of == "swift" and type(net) is SwiftVideo:
-        return from_photo_network(tensors, net=net)
-    if (of == "swift" and isinstance(net, SwiftBest)) or (of == "swift_video" and isinstance(net, SwiftVideoBest)):
-        return widen(tensors, net=net)
-    missing = net.state_dict().keys() - tensors.keys()
-    if isinstance(net, Swift | SwiftBest | SwiftVideo) and all(_in_block(name, net=net) for name in missing):
-        return widen(tensors, net=net)
-    return tensors
-
-
-def _in_block(name: str, *, net: Net) -> bool:
-    """Whether a tensor is of a residual block."""
-    return isinstance(net.get_submodule(name.rsplit(".", 2)[0]), ResBlock)
-
-
-def _flow_tensors(name_or_path: str) -> dict[str, Tensor]:
-    """Tensors of trained weights of a PWC-Net: of the project, or of a published file."""
-    from unblur.weights import card_of, load_tensors, names
-    from unblur.weights.run import is_run, read_pickle
-
-    path = Path(name_or_path)
-    if name_or_path in names() or path.suffix == ".safetensors" or is_run(path):
-        card = card_of(name_or_path)
-        if card.architecture not in flow_names():
-            raise WeightsError(f"`flow_weights`: the weights `{name_or_path}` are of `{card.architecture}`, which estimates no flow")
-        return load_tensors(name_or_path)
-    if not path.is_file():
-        raise WeightsError(
-            f"`flow_weights`: there is no file `{path}`; give `pwcnet` for the built-in weights, a published PWC-Net, "
-            "or null to train the flow from scratch"
-        )
-    published = read_pickle(path)
-    return rename_published_keys(published.get("state_dict", published))
+def _kind_of(net: Net | FlowNet) -> str:
+    """The kind of a network's weights, as in their card."""
+    return "flow" if isinstance(net, FlowNet) else "photo" if net.num_frames == 1 else "video"
 
 
 def _compared(batch: Batch, output: StepOutput) -> tuple[Tensor, Tensor, Tensor]:

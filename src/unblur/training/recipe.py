@@ -224,7 +224,7 @@ class Recipe(_Keys):
     """How a network is trained. A step is one change of the weights, whatever the number of processes."""
 
     model: str
-    """Name of the network."""
+    """Name of the network, or the import path of one of your own, `package.module:function`, whose code is then run."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Arguments of its constructor."""
     initialisation: Literal["default", "xavier"] = "default"
@@ -232,7 +232,7 @@ class Recipe(_Keys):
     start: str | None = None
     """Weights to begin from, as for `unblur restore --model`; they must be of the same network, but that
     `swift_video` and `swift_best` may begin from a `swift`, `swift_video_best` from a `swift_video`, and a `swift_best` from a narrower
-    one, whose result they then give at first."""
+    one, whose result they then give at first (`Net.tensors_from`)."""
     flow_weights: str | None = None
     """Weights for the network's flow: built-in ones such as `pwcnet`, a `.safetensors` file with its card, or a published PWC-Net;
     None trains it from scratch."""

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError
 
 from unblur.errors import WeightsError
+from unblur.models import is_import_path
 from unblur.weights.card import Card, Result
 from unblur.weights.run import average_of_run, card_of_run, finite_tensors, is_run
 from unblur.weights.store import command_for, pulled, store_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from torch import nn
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
     "Card",
     "Quality",
     "Result",
+    "allowed_architecture",
     "best_for",
     "by_quality",
     "card_of",
@@ -144,6 +148,26 @@ def card_of(name_or_path: str | Path) -> Card:
         raise WeightsError(f"cannot read the card `{path}`: {error.strerror or error}") from error
     except (ValidationError, UnicodeDecodeError) as error:
         raise WeightsError(f"the card `{path}` is damaged or of another version: {error}") from error
+
+
+def allowed_architecture(card: Card, *, networks: "Collection[str]" = ()) -> str:
+    """The network that a card names, for `unblur.models.create`, which imports what has an import path for its name.
+
+    A card can have been written by anyone, and an import runs code; so a card may only name import paths that the user has named himself.
+
+    Args:
+        card: of weights.
+        networks: import paths that the user has named.
+
+    Raises:
+        WeightsError: if the card names another import path.
+    """
+    if is_import_path(card.architecture) and card.architecture not in networks:
+        raise WeightsError(
+            f"the weights `{card.name}` are of the network `{card.architecture}`, which is not part of unblur, and to load it would run its code; "
+            f"if you have it and trust it, add `--network {card.architecture}` (in Python `network={card.architecture!r}`)"
+        )
+    return card.architecture
 
 
 def load_tensors(name_or_path: str | Path) -> dict[str, Any]:

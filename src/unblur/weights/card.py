@@ -30,7 +30,8 @@ class Card(BaseModel):
     summary: str
     """One line for `unblur models`."""
     architecture: str
-    """Name of the network, as for `unblur.models.create`, or `create_flow` if `kind` is flow."""
+    """Name of the network, as for `unblur.models.create`, or `create_flow` if `kind` is flow. An import path in it is only followed where the user names
+    the same, see `unblur.weights.allowed_architecture`."""
     arguments: dict[str, Any]
     """Arguments of its constructor."""
     size_multiple: int

@@ -5,7 +5,10 @@ import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from unblur.errors import WeightsError
+from unblur.models import is_import_path
 from unblur.weights.card import Card
 
 if TYPE_CHECKING:
@@ -86,27 +89,49 @@ def finite_tensors(tensors: Any, *, of: str) -> dict[str, Any]:  # noqa: ANN401 
 
 
 def card_of_run(run: Path) -> Card:
-    """A card for weights that have not been exported: it has no results, and no licence."""
-    from unblur.models import create, create_flow, flow_names
+    """A card for weights that have not been exported: it has no results, and no licence.
 
+    Nothing is imported that the run names.
+
+    Raises:
+        WeightsError: if the run is damaged.
+    """
     recipe, state = state_of_run(run)
     lowered = "".join(
         f"; `{each['key']}` lowered from {each['from']} to {each['to']} at step {each['step']}" for each in state.get("lowered", [])
     )
-    flow = recipe["model"] in flow_names()
     data = recipe.get("data", "stills")
-    net = (create_flow if flow else create)(recipe["model"], **recipe["arguments"])
-    return Card(
-        name=run.resolve().name,
-        kind="flow" if flow else "photo" if net.num_frames == 1 else "video",
-        summary=f"{recipe['model']}, a run of {state['step']} of {recipe['steps']} steps",
-        architecture=recipe["model"],
-        arguments=recipe["arguments"],
-        size_multiple=net.size_multiple,
-        origin="trained here",
-        training_data=str(data["kind"] if isinstance(data, dict) else data),
-        recipe=f"{recipe['model']}, {state['step']} of {recipe['steps']} steps{lowered}; {json.dumps(recipe)}",
-        results=(),
-        licence="none given",
-        sha256="",
-    )
+    kind, size_multiple = _network_of_run(run, recipe, state)
+    values = {
+        "name": run.resolve().name,
+        "kind": kind,
+        "summary": f"{recipe['model']}, a run of {state['step']} of {recipe['steps']} steps",
+        "architecture": recipe["model"],
+        "arguments": recipe["arguments"],
+        "size_multiple": size_multiple,
+        "origin": "trained here",
+        "training_data": str(data["kind"] if isinstance(data, dict) else data),
+        "recipe": f"{recipe['model']}, {state['step']} of {recipe['steps']} steps{lowered}; {json.dumps(recipe)}",
+        "results": (),
+        "licence": "none given",
+        "sha256": "",
+    }
+    try:
+        return Card.model_validate(values)
+    except ValidationError as error:
+        raise WeightsError(f"the run in `{run}` is damaged: {error}") from error
+
+
+def _network_of_run(run: Path, recipe: dict[str, Any], state: dict[str, Any]) -> tuple[Any, Any]:
+    """The kind of a run's network and its `size_multiple`: as its state says, or of a network of the package, which is built for that."""
+    from unblur.models import create, create_flow, flow_names
+
+    name = str(recipe["model"])
+    if isinstance(facts := state.get("network"), dict):
+        return facts.get("kind"), facts.get("size_multiple")
+    if is_import_path(name):
+        raise WeightsError(f"the run in `{run}` is of another version: its state does not say what kind of network `{name}` is")
+    if name in flow_names():
+        return "flow", create_flow(name, **recipe["arguments"]).size_multiple
+    net = create(name, **recipe["arguments"])
+    return "photo" if net.num_frames == 1 else "video", net.size_multiple

@@ -1,0 +1,78 @@
+"""The network as a training begins with it: with random weights, or from weights that the recipe names."""
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from unblur.errors import InputError, ShapeError, WeightsError
+from unblur.models import create, create_flow, flow_names, is_import_path
+from unblur.models.base import Net
+from unblur.models.flow import FlowNet
+from unblur.training.recipe import Recipe
+from unblur.weights import card_of, load_tensors, names
+from unblur.weights.run import is_run, read_pickle
+
+__all__ = ["initial_network"]
+
+
+def initial_network(recipe: Recipe) -> Net | FlowNet:
+    """The network of a recipe, by its `initialisation`, `start` and `flow_weights`.
+
+    Random numbers are drawn from torch's default generator.
+
+    Raises:
+        InputError: if there is no such network, or `flow_weights` is not for it.
+        WeightsError: if weights do not fit it, are damaged, or are not there.
+    """
+    is_flow = recipe.objective.kind == "flow" if is_import_path(recipe.model) else recipe.model in flow_names()
+    net: Net | FlowNet = (create_flow if is_flow else create)(recipe.model, **recipe.arguments)
+    if recipe.initialisation == "xavier":
+        for module in net.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.weight.any():
+                nn.init.xavier_uniform_(module.weight)
+    if recipe.start is not None:
+        _load_start(net, recipe.start, recipe=recipe)
+    if recipe.flow_weights is not None:
+        _load_flow(net, recipe.flow_weights, recipe=recipe)
+    return net
+
+
+def _load_start(net: Net | FlowNet, start: str, *, recipe: Recipe) -> None:
+    card = card_of(start)
+    tensors = load_tensors(start)
+    try:
+        net.load_state_dict(net.tensors_from(tensors, architecture=card.architecture))
+    except (RuntimeError, ShapeError) as error:
+        raise WeightsError(
+            f"`start`: the weights `{start}` are of `{card.architecture}` with {card.arguments}, "
+            f"not of the recipe's `{recipe.model}` with {recipe.arguments}"
+        ) from error
+
+
+def _load_flow(net: Net | FlowNet, flow_weights: str, *, recipe: Recipe) -> None:
+    if isinstance(net, FlowNet):
+        raise InputError(f"`flow_weights` is for networks that restore with flow; `{recipe.model}` itself begins from `start`")
+    flows = [module for module in net.modules() if isinstance(module, FlowNet)]
+    if not flows:
+        raise InputError(f"`flow_weights` is for networks that estimate flow; `{recipe.model}` with {recipe.arguments} does not")
+    try:
+        flows[0].load_state_dict(_flow_tensors(flow_weights, flow=flows[0]))
+    except RuntimeError as error:
+        raise WeightsError(f"`flow_weights`: `{flow_weights}` does not fit the recipe's flow network: {error}") from error
+
+
+def _flow_tensors(name_or_path: str, *, flow: FlowNet) -> dict[str, Tensor]:
+    """Tensors of trained weights of a flow network: of the project, or of a published file."""
+    path = Path(name_or_path)
+    if name_or_path in names() or path.suffix == ".safetensors" or is_run(path):
+        card = card_of(name_or_path)
+        if card.kind != "flow":
+            raise WeightsError(f"`flow_weights`: the weights `{name_or_path}` are of `{card.architecture}`, which estimates no flow")
+        return load_tensors(name_or_path)
+    if not path.is_file():
+        raise WeightsError(
+            f"`flow_weights`: there is no file `{path}`; give `pwcnet` for the built-in weights, a published PWC-Net, "
+            "or null to train the flow from scratch"
+        )
+    published = read_pickle(path)
+    return flow.tensors_from_published(published.get("state_dict", published))
