@@ -79,4 +79,4 @@ def test_a_data_set_is_cut_into_crops(tree, tmp_path):
     result = run("prepare", tree, "-o", tmp_path / "train-crops", "--size", 16)
     assert result.exit_code == 0, result.exception
     assert "12 crops" in " ".join(result.output.split())
-    assert "--set layout=gopro" in result.output
+    assert "--set data.layout=gopro" in result.output

@@ -93,7 +93,7 @@ def prepare(
     if made.too_small:
         console.print(f"  left out: {made.too_small} pictures that are smaller than a crop", highlight=False, soft_wrap=True)
     console.print(
-        f"train on them with `--data {escape(str(output))} --set layout=gopro --set 'choice={{split: train, blur: blur}}'`",
+        f"train on them with `--data {escape(str(output))} --set data.layout=gopro --set 'data.choice={{split: train, blur: blur}}'`",
         highlight=False,
         soft_wrap=True,
     )
