@@ -28,6 +28,7 @@ _SHARED = {
     "trees": "data/trees.py",
     "graphs": "weights/graphs.py",
     "spandrels": "weights/spandrels.py",
+    "changes": "training/changes.py",
 }
 for name, path in _SHARED.items():
     if name not in sys.modules:

@@ -11,6 +11,7 @@ from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from unblur.models import create
 from unblur.models.base import Net
+from unblur.models.video import VideoNet
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.precision import Setup
 
@@ -133,3 +134,42 @@ def save_weights(target: Path, net: Net, **changes: object) -> Path:
     }
     target.with_suffix(".json").write_text(json.dumps(card | changes))
     return target
+
+
+class Windowed(VideoNet):
+    """The mean of three frames."""
+
+    num_frames = 3
+    size_multiple = 1
+    receptive_radius = 0
+
+    def features(self, frame):
+        return (frame,)
+
+    def motion(self, reference, neighbour):  # noqa: ARG002
+        return None
+
+    def align(self, reference, neighbour, motion):  # noqa: ARG002
+        return neighbour
+
+    def fuse(self, aligned):
+        return (torch.stack([feat for (feat,) in aligned]).mean(dim=0),)
+
+    def reconstruct(self, fused, reference):  # noqa: ARG002
+        return fused[0]
+
+
+class OneNetwork:
+    """In place of `unblur.restore.networks.Networks`: the same deblurrer for every file."""
+
+    def __init__(self, deblurrer: Deblurrer) -> None:
+        self._deblurrer = deblurrer
+
+    def choose(self, *_: object, **__: object) -> None:
+        """Nothing to choose."""
+
+    def for_job(self, _: object) -> Deblurrer:
+        return self._deblurrer
+
+    def photo_choice_of(self, _: object) -> None:
+        return None

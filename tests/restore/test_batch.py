@@ -1,16 +1,20 @@
 import os
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 from clips import Clip
-from nets import Darker, Identity, NanMaker, deblurrer
+from nets import Darker, Identity, NanMaker, OneNetwork, deblurrer
 from PIL import Image
 
 from unblur.errors import InputError
 from unblur.io.video import VideoReader
 from unblur.restore import batch
-from unblur.restore.batch import Job, Options, Outcome, plan, restore_file
+from unblur.restore.batch import Job, Options, Outcome, plan, restore_job
+from unblur.restore.networks import Networks
+from unblur.restore.observer import Observer
+from unblur.restore.runner import Run
 
 
 def photo(path: Path, *, level: int = 100) -> Path:
@@ -30,8 +34,8 @@ def targets(jobs: list[Job | Outcome], folder: Path) -> list[str]:
 
 
 def run(jobs: list[Job | Outcome], *, net: Identity | None = None, **options) -> list[Outcome]:
-    given = deblurrer(net or Darker())
-    return [job if isinstance(job, Outcome) else restore_file(given, job, options=Options(**options)) for job in jobs]
+    networks = cast(Networks, OneNetwork(deblurrer(net or Darker())))
+    return list(Run(networks, options=Options(**options), observer=Observer(), goes_on=True).all(jobs).outcomes)
 
 
 @pytest.fixture
@@ -224,7 +228,7 @@ def test_a_photo_is_restored_with_all_that_came_with_it(tmp_path):
     picture.save(source, exif=exif, icc_profile=b"profile" * 20, quality=95)
     calls = []
     (job,) = plan([source], None)
-    outcome = restore_file(deblurrer(Darker()), job, options=Options(), progress=lambda *done: calls.append(done))
+    outcome = restore_job(deblurrer(Darker()), job, options=Options(), progress=lambda *done: calls.append(done))
     assert (outcome.status, outcome.target, outcome.kind, outcome.frames) == ("done", tmp_path / "a_unblurred.jpg", "photo", 1)
     assert outcome.seconds > 0
     assert calls == [(1, 1)]

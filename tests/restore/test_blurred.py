@@ -7,7 +7,7 @@ from nets import CPU, Darker, deblurrer, tiny_swift
 import unblur
 from unblur.io.video import VideoReader
 from unblur.restore import blurred
-from unblur.restore.batch import Options, plan, restore_file
+from unblur.restore.batch import Options, plan, restore_job
 from unblur.restore.blurred import SHARP_BELOW, BlurMeter
 from unblur.restore.precision import Setup
 
@@ -115,11 +115,11 @@ def test_a_sharp_photo_is_copied_byte_for_byte(tmp_path):
     made = with_ruler(Darker())
     outcomes = {}
     for job in plan([tmp_path / "dark.jpg", tmp_path / "bright.jpg"], None):
-        outcomes[job.source.stem] = restore_file(made, job, options=Options())
+        outcomes[job.source.stem] = restore_job(made, job, options=Options())
     assert (tmp_path / "dark_unblurred.jpg").read_bytes() == (tmp_path / "dark.jpg").read_bytes()
     assert (tmp_path / "bright_unblurred.jpg").read_bytes() != (tmp_path / "bright.jpg").read_bytes()
     assert outcomes["dark"].warnings == ("it is sharp, and was copied as it is",)
     (job,) = plan([tmp_path / "dark.jpg"], tmp_path / "dark.png")
-    assert restore_file(made, job, options=Options()).status == "done"
+    assert restore_job(made, job, options=Options()).status == "done"
     with Image.open(tmp_path / "dark.png") as png, Image.open(tmp_path / "dark.jpg") as jpeg:
         np.testing.assert_array_equal(np.asarray(png), np.asarray(jpeg))

@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from nets import TINY_VIDEO
+from nets import TINY_VIDEO, Windowed
 from safetensors.torch import save_file
 
 import unblur
@@ -15,7 +15,6 @@ from unblur.app import cli
 from unblur.errors import DeviceError, UnsupportedError
 from unblur.io.video import Frame, VideoReader
 from unblur.models import create
-from unblur.models.video import VideoNet
 from unblur.restore.clip import ClipRestorer
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.precision import Setup
@@ -227,49 +226,33 @@ def test_the_fail_safe_looks_at_every_frame():
     assert clip.kept_input == 1
 
 
-class Windowed(VideoNet):
-    """The mean of three frames; fails where it is given more pixels than it may have."""
-
-    num_frames = 3
-    size_multiple = 1
-    receptive_radius = 0
+class Limited(Windowed):
+    """Fails where it is given more pixels than it may have."""
 
     def __init__(self, most=1 << 30, *, fails_at=1):
         super().__init__()
         self.most, self.fails_at, self.calls = most, fails_at, 0
 
-    def features(self, frame):
-        return (frame,)
-
-    def motion(self, reference, neighbour):  # noqa: ARG002
-        return None
-
-    def align(self, reference, neighbour, motion):  # noqa: ARG002
-        return neighbour
-
-    def fuse(self, aligned):
-        return (torch.stack([feat for (feat,) in aligned]).mean(dim=0),)
-
     def reconstruct(self, fused, reference):
         self.calls += 1
         if self.calls >= self.fails_at and reference.shape[-1] * reference.shape[-2] > self.most:
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
-        return fused[0]
+        return super().reconstruct(fused, reference)
 
 
 @pytest.mark.parametrize("fails_at", range(1, 7))
 def test_a_clip_that_runs_out_of_memory_goes_on_with_smaller_tiles_and_loses_nothing(fails_at):
     frames = frames_of(6, height=150, width=200)
-    net = Windowed(140 * 140, fails_at=fails_at)
+    net = Limited(140 * 140, fails_at=fails_at)
     restored = run(restorer(net, halo=0), frames)
     assert net.calls > 6  # it was begun again, by tiles
-    difference = np.stack(restored).astype(int) - np.stack(run(restorer(Windowed(), halo=0), frames))
+    difference = np.stack(restored).astype(int) - np.stack(run(restorer(Limited(), halo=0), frames))
     assert np.abs(difference).max() <= 1  # rounding where tiles fade into each other
 
 
 def test_memory_that_is_too_small_even_for_a_tile_is_told():
     with pytest.raises(DeviceError, match="smallest tile of 3 frames"):
-        run(restorer(Windowed(10)), frames_of(3))
+        run(restorer(Limited(10)), frames_of(3))
 
 
 def test_other_errors_are_not_hidden():
@@ -302,12 +285,12 @@ def test_features_wait_only_where_the_budget_has_room_for_them():
     frames = frames_of(4, height=300, width=400)
     held = 3 * 300 * 400 * 12  # bytes of three frames
     for budget, expected in ((1.9 * held, False), (2.1 * held, True)):
-        clip = restorer(Windowed(), tile=None, budget=budget, halo=0)
+        clip = restorer(Limited(), tile=None, budget=budget, halo=0)
         run(clip, frames)
         assert clip._stream._reuse is expected
 
 
 def test_a_picture_is_refused_by_a_network_for_clips():
-    deblurrer = Deblurrer(Windowed(), setup=CPU)
+    deblurrer = Deblurrer(Limited(), setup=CPU)
     with pytest.raises(UnsupportedError, match=r"looks at 3 frames.*`swift`"):
         deblurrer.photo(np.zeros((8, 8, 3), np.uint8))

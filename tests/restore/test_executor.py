@@ -2,37 +2,13 @@
 
 import pytest
 import torch
-from nets import CPU, Folded, Identity
+from nets import CPU, Folded, Identity, Windowed
 
 from unblur.errors import DeviceError
-from unblur.models.video import VideoNet
 from unblur.restore.executor import bytes_per_pixel, mixed_safely, within_memory
 from unblur.restore.precision import Setup
 
 SETUP = Setup(CPU, torch.float32)
-
-
-class Windowed(VideoNet):
-    """The mean of three frames."""
-
-    num_frames = 3
-    size_multiple = 1
-    receptive_radius = 0
-
-    def features(self, frame):
-        return (frame,)
-
-    def motion(self, reference, neighbour):  # noqa: ARG002
-        return None
-
-    def align(self, reference, neighbour, motion):  # noqa: ARG002
-        return neighbour
-
-    def fuse(self, aligned):
-        return (torch.stack([feat for (feat,) in aligned]).mean(dim=0),)
-
-    def reconstruct(self, fused, reference):  # noqa: ARG002
-        return fused[0]
 
 
 def test_bytes_are_those_of_a_pixel_with_what_restoring_adds():

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from changes import changed
 
 from unblur.training.loop import train
 from unblur.training.recipe import Recipe, read_recipe
@@ -80,17 +81,6 @@ class Row:
         return {name: array.astype(self.maker.layout[name][1]) for name, array in self.maker(index).items()}
 
 
-def restore_once(recipe: Recipe, **changes: object) -> Recipe:
-    """A recipe with other values; a key of `data` or `objective` is found there, and these may be given whole."""
-    values = recipe.model_dump()
-    for section in ("data", "objective"):
-        values[section] = changes.pop(section, values[section])
-    for key, value in changes.items():
-        place = next((values[section] for section in ("data", "objective") if key in values[section]), values)
-        place[key] = value
-    return Recipe.model_validate(values)
-
-
 def small(path: str | Path, **changes: object) -> Recipe:
     """A built-in recipe with a small network, small crops and a batch of two."""
     recipe = read_recipe(path)
@@ -123,7 +113,7 @@ def small(path: str | Path, **changes: object) -> Recipe:
         values["level_weights"] = [0.005, 0.01]  # of two levels
     if recipe.all_truths:
         values["frames"] = 6
-    return restore_once(recipe, **(values | changes))
+    return changed(recipe, **(values | changes))
 
 
 @pytest.fixture(scope="session")
@@ -141,7 +131,7 @@ def shrink() -> Callable[..., Recipe]:
 @pytest.fixture(scope="session")
 def change() -> Callable[..., Recipe]:
     """The function that gives a recipe with other values."""
-    return restore_once
+    return changed
 
 
 @pytest.fixture(scope="session")

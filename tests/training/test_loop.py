@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
+from changes import changed
 
 from unblur.errors import InputError, ShapeError, UnblurError, WeightsError
 from unblur.models import create, flow_names, names
@@ -76,24 +77,14 @@ def weights_after(recipe: Recipe, out: Path, **inputs) -> dict[str, torch.Tensor
     return state_of(out)["net"]
 
 
-def restore_once(recipe: Recipe, **changes) -> Recipe:
-    values = recipe.model_dump()
-    for section in ("data", "objective"):
-        values[section] = changes.pop(section, values[section])
-    for key, value in changes.items():
-        place = next((values[section] for section in ("data", "objective") if key in values[section]), values)
-        place[key] = value
-    return Recipe.model_validate(values)
-
-
 # What a run leaves, and going on
 
 
 def test_a_run_leaves_all_that_is_needed(run, recipe):
     state = state_of(run)
-    new_pairs = create(recipe.model, **recipe.arguments).state_dict()
+    untrained = create(recipe.model, **recipe.arguments).state_dict()
     assert state["step"] == recipe.steps
-    assert state["net"].keys() == state["average"].keys() == new_pairs.keys()
+    assert state["net"].keys() == state["average"].keys() == untrained.keys()
     assert not same(state["net"], state["average"])
     assert all(tensor.isfinite().all() for tensor in state["net"].values())
     assert Recipe.model_validate_json((run / "recipe.json").read_text()) == recipe
@@ -171,20 +162,20 @@ def test_a_killed_process_goes_on_to_the_same_weights(name, shrink, sets, tmp_pa
 
 @pytest.mark.usefixtures("at_once")
 def test_a_finished_run_stays_as_it_is_and_may_go_on(recipe, photos, tmp_path):
-    short = restore_once(recipe, steps=1)
+    short = changed(recipe, steps=1)
     weights_after(short, tmp_path, photos=photos)
     before = state_of(tmp_path)
     assert list(train(short, photos=photos, out=tmp_path)) == []
     assert same(state_of(tmp_path), before)
-    assert [record["step"] for record in train(restore_once(recipe, steps=3), photos=photos, out=tmp_path)] == [2, 3]
+    assert [record["step"] for record in train(changed(recipe, steps=3), photos=photos, out=tmp_path)] == [2, 3]
 
 
 @pytest.mark.usefixtures("at_once")
 def test_another_recipe_in_the_same_folder_is_refused(recipe, photos, tmp_path):
-    weights_after(restore_once(recipe, steps=1), tmp_path, photos=photos)
+    weights_after(changed(recipe, steps=1), tmp_path, photos=photos)
     before = (tmp_path / "recipe.json").read_text()
     with pytest.raises(InputError, match=r"another recipe: `seed`, `optimiser` differ"):
-        list(train(restore_once(recipe, seed=9, optimiser="adamw"), photos=photos, out=tmp_path))
+        list(train(changed(recipe, seed=9, optimiser="adamw"), photos=photos, out=tmp_path))
     assert (tmp_path / "recipe.json").read_text() == before
     (tmp_path / "recipe.json").write_text('{"model": "swift"}')
     with pytest.raises(InputError, match="older version"):
@@ -192,7 +183,7 @@ def test_another_recipe_in_the_same_folder_is_refused(recipe, photos, tmp_path):
     (tmp_path / "recipe.json").write_text(before)
     (tmp_path / "state.pt").write_bytes(b"broken off")
     with pytest.raises(InputError, match=r"state\.pt` is damaged"):
-        list(train(restore_once(recipe, steps=1), photos=photos, out=tmp_path))
+        list(train(changed(recipe, steps=1), photos=photos, out=tmp_path))
 
 
 # Many processes
@@ -226,7 +217,7 @@ def test_two_processes_train_as_one_with_twice_the_batch_of_each(shrink, sets, t
 
 def test_a_batch_that_cannot_be_divided_is_refused(recipe):
     with pytest.raises(ValueError, match="`batch` \\(2\\) must be a multiple of `accumulate` \\(3\\)"):
-        restore_once(recipe, accumulate=3)
+        changed(recipe, accumulate=3)
 
 
 # What keys do
@@ -237,7 +228,7 @@ def plain(recipe, photos, tmp_path_factory) -> dict[str, torch.Tensor]:
     """Weights after two steps of the recipe as it is."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "PairPool", Drawn)
-        return weights_after(restore_once(recipe, steps=2), tmp_path_factory.mktemp("plain"), photos=photos)
+        return weights_after(changed(recipe, steps=2), tmp_path_factory.mktemp("plain"), photos=photos)
 
 
 @pytest.mark.usefixtures("at_once")
@@ -275,12 +266,12 @@ def plain(recipe, photos, tmp_path_factory) -> dict[str, torch.Tensor]:
     ids=lambda changes: next(iter(changes)),
 )
 def test_every_key_of_a_recipe_has_its_effect(recipe, photos, tmp_path, plain, changes):
-    assert not same(weights_after(restore_once(recipe, **({"steps": 2} | changes)), tmp_path, photos=photos), plain)
+    assert not same(weights_after(changed(recipe, **({"steps": 2} | changes)), tmp_path, photos=photos), plain)
 
 
 @pytest.mark.usefixtures("at_once")
 def test_accumulating_parts_is_the_same_step(recipe, photos, tmp_path, plain):
-    parts = weights_after(restore_once(recipe, steps=2, accumulate=2), tmp_path, photos=photos)
+    parts = weights_after(changed(recipe, steps=2, accumulate=2), tmp_path, photos=photos)
     for name, tensor in plain.items():
         torch.testing.assert_close(parts[name], tensor, rtol=0.02, atol=2e-4)  # Muon orthogonalises in bf16
 
@@ -305,7 +296,7 @@ def test_compiled_networks_take_the_same_steps(shrink, photos, sets, tmp_path, m
     inputs = {"photos": photos} if recipe.data.kind in ("stills", "sequences") else {"data": [sets["gopro"]]}
     plain = weights_after(recipe, tmp_path / "plain", **inputs)
     assert not traced
-    compiled = weights_after(restore_once(recipe, compile=True), tmp_path / "compiled", **inputs)
+    compiled = weights_after(changed(recipe, compile=True), tmp_path / "compiled", **inputs)
     assert traced
     assert compiled.keys() == plain.keys()
     for key, tensor in plain.items():
@@ -315,7 +306,7 @@ def test_compiled_networks_take_the_same_steps(shrink, photos, sets, tmp_path, m
 @pytest.mark.usefixtures("at_once")
 def test_the_average_follows_by_its_decay(recipe, photos, tmp_path):
     for ema in (0.0, 0.999):
-        weights_after(restore_once(recipe, steps=2, ema=ema), tmp_path / str(ema), photos=photos)
+        weights_after(changed(recipe, steps=2, ema=ema), tmp_path / str(ema), photos=photos)
     state = state_of(tmp_path / "0.0")
     assert same(state["net"], state["average"])
     assert not same(state_of(tmp_path / "0.999")["average"], state["average"])
@@ -341,7 +332,7 @@ def test_training_makes_pictures_sharper(shrink, sets, tmp_path):
 
 @pytest.mark.usefixtures("at_once")
 def test_validation_samples_and_curves(recipe, photos, sets, tmp_path):
-    whole = restore_once(recipe, steps=4, validate_every=2, validate_pictures=2, sample_every=2, tensorboard=True)
+    whole = changed(recipe, steps=4, validate_every=2, validate_pictures=2, sample_every=2, tensorboard=True)
     records = list(train(whole, photos=photos, data=[sets["gopro"]], out=tmp_path))
     validated = [record for record in records if "protocol" in record]
     assert [record["step"] for record in validated] == [2, 4]
@@ -409,12 +400,12 @@ def test_it_goes_on_with_a_lower_rate_as_it_advises(shrink, sets, tmp_path, monk
         patch.setattr(loop.Training, "_take_step", spoiled(5, 99, poison))
         with pytest.raises(UnblurError, match=r"lower `lr` or `clip`, such as `--set lr=0\.00025`"):
             list(train(recipe, data=[sets["gopro"]], out=tmp_path))
-    lower = restore_once(recipe, lr=2.5e-4, clip=1.0)
+    lower = changed(recipe, lr=2.5e-4, clip=1.0)
     with pytest.raises(InputError, match=r"another recipe: `lr`, `clip` differ"):
         list(train(lower, data=[sets["gopro"]], out=tmp_path))
     for other in ({"lr": 2e-3}, {"lr": 5e-4, "seed": 9}):
         with pytest.raises(InputError, match=r"`lr` and `clip` may be lowered"):
-            list(train(restore_once(recipe, **other), data=[sets["gopro"]], out=tmp_path, may_lower_rate=True))
+            list(train(changed(recipe, **other), data=[sets["gopro"]], out=tmp_path, may_lower_rate=True))
     records = list(train(lower, data=[sets["gopro"]], out=tmp_path, may_lower_rate=True))
     assert records[0]["event"] == "`lr` was 0.001 and is 0.00025, `clip` was None and is 1.0; going on from step 4"
     assert records[0] in log_of(tmp_path)
@@ -437,7 +428,7 @@ def test_a_lower_rate_begins_with_all_tries(shrink, sets, tmp_path, monkeypatch)
     with pytest.raises(UnblurError, match="gave up"):
         list(train(recipe, data=[sets["gopro"]], out=tmp_path))
     tried = state_of(tmp_path)["guard"]["order"]
-    records = list(train(restore_once(recipe, lr=recipe.lr / 2), data=[sets["gopro"]], out=tmp_path, may_lower_rate=True))
+    records = list(train(changed(recipe, lr=recipe.lr / 2), data=[sets["gopro"]], out=tmp_path, may_lower_rate=True))
     assert ["event" in record for record in records][:2] == [True, True]  # lowered, and once gone back
     assert records[1]["rate"] == 0.5
     assert state_of(tmp_path)["guard"]["order"] == tried + 2
@@ -446,9 +437,9 @@ def test_a_lower_rate_begins_with_all_tries(shrink, sets, tmp_path, monkeypatch)
 def test_a_first_step_that_failed_does_not_block_the_corrected_command(shrink, sets, tmp_path):
     recipe = shrink("srn/gopro", steps=2)
     with pytest.raises(InputError, match="fewer than the crop"):
-        list(train(restore_once(recipe, crop=512), data=[sets["gopro"]], out=tmp_path))
+        list(train(changed(recipe, crop=512), data=[sets["gopro"]], out=tmp_path))
     assert state_of(tmp_path)["step"] == 0
-    wider = restore_once(recipe, arguments=recipe.arguments | {"num_blocks": 2})
+    wider = changed(recipe, arguments=recipe.arguments | {"num_blocks": 2})
     list(train(wider, data=[sets["gopro"]], out=tmp_path))
     assert state_of(tmp_path)["step"] == 2
     with pytest.raises(InputError, match="another recipe: `arguments` differ"):
@@ -498,18 +489,18 @@ def test_overflowing_offsets_go_back_and_the_training_recovers(shrink, sets, tmp
     ],
 )
 def test_what_does_not_fit_together_is_said(shrink, tmp_path, name, changes, words):
-    recipe = restore_once(shrink(name), **changes)
+    recipe = changed(shrink(name), **changes)
     with pytest.raises(InputError, match=words):
         list(train(recipe, out=tmp_path))
 
 
 def test_it_may_begin_from_weights(run, recipe, photos, tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "PairPool", Drawn)
-    from_run = restore_once(recipe, steps=1, start=str(run), lr=1e-12, betas=[0.9, 0.9])
+    from_run = changed(recipe, steps=1, start=str(run), lr=1e-12, betas=[0.9, 0.9])
     weights = weights_after(from_run, tmp_path / "on", photos=photos)
     for name, tensor in state_of(run)["average"].items():
         torch.testing.assert_close(weights[name], tensor, rtol=0, atol=1e-6)
-    other = restore_once(from_run, arguments=recipe.arguments | {"widths": [4, 4]})
+    other = changed(from_run, arguments=recipe.arguments | {"widths": [4, 4]})
     with pytest.raises(WeightsError, match="not of the recipe's `swift`"):
         list(train(other, photos=photos, out=tmp_path / "other"))
 

@@ -19,7 +19,7 @@ from unblur.restore.checks import check_number
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.report import Outcome
 
-__all__ = ["Job", "Options", "failure", "plan", "restore_file", "restore_job", "what_remains"]
+__all__ = ["Job", "Options", "failure", "plan", "restore_job", "what_remains"]
 
 ENDING = "_unblurred"
 _LOG = logging.getLogger(__name__)
@@ -98,24 +98,6 @@ def plan(inputs: Iterable[Path], output: Path | None) -> Iterator[Job | Outcome]
         else:
             taken.add(job.target.resolve())
             yield job
-
-
-def restore_file(
-    deblurrer: Deblurrer,
-    job: Job,
-    *,
-    options: Options,
-    progress: Callable[[int, int | None], None] | None = None,
-    notify: Callable[[str], None] | None = None,
-) -> Outcome:
-    """As `restore_job`, but any error becomes a failed `Outcome`."""
-    began = time.monotonic()
-    try:
-        return restore_job(deblurrer, job, options=options, progress=progress, notify=notify)
-    except Exception as error:  # noqa: BLE001 - a fault of the program, too, is not to cost the files after this one
-        return Outcome(
-            job.source, "failed", None, job.kind, seconds=time.monotonic() - began, message=str(failure(error, job)), model=deblurrer.model
-        )
 
 
 def restore_job(

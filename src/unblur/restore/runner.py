@@ -18,7 +18,7 @@ from unblur.restore.networks import Networks, Request
 from unblur.restore.observer import Observer
 from unblur.restore.report import Outcome, Report
 
-__all__ = ["is_picture", "pixels_in", "restore_file", "restore_files", "restore_picture"]
+__all__ = ["Run", "is_picture", "pixels_in", "restore_file", "restore_files", "restore_picture"]
 
 
 def is_picture(source: object) -> bool:
@@ -67,7 +67,9 @@ def restore_file(source: Path, target: Path | None, *, request: Request, options
             failed outcome of the report.
     """
     is_folder = kind_of(source) == "folder"
-    report = _Run(request, options=options, observer=observer, goes_on=is_folder).all(list(plan([source], target)))
+    observer = observer or Observer()
+    run = Run(Networks(request, observer=observer), options=options, observer=observer, goes_on=is_folder)
+    report = run.all(list(plan([source], target)))
     if is_folder and all(outcome.status == "failed" and outcome.source == source for outcome in report.outcomes):
         raise InputError("; ".join(outcome.message for outcome in report.outcomes))
     return report
@@ -81,22 +83,22 @@ def restore_files(
     Raises:
         UnblurError: before the work, if there is nothing to restore or the first network cannot be loaded.
     """
-    return _Run(request, options=options, observer=observer, goes_on=True).all(list(plan(sources, target)))
+    observer = observer or Observer()
+    return Run(Networks(request, observer=observer), options=options, observer=observer, goes_on=True).all(list(plan(sources, target)))
 
 
-class _Run:
+class Run:
     """Restores files one after the other.
 
     Args:
-        request: what is asked of the networks.
+        networks: loads and chooses them.
         options: what holds for every file.
         observer: hears of each file.
         goes_on: whether what cannot be restored is a failed outcome, and not an error.
     """
 
-    def __init__(self, request: Request, *, options: Options, observer: Observer | None, goes_on: bool) -> None:
-        self._options, self._observer, self._goes_on = options, observer or Observer(), goes_on
-        self._networks = Networks(request, observer=self._observer)
+    def __init__(self, networks: Networks, *, options: Options, observer: Observer, goes_on: bool) -> None:
+        self._networks, self._options, self._observer, self._goes_on = networks, options, observer, goes_on
 
     def all(self, jobs: Sequence[Job | Outcome]) -> Report:
         work = [job for job in jobs if isinstance(job, Job)]

@@ -132,8 +132,8 @@ class OutsideWatch:
     @torch.no_grad()
     def _see_modulated(self, taps: int, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # noqa: ARG002
         if self.active:
-            y, x, _ = output.chunk(3, dim=1)
-            self._shares.append(fraction_outside(y, x, taps=taps))
+            offset, _ = ModulatedDeformConv.taps_of(output)
+            self._shares.append(fraction_outside(offset[:, 0::2], offset[:, 1::2], taps=taps))
 
 
 def fraction_outside(y: Tensor, x: Tensor, *, taps: int) -> Tensor:
