@@ -40,7 +40,7 @@ TURNS = 10
 ACCELERATED = 5  # iterations
 SIZE = 31  # of kernels, pixels
 INSTANTS = 25
-COLUMNS = ("path", "line", "estimated", "known", "shifted", "found", "refined", "centred")
+COLUMNS = ("trajectory", "line", "estimated", "known", "shifted", "found", "refined", "centred")
 STEADY = (0.0, 0.4)
 """`wobble` of a steady hand."""
 

@@ -50,7 +50,7 @@ def window(clip: list[Tensor], place: int) -> list[Tensor]:
 
 @torch.inference_mode()
 def gains(net: SwiftVideoBest, seen: list[Tensor], truth: Tensor) -> list[tuple[float, float, float]]:
-    """Share, gain of what is shown and gain of the result, by the estimated share and by each of `RATIOS`."""
+    """Exposure ratio, gain of the deconvolved picture and gain of the result, by the estimated ratio and by each of `RATIOS`."""
     reference = seen[1]
     feats = [net.features(frame) for frame in seen]
     aligned = [net.align(feats[1], feats[i], None if i == 1 else net.motion(reference, seen[i])) for i in range(3)]

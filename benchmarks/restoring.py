@@ -100,7 +100,7 @@ def laid_out(net: Net, layout: torch.memory_format) -> Net:
 
 def outside(model: str, folder: Path) -> None:
     """Share of a clip's wall time in which the network does not work."""
-    source = write_clip(folder / "exposure_ratio.mp4", frames=24)
+    source = write_clip(folder / "outside.mp4", frames=24)
     report = unblur.load(model).video(source, folder / "share_out.mp4")
     share = 1 - report.network_seconds / report.seconds
     print(

@@ -29,7 +29,7 @@ TINY = (
     "--cpu --set batch=2 --set crop=16 --set steps=2 --set precision=fp32 --set workers=1 --set validate_pictures=1 --set validate_every=2"
 )
 NARROW = ["--set", "arguments={widths: [4, 6, 8], num_blocks: 1, kernel_size: 3}"]
-WINDOW = "--set data.pair_size=32 --set data.pool=2 --set data.pool_start=1 --set crop=32"
+POOL = "--set data.pair_size=32 --set data.pool=2 --set data.pool_start=1 --set crop=32"
 SMALL_SWIFT = ["--set", "arguments={widths: [8, 12], blocks: [1, 1], motion_widths: [8, 12], motion_blocks: [1, 1]}"]
 
 
@@ -84,7 +84,7 @@ def test_every_command_of_the_guide_works(footage):
             continue
         words = [each for word in words[1:] for each in (sorted(map(str, footage.glob(word))) if "*" in word else [word])]
         if words[0] == "train":
-            words += [*TINY.split(), *(NARROW if "srn" in words[1] else WINDOW.split())]
+            words += [*TINY.split(), *(NARROW if "srn" in words[1] else POOL.split())]
             words += SMALL_SWIFT if "runs/swift" in words else []
         result = run(*words)
         assert result.exit_code == 0, (words, result.output, result.exception)
@@ -121,7 +121,7 @@ def test_recipes_are_listed_and_printed_with_all_that_they_extend():
 
 @pytest.mark.usefixtures("footage")
 def test_it_says_what_happened_and_where():
-    options = [*TINY.split(), *WINDOW.split(), *SMALL_SWIFT, "--set", "log_every=1"]
+    options = [*TINY.split(), *POOL.split(), *SMALL_SWIFT, "--set", "log_every=1"]
     result = run("train", "swift/stills", "--photos", "photos", *options)
     assert result.exit_code == 0
     for words in ("step 1: loss", "step 2: loss", "crops/s", "the run is in runs/swift-stills; `--model runs/swift-stills`"):
@@ -141,7 +141,7 @@ def test_dynamic_scenes_are_made_of_photos_objects_and_clips():
     cutout = np.zeros((30, 40, 4), np.uint8)
     cv2.circle(cutout, (20, 15), 11, (40, 90, 200, 255), -1)
     cv2.imwrite("cutouts/ball.png", cutout)
-    options = [*TINY.split(), *WINDOW.split(), *NARROW, "--set", "data.kind=dynamic", "--set", "data.blur={length: [1, 4]}"]
+    options = [*TINY.split(), *POOL.split(), *NARROW, "--set", "data.kind=dynamic", "--set", "data.blur={length: [1, 4]}"]
     things = ["--photos", "photos", "--cutouts", "cutouts", "--highspeed", "clips/a.mp4"]
     result = run("train", "srn/stills-cpu-hour", *things, *options, "--out", "run")
     assert result.exit_code == 0, (result.output, result.exception)
@@ -167,7 +167,7 @@ def test_what_cannot_be_done_is_said(words, message):
 
 @pytest.mark.usefixtures("footage")
 def test_a_run_that_cannot_be_written_is_one_clear_error(monkeypatch):
-    options = [*TINY.split(), *WINDOW.split(), *SMALL_SWIFT, "--set", "log_every=1", "--set", "validate_every=0"]
+    options = [*TINY.split(), *POOL.split(), *SMALL_SWIFT, "--set", "log_every=1", "--set", "validate_every=0"]
     words = ["train", "swift/stills", "--photos", "photos", *options]
     result = run(*words, "--out", "shaky.png")
     assert isinstance(result.exception, OutputError)
@@ -187,7 +187,7 @@ def test_a_run_that_cannot_be_written_is_one_clear_error(monkeypatch):
 
 @pytest.mark.usefixtures("footage")
 def test_a_lower_rate_goes_on():
-    options = [*TINY.split(), *WINDOW.split(), *SMALL_SWIFT, "--set", "log_every=1", "--set", "validate_every=0"]
+    options = [*TINY.split(), *POOL.split(), *SMALL_SWIFT, "--set", "log_every=1", "--set", "validate_every=0"]
     words = ["train", "swift/stills", "--photos", "photos", *options, "--out", "run"]
     assert run(*words).exit_code == 0
     result = run(*words, "--set", "steps=3", "--set", "lr=1.0e-6")

@@ -48,14 +48,14 @@ def made(tmp_path: Path) -> list[int]:
     return [int(line) for line in (tmp_path / "log").read_text().split()]
 
 
-def test_window_moves_and_fills():
+def test_pool_moves_and_fills():
     assert pool_range(0, capacity=8, start=4, new_pairs=0.5) == (0, 4)
     assert pool_range(3, capacity=8, start=4, new_pairs=0.5) == (0, 5)
     assert pool_range(20, capacity=8, start=4, new_pairs=0.5) == (6, 14)
     assert pool_range(20, capacity=8, start=4, new_pairs=0) == (0, 4)
 
 
-def test_gives_the_pairs_of_the_window_made_in_other_processes(tmp_path):
+def test_gives_the_pairs_of_the_pool_made_in_other_processes(tmp_path):
     with pool(tmp_path) as pairs:
         for step in (0, 5, 300, 1000):
             first, last = pairs.range(step)

@@ -70,8 +70,8 @@ def rendered(dx: float, dy: float) -> Arrays:
     """A pixel that stands at (x, y) = (20, 8) and then at (20 + dx, 8 + dy), with the blur field of a steady motion."""
     frames = np.zeros((2, 32, 32, 3), np.float32)
     frames[0, 8, 20] = frames[1, 8 + int(dy), 20 + int(dx)] = 1
-    kernel = Trajectory(np.array([dx, dy, 0, 0], float), np.zeros((1, 4)), np.zeros(1), np.zeros((1, 4)))
-    field = motion([Layer(np.zeros((32, 32, 3), np.float32), (kernel,), (0, 0))], np.linspace(-0.5, 0.5, 9), size=(32, 32), stride=4)
+    trajectory = Trajectory(np.array([dx, dy, 0, 0], float), np.zeros((1, 4)), np.zeros(1), np.zeros((1, 4)))
+    field = motion([Layer(np.zeros((32, 32, 3), np.float32), (trajectory,), (0, 0))], np.linspace(-0.5, 0.5, 9), size=(32, 32), stride=4)
     flow = np.broadcast_to(np.array([dx, dy], np.float32), (1, 32, 32, 2))
     half = field[len(field) // 2 :]  # the whole exposure leads as far to one side as to the other
     return Arrays(frames, frames, np.stack([blur_field(field)] * 2), flow, -flow, trajectory_kernel(half, side=9))

@@ -312,10 +312,10 @@ def test_every_argument_changes_the_network(name, argument):
     before = SMALL.get(name, {}).get(argument, parameters_of(name)[argument].default)
     for value in other_values(before):
         try:
-            restore_once = build(name, **{argument: value})
+            changed = build(name, **{argument: value})
         except ValueError:
             continue
-        assert differ(build(name), restore_once)
+        assert differ(build(name), changed)
         return
     pytest.fail(f"no second value known for {name}({argument}={before!r}); add one to other_values")
 

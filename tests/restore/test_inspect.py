@@ -344,10 +344,10 @@ def test_alignment_of_features_is_set_against_that_of_pictures(perfect):
         warped = np.zeros_like(plain)
         warped[:, max(-step, 0) // 2 : 12 - max(step, 0) // 2] = plain[:, max(step, 0) // 2 : 12 + min(step, 0) // 2]
         aligned = reference if perfect else 0 * reference
-        positions = [lengths(feat - reference) / mean for feat in (plain, of_warped, warped, aligned)]
-        most = most or np.percentile(positions[0], 98)
+        errors = [lengths(feat - reference) / mean for feat in (plain, of_warped, warped, aligned)]
+        most = most or np.percentile(errors[0], 98)
         before, after = (np.abs(frame - frames[1].astype(float)).mean(axis=2) for frame in (frames[i], shifted(frames[i], step)))
-        named = zip(("features", "features of warped picture", "warped features", "aligned features"), positions, strict=True)
+        named = zip(("features", "features of warped picture", "warped features", "aligned features"), errors, strict=True)
         rows.append(
             [
                 (time, frames[i]),

@@ -98,7 +98,7 @@ def test_augmentation_is_what_the_recipe_says(recipe):
 
 def test_windows_of_a_data_set(sets):
     whole = read_samples("gopro", [sets["gopro"]], choice={"split": "train", "blur": "blur_gamma"}, num_frames=5, edges="drop")
-    assert [[sample.frame for sample in pool] for pool in whole] == [list(range(first, first + 5)) for first in range(4)]
+    assert [[sample.frame for sample in window] for window in whole] == [list(range(first, first + 5)) for first in range(4)]
     repeated = read_samples("dvd", [sets["dvd"]] * 2, choice={"split": "test"}, num_frames=3, edges="repeat")
     assert len(repeated) == 16
     assert [sample.frame for sample in repeated[0]] == [0, 0, 1]

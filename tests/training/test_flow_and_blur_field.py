@@ -53,8 +53,8 @@ def restored_with(net, batch, flows, blur_field):
     before, after = (
         net.aligned(feats[1], feats[place], motion, flow=flow) for place, motion, flow in zip((0, 2), motions, flows, strict=True)
     )
-    pool, seen, *known = net.fuse([before, net.align(feats[1], feats[1], None), after])
-    return net.reconstruct((pool, seen if blur_field is None else blur_field, *known), batch.reference), seen
+    window, seen, *known = net.fuse([before, net.align(feats[1], feats[1], None), after])
+    return net.reconstruct((window, seen if blur_field is None else blur_field, *known), batch.reference), seen
 
 
 def at_quarter(flow):

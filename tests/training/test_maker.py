@@ -223,8 +223,8 @@ def test_sources_that_are_missing_are_named(recipe, change, photos, highspeed, t
     where = {"data": [], "num_frames": 1, "pool": tmp_path, "part": (0, 1)}
     with pytest.raises(InputError, match=r"--photos DIR.*--highspeed FILE"), open_source(recipe, photos=[], **where):
         pass
-    positions = {f"{kind}_probability": 0.0 for kind in KINDS} | {"frames_probability": 1.0}
-    frames = change(recipe, blur=positions)
+    probabilities = {f"{kind}_probability": 0.0 for kind in KINDS} | {"frames_probability": 1.0}
+    frames = change(recipe, blur=probabilities)
     with pytest.raises(InputError, match="`frames` needs clips"), open_source(frames, photos=photos, **where):
         pass
     large = change(recipe, pair_size=100)

@@ -28,9 +28,9 @@ def test_recipe_trains(name, shrink, photos, sets, tmp_path):
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     assert state["step"] == 2
     torch.manual_seed(recipe.seed)
-    new_pairs = build(recipe).state_dict()
+    untrained = build(recipe).state_dict()
     assert all(tensor.isfinite().all() for tensor in state["net"].values())
-    assert not all(torch.equal(tensor, new_pairs[place]) for place, tensor in state["net"].items())
+    assert not all(torch.equal(tensor, untrained[place]) for place, tensor in state["net"].items())
     assert json.loads((tmp_path / "recipe.json").read_text())["model"] == recipe.model
 
 

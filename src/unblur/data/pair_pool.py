@@ -1,9 +1,9 @@
-"""A moving window over an endless row of synthetic pairs, made by other processes while the network trains.
+"""A pool that moves along an endless row of synthetic pairs, made by other processes while the network trains.
 
 Pair i of the row is a pure function of the seed and of i. At step s the training draws from the pairs
-[first, last) of the window, which moves on by `new_pairs` pairs a step; so each pair is seen a few times with other crops,
+[first, last) of the pool, which moves on by `new_pairs` pairs a step; so each pair is seen a few times with other crops,
 making pairs costs less than training on them, and a run that was stopped finds the same pairs again at the same step.
-The window lies in a file: what was made before a stop is not made twice.
+The pool lies in a file: what was made before a stop is not made twice.
 """
 
 import json
@@ -35,17 +35,17 @@ Layout = Mapping[str, tuple[tuple[int, ...], str]]
 _PATIENCE = 2.0  # seconds in which a process ends that was asked to
 _TELL_EVERY = 0.5  # seconds
 
-_AHEAD = 256  # slots beyond the window
-_BEHIND = 128  # of these, slots that keep pairs which just left the window, for readers that are a few steps behind
+_AHEAD = 256  # slots beyond the pool
+_BEHIND = 128  # of these, slots that keep pairs which just left the pool, for readers that are a few steps behind
 
 
 @dataclass(frozen=True)
 class _Files:
-    """The window's arrays, shared between processes through the file system."""
+    """The pool's arrays, shared between processes through the file system."""
 
     pairs: dict[str, NDArray[Any]]  # each (slots, ...)
     held: NDArray[np.int64]  # (slots,) number of the pair that each slot holds, -1 for none
-    needed: NDArray[np.int64]  # (2,) first pair of the window and the one after its last
+    needed: NDArray[np.int64]  # (2,) first pair of the pool and the one after its last
 
     @classmethod
     def open(cls, folder: Path, *, slots: int, layout: Layout) -> "_Files":
@@ -55,38 +55,38 @@ class _Files:
 
 
 def _array(path: Path, shape: tuple[int, ...], dtype: str, *, fill: int | None = None) -> NDArray[Any]:
-    new_pairs = not path.exists()
-    array = np.memmap(path, dtype=dtype, mode="w+" if new_pairs else "r+", shape=shape)
-    if new_pairs and fill is not None:
+    is_new = not path.exists()
+    array = np.memmap(path, dtype=dtype, mode="w+" if is_new else "r+", shape=shape)
+    if is_new and fill is not None:
         array[:] = fill
     return array
 
 
 def pool_range(step: int, *, capacity: int, start: int, new_pairs: float) -> tuple[int, int]:
-    """First pair of the window and the one after its last at `step`."""
+    """First pair of the pool and the one after its last at `step`."""
     last = start + int(step * new_pairs)
     return max(0, last - capacity), last
 
 
 class PairPool:
-    """Context manager that keeps `workers` processes making pairs and gives out those of the window.
+    """Context manager that keeps `workers` processes making pairs and gives out those of the pool.
 
     Args:
         maker: makes pair i; runs in the workers.
-        folder: where the window's files lie; made if missing, and begun anew if `identity` has changed.
+        folder: where the pool's files lie; made if missing, and begun anew if `identity` has changed.
         identity: all that the pairs depend on (seed, ranges, sources), as JSON-like values.
         layout: shape and type of each of a pair's arrays.
-        capacity: pairs in the window when it is full.
-        start: pairs in the window at step 0; training begins when these are made.
-        new_pairs: pairs by which the window moves on each step.
+        capacity: pairs in the pool when it is full.
+        start: pairs in the pool at step 0; training begins when these are made.
+        new_pairs: pairs by which the pool moves on each step.
         workers: processes.
-        waiting: called now and then, while a pair is waited for that has not been made, with how many pairs of the window there are and how many
+        waiting: called now and then, while a pair is waited for that has not been made, with how many pairs of the pool there are and how many
             it has; from the thread that waits.
         part: which of how many trainings side by side this is; they share the folder, and each makes its part of the pairs.
             The first must have opened it before the others do.
 
     Raises:
-        OutputError: if the disk has no room for the window, whose files take their room only when pairs are written.
+        OutputError: if the disk has no room for the pool, whose files take their room only when pairs are written.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class PairPool:
         part: tuple[int, int] = (0, 1),
     ) -> None:
         self._waiting = waiting
-        self._capacity, self._start, self._fresh = capacity, start, new_pairs
+        self._capacity, self._start, self._new_pairs = capacity, start, new_pairs
         self._slots = capacity + _AHEAD
         stamp = folder / "identity.json"
         text = json.dumps([identity, dict(layout), self._slots], sort_keys=True)
@@ -152,8 +152,8 @@ class PairPool:
                 worker.join()
 
     def range(self, step: int) -> tuple[int, int]:
-        """First pair of the window and the one after its last at `step`; lets the makers go on to it."""
-        first, last = pool_range(step, capacity=self._capacity, start=self._start, new_pairs=self._fresh)
+        """First pair of the pool and the one after its last at `step`; lets the makers go on to it."""
+        first, last = pool_range(step, capacity=self._capacity, start=self._start, new_pairs=self._new_pairs)
         self._files.needed[:] = first, last
         return first, last
 

@@ -260,7 +260,7 @@ class Noise:
 
 
 def _with_motion(turned: dict[str, Field], kernel: Field | None, *, flow: NDArray[Any], blur_field: tuple[int, int]) -> Arrays:
-    """Turn the vectors of flow by a matrix, and the axes of blur field by signs of their two components."""
+    """Turn the vectors of flow by a matrix, and the axes of the blur field by signs of their two components."""
     for name, field in turned.items():
         if name.startswith("flow"):
             turned[name] = (field @ flow.T.astype(field.dtype)).astype(field.dtype, copy=False)

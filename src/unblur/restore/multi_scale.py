@@ -149,10 +149,10 @@ def _mixed(band: Sequence[NDArray[np.float32]], *, cell: int) -> NDArray[np.floa
     grid = width // cell, height // cell
     squares = [cv2.resize(_grey(np.square(each)), grid, interpolation=cv2.INTER_AREA) for each in band]
     weight = [np.float32(_SMALLER)] * (len(band) - 1) + [np.float32(1)]
-    box_mean = np.stack(
+    energy = np.stack(
         [cv2.blur(each, (_AROUND, _AROUND), borderType=cv2.BORDER_REFLECT) * one for each, one in zip(squares, weight, strict=True)]
     )
-    share = (box_mean / np.maximum(box_mean.max(axis=0), _LEAST)) ** _POWER
+    share = (energy / np.maximum(energy.max(axis=0), _LEAST)) ** _POWER
     share /= np.maximum(share.sum(axis=0), _LEAST)
     total = np.zeros_like(band[0])
     for each, part in zip(band, share, strict=True):

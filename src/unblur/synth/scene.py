@@ -59,7 +59,7 @@ def expose(layers: Sequence[Layer], *, size: tuple[int, int], steps: int, opens:
     Args:
         layers: background first.
         size: height and width of the picture.
-        steps: instants that are averaged, evenly blur field, the middle of the exposure among them if odd; `steps_needed`
+        steps: instants that are averaged, evenly spaced, the middle of the exposure among them if odd; `steps_needed`
             gives a number without ghosting.
         opens: time at which the shutter opens, in exposures.
         closes: time at which it closes.

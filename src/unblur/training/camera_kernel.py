@@ -21,7 +21,7 @@ _SHOWN_ITERATIONS = ((2, 3),)  # of accelerated Richardson-Lucy, for the restore
 class CameraKernelObjective(Objective):
     """The error of the kernel, see `unblur.losses.log_kernel`; nothing else of the network is called.
 
-    What is shown as restored is the picture deconvolved with the kernel, by five iterations of Richardson-Lucy, in two leaps.
+    What is shown as restored is the picture deconvolved with the kernel, by five iterations of Richardson-Lucy, in two steps.
 
     Raises:
         InputError: if the network finds no kernels, or crops do not fit in one of its windows.

@@ -49,7 +49,7 @@ def shot_ends(step: int, *, recipe: Recipe) -> tuple[Tensor, Tensor]:
 
 
 class FlowAndBlurFieldObjective(Objective):
-    """Content losses, the error of the estimated blur field, the multi-scale end-point error of both flows, and that of the share of the exposure.
+    """Content losses, the error of the estimated blur field, the multi-scale end-point error of both flows, and that of the exposure ratio.
 
     Raises:
         InputError: if the network is none of `swift_video` and `swift_video_best`.

@@ -87,7 +87,7 @@ def train(
         cutouts: objects with opacity, for `data.kind: dynamic`.
         highspeed: clips of about 240 frames a second, for `data.kind: dynamic`.
         may_lower_rate: go on with a lower `lr`, `lr_of` or `clip` than the run was begun with; otherwise they must be the same.
-        waiting: called now and then while pairs are waited for, with how many of the window are made and how many it has; from any thread.
+        waiting: called now and then while pairs are waited for, with how many of the pool are made and how many it has; from any thread.
 
     Raises:
         InputError: if the recipe, its data, the network and the run in `out` do not fit together.

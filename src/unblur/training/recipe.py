@@ -384,7 +384,7 @@ class Recipe(_Keys):
             raise ValueError("`objective.kind: blur_field` needs `data.kind: stills`, which know the blur field exactly")
         if isinstance(objective, CameraKernelKeys) and not (isinstance(data, StillsKeys) and self.crop == data.pair_size):
             raise ValueError(
-                "`objective.kind: camera_kernel` needs `data.kind: stills`, and crops of the whole `pair_size`, of which alone the path is known"
+                "`objective.kind: camera_kernel` needs `data.kind: stills`, and crops of the whole `pair_size`, of which alone the kernel is known"
             )
         return self
 

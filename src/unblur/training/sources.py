@@ -72,20 +72,20 @@ class Source(ABC):
 
 
 class Made(Source):
-    """Samples from a moving window of pairs that other processes make."""
+    """Samples from a moving pool of pairs that other processes make."""
 
     def __init__(self, pool: PairPool, *, recipe: Recipe) -> None:
         super().__init__(recipe=recipe)
-        self._window = pool
+        self._pool = pool
 
     def stop(self) -> None:
-        self._window.stop()
+        self._pool.stop()
 
     def draw(self, step: int, generator: np.random.Generator) -> Arrays:
-        first, last = self._window.range(step)
-        waited = self._window.waited
-        pair = self._window.pair(int(generator.integers(first, last)))
-        self.waited += self._window.waited - waited
+        first, last = self._pool.range(step)
+        waited = self._pool.waited
+        pair = self._pool.pair(int(generator.integers(first, last)))
+        self.waited += self._pool.waited - waited
         motion = {name: field for name, field in pair.items() if name not in ("blurry", "sharp")}
         return self._arrays(pair["blurry"], pair["sharp"], motion=motion)
 
@@ -101,16 +101,16 @@ class Files(Source):
         self._lock = Lock()
 
     def draw(self, step: int, generator: np.random.Generator) -> Arrays:  # noqa: ARG002 (any sample may come at any step)
-        pool = self._samples[int(generator.integers(len(self._samples)))]
-        truths = pool if self.recipe.all_truths else [pool[len(pool) // 2]]
-        blurry = [self._picture(sample.reference) for sample in pool]
+        window = self._samples[int(generator.integers(len(self._samples)))]
+        truths = window if self.recipe.all_truths else [window[len(window) // 2]]
+        blurry = [self._picture(sample.reference) for sample in window]
         sharp = [self._picture(sample.sharp[len(sample.sharp) // 2]) for sample in truths]
         if len({picture.shape for picture in (*blurry, *sharp)}) > 1:
-            raise InputError(f"the pictures that belong to `{pool[0].reference}` differ in size; see `unblur data check`")
+            raise InputError(f"the pictures that belong to `{window[0].reference}` differ in size; see `unblur data check`")
         if min(blurry[0].shape[:2]) < self.recipe.crop:
             height, width = blurry[0].shape[:2]
             raise InputError(
-                f"`{pool[0].reference}` has {width}x{height} pixels, fewer than the crop; add `--set crop={min(height, width)}` or less"
+                f"`{window[0].reference}` has {width}x{height} pixels, fewer than the crop; add `--set crop={min(height, width)}` or less"
             )
         return self._arrays(np.stack(blurry), np.stack(sharp), motion={})
 
