@@ -21,6 +21,7 @@ SMALL = {
     "mscnn": {"widths": [4, 6, 8], "num_blocks": 1},
     "pssnsc": {"widths": [4, 6, 8], "num_blocks": 1},
     "srn": {"widths": [4, 6, 8], "num_blocks": 1, "kernel_size": 3},
+    "svrnn": {"widths": [4, 6], "guide_widths": [4, 6, 8, 8], "num_filters": 2},
     "swift_best": {
         "widths": [8, 12],
         "blocks": [1, 1],

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from unblur.layers.blocks import Decoder, Encoder, ResBlock, codec_radius, conv, deconv, res_blocks
+from unblur.layers.blocks import Decoder, Encoder, ResBlock, codec_radius, conv, convs, deconv, res_blocks
 
 
 def test_block_without_weights_is_the_identity():
@@ -103,3 +103,11 @@ def test_codec_radius_is_what_gradients_say(kernel, blocks, stages):
         (gradient,) = torch.autograd.grad(out[0, 0, 0, column], image, retain_graph=True)
         reach = max(reach, int((gradient[0, 0].sum(dim=0).nonzero() - column).abs().max()))
     assert radius - 2 <= reach <= radius
+
+
+def test_a_chain_of_convolutions_is_one_after_the_other_each_with_a_relu():
+    torch.manual_seed(0)
+    chain, x = convs(2, 3, 4, kernel_size=3), torch.randn(1, 2, 5, 6)
+    first, second = (module for module in chain.modules() if isinstance(module, nn.Conv2d))
+    torch.testing.assert_close(chain(x), torch.relu(second(torch.relu(first(x)))))
+    assert chain(x).shape == (1, 4, 5, 6)

@@ -30,6 +30,7 @@ SMALL = {
     "pssnsc": {"widths": (4, 6, 8), "num_blocks": 1},
     "srn": {"widths": (4, 6, 8), "num_blocks": 1, "kernel_size": 3},
     "stfan": {"widths": (4, 6, 8), "num_blocks": 1, "filter_size": 3},
+    "svrnn": {"widths": (4, 6), "guide_widths": (4, 6, 8, 8), "num_filters": 2},
     "swift": {"widths": (8, 12), "blocks": (1, 1), "motion_widths": (4, 8), "motion_blocks": (1, 1), "max_blur_length": 2.0},
     "swift_best": {
         "widths": (8, 12, 12),
@@ -137,6 +138,7 @@ DIAGNOSTICS = {
     "ovd": {"blending": "map"},
     "ppnet": {"flow": "flow", "alignment": "alignment"},
     "stfan": {"filters": "filters"},
+    "svrnn": {"recurrence": "map"},
     "swift": {"motion": "axis"},
     "swift_best": {"motion": "axis", "kernels": "kernel", "deconvolved": "picture", "gates": "map"},
     "swift_video": {"flow": "flow", "alignment": "alignment", "motion": "axis"},

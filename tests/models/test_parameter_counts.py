@@ -32,6 +32,7 @@ def millions(net):
         ("dmphn", {"num_levels": 3, "num_stacks": 4}, 21.7),
         ("deblurgan", {}, 11.4),
         ("pssnsc", {}, 3.88),
+        ("svrnn", {}, 9.27),  # 37.1 MB
         ("dbn", {"flow_widths": None}, 15.3),
         ("stfan", {}, 5.37),
         ("edvr", {}, 23.6),
@@ -71,6 +72,7 @@ def test_as_published(name, arguments, expected):
         ("pssnsc", {"reuse_modules": False}, "| 6.98 M |"),
         ("pssnsc", {"sharing": "all", "reuse_modules": False}, "| 6.46 M |"),
         ("pssnsc", {"sharing": "none", "reuse_modules": False}, "| 19.38 M |"),
+        ("svrnn", {}, "parameters, 9.23 M"),
         ("mdcn", {}, "0.60 M parameters"),
         ("mdcn", {"aligned": False}, "`mdcn(aligned=False)`, 0.43 M"),
         ("astcn", {"flow_widths": None}, "1.51 M parameters and"),

@@ -30,6 +30,7 @@ NETWORKS = {
     "pssnsc": {"widths": [4, 6, 8], "num_blocks": 1},
     "srn": {"widths": [4, 6, 8], "num_blocks": 1, "kernel_size": 3},
     "stfan": {"widths": [4, 6, 8], "num_blocks": 1, "filter_size": 3},
+    "svrnn": {"widths": [4, 6], "guide_widths": [4, 6, 8, 8], "num_filters": 2},
     "swift": {"widths": [8, 12], "blocks": [1, 1], "motion_widths": [8, 12], "motion_blocks": [1, 1]},
     "swift_best": {
         "widths": [8, 12],

@@ -1,8 +1,10 @@
 """Convolutional blocks shared by the networks, and the encoder and decoder that four of them are built from."""
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
-__all__ = ["Decoder", "Encoder", "ResBlock", "codec_radius", "conv", "deconv", "res_blocks"]
+__all__ = ["Decoder", "Encoder", "ResBlock", "codec_radius", "conv", "convs", "deconv", "res_blocks"]
 
 
 class ResBlock(nn.Module):
@@ -42,6 +44,11 @@ def conv(in_width: int, out_width: int, *, kernel_size: int, stride: int = 1, re
     """A convolution that keeps the size (or divides it by `stride`), followed by a ReLU, leaky or not, if asked for."""
     layer = nn.Conv2d(in_width, out_width, kernel_size, stride=stride, padding=kernel_size // 2)
     return nn.Sequential(layer, _activation(negative_slope)) if relu else layer
+
+
+def convs(*widths: int, kernel_size: int) -> nn.Sequential:
+    """Convolutions from each width to the next that keep the size, each followed by a ReLU."""
+    return nn.Sequential(*(conv(inputs, outputs, kernel_size=kernel_size, relu=True) for inputs, outputs in pairwise(widths)))
 
 
 def deconv(in_width: int, out_width: int, *, relu: bool = False, negative_slope: float = 0.0) -> nn.Module:

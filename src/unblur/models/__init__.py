@@ -40,6 +40,7 @@ NETWORKS = {
     "pssnsc": "unblur.models.pssnsc:PSSNSC",
     "srn": "unblur.models.srn:SRN",
     "stfan": "unblur.models.stfan:STFAN",
+    "svrnn": "unblur.models.svrnn:SVRNN",
     "swift": "unblur.models.swift:Swift",
     "swift_best": "unblur.models.swift_best:SwiftBest",
     "swift_video": "unblur.models.swift_video:SwiftVideo",
