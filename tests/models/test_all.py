@@ -28,6 +28,7 @@ SMALL = {
     "ovd": {"width": 8, "num_blocks": 1},
     "ppnet": {"widths": (4, 6, 8), "num_blocks": 1, "kernel_size": 3, "reduction": 4, **TINY_FLOW},
     "pssnsc": {"widths": (4, 6, 8), "num_blocks": 1},
+    "pvdnet": {"width": 4, "num_blocks": 1, **TINY_FLOW},
     "srn": {"widths": (4, 6, 8), "num_blocks": 1, "kernel_size": 3},
     "stfan": {"widths": (4, 6, 8), "num_blocks": 1, "filter_size": 3},
     "svrnn": {"widths": (4, 6), "guide_widths": (4, 6, 8, 8), "num_filters": 2},
@@ -79,6 +80,7 @@ LOCAL = {
     "mscnn": {"attention": False, "num_codecs": 1, "num_scales": 2},
     "ovd": {"memory": 1, "blending": False, "num_blocks": 2},
     "pssnsc": {"num_scales": 2},
+    "pvdnet": {"flow_widths": None, "memory": 1},
     "stfan": {"memory": 1},
     "srn": {"num_scales": 2},
 }
@@ -86,8 +88,8 @@ LOCAL = {
 flow point has none, and a video network of that kind is not here."""
 
 
-TAUGHT_APART = {"swift_video_best": "exposure_ratio."}
-"""Parts that learn by a loss of their own, and not by the picture; tests/training/test_flow_and_blur_field.py."""
+TAUGHT_APART = {"pvdnet": "flow.", "swift_video_best": "exposure_ratio."}
+"""Parts that learn by a loss of their own or beforehand, and not by the picture; tests/models/test_pvdnet.py, tests/training/test_flow_and_blur_field.py."""
 
 
 def build(name, **arguments):
@@ -137,6 +139,7 @@ DIAGNOSTICS = {
     "mdcn": {"alignment": "alignment", "offsets": "offsets"},
     "ovd": {"blending": "map"},
     "ppnet": {"flow": "flow", "alignment": "alignment"},
+    "pvdnet": {"flow": "flow"},
     "stfan": {"filters": "filters"},
     "svrnn": {"recurrence": "map"},
     "swift": {"motion": "axis"},

@@ -38,6 +38,7 @@ def millions(net):
         ("edvr", {}, 23.6),
         ("ovd", {}, 0.93),
         ("ifirnn", {}, 1.64),
+        ("pvdnet", {"flow_widths": None}, 10.5 - 5.4),  # LiteFlowNet apart
     ],
 )
 def test_as_published(name, arguments, expected):
@@ -86,6 +87,8 @@ def test_as_published(name, arguments, expected):
         ("ifirnn", {}, "1.64 M parameters as C2H3"),
         ("ifirnn", {"dual_cell": False}, "0.84 M with one cell"),
         ("cdvdtsp", {}, "16.26 M parameters with PWC-Net"),
+        ("pvdnet", {"flow_widths": None}, "5.13 M parameters without"),
+        ("pvdnet", {}, "14.51 M parameters with PWC-Net"),
     ],
 )
 def test_pages_say_what_is_built(page, arguments, said):

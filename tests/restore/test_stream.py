@@ -44,6 +44,7 @@ SMALL = {
 RECURRENT = {
     "ifirnn": {"width": 12, "hidden": 4, "num_blocks": 1, "iterations": 2},
     "ovd": {"width": 8, "num_blocks": 1},
+    "pvdnet": {"width": 4, "num_blocks": 1, **FLOW},
     "stfan": {"widths": (4, 6, 8), "num_blocks": 1, "filter_size": 3},
 }
 

@@ -28,6 +28,7 @@ NETWORKS = {
     "pwcnet": {"widths": [4, 6, 8], "decoder_widths": [8, 6], "context_widths": [6, 6, 6, 6, 6, 4]},
     "ppnet": {"widths": [4, 6, 8], "num_blocks": 1, "kernel_size": 3, "reduction": 4},
     "pssnsc": {"widths": [4, 6, 8], "num_blocks": 1},
+    "pvdnet": {"width": 4, "num_blocks": 1},
     "srn": {"widths": [4, 6, 8], "num_blocks": 1, "kernel_size": 3},
     "stfan": {"widths": [4, 6, 8], "num_blocks": 1, "filter_size": 3},
     "svrnn": {"widths": [4, 6], "guide_widths": [4, 6, 8, 8], "num_filters": 2},
@@ -86,7 +87,7 @@ def small(path: str | Path, **changes: object) -> Recipe:
     """A built-in recipe with a small network, small crops and a batch of two."""
     recipe = read_recipe(path)
     adversary = getattr(recipe.objective, "adversary", None)
-    with_flow = recipe.model in ("astcn", "cdvdtsp", "dbn", "ppnet") and recipe.arguments.get("flow_widths", 0) is not None
+    with_flow = recipe.model in ("astcn", "cdvdtsp", "dbn", "ppnet", "pvdnet") and recipe.arguments.get("flow_widths", 0) is not None
     values: dict[str, object] = {
         "start": None,
         "arguments": recipe.arguments | NETWORKS[recipe.model] | (TINY_FLOW if with_flow else {}),

@@ -38,6 +38,7 @@ NETWORKS = {
     "ovd": "unblur.models.ovd:OVD",
     "ppnet": "unblur.models.ppnet:ppnet",
     "pssnsc": "unblur.models.pssnsc:PSSNSC",
+    "pvdnet": "unblur.models.pvdnet:pvdnet",
     "srn": "unblur.models.srn:SRN",
     "stfan": "unblur.models.stfan:STFAN",
     "svrnn": "unblur.models.svrnn:SVRNN",
