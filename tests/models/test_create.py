@@ -12,7 +12,7 @@ from unblur.models.pwcnet import PWCNet
 def test_names_are_sorted_and_hold_the_networks():
     assert names() == sorted(names())
     assert {"deblurgan", "deepdeblur", "dmphn", "mscnn", "pssnsc", "srn", "svrnn", "swift"} <= set(names())
-    assert {"mdcn", "astcn", "ppnet", "dbn", "stfan", "edvr", "ovd", "ifirnn", "cdvdtsp", "pvdnet"} <= set(names())
+    assert {"mdcn", "astcn", "ppnet", "dbn", "stfan", "edvr", "ovd", "ifirnn", "cdvdtsp", "pvdnet", "gsta"} <= set(names())
 
 
 def test_create_hands_the_arguments_on():

@@ -87,6 +87,7 @@ def test_as_published(name, arguments, expected):
         ("ifirnn", {}, "1.64 M parameters as C2H3"),
         ("ifirnn", {"dual_cell": False}, "0.84 M with one cell"),
         ("cdvdtsp", {}, "16.26 M parameters with PWC-Net"),
+        ("gsta", {}, "7.01 M parameters"),
         ("pvdnet", {"flow_widths": None}, "5.13 M parameters without"),
         ("pvdnet", {}, "14.51 M parameters with PWC-Net"),
     ],

@@ -18,6 +18,7 @@ SMALL = {
     "cdvdtsp": {"widths": (4, 6, 8), "num_blocks": 1, "kernel_size": 3, **FLOW},
     "dbn": {"width": 4, **FLOW},
     "edvr": {"width": 8, "groups": 2, "num_extract_blocks": 1, "num_blocks": 1, "head_width": 4},
+    "gsta": {"widths": (4, 6, 8), "num_blocks": 1, "kernel_size": 3, "num_descriptors": 5},
     "mdcn": {"widths": (4, 6, 8), "num_blocks": 1},
     "ppnet": {"widths": (4, 6, 8), "num_blocks": 1, "kernel_size": 3, "reduction": 4, **FLOW},
     "swift_video": {

@@ -20,6 +20,7 @@ NETWORKS = {
     "deepdeblur": {"width": 4, "num_blocks": 1},
     "dmphn": {"widths": [4, 6, 8], "num_blocks": 1},
     "edvr": {"width": 8, "groups": 2, "num_extract_blocks": 1, "num_blocks": 1, "head_width": 4},
+    "gsta": {"widths": [4, 6, 8], "num_blocks": 1, "kernel_size": 3, "num_descriptors": 5},
     "ifirnn": {"width": 12, "hidden": 4, "num_blocks": 1, "iterations": 2},
     "maxim": {"width": 4, "num_groups": 1, "num_bottlenecks": 1},
     "mdcn": {"widths": [4, 6, 8], "num_blocks": 1},

@@ -31,6 +31,7 @@ NETWORKS = {
     "deepdeblur": "unblur.models.deepdeblur:DeepDeblur",
     "dmphn": "unblur.models.dmphn:DMPHN",
     "edvr": "unblur.models.edvr:edvr",
+    "gsta": "unblur.models.gsta:GSTA",
     "ifirnn": "unblur.models.ifirnn:IFIRNN",
     "maxim": "unblur.models.maxim:MAXIM",
     "mdcn": "unblur.models.mdcn:mdcn",
