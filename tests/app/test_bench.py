@@ -72,7 +72,7 @@ def test_published_as_table_and_as_json(run):
     rows = json.loads(run("published", "--data", "köhler", "--json")[1])
     assert [row["values"] for row in rows] == [{"psnr": 26.48, "mssim": 0.8079}]
     assert run("published", "--system", "nothing")[0] == 1
-    assert "GOPR0862_11_00" in run("published", "--system", "xu", "--sequences")[1]
+    assert "GOPR0862_11_00" in run("published", "--system", "l0", "--sequences")[1]
 
 
 def test_bench_prints_the_protocol_with_the_numbers(run, pairs):

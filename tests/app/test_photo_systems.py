@@ -17,6 +17,7 @@ SMALL = {
     "deblurgan": {"width": 8, "num_blocks": 1},
     "deepdeblur": {"width": 4, "num_blocks": 1},
     "dmphn": {"widths": [4, 6, 8], "num_blocks": 1},
+    "l0": {"kernel_size": 9, "iterations": [2, 2]},
     "maxim": {"num_stages": 1, "width": 4, "num_groups": 1, "num_bottlenecks": 1},
     "mscnn": {"widths": [4, 6, 8], "num_blocks": 1},
     "pssnsc": {"widths": [4, 6, 8], "num_blocks": 1},
@@ -38,9 +39,10 @@ SMALL = {
 SPREAD = 30
 """Standard deviation, in levels of 255, to which the output of the untrained networks is brought: their own is arbitrary."""
 
-MOST = dict.fromkeys(SMALL, (1, 0.01)) | {"dmphn": (16, 1.0), "deblurgan": (64, 14.0), "maxim": (64, 4.0)}
+MOST = dict.fromkeys(SMALL, (1, 0.01)) | {"dmphn": (16, 1.0), "deblurgan": (64, 14.0), "maxim": (64, 4.0), "l0": (64, 2.0)}
 """Largest and mean difference between tiles and the whole, in levels. The others give the same but for rounding; `dmphn` cuts a
-tile into patches elsewhere than the picture, `deblurgan` normalises each tile by its own statistics, and `maxim` lays its grid over each tile."""
+tile into patches elsewhere than the picture, `deblurgan` normalises each tile by its own statistics, and `maxim` lays its grid over each tile; `l0` has a kernel
+of its own in each tile."""
 
 
 @pytest.fixture

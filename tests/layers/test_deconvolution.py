@@ -5,7 +5,7 @@ import pytest
 import torch
 from blurred_pictures import CURVE, blurred, leaves
 
-from unblur.layers.deconvolution import accelerated_richardson_lucy, edge_taper, fourier_blur, richardson_lucy
+from unblur.layers.deconvolution import _shrink, accelerated_richardson_lucy, edge_taper, fourier_blur, hyper_laplacian, richardson_lucy
 from unblur.layers.kernels import kernel_spectrum
 
 
@@ -203,3 +203,30 @@ def test_opposite_borders_meet_and_what_is_inside_stays():
         )
     even = torch.full_like(sharp, 0.4)
     torch.testing.assert_close(edge_taper(even, edge=16), even)
+
+
+def test_shrinking_minimises_the_splitting():
+    candidates = torch.linspace(-1.5, 1.5, 30_001, dtype=torch.float64)
+    for penalty in (1.0, 8.0, 181.0):
+        for gradient in (-1.0, -0.3, 0.0, 0.02, 0.1, 0.7, 1.2):
+            best = candidates[(candidates.abs().sqrt() + penalty / 2 * (candidates - gradient).square()).argmin()]
+            shrunk = _shrink(torch.tensor([gradient], dtype=torch.float64), penalty=penalty)
+            assert float(shrunk) == pytest.approx(float(best), abs=2e-4)
+
+
+def test_hyper_laplacian_keeps_what_is_even_and_follows_a_shift():
+    even = torch.full((1, 3, 32, 40), 0.3)
+    torch.testing.assert_close(hyper_laplacian(even, kernel=known(even), data_weight=500.0), even)
+    light = blurred(pictures(), CURVE[:, None])
+    restored, shifted = (hyper_laplacian(each, kernel=known(light), data_weight=500.0) for each in (light, light.roll((5, -9), (-2, -1))))
+    torch.testing.assert_close(shifted, restored.roll((5, -9), (-2, -1)), rtol=1e-3, atol=1e-3)
+
+
+def test_hyper_laplacian_comes_near_to_the_sharp_picture_and_smooths_noise():
+    sharp = pictures()
+    light = blurred(sharp, CURVE[:, None])
+    assert error(hyper_laplacian(light, kernel=known(light), data_weight=5000.0), sharp) < 0.1 * error(light, sharp)
+    noisy = light + 0.02 * torch.randn(light.shape, generator=torch.Generator().manual_seed(0))
+    errors = [error(hyper_laplacian(noisy, kernel=known(light), data_weight=weight), sharp) for weight in (500.0, 50_000.0)]
+    assert errors[0] < errors[1]
+    assert errors[0] < error(noisy, sharp)

@@ -93,6 +93,10 @@ TAUGHT_APART = {"pvdnet": "flow.", "swift_video_best": "exposure_ratio."}
 """Parts that learn by a loss of their own or beforehand, and not by the picture; tests/models/test_pvdnet.py, tests/training/test_flow_and_blur_field.py."""
 
 
+WITHOUT_PARAMETERS = {"l0"}
+"""Methods that nothing is learnt for."""
+
+
 def build(name, **arguments):
     torch.manual_seed(0)
     net = create(name, **{**SMALL.get(name, {}), **arguments})
@@ -107,7 +111,7 @@ def picture(net, height, width, *, batch=1):
     return torch.rand(shape, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", sorted({*names()} - WITHOUT_PARAMETERS))
 def test_every_parameter_gets_a_finite_gradient(name):
     net = build(name)
     side = 2 * net.size_multiple
@@ -138,6 +142,7 @@ DIAGNOSTICS = {
     "dbn": {"flow": "flow", "alignment": "alignment"},
     "edvr": {"alignment": "alignment", "offsets": "offsets"},
     "gsta": {"alignment": "alignment", "frame-weights": "map"},
+    "l0": {"kernels": "kernel", "edges": "map"},
     "mdcn": {"alignment": "alignment", "offsets": "offsets"},
     "ovd": {"blending": "map"},
     "ppnet": {"flow": "flow", "alignment": "alignment"},
@@ -276,6 +281,10 @@ def reach(net, *, margin):
 
 
 SHOWN_ELSEWHERE = {
+    ("l0", "kernel_size"),
+    ("l0", "iterations"),
+    ("l0", "data_weight"),
+    ("l0", "gamma"),
     ("swift_best", "kernel_size"),
     ("swift_best", "max_window"),
     ("swift_best", "restart_edges"),
@@ -285,7 +294,7 @@ SHOWN_ELSEWHERE = {
     ("swift_best", "ensemble"),
     ("swift_best", "scale_step"),
 }
-"""What does not show in a picture of noise, which has no blur, or in training, or in one size; the network's own tests show it."""
+"""What does not show in a picture of noise, which has no blur, or in training, or in one size, or in a few pixels; the network's own tests show it."""
 
 
 def parameters_of(name):

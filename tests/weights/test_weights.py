@@ -11,6 +11,7 @@ from safetensors.torch import load, save
 
 from unblur import weights
 from unblur.errors import WeightsError
+from unblur.models import create
 from unblur.weights import (
     best_for,
     by_quality,
@@ -159,6 +160,18 @@ def test_a_changed_file_is_refused(file, change):
     file.write_bytes(change(file.read_bytes()))
     with pytest.raises(WeightsError, match=r"mine\.safetensors.*sha256 differs"):
         load_tensors(file)
+
+
+def test_a_file_without_tensors_is_for_methods_without_parameters_alone(file):
+    net = create("l0")
+    load_into(net, "l0")
+    assert load_tensors("l0") == {}
+    assert card_of("l0").origin == "not trained"
+    file.write_bytes(save({}))
+    card = file.with_suffix(".json")
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"sha256": sha256_of(file), "origin": "not trained"}))
+    with pytest.raises(WeightsError, match="do not fit the network"):
+        load_into(tiny_swift(), file)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 100, (1 << 62).to_bytes(8, "little") + b"{}"])

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.fft import irfft2, rfft2
 from torch.nn.functional import avg_pool2d, interpolate
 
+from unblur.layers.finite_differences import divergence, forward_difference, laplacian_spectrum
 from unblur.layers.kernels import frequencies, kernel_spectrum, normalise_kernel, power_spectrum
 from unblur.layers.windows import taper
 
@@ -160,17 +161,17 @@ def sharp_edges(
     edges = start
     for penalty in penalties:
         beta = 2 * sparsity * penalty
-        right, below = (_forward_difference(edges, axis) for axis in (-1, -2))
+        right, below = (forward_difference(edges, axis) for axis in (-1, -2))
         keep = right.square().addcmul_(below, below).gt_(sparsity / beta)  # a number, which multiplies faster than a bool
-        divergence = _divergence(right.mul_(keep), below.mul_(keep))  # in place: memory takes longer than the transforms
+        sources = divergence(right.mul_(keep), below.mul_(keep))  # in place: memory takes longer than the transforms
         inverse = torch.add(power, laplacian, alpha=beta).reciprocal_()
-        edges = irfft2(torch.add(data, rfft2(divergence), alpha=beta).mul_(inverse), s=shape)
+        edges = irfft2(torch.add(data, rfft2(sources), alpha=beta).mul_(inverse), s=shape)
     return edges
 
 
 def gradient_spectra(picture: Tensor, *, weight: Tensor) -> Tensor:
     """Transforms of the weighted horizontal and vertical gradients: (N, H, W) -> (2, N, H, W//2 + 1)."""
-    return rfft2(torch.stack([_forward_difference(picture, axis) for axis in (-1, -2)]).mul_(weight))
+    return rfft2(torch.stack([forward_difference(picture, axis) for axis in (-1, -2)]).mul_(weight))
 
 
 def correlate(edges: Tensor, light: Tensor) -> tuple[Tensor, Tensor]:
@@ -195,7 +196,6 @@ def restrict(spectrum: Tensor, *, grid: SpectralGrid) -> Tensor:
 
 def _grid(shape: Sequence[int], *, size: int, like: Tensor) -> SpectralGrid:
     vertical, horizontal = frequencies(shape, like=like)
-    laplacian = (2 - 2 * torch.cos(vertical)) + (2 - 2 * torch.cos(horizontal))
     displacements = torch.arange(size, device=like.device) - size // 2
     phase = displacements[:, None] * vertical.mT  # (K, H)
     twice = torch.full_like(horizontal, 2)  # `rfft2` leaves out the mirror image of all but the first (and last) column
@@ -204,7 +204,7 @@ def _grid(shape: Sequence[int], *, size: int, like: Tensor) -> SpectralGrid:
         twice[:, -1] = 1
     columns, weight = horizontal.mT * displacements, twice.mT / (shape[0] * shape[1])  # (W//2 + 1, K), (W//2 + 1, 1)
     parts = torch.stack([weight * torch.cos(columns), -weight * torch.sin(columns)])
-    return SpectralGrid(shape, size, laplacian, torch.polar(torch.ones_like(phase), phase), parts)
+    return SpectralGrid(shape, size, laplacian_spectrum(shape, like=like), torch.polar(torch.ones_like(phase), phase), parts)
 
 
 def _rescale(windows: KernelWindows, *, scale: float) -> KernelWindows:
@@ -223,16 +223,6 @@ def _solve_kernel(edges: Tensor, light: Tensor, *, grid: SpectralGrid, threshold
     side = 7 if grid.size >= 15 else 3
     support = avg_pool2d(kernel[:, None], side, stride=1, padding=side // 2)[:, 0] * side**2
     return normalise_kernel(kernel * (support >= _MIN_SUPPORT))
-
-
-def _forward_difference(picture: Tensor, axis: int) -> Tensor:
-    """The next pixel minus this one; opposite borders meet."""
-    return picture.roll(-1, axis).sub_(picture)
-
-
-def _divergence(right: Tensor, below: Tensor) -> Tensor:
-    """The adjoint of `_forward_difference` along both axes."""
-    return right.roll(1, -1).sub_(right).add_(below.roll(1, -2)).sub_(below)
 
 
 def _first_kernel(light: Tensor, size: int) -> Tensor:

@@ -33,6 +33,7 @@ NETWORKS = {
     "edvr": "unblur.models.edvr:edvr",
     "gsta": "unblur.models.gsta:GSTA",
     "ifirnn": "unblur.models.ifirnn:IFIRNN",
+    "l0": "unblur.models.l0:L0",
     "maxim": "unblur.models.maxim:MAXIM",
     "mdcn": "unblur.models.mdcn:mdcn",
     "mscnn": "unblur.models.mscnn:MSCNN",

@@ -35,7 +35,8 @@ class Card(BaseModel):
     arguments: dict[str, Any]
     """Arguments of its constructor."""
     size_multiple: int
-    origin: Literal["trained here", "ported"]
+    origin: Literal["trained here", "ported", "not trained"]
+    """`not trained` is for a method without parameters, whose file holds no tensors; one with parameters is refused then, as always where tensors are missing."""
     training_data: str
     recipe: str
     results: tuple[Result, ...]
