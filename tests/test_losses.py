@@ -139,6 +139,16 @@ def test_both_generator_losses_fall_as_the_picture_looks_sharper():
         assert high < low
 
 
+def test_relativistic_average_by_hand():
+    sharp, restored = torch.tensor([1.0, 3.0]), torch.tensor([-1.0, 0.0])
+    expected = (
+        sum(math.log(1 + math.exp(-(x + 0.5))) + math.log(1 + math.exp(y - 2)) for x, y in ((1.0, -1.0), (3.0, 0.0))) / 2
+    )  # means 2 and -0.5
+    assert losses.relativistic_average(sharp, restored).item() == pytest.approx(expected, rel=1e-6)
+    assert losses.relativistic_average(sharp + 5, restored + 5).item() == pytest.approx(expected, rel=1e-5)  # only differences count
+    assert losses.relativistic_average(restored, sharp) > losses.relativistic_average(sharp, restored)
+
+
 def test_wasserstein_by_hand():
     sharp, restored = torch.tensor([1.0, 3.0]), torch.tensor([5.0, 9.0])
     assert losses.wasserstein_critic(sharp, restored) == 5

@@ -30,6 +30,7 @@ __all__ = [
     "multiscale_content",
     "multiscale_epe",
     "multiscale_mse",
+    "relativistic_average",
     "wasserstein_critic",
     "wasserstein_generator",
 ]
@@ -238,6 +239,21 @@ def adversarial_generator(restored_logits: Tensor, *, saturating: bool = True) -
     """
     logits = _at_least_float32(restored_logits)
     return -softplus(logits).mean() if saturating else softplus(-logits).mean()
+
+
+def relativistic_average(higher_logits: Tensor, lower_logits: Tensor) -> Tensor:
+    """Relativistic average loss: -E[log σ(H - E[L])] - E[log(1 - σ(L - E[H]))] for logits H that shall be above the mean of the logits L.
+
+    The discriminator minimises it with the real pictures first, the generator with its own first.
+
+    Source: Jolicoeur-Martineau (ICLR 2019), as Zhang et al. (CVPR 2020) use it for blurry pictures.
+
+    Example:
+        >>> relativistic_average(torch.ones(2), torch.ones(2))  # undecided: 2 log 2
+        tensor(1.3863)
+    """
+    higher, lower = _at_least_float32(higher_logits), _at_least_float32(lower_logits)
+    return softplus(lower.mean() - higher).mean() + softplus(lower - higher.mean()).mean()
 
 
 def wasserstein_critic(sharp_scores: Tensor, restored_scores: Tensor) -> Tensor:

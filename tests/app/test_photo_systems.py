@@ -14,6 +14,7 @@ from unblur.restore import executor
 from unblur.restore.safety import Guarded
 
 SMALL = {
+    "dbgan": {"width": 4, "num_blocks": 1},
     "deblurgan": {"width": 8, "num_blocks": 1},
     "deepdeblur": {"width": 4, "num_blocks": 1},
     "dmphn": {"widths": [4, 6, 8], "num_blocks": 1},

@@ -43,7 +43,7 @@ def test_all_studies_of_the_papers_and_the_systems_side_by_side_are_there():
     assert ABLATIONS == ["mscnn-codecs", "astcn-alignment", "astcn-filter", "ppnet-modules", "deepdeblur-scales"]
     assert set(studies()) - set(ABLATIONS) == {"photo-systems", "video-systems"}
     for name, systems in {
-        "photo-systems": "deepdeblur mscnn srn dmphn deblurgan pssnsc swift",
+        "photo-systems": "deepdeblur mscnn srn dmphn deblurgan pssnsc dbgan swift",
         "video-systems": "mdcn astcn ppnet dbn stfan edvr ovd ifirnn cdvdtsp",
     }.items():
         assert [row.name for row in read_study(name).rows if not row.twin_of] == systems.split()

@@ -16,6 +16,7 @@ TINY_FLOW = {"flow_widths": (4, 6, 8), "flow_decoder_widths": (8, 6), "flow_cont
 SMALL = {
     "astcn": {"widths": (4, 6, 8), "num_blocks": 1, "cost_radius": 1, **TINY_FLOW},
     "cdvdtsp": {"widths": (4, 6, 8), "num_blocks": 1, "kernel_size": 3, **TINY_FLOW},
+    "dbgan": {"width": 4, "num_blocks": 1},
     "dbn": {"width": 4, **TINY_FLOW},
     "deblurgan": {"width": 4, "num_blocks": 1},
     "deepdeblur": {"width": 4, "num_blocks": 1},

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from unblur.models import create
+from unblur.models.dbgan import BGAN, DBGANDiscriminator
 from unblur.models.deblurgan import DeblurGANCritic
 from unblur.models.deepdeblur import DeepDeblurDiscriminator
 
@@ -67,6 +68,7 @@ def test_as_published(name, arguments, expected):
         ("dmphn", {"num_levels": 3}, "5.42 M with three"),
         ("dmphn", {"num_levels": 3, "num_stacks": 4}, "21.70 M as Stack(4)"),
         ("deblurgan", {}, "11.37 M parameters in the generator"),
+        ("dbgan", {}, "2.99 M parameters in DBGAN"),
         ("pssnsc", {}, "| selective | **3.88 M** |"),
         ("pssnsc", {"sharing": "all"}, "| all | 3.36 M |"),
         ("pssnsc", {"sharing": "none"}, "| none | 10.08 M |"),
@@ -117,3 +119,9 @@ def test_critics():
     with torch.device("meta"):
         assert millions(DeepDeblurDiscriminator()) == pytest.approx(10.70, abs=0.005)
         assert millions(DeblurGANCritic()) == pytest.approx(2.76, abs=0.005)
+        assert millions(DBGANDiscriminator()) == pytest.approx(5.21, abs=0.005)
+
+
+def test_the_network_that_learns_to_blur():
+    with torch.device("meta"):
+        assert millions(BGAN()) == pytest.approx(1.70, abs=0.005)

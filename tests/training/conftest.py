@@ -16,6 +16,7 @@ NETWORKS = {
     "astcn": {"widths": [4, 6, 8], "num_blocks": 1, "cost_radius": 1},
     "cdvdtsp": {"widths": [4, 6, 8], "num_blocks": 1, "kernel_size": 3},
     "dbn": {"width": 4},
+    "dbgan": {"width": 4, "num_blocks": 1},
     "deblurgan": {"width": 4, "num_blocks": 1},
     "deepdeblur": {"width": 4, "num_blocks": 1},
     "dmphn": {"widths": [4, 6, 8], "num_blocks": 1},
@@ -110,8 +111,10 @@ def small(path: str | Path, **changes: object) -> Recipe:
         values |= {"pair_size": 64, "crop": 64}
     if adversary == "deepdeblur":
         values |= {"crop": 256, "adversary_arguments": {"width": 2}}
-    if adversary == "deblurgan":
+    if adversary in ("dbgan", "deblurgan"):
         values["adversary_arguments"] = {"width": 4}
+    if hasattr(recipe.objective, "blurrer_arguments"):
+        values["blurrer_arguments"] = {"width": 4, "num_blocks": 1}
     if hasattr(recipe.objective, "level_weights"):
         values["level_weights"] = [0.005, 0.01]  # of two levels
     if recipe.all_truths:

@@ -7,7 +7,7 @@ import torch
 from unblur.training.adversarial import Adversary
 from unblur.training.recipe import AdversarialKeys
 
-KINDS = {"deepdeblur": ({"width": 2}, 256), "deblurgan": ({"width": 4}, 32)}
+KINDS = {"deepdeblur": ({"width": 2}, 256), "deblurgan": ({"width": 4}, 32), "dbgan": ({"width": 4}, 32)}
 
 
 def adversary(kind: str, **changes) -> tuple[Adversary, torch.Tensor, torch.Tensor]:
@@ -30,7 +30,7 @@ def test_it_learns_to_tell_them_apart_and_passes_its_verdict_on(kind):
     assert restored.grad is None
     for parameter in made.net.parameters():
         parameter.grad = None
-    made.fool(restored).backward()
+    made.fool(restored, sharp).backward()
     assert restored.grad.abs().max() > 0
     assert all(parameter.grad is None and parameter.requires_grad for parameter in made.net.parameters())
 
@@ -47,10 +47,10 @@ def test_arguments_matter(kind):
     for changes in ({"share": 0.5}, {"adversary_steps": 1}, {"adversary_lr": 1e-4}, {"betas": (0.1, 0.2)}):
         assert not torch.equal(plain, after(**changes)), changes
     for changes in ({"step": 1}, {"part": 1}, {"seed": 2}):  # they draw the places of the penalty
-        assert torch.equal(plain, after(**changes)) == (kind == "deepdeblur"), changes
-    made, _, restored = adversary(kind)
+        assert torch.equal(plain, after(**changes)) == (kind != "deblurgan"), changes
+    made, sharp, restored = adversary(kind)
     doubled, _, _ = adversary(kind, adversarial_weight=1.0)
-    torch.testing.assert_close(doubled.fool(restored), 2 * made.fool(restored))
+    torch.testing.assert_close(doubled.fool(restored, sharp), 2 * made.fool(restored, sharp))
 
 
 def test_its_state_says_all():

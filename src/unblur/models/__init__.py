@@ -26,6 +26,7 @@ __all__ = ["create", "create_flow", "flow_names", "is_import_path", "names"]
 NETWORKS = {
     "astcn": "unblur.models.astcn:astcn",
     "cdvdtsp": "unblur.models.cdvdtsp:cdvdtsp",
+    "dbgan": "unblur.models.dbgan:DBGAN",
     "dbn": "unblur.models.dbn:dbn",
     "deblurgan": "unblur.models.deblurgan:DeblurGAN",
     "deepdeblur": "unblur.models.deepdeblur:DeepDeblur",

@@ -2,7 +2,8 @@
 
 In each step the discriminator first learns to tell what the network has just restored from what is sharp; then the network
 learns from its content loss and from the improved discriminator. Source: Nah et al. (CVPR 2017), section 3.3; Kupyn et al.
-(CVPR 2018), where the discriminator takes five steps for one of the network.
+(CVPR 2018), where the discriminator takes five steps for one of the network; Zhang et al. (CVPR 2020), where it tells whether what is sharp looks sharper than what was
+restored does on average.
 """
 
 from collections.abc import Callable
@@ -12,13 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from unblur import losses
+from unblur.models.dbgan import DBGANDiscriminator
 from unblur.models.deblurgan import DeblurGANCritic
 from unblur.models.deepdeblur import DeepDeblurDiscriminator
 from unblur.training.recipe import AdversarialKeys, Recipe
 
-__all__ = ["Adversary"]
+__all__ = ["Adversary", "Mean", "average_gradients"]
 
 Mean = Callable[[Tensor], Tensor]
+"""Averages a tensor over all processes."""
+
+_NETWORKS: dict[str, type[nn.Module]] = {"deepdeblur": DeepDeblurDiscriminator, "deblurgan": DeblurGANCritic, "dbgan": DBGANDiscriminator}
 
 
 class Adversary:
@@ -33,11 +38,9 @@ class Adversary:
     def __init__(self, recipe: Recipe, *, device: torch.device, mean: Mean) -> None:
         keys = recipe.objective
         assert isinstance(keys, AdversarialKeys)
-        arguments = keys.adversary_arguments
-        critical = keys.adversary == "deblurgan"
-        self.net: nn.Module = (DeblurGANCritic(**arguments) if critical else DeepDeblurDiscriminator(**arguments)).to(device)
+        self.net: nn.Module = _NETWORKS[keys.adversary](**keys.adversary_arguments).to(device)
         self.optimiser = torch.optim.Adam(self.net.parameters(), lr=keys.adversary_lr, betas=recipe.betas)
-        self._critical, self._steps, self._seed = critical, keys.adversary_steps, recipe.seed
+        self._kind, self._steps, self._seed = keys.adversary, keys.adversary_steps, recipe.seed
         self._lr, self._weight = keys.adversary_lr, keys.adversarial_weight
         self._mean = mean
 
@@ -57,23 +60,32 @@ class Adversary:
         fake, total = restored.detach().float(), torch.zeros((), device=sharp.device)
         for _ in range(self._steps):
             self.optimiser.zero_grad(set_to_none=True)
-            if self._critical:
-                loss = losses.wasserstein_critic(self.net(sharp), self.net(fake))
-                loss = loss + losses.gradient_penalty(self.net, sharp, fake, generator=generator)
-            else:
-                loss = losses.adversarial_discriminator(self.net(sharp), self.net(fake))
+            loss = self._loss(fake, sharp, generator=generator)
             loss.backward()  # type: ignore[no-untyped-call]
-            self._average_gradients()
+            average_gradients(self.net, mean=self._mean)
             self.optimiser.step()
             total = total + loss.detach() / self._steps
         return total
 
-    def fool(self, restored: Tensor) -> Tensor:
+    def _loss(self, fake: Tensor, sharp: Tensor, *, generator: torch.Generator) -> Tensor:
+        if self._kind == "deblurgan":
+            loss = losses.wasserstein_critic(self.net(sharp), self.net(fake))
+            return loss + losses.gradient_penalty(self.net, sharp, fake, generator=generator)
+        if self._kind == "dbgan":
+            return losses.relativistic_average(self.net(sharp), self.net(fake))
+        return losses.adversarial_discriminator(self.net(sharp), self.net(fake))
+
+    def fool(self, restored: Tensor, sharp: Tensor) -> Tensor:
         """The weighted term that the network minimises; the discriminator gets no gradient."""
         self.net.requires_grad_(requires_grad=False)
         verdict = self.net(restored.float())
+        if self._kind == "deblurgan":
+            term = losses.wasserstein_generator(verdict)
+        elif self._kind == "dbgan":
+            term = losses.relativistic_average(verdict, self.net(sharp))
+        else:
+            term = losses.adversarial_generator(verdict)
         self.net.requires_grad_(requires_grad=True)
-        term = losses.wasserstein_generator(verdict) if self._critical else losses.adversarial_generator(verdict)
         return self._weight * term
 
     def state_dict(self) -> dict[str, Any]:
@@ -85,9 +97,10 @@ class Adversary:
         self.net.load_state_dict(state["net"])
         self.optimiser.load_state_dict(state["optimiser"])
 
-    def _average_gradients(self) -> None:
-        """By hand: a penalty on gradients cannot go through the wrapper that averages the network's."""
-        parameters = [parameter for parameter in self.net.parameters() if parameter.grad is not None]
-        whole = self._mean(torch.cat([parameter.grad.flatten() for parameter in parameters if parameter.grad is not None]))
-        for parameter, part in zip(parameters, torch.split(whole, [parameter.numel() for parameter in parameters]), strict=True):
-            parameter.grad = part.view_as(parameter)
+
+def average_gradients(net: nn.Module, *, mean: Mean) -> None:
+    """Average the gradients of a network over all processes by hand: a penalty on gradients cannot go through the wrapper that averages those of the trained network."""
+    parameters = [parameter for parameter in net.parameters() if parameter.grad is not None]
+    whole = mean(torch.cat([parameter.grad.flatten() for parameter in parameters if parameter.grad is not None]))
+    for parameter, part in zip(parameters, torch.split(whole, [parameter.numel() for parameter in parameters]), strict=True):
+        parameter.grad = part.view_as(parameter)

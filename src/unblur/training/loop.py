@@ -12,6 +12,7 @@ import copy
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,8 @@ from unblur.training.initial import initial_network
 from unblur.training.memory import check_memory
 from unblur.training.optimisers import hold_others, make_optimisers, rate, set_rates
 from unblur.training.prefetch import Prefetch
-from unblur.training.recipe import Recipe
+from unblur.training.realistic_blur import RealisticBlur
+from unblur.training.recipe import AdversarialKeys, RealisticBlurKeys, Recipe
 from unblur.training.record import Record, sample_sheet
 from unblur.training.sources import open_source
 from unblur.training.validation import Row, choose, measure, summarise
@@ -49,6 +51,7 @@ __all__ = ["Training", "train"]
 _OBJECTIVES: dict[str, type[Objective]] = {
     "content": ContentObjective,
     "adversarial": ContentObjective,
+    "realistic_blur": ContentObjective,
     "blur_field": BlurFieldObjective,
     "flow_and_blur_field": FlowAndBlurFieldObjective,
     "camera_kernel": CameraKernelObjective,
@@ -159,8 +162,9 @@ class Training:
         self._watch = OutsideWatch(self.net)
         self._optimisers = make_optimisers(self.net, recipe=recipe)
         self._scaler = torch.amp.GradScaler(self._device.type, enabled=recipe.precision == "fp16")
-        adversarial = recipe.objective.kind == "adversarial"
+        adversarial, blurs = (isinstance(recipe.objective, kind) for kind in (AdversarialKeys, RealisticBlurKeys))
         self._adversary = Adversary(recipe, device=self._device, mean=self._mean) if adversarial else None
+        self._blurrer = RealisticBlur(recipe, device=self._device, mean=self._mean) if blurs else None
         objective = _OBJECTIVES[recipe.objective.kind](self.net, recipe=recipe)
         self.kernel_size = objective.kernel_size
         if recipe.compile:
@@ -270,17 +274,22 @@ class Training:
         for optimiser in self._optimisers:
             optimiser.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
+        blurrer: dict[str, Tensor] = {}
+        if self._blurrer is not None:
+            batch, blurrer = self._blurrer.blur(batch, step=self.step, part=self._accelerator.process_index, share=share)
         parts = batch.parts(recipe.accumulate)
         for number, part in enumerate(parts, start=1):
             with nullcontext() if number == len(parts) else self._accelerator.no_sync(self._objective):
                 with self._autocast():
                     output: StepOutput = self._objective(part, self.step)
-                loss, shown = output.loss, dict(output.shown)
+                if self._blurrer is not None:
+                    output = replace(output, before=part.reference)
+                loss, shown = output.loss, output.shown | blurrer
                 if self._adversary is not None:
                     shown["adversary"] = self._adversary.learn(
                         output.restored, part.truth, step=self.step, part=self._accelerator.process_index, share=share
                     )
-                    loss = loss + self._adversary.fool(output.restored)
+                    loss = loss + self._adversary.fool(output.restored, part.truth)
                 self._scaler.scale(loss / len(parts)).backward()  # type: ignore[no-untyped-call]
             for key, value in ({"loss": loss} | shown | _quality(part, output)).items():
                 sums[key] = sums.get(key, torch.zeros((), device=self._device)) + value.detach() / len(parts)
@@ -364,6 +373,7 @@ class Training:
                 "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
                 "scaler": self._scaler.state_dict(),
                 "adversary": None if self._adversary is None else self._adversary.state_dict(),
+                "blurrer": None if self._blurrer is None else self._blurrer.state_dict(),
                 "guard": self._guard.state_dict(),
                 "rates": {"lr": self.recipe.lr, "lr_of": self.recipe.lr_of, "clip": self.recipe.clip},
                 "lowered": self._lowered,
@@ -389,6 +399,8 @@ class Training:
         self._scaler.load_state_dict(state["scaler"])
         if self._adversary is not None:
             self._adversary.load_state_dict(state["adversary"])
+        if self._blurrer is not None:
+            self._blurrer.load_state_dict(state["blurrer"])
         self._guard.load_state_dict(state["guard"])
         if first:
             self._rates_before = state.get("rates", {})

@@ -6,7 +6,7 @@ from torch import Tensor
 from unblur.errors import InputError, ShapeError
 from unblur.models.base import Net
 from unblur.restore.memory import free_bytes
-from unblur.training.recipe import Recipe
+from unblur.training.recipe import AdversarialKeys, Recipe
 
 __all__ = ["check_memory", "saved_bytes"]
 
@@ -48,7 +48,7 @@ def check_memory(net: Net, *, recipe: Recipe, processes: int, device: torch.devi
     )
     advice = (
         f"add `--set accumulate={fitting}`, which calculates them one part after the other"
-        if fitting and recipe.objective.kind != "adversarial"
+        if fitting and not isinstance(recipe.objective, AdversarialKeys)
         else "choose a smaller `batch` or `crop`"
     )
     raise InputError(

@@ -34,6 +34,7 @@ __all__ = [
     "FlowAndBlurFieldKeys",
     "FlowKeys",
     "PairsKeys",
+    "RealisticBlurKeys",
     "Recipe",
     "SequencesKeys",
     "StillsKeys",
@@ -160,7 +161,7 @@ class AdversarialKeys(_WithLoss):
     kind: Literal["adversarial"]
     truths: Literal["middle", "all"] = "middle"
     """Whether the middle frame of a clip alone is compared, or all that a recurrent network restores on its way."""
-    adversary: Literal["deepdeblur", "deblurgan"]
+    adversary: Literal["deepdeblur", "deblurgan", "dbgan"]
     """The discriminator of that system."""
     adversary_arguments: dict[str, Any] = Field(default_factory=dict)
     """Arguments of its constructor."""
@@ -170,6 +171,22 @@ class AdversarialKeys(_WithLoss):
     """Its learning rate after the warm-up."""
     adversary_steps: int = Field(default=1, gt=0)
     """Steps of the discriminator for one of the network."""
+
+
+class RealisticBlurKeys(AdversarialKeys):
+    """The same, on samples of which BGAN blurs some, which learns to blur as the data are blurred, see `unblur.training.realistic_blur`."""
+
+    kind: Literal["realistic_blur"]  # type: ignore[assignment]
+    blurrer_arguments: dict[str, Any] = Field(default_factory=dict)
+    """Arguments of the constructor of BGAN."""
+    blurrer_content_weight: float = Field(ge=0)
+    """Weight of the mean absolute difference between a sharp picture and what BGAN makes of it."""
+    blurrer_weight: float = Field(ge=0)
+    """Weight of the adversarial term in the loss of BGAN; its discriminator is one like that of the network."""
+    blurrer_lr: float = Field(gt=0)
+    """Learning rate of BGAN and its discriminator after the warm-up."""
+    blurred_share: float = Field(ge=0, le=1)
+    """Share of the samples whose blurry picture BGAN makes of the sharp one."""
 
 
 class _TeacherForced(_WithLoss):
@@ -211,11 +228,12 @@ class FlowKeys(_Section):
 
 Data = Annotated[StillsKeys | DynamicKeys | SequencesKeys | PairsKeys | ClipsKeys, Field(discriminator="kind")]
 Objective = Annotated[
-    ContentKeys | AdversarialKeys | BlurFieldKeys | FlowAndBlurFieldKeys | CameraKernelKeys | FlowKeys, Field(discriminator="kind")
+    ContentKeys | AdversarialKeys | RealisticBlurKeys | BlurFieldKeys | FlowAndBlurFieldKeys | CameraKernelKeys | FlowKeys,
+    Field(discriminator="kind"),
 ]
 SECTIONS: dict[str, tuple[type[_Section], ...]] = {
     "data": (StillsKeys, DynamicKeys, SequencesKeys, PairsKeys, ClipsKeys),
-    "objective": (ContentKeys, AdversarialKeys, BlurFieldKeys, FlowAndBlurFieldKeys, CameraKernelKeys, FlowKeys),
+    "objective": (ContentKeys, AdversarialKeys, RealisticBlurKeys, BlurFieldKeys, FlowAndBlurFieldKeys, CameraKernelKeys, FlowKeys),
 }
 """The classes of keys that each section may have, by its `kind`."""
 
@@ -375,7 +393,11 @@ class Recipe(_Keys):
         if self.all_truths and not self.several_frames:
             raise ValueError("`objective.truths: all` needs `data.kind` to be clips or sequences")
         if isinstance(objective, AdversarialKeys) and self.accumulate > 1:
-            raise ValueError("`accumulate` must be 1 with `objective.kind: adversarial`, whose two players take turns on a whole batch")
+            raise ValueError(
+                f"`accumulate` must be 1 with `objective.kind: {objective.kind}`, whose two players take turns on a whole batch"
+            )
+        if isinstance(objective, RealisticBlurKeys) and self.several_frames:
+            raise ValueError("`objective.kind: realistic_blur` blurs single pictures; it needs `data.kind` to be pairs, stills or dynamic")
         if isinstance(objective, FlowKeys | FlowAndBlurFieldKeys) and not isinstance(data, SequencesKeys):
             raise ValueError(f"`objective.kind: {objective.kind}` needs `data.kind: sequences`, whose motion is known exactly")
         if isinstance(objective, FlowKeys) and self.validate_every:
@@ -413,7 +435,7 @@ def parse_changes(changes: Iterable[str]) -> dict[str, Any]:
     return values
 
 
-_NULL_IS_A_VALUE = ("arguments", "objective.adversary_arguments")
+_NULL_IS_A_VALUE = ("arguments", "objective.adversary_arguments", "objective.blurrer_arguments")
 """Mappings whose values may be null; elsewhere null takes back what a recipe says that is extended, so that the default holds."""
 
 

@@ -39,7 +39,9 @@ def check_values(recipe: "Recipe") -> None:
         for place, leaf in _leaves(key, value, depth=0):
             if isinstance(leaf, int | float) and leaf < 0:
                 raise ValueError(f"`{place}` must not be negative, got {leaf}")
-    for key, value in (("arguments", recipe.arguments), ("objective.adversary_arguments", objective.get("adversary_arguments"))):
+    networks = {"arguments": recipe.arguments}
+    networks |= {f"objective.{key}": objective.get(key) for key in ("adversary_arguments", "blurrer_arguments")}
+    for key, value in networks.items():
         for place, leaf in _leaves(key, value, depth=0):
             _check_argument(place, leaf)
 
