@@ -70,4 +70,4 @@ def test_unknown_names_are_errors_with_a_hint():
 
 def test_systems_are_called_as_the_networks_are():
     """What has no network here is known by name, so that a misspelt name cannot pass."""
-    assert set(systems()) - set(names()) == {"blurry", "xiang"}
+    assert set(systems()) - set(names()) == {"blurry"}

@@ -71,6 +71,7 @@ SMALL = {
         "gate_blocks": (1,),
         "samples": 3,
     },
+    "xiang": {"width": 4, "num_blocks": 1, "kernel_size": 3, **TINY_FLOW},
 }
 """Arguments that make a network small; one that is not listed is tested at its default size."""
 
@@ -160,6 +161,7 @@ DIAGNOSTICS = {
         "deconvolved": "picture",
         "gates": "map",
     },
+    "xiang": {"flow": "flow", "alignment": "alignment"},
 }
 """Name and kind of the diagnostics of each network, in order; the others give none."""
 

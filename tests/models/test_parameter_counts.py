@@ -88,6 +88,7 @@ def test_as_published(name, arguments, expected):
         ("ovd", {}, "here there are 0.92 M"),
         ("ifirnn", {}, "1.64 M parameters as C2H3"),
         ("ifirnn", {"dual_cell": False}, "0.84 M with one cell"),
+        ("xiang", {"flow_widths": None}, "36.60 M parameters"),
         ("cdvdtsp", {}, "16.26 M parameters with PWC-Net"),
         ("gsta", {}, "7.01 M parameters"),
         ("pvdnet", {"flow_widths": None}, "5.13 M parameters without"),

@@ -41,6 +41,7 @@ SMALL = {
         "gate_widths": (8,),
         "gate_blocks": (1,),
     },
+    "xiang": {"width": 4, "num_blocks": 1, "kernel_size": 3, **FLOW},
 }
 RECURRENT = {
     "ifirnn": {"width": 12, "hidden": 4, "num_blocks": 1, "iterations": 2},

@@ -66,6 +66,7 @@ NETWORKS = {
         "flow_widths": [4, 8],
         "flow_radii": [0, 2],
     },
+    "xiang": {"width": 4, "num_blocks": 1, "kernel_size": 3},
 }
 """Arguments that make a network small; the recipe's others stay."""
 
@@ -89,7 +90,7 @@ def small(path: str | Path, **changes: object) -> Recipe:
     """A built-in recipe with a small network, small crops and a batch of two."""
     recipe = read_recipe(path)
     adversary = getattr(recipe.objective, "adversary", None)
-    with_flow = recipe.model in ("astcn", "cdvdtsp", "dbn", "ppnet", "pvdnet") and recipe.arguments.get("flow_widths", 0) is not None
+    with_flow = recipe.model in ("astcn", "cdvdtsp", "dbn", "ppnet", "pvdnet", "xiang") and recipe.arguments.get("flow_widths", 0) is not None
     values: dict[str, object] = {
         "start": None,
         "arguments": recipe.arguments | NETWORKS[recipe.model] | (TINY_FLOW if with_flow else {}),

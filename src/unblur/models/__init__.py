@@ -49,6 +49,7 @@ NETWORKS = {
     "swift_best": "unblur.models.swift_best:SwiftBest",
     "swift_video": "unblur.models.swift_video:SwiftVideo",
     "swift_video_best": "unblur.models.swift_video_best:SwiftVideoBest",
+    "xiang": "unblur.models.xiang:xiang",
 }
 """Where each network's class is, or the function that builds it from plain values; the name is that of its recipe and of `--model`."""
 

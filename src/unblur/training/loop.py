@@ -30,6 +30,7 @@ from unblur.training.blur_field import BlurFieldObjective
 from unblur.training.camera_kernel import CameraKernelObjective
 from unblur.training.checkpoint import keep_recipe, read_state, write_state
 from unblur.training.content import ContentObjective, Objective, StepOutput
+from unblur.training.exemplar import ExemplarObjective
 from unblur.training.flow import FlowObjective
 from unblur.training.flow_and_blur_field import FlowAndBlurFieldObjective
 from unblur.training.guard import LOOK_EVERY, MOST_ROLLBACKS, Guard, OutsideWatch
@@ -50,6 +51,7 @@ __all__ = ["Training", "train"]
 
 _OBJECTIVES: dict[str, type[Objective]] = {
     "content": ContentObjective,
+    "exemplar": ExemplarObjective,
     "adversarial": ContentObjective,
     "realistic_blur": ContentObjective,
     "blur_field": BlurFieldObjective,

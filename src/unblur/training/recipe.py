@@ -31,6 +31,7 @@ __all__ = [
     "ClipsKeys",
     "ContentKeys",
     "DynamicKeys",
+    "ExemplarKeys",
     "FlowAndBlurFieldKeys",
     "FlowKeys",
     "PairsKeys",
@@ -173,6 +174,12 @@ class AdversarialKeys(_WithLoss):
     """Steps of the discriminator for one of the network."""
 
 
+class ExemplarKeys(_WithLoss):
+    """Losses that compare what was restored with the truth, by a network that is guided by a sharp picture of something else, see `unblur.training.exemplar`."""
+
+    kind: Literal["exemplar"]
+
+
 class RealisticBlurKeys(AdversarialKeys):
     """The same, on samples of which BGAN blurs some, which learns to blur as the data are blurred, see `unblur.training.realistic_blur`."""
 
@@ -228,12 +235,21 @@ class FlowKeys(_Section):
 
 Data = Annotated[StillsKeys | DynamicKeys | SequencesKeys | PairsKeys | ClipsKeys, Field(discriminator="kind")]
 Objective = Annotated[
-    ContentKeys | AdversarialKeys | RealisticBlurKeys | BlurFieldKeys | FlowAndBlurFieldKeys | CameraKernelKeys | FlowKeys,
+    ContentKeys | ExemplarKeys | AdversarialKeys | RealisticBlurKeys | BlurFieldKeys | FlowAndBlurFieldKeys | CameraKernelKeys | FlowKeys,
     Field(discriminator="kind"),
 ]
 SECTIONS: dict[str, tuple[type[_Section], ...]] = {
     "data": (StillsKeys, DynamicKeys, SequencesKeys, PairsKeys, ClipsKeys),
-    "objective": (ContentKeys, AdversarialKeys, RealisticBlurKeys, BlurFieldKeys, FlowAndBlurFieldKeys, CameraKernelKeys, FlowKeys),
+    "objective": (
+        ContentKeys,
+        ExemplarKeys,
+        AdversarialKeys,
+        RealisticBlurKeys,
+        BlurFieldKeys,
+        FlowAndBlurFieldKeys,
+        CameraKernelKeys,
+        FlowKeys,
+    ),
 }
 """The classes of keys that each section may have, by its `kind`."""
 
