@@ -25,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import pad
 
+from unblur.flow import dis_flow, grey
 from unblur.layers.warp import flow_inside, flow_warp
 from unblur.models import create_flow
 from unblur.models.flow import FlowNet
@@ -66,7 +67,7 @@ def main() -> None:
     parser.add_argument("--card", action="store_true", help="write the figures into the card of the first model")
     arguments = parser.parse_args()
     models = arguments.model or ["pwcnet"]
-    estimates: dict[str, Estimate] = {"no motion": no_motion, "DIS": dis()}
+    estimates: dict[str, Estimate] = {"no motion": no_motion, "DIS": dis}
     estimates |= {Path(model).name: network(model) for model in models}
     results: list[Result] = []
     if arguments.photos:
@@ -119,15 +120,9 @@ def no_motion(reference: Bytes, neighbour: Bytes) -> Floats:  # noqa: ARG001 (an
     return np.zeros((*reference.shape[:2], 2), np.float32)
 
 
-def dis() -> Estimate:
+def dis(reference: Bytes, neighbour: Bytes) -> Floats:
     """OpenCV's dense inverse search, at its preset `medium`."""
-    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-
-    def estimate(reference: Bytes, neighbour: Bytes) -> Floats:
-        grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (reference, neighbour)]
-        return np.asarray(search.calc(grey[0], grey[1], None), np.float32)  # type: ignore[call-overload]
-
-    return estimate
+    return dis_flow(grey(reference), grey(neighbour))
 
 
 def network(name: str) -> Estimate:

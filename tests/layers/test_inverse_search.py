@@ -4,8 +4,8 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from unblur.errors import ShapeError
+from unblur.flow import quick_flow
 from unblur.layers.inverse_search import inverse_search
-from unblur.synth.interpolate import quick_flow
 
 
 def scene(height=96, width=128):

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unblur.flow import quick_flow
 from unblur.layers.check import check_shape
-from unblur.synth.interpolate import quick_flow
 
 __all__ = ["inverse_search"]
 

@@ -12,7 +12,9 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from unblur.errors import InputError, ShapeError
+from unblur.flow import dis_flow
 from unblur.layers.check import check_shape
+from unblur.layers.warp import flow_inside
 from unblur.metrics.pictures import checked_pair
 
 __all__ = ["WarpingError", "estimate_flow", "visible_positions", "warping_error"]
@@ -86,7 +88,7 @@ def warping_error(frames: Iterable[Tensor], guide: Iterable[Tensor]) -> WarpingE
 
 
 def estimate_flow(reference: Tensor, neighbour: Tensor) -> Tensor:
-    """Dense optical flow from reference to neighbour, by OpenCV's DIS at its medium preset on 8-bit grey pictures.
+    """Dense optical flow from reference to neighbour, by OpenCV's DIS at its medium preset (`unblur.flow.dis_flow`) on 8-bit grey pictures.
 
     Returns:
         Flow (dx, dy) in pixels: position p of the reference is at p + flow(p) in the neighbour.
@@ -100,11 +102,8 @@ def estimate_flow(reference: Tensor, neighbour: Tensor) -> Tensor:
     if reference.shape != neighbour.shape:
         raise ShapeError(f"reference and neighbour must have the same shape, got {tuple(reference.shape)} and {tuple(neighbour.shape)}")
     check_shape(reference, (1, 3, "H", "W"), name="reference")
-    if min(reference.shape[-2:]) < 12:
-        raise ShapeError(f"optical flow needs height and width of at least 12, got {reference.shape[-2]}x{reference.shape[-1]}")
-    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow = method.calc(_grey_levels(reference), _grey_levels(neighbour), np.zeros((*reference.shape[-2:], 2), dtype=np.float32))
-    return torch.from_numpy(np.asarray(flow, dtype=np.float64)).permute(2, 0, 1)[None]
+    flow = dis_flow(_grey_levels(reference), _grey_levels(neighbour))
+    return torch.from_numpy(flow.astype(np.float64)).permute(2, 0, 1)[None]
 
 
 def visible_positions(forward: Tensor, backward: Tensor) -> Tensor:
@@ -123,10 +122,7 @@ def visible_positions(forward: Tensor, backward: Tensor) -> Tensor:
     returned = _sample(backward, forward)
     mismatch = (forward + returned).square().sum(1, keepdim=True)
     length = forward.square().sum(1, keepdim=True) + returned.square().sum(1, keepdim=True)
-    x, y = _targets(forward).unbind(1)
-    height, width = forward.shape[-2:]
-    inside = ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1))[:, None]
-    return (inside & (mismatch < MATCH_RELATIVE * length + MATCH_ABSOLUTE)).to(forward.dtype)
+    return (flow_inside(forward) & (mismatch < MATCH_RELATIVE * length + MATCH_ABSOLUTE)).to(forward.dtype)
 
 
 def _checked_frames(frames: Iterable[Tensor], guide: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:

@@ -7,8 +7,8 @@ import numpy as np
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
+from unblur.flow import MIN_BIDIRECTIONAL_SIDE, bidirectional_flow
 from unblur.restore.tiles import to_pixels
-from unblur.synth.interpolate import LEAST_MATCHED, match
 
 __all__ = ["CutDetector"]
 
@@ -25,7 +25,7 @@ class CutDetector:
     threshold and with what is usual in the clip, the median of the last differences. Cells and places keep what the camera
     does from counting, the threshold noise, the median violent motion. A false cut costs the frames around it their neighbours,
     a missed one mixes two scenes; so the threshold is low, and what is above it is looked at once more: where flow leads from one
-    frame to the other and back (`unblur.synth.interpolate.Span.is_cut`), the camera has only moved fast. A flash is taken for two cuts; a fade
+    frame to the other and back (`unblur.flow.BidirectionalFlow.is_cut`), the camera has only moved fast. A flash is taken for two cuts; a fade
     is none.
 
     Args:
@@ -71,9 +71,9 @@ def _reduced(frame: Tensor) -> Tensor:
 
 def _leads_on(last: Tensor, picture: Tensor) -> bool:
     """Whether motion makes one picture of the other."""
-    if min(picture.shape[-2:]) < LEAST_MATCHED:
+    if min(picture.shape[-2:]) < MIN_BIDIRECTIONAL_SIDE:
         return False
-    return not match(*(to_pixels(each, np.dtype(np.uint8)) for each in (last, picture))).is_cut
+    return not bidirectional_flow(*(to_pixels(each, np.dtype(np.uint8)) for each in (last, picture))).is_cut
 
 
 def _thumbnail(picture: Tensor) -> Tensor:

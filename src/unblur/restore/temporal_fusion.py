@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.fft import irfft2, rfft2
 
+from unblur.flow import MIN_SIDE, quick_flow, warp
 from unblur.restore.tiles import white
-from unblur.synth.interpolate import LEAST_QUICK, fetch, quick_flow
 
 __all__ = ["TemporalFusion", "fourier_aggregation", "fuse_frames"]
 
@@ -88,13 +88,13 @@ def fuse_frames(frame: Pixels, neighbours: Sequence[Pixels], *, share: float = 1
         (H, W, 3) each -> (H, W, 3), of the type of `frame`
     """
     alike = [other for other in neighbours if other.shape == frame.shape and other.dtype == frame.dtype]
-    if not alike or min(frame.shape[:2]) < LEAST_QUICK:
+    if not alike or min(frame.shape[:2]) < MIN_SIDE:
         return frame
     scale = white(frame.dtype)
     seen = frame.astype(np.float32) / scale
     views = [seen]
     for other in alike:
-        change = fetch(other, quick_flow(frame, other)).astype(np.float32) / scale - seen
+        change = warp(other, quick_flow(frame, other)).astype(np.float32) / scale - seen
         difference = cv2.GaussianBlur(cv2.transform(np.abs(change), _MEAN), (0, 0), _AROUND)
         views.append(seen + change * np.exp(np.square(difference) / -(TOLERANCE**2))[..., None])
     together = fourier_aggregation(torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)).permute(1, 2, 0).numpy()

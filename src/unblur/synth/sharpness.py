@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from unblur.flow import warp
+
 __all__ = ["blurred_fraction", "detail"]
 
 Floats = NDArray[np.float32]
@@ -37,13 +39,11 @@ def blurred_fraction(picture: NDArray[np.uint8], flow: Floats) -> float:
         Share of all tiles, in [0, 1].
     """
     speed = np.hypot(flow[..., 0], flow[..., 1])
-    along = flow / np.maximum(speed, 1e-6)[..., None]
+    along: Floats = (flow / np.maximum(speed, 1e-6)[..., None]).astype(np.float32, copy=False)
     values = cv2.GaussianBlur(picture, (3, 3), 0).astype(np.float32)
-    rows, columns = np.indices(picture.shape, np.float32)
 
     def ahead(steps: float) -> Floats:
-        x, y = columns + np.float32(steps) * along[..., 0], rows + np.float32(steps) * along[..., 1]
-        return cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32, copy=False)
+        return warp(values, (steps * along).astype(np.float32, copy=False))
 
     once = ahead(1) - ahead(-1)
     twice = (ahead(5) + ahead(4) - ahead(-4) - ahead(-5)) / 9  # the mean of `once` over nine places along the motion

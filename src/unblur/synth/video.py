@@ -24,9 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.errors import InputError
+from unblur.flow import MIN_BIDIRECTIONAL_SIDE, bidirectional_flow, grey
 from unblur.synth.camera import CameraRanges, develop, draw_factor, raise_highlights
 from unblur.synth.exposure import gather
-from unblur.synth.interpolate import LEAST_MATCHED, Span, grey, match
+from unblur.synth.interpolate import Interpolator
 from unblur.synth.response import Response
 from unblur.synth.sharpness import blurred_fraction, detail
 from unblur.synth.sources import Clip, Moment
@@ -149,10 +150,12 @@ def analyse(clip: Clip, *, progress: Callable[[int], None] | None = None) -> Ana
     for moment in clip:
         size = moment.pixels.shape[:2]
         small = _small(moment.pixels)
-        if min(small.shape[:2]) < LEAST_MATCHED:
-            raise InputError(f"the frames of `{clip.path}` are {size[1]}×{size[0]}; at least {LEAST_MATCHED} pixels a side are needed")
+        if min(small.shape[:2]) < MIN_BIDIRECTIONAL_SIDE:
+            raise InputError(
+                f"the frames of `{clip.path}` are {size[1]}×{size[0]}; at least {MIN_BIDIRECTIONAL_SIDE} pixels a side are needed"
+            )
         if before is not None:
-            span = match(before, small)
+            span = bidirectional_flow(before, small)
             flow = span.forward
             spans.append((span.speed, span.disagreement, span.is_cut))
             blurred.append(blurred_fraction(grey(before), flow))
@@ -225,14 +228,14 @@ def blur_clip(
     """
     waiting = sorted(windows, key=lambda window: (window.instants[-1], window.count))
     held: dict[int, Moment] = {}
-    spans: dict[int, Span] = {}
+    between: dict[int, Interpolator] = {}
     for index, moment in enumerate(clip):
         held[index] = moment
         while waiting and max(waiting[0].instants[-1], waiting[0].centre) <= index:
             window = waiting.pop(0)
             generator = np.random.default_rng([*seed, window.count, window.centre])
             gain = draw_factor(generator, share=blur.highlight_probability, bounds=blur.highlight_gain)
-            light = gather((_latent(held, spans, time) for time in window.instants), response=response, gain=gain)
+            light = gather((_latent(held, between, time) for time in window.instants), response=response, gain=gain)
             middle = held[window.centre]
             yield BlurredMoment(
                 window,
@@ -242,7 +245,7 @@ def blur_clip(
             )
         needed = min((int(window.instants[0]) for window in waiting), default=index + 1)
         held = {number: each for number, each in held.items() if number >= needed}
-        spans = {number: each for number, each in spans.items() if number >= needed}
+        between = {number: each for number, each in between.items() if number >= needed}
         if not waiting:
             return
 
@@ -255,14 +258,14 @@ def _truth(pixels: NDArray[Any], *, response: Response, gain: float) -> NDArray[
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _latent(held: dict[int, Moment], spans: dict[int, Span], time: float) -> NDArray[Any]:
+def _latent(held: dict[int, Moment], between: dict[int, Interpolator], time: float) -> NDArray[Any]:
     """The frame at a time, in frame intervals; flow is estimated once a span."""
     before = int(np.floor(time))
     if time == before:
         return held[before].pixels
-    if before not in spans:
-        spans[before] = match(held[before].pixels, held[before + 1].pixels)
-    return spans[before].at(time - before)
+    if before not in between:
+        between[before] = Interpolator(bidirectional_flow(held[before].pixels, held[before + 1].pixels))
+    return between[before].at(time - before)
 
 
 def _instants(seen: Analysis, centre: int, *, exposure: float, count: int, between: bool) -> NDArray[np.float64]:
