@@ -26,10 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import unblur
-from benchmarks.quality import rgb
 from benchmarks.real import largest
 from unblur.errors import InputError
-from unblur.io.image import Image, is_image, write_image
+from unblur.io.image import Image, is_image, read_rgb, write_image
+from unblur.pixels import as_8_bit
 from unblur.restore.drawing import sheet
 
 SHOWN = 384  # side of a crop, pixels
@@ -119,7 +119,7 @@ def read_result(folder: Path, path: Path, blurry: NDArray[np.uint8]) -> NDArray[
     found = [file for file in sorted(folder.iterdir()) if file.stem == path.stem and is_image(file)]
     if len(found) != 1:
         raise InputError(f"`{folder}` holds {len(found)} pictures named `{path.stem}`; one is needed")
-    result = rgb(found[0])
+    result = as_8_bit(read_rgb(found[0]))
     if result.shape != blurry.shape:
         raise InputError(f"`{found[0]}` has {result.shape[1]}x{result.shape[0]} pixels, `{path}` {blurry.shape[1]}x{blurry.shape[0]}")
     return result
@@ -130,7 +130,7 @@ def make_sheets(photos: Path, methods: dict[str, Restore], output: Path, *, crop
     output.mkdir(parents=True, exist_ok=True)
     sheets: list[Sheet] = []
     for path in filter(is_image, sorted(photos.iterdir())):
-        blurry = rgb(path)
+        blurry = as_8_bit(read_rgb(path))
         results = {name: restore(path, blurry) for name, restore in sorted(methods.items())}
         for top, left_edge, side in places(*results.values(), count=crops):
             left, right = rng.permutation(list(results))

@@ -20,6 +20,7 @@ from torch import Tensor
 import unblur
 from unblur.metrics import from_uint8, psnr
 from unblur.models.swift import BlurFieldNet
+from unblur.pixels import rounded_to_8_bit
 from unblur.synth.sources import find_photos, read_photo
 from unblur.synth.stills import StillsBlur, draw_pair
 
@@ -62,7 +63,7 @@ def measured(net: BlurFieldNet, photos: list[NDArray[np.uint8]], blur: StillsBlu
     before = psnr(blurry, sharp)
     once = net.restore(blurry, seen)
     results = (once, net.restore(blurry, truth), net.restore(blurry, smoothed(seen)), net(once.clamp(0, 1)))
-    gains = [float(psnr(rounded(result), sharp) - before) for result in results]
+    gains = [float(psnr(rounded_to_8_bit(result), sharp) - before) for result in results]
     return [float(before), *gains, float((seen - truth).norm(dim=1).mean()), float(truth.norm(dim=1).mean())]
 
 
@@ -75,11 +76,6 @@ def smoothed(blur_field: Tensor) -> Tensor:
     """(1, 3, H, W), blurred by a wide Gaussian."""
     blurred = cv2.GaussianBlur(blur_field[0].permute(1, 2, 0).numpy(), (0, 0), SMOOTHED)
     return torch.from_numpy(blurred).permute(2, 0, 1)[None]
-
-
-def rounded(picture: Tensor) -> Tensor:
-    """In 8 bits, as a file has it."""
-    return (picture.clamp(0, 1) * 255).round() / 255
 
 
 if __name__ == "__main__":

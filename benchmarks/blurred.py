@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import unblur
-from unblur.io.image import is_image, read_image
+from unblur.io.image import is_image, read_rgb
 from unblur.restore.blurred import SHARP_BELOW
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     print(f"mean length of smears, pixels; the limit is {SHARP_BELOW}")
     for name in ("sharp", "blurry"):
         paths = [path for path in sorted((folder / name).iterdir()) if is_image(path)]
-        lengths = np.array([meter.length(read_image(path).pixels[..., :3]) for path in paths])
+        lengths = np.array([meter.length(read_rgb(path)) for path in paths])
         shares = ", ".join(f"{share:.0%} {np.quantile(lengths, share):.2f}" for share in (0, 0.1, 0.5, 0.9, 1))
         print(f"{name:8} {shares}; below the limit {(lengths < SHARP_BELOW).sum()} of {len(lengths)}")
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate, pad
 
 import unblur
-from benchmarks.blur_field import RANGES, SIDE, blur_between, rounded
+from benchmarks.blur_field import RANGES, SIDE, blur_between
 from unblur.layers.deconvolution import edge_taper, fourier_blur, richardson_lucy
 from unblur.layers.kernel_estimation import estimate_kernel, prepare_windows
 from unblur.layers.kernel_evidence import kernel_evidence
@@ -32,6 +32,7 @@ from unblur.layers.motion_blur import blur_axis
 from unblur.metrics import from_uint8, psnr
 from unblur.models.swift import Swift
 from unblur.models.swift_best import BORDER, GAMMA, WHITE_LEVEL, SwiftBest, add_border, remove_border
+from unblur.pixels import rounded_to_8_bit
 from unblur.synth.scene import blur_field, motion
 from unblur.synth.sources import find_photos, read_photo
 from unblur.synth.stills import Scene, StillsBlur, draw_scene, photograph
@@ -88,7 +89,7 @@ def measured(swift: Swift, best: SwiftBest, photos: list[NDArray[np.uint8]], blu
         by_kernel(blurry, kernel) for kernel in (known, shifted, central, best.kernel_refiner(kernel_evidence(windows, central)), centred)
     ]
     before = float(psnr(blurry, sharp))
-    return [before, *(float(psnr(rounded(result), sharp)) - before for result in results)]
+    return [before, *(float(psnr(rounded_to_8_bit(result), sharp)) - before for result in results)]
 
 
 def line(given: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.restoration import richardson_lucy, wiener
 
+from unblur.pixels import to_levels
+
 __all__ = ["CLASSICAL", "Method", "line_kernel"]
 
 Bytes = NDArray[np.uint8]
@@ -69,4 +71,4 @@ def _channels(blurry: Bytes, kernel: Floats, restore: Callable[[Floats, Floats],
     edge = kernel.shape[0]
     light = np.pad((blurry / 255) ** 2.2, ((edge, edge), (edge, edge), (0, 0)), mode="reflect")
     restored = np.stack([restore(light[..., channel], kernel) for channel in range(3)], axis=2)[edge:-edge, edge:-edge]
-    return (np.clip(restored, 0, 1) ** (1 / 2.2) * 255).round().astype(np.uint8)
+    return to_levels(np.clip(restored, 0, 1) ** (1 / 2.2), np.uint8)

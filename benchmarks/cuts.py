@@ -11,12 +11,11 @@ import itertools
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from unblur.pixels import to_tensor
 from unblur.restore.cuts import CutDetector
-from unblur.restore.tiles import to_tensor
 from unblur.synth.sources import open_clip
 
 _BEFORE = 6  # frames of a shot before the cut, and after it
@@ -41,7 +40,7 @@ def main() -> None:
 def shot(path: Path, *, frames: int) -> list[Tensor]:
     """The first frames of a clip, (3, H, W) in [0, 1], in half precision, so that all shots fit in memory."""
     clip = open_clip(path, rate=30.0 if path.is_dir() else None, scale=0.5)
-    return [to_tensor(moment.pixels, torch.device("cpu"))[0].half() for moment in itertools.islice(clip, frames)]
+    return [to_tensor(moment.pixels)[0].half() for moment in itertools.islice(clip, frames)]
 
 
 def found(frames: list[Tensor]) -> list[int]:

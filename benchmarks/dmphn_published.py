@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 import unblur
+from unblur.pixels import to_tensor
 from unblur.synth.sources import read_photo
 from unblur.training.validation import restore_whole
 from unblur.weights.convert import convert_weights
@@ -35,7 +36,7 @@ def main() -> None:
     print(f"torch {torch.__version__}, fp32, {torch.get_num_threads()} threads; differences in levels of 255")
     print(f"{'picture':16} {'result':8} {'PSNR, dB':>9} {'mean':>7} {'largest':>8} {'beyond 2':>9}")
     for source in sorted((arguments.pictures / "input").iterdir()):
-        blurry = torch.from_numpy(read_photo(source).copy()).permute(2, 0, 1)[None].float() / 255
+        blurry = to_tensor(read_photo(source))
         with torch.no_grad():
             levels = 255 * restore_whole(net, blurry)[0].permute(1, 2, 0).clamp(0, 1).double().numpy()
         published = read_photo(arguments.pictures / "published_output" / source.name)

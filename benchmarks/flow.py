@@ -29,6 +29,7 @@ from unblur.flow import dis_flow, grey
 from unblur.layers.warp import flow_inside, flow_warp
 from unblur.models import create_flow
 from unblur.models.flow import FlowNet
+from unblur.pixels import to_tensor
 from unblur.restore.drawing import flow_colours
 from unblur.synth.sequence import SequenceBlur, draw_sequence
 from unblur.synth.sources import find_photos, read_photo
@@ -135,15 +136,10 @@ def network(name: str) -> Estimate:
     def estimate(reference: Bytes, neighbour: Bytes) -> Floats:
         height, width = reference.shape[:2]
         room = (0, -width % net.size_multiple, 0, -height % net.size_multiple)
-        both = [pad(as_tensor(picture), room, mode="replicate") for picture in (reference, neighbour)]
+        both = [pad(to_tensor(picture), room, mode="replicate") for picture in (reference, neighbour)]
         return net(both[0], both[1])[0, :, :height, :width].permute(1, 2, 0).numpy()
 
     return estimate
-
-
-def as_tensor(picture: Bytes) -> torch.Tensor:
-    """(H, W, 3) to (1, 3, H, W) in [0, 1]."""
-    return torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
 
 
 def end_point_errors(pairs: list[Pair], estimates: dict[str, Estimate]) -> dict[str, dict[str, list[float]]]:
@@ -182,7 +178,7 @@ def show_warping(name: str, pairs: list[Pair], estimates: dict[str, Estimate]) -
         for pair in pairs:
             flow = torch.from_numpy(estimate(*pair.blurry)).permute(2, 0, 1)[None]
             inside = flow_inside(flow).expand(-1, 3, -1, -1)
-            error = (flow_warp(as_tensor(pair.sharp[1]), flow) - as_tensor(pair.sharp[0]))[inside].square().mean()
+            error = (flow_warp(to_tensor(pair.sharp[1]), flow) - to_tensor(pair.sharp[0]))[inside].square().mean()
             values.append(float(-10 * torch.log10(error)))
         print(f"{method:12} {np.mean(values):6.2f}", flush=True)
 

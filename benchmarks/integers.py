@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
 import unblur
-from benchmarks.quality import rgb
 from unblur.errors import DeviceError
-from unblur.io.image import is_image
+from unblur.io.image import is_image, read_rgb
 from unblur.metrics import from_uint8
+from unblur.pixels import as_8_bit
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.precision import Setup
 from unblur.restore.stream import Stream
@@ -83,7 +83,7 @@ def agreement(folder: Path, deblurrer: Deblurrer, exact: Deblurrer) -> str:
     for path in sorted(folder.iterdir()):
         if not is_image(path):
             continue
-        picture = from_uint8(rgb(path)).float()
+        picture = from_uint8(as_8_bit(read_rgb(path))).float()
         height, width = (min(side, most) // 16 * 16 for side, most in zip(picture.shape[-2:], (HEIGHT, WIDTH), strict=True))
         picture = picture[..., :height, :width]
         error = deblurrer.setup.run(deblurrer.net, picture) - exact.setup.run(exact.net, picture)

@@ -33,8 +33,9 @@ from numpy.typing import NDArray
 import unblur
 from benchmarks.classical import CLASSICAL, Method, line_kernel
 from benchmarks.resident import forget_peak, peak
-from unblur.io.image import is_image, read_image
+from unblur.io.image import is_image, read_rgb
 from unblur.metrics import detail, from_uint8, gmsd, protocols, psnr, shifted_psnr
+from unblur.pixels import as_8_bit
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.precision import Precision
 from unblur.restore.self_ensemble import COUNTS
@@ -206,21 +207,15 @@ def without_kernel(deblurrer: Deblurrer) -> Method:
 def read(folder: Path) -> Iterator[Known]:
     """Pairs of a folder, in the order of their names."""
     for blurry in sorted((folder / "blurry").iterdir()):
-        yield rgb(blurry), rgb(folder / "sharp" / blurry.name), None
+        yield as_8_bit(read_rgb(blurry)), as_8_bit(read_rgb(folder / "sharp" / blurry.name)), None
 
 
 def drawn(folder: Path, blur: StillsBlur, *, count: int) -> Iterator[Known]:
     """Pairs synthesised from a folder's sharp pictures; the same ones every time."""
-    photos = [rgb(path) for path in sorted((folder / "sharp").iterdir()) if is_image(path)]
+    photos = [as_8_bit(read_rgb(path)) for path in sorted((folder / "sharp").iterdir()) if is_image(path)]
     for number in range(count):
         pair = draw_pair(np.random.default_rng([2026, number]), photos, size=SIDE, blur=blur)
         yield pair.blurry, pair.sharp, line_kernel(pair.blur_field)
-
-
-def rgb(path: Path) -> NDArray[np.uint8]:
-    """An 8-bit picture of three channels."""
-    pixels = np.asarray(read_image(path).pixels, np.uint8)
-    return np.broadcast_to(pixels.reshape(*pixels.shape[:2], -1), (*pixels.shape[:2], 3)).copy()
 
 
 def enlarged(picture: NDArray[np.uint8], times: float) -> NDArray[np.uint8]:

@@ -21,11 +21,12 @@ import numpy as np
 from torch import Tensor
 
 import unblur
-from benchmarks.quality import Measures, Row, beside, enlarged, gains, mean, measured, rgb
+from benchmarks.quality import Measures, Row, beside, enlarged, gains, mean, measured
 from benchmarks.resident import forget_peak, peak
-from unblur.io.image import is_image
+from unblur.io.image import is_image, read_rgb
 from unblur.metrics import from_uint8, psnr
 from unblur.metrics.temporal import warping_error
+from unblur.pixels import as_8_bit
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.precision import Precision
 from unblur.restore.self_ensemble import COUNTS
@@ -112,7 +113,7 @@ def kept(deblurrer: Deblurrer, sharp: Sequence[np.ndarray], *, temporal_fusion: 
 
 def frames(folder: Path) -> list[np.ndarray]:
     """The frames of a folder in the order of their names, 8 bit."""
-    return [rgb(path) for path in sorted(folder.iterdir()) if is_image(path)]
+    return [as_8_bit(read_rgb(path)) for path in sorted(folder.iterdir()) if is_image(path)]
 
 
 def tensors(pictures: Sequence[np.ndarray]) -> list[Tensor]:

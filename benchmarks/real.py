@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import unblur
-from benchmarks.quality import rgb
-from unblur.io.image import Image, is_image, write_image
+from unblur.io.image import Image, is_image, read_rgb, write_image
 from unblur.models.swift_best import GAMMA
+from unblur.pixels import as_8_bit, to_float
 from unblur.restore.drawing import sheet
 
 SIDE = 25  # of what is looked at to tell flat places, pixels
@@ -44,10 +44,10 @@ def main() -> None:
     print(f"{'photo':24} {'model':16} {'levels':>7} {'light':>6} {'a':>6} {'b':>6} {'flat %':>7} {'levels':>7} {'change':>7}")
     rows: dict[str, list[list[float]]] = {}
     for path in filter(is_image, sorted(arguments.photos.iterdir())):
-        blurry = rgb(path)
+        blurry = as_8_bit(read_rgb(path))
         results = {model: deblurrer.photo(blurry) for model, deblurrer in loaded.items()}
         if arguments.truths:
-            results["(truth)"] = rgb(arguments.truths / path.name)
+            results["(truth)"] = as_8_bit(read_rgb(arguments.truths / path.name))
         for model, result in results.items():
             rows.setdefault(model, []).append(measured(blurry, result))
             show(path.stem, model, rows[model][-1])
@@ -60,7 +60,7 @@ def measured(blurry: NDArray[np.uint8], result: NDArray[np.uint8]) -> list[float
     """The numbers of a row, in their order."""
     change = result.astype(np.float32) - blurry
     light = [np.mean((picture / 255.0) ** GAMMA) for picture in (result, blurry)]
-    colours = [cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).mean((0, 1)) for picture in (result, blurry)]
+    colours = [cv2.cvtColor(to_float(picture), cv2.COLOR_RGB2LAB).mean((0, 1)) for picture in (result, blurry)]
     grey = blurry.mean(2)
     mean = cv2.blur(grey, (SIDE, SIDE))
     flat = cv2.blur(grey**2, (SIDE, SIDE)) - mean**2 < FLAT**2

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import data
 
+from unblur.pixels import to_float
 from unblur.synth.camera import add_noise
 from unblur.synth.response import SRGB
 from unblur.synth.scene import Layer, expose, instant, steps_needed
@@ -95,7 +96,7 @@ def cut_out(photo: NDArray[Any], *, at: tuple[int, int], paths: tuple[Trajectory
     height, width = photo.shape[:2]
     mask = np.zeros((height, width), np.uint8)
     cv2.ellipse(mask, ((width / 2, height / 2), (width - 8, height - 8), 0), (255,), -1, cv2.LINE_AA)
-    opacity = cv2.GaussianBlur(mask, (0, 0), 1.0)[..., None] / np.float32(255)
+    opacity = to_float(cv2.GaussianBlur(mask, (0, 0), 1.0))[..., None]
     top, left = SIZE[0] + at[1] - height // 2, SIZE[1] + at[0] - width // 2
     canvas[top : top + height, left : left + width] = np.concatenate([SRGB.decode(photo) * opacity, opacity], axis=2)
     return Layer(canvas, paths, (SIZE[1], SIZE[0]))

@@ -22,7 +22,7 @@ from unblur.errors import InputError, OutputError, UnreadableError, UnsupportedE
 from unblur.io import picture
 from unblur.io.exif import exif_of_directory, read_exif
 from unblur.io.ifd import Entry, entry_of, read_directory, read_header, reader_of, write_directory
-from unblur.io.image import READABLE, WRITABLE, Coding, Image, Metadata, is_image, read_image, write_image
+from unblur.io.image import READABLE, WRITABLE, Coding, Image, Metadata, is_image, read_image, read_rgb, write_image
 
 ICC = bytes(range(256)) * 300  # longer than one JPEG segment
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="%d" dc:title="A shaky cat"/></x:xmpmeta>'
@@ -254,6 +254,18 @@ def test_16_bit_png_by_others(tmp_path, channels):
     stored = pixels[..., [2, 1, 0, 3][:channels]] if channels > 1 else pixels
     image = read_image(saved(tmp_path / "photo", cv2.imencode(".png", stored)[1].tobytes()))
     np.testing.assert_array_equal(image.interleaved(0, 19), pixels)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_values_alone_are_read_as_rgb_of_the_same_depth(tmp_path, channels, dtype):
+    pixels = noise(9, 14, channels, dtype)
+    stored = pixels[..., [2, 1, 0, 3][:channels]] if channels > 1 else pixels
+    values = read_rgb(saved(tmp_path / "photo", cv2.imencode(".png", stored)[1].tobytes()))
+    assert values.dtype == dtype
+    assert values.flags.c_contiguous
+    assert values.flags.writeable
+    np.testing.assert_array_equal(values, pixels[..., :3] if channels > 1 else pixels.repeat(3, axis=2))
 
 
 def tiff(samples, *, order="<", planar=False, tile=None, compression=1, predictor=1, photometric=None, extra=None):

@@ -15,12 +15,12 @@ from unblur.app import cli
 from unblur.errors import DeviceError, UnsupportedError
 from unblur.io.video import Frame, VideoReader
 from unblur.models import create
+from unblur.pixels import to_pixels
 from unblur.restore.clip import ClipRestorer
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.precision import Setup
 from unblur.restore.safety import guard
 from unblur.restore.stream import Stream
-from unblur.restore.tiles import to_pixels
 from unblur.weights import sha256_of
 
 CPU = Setup(torch.device("cpu"), torch.float32)
@@ -110,7 +110,7 @@ def sound_of(path):
 def streamed(net, frames, **options):
     blurry = [torch.from_numpy(frame.pixels).permute(2, 0, 1).float() / 255 for frame in frames]
     restored = Stream(net, setup=CPU, **options).restore(blurry)
-    return [to_pixels(guard(before, after).restored, np.dtype(np.uint8)) for before, after in zip(blurry, restored, strict=True)]
+    return [to_pixels(guard(before, after).restored, np.uint8) for before, after in zip(blurry, restored, strict=True)]
 
 
 def restorer(net, **changed):

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from nets import Folded
 
-from unblur.restore.tiles import BAND, best_core, cut, layout, restore_tiled, to_pixels
+from unblur.restore.tiles import BAND, best_core, cut, layout, restore_tiled
 
 NETS = {multiple: Folded(multiple).eval() for multiple in (1, 2, 8)}
 
@@ -152,22 +152,6 @@ def test_tiles_that_disagree_fade_into_each_other():
     steepest = torch.pi / 2 / (2 * BAND)  # of the raised cosine
     for axis in (1, 2):
         assert whole.diff(dim=axis).abs().max() <= 1.01 * steepest
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_every_level_returns(dtype):
-    most = np.iinfo(dtype).max
-    levels = np.arange(most + 1, dtype=np.int32)
-    rows = torch.from_numpy(levels.astype(np.float32) / most)[None, None]
-    back = to_pixels(rows, np.dtype(dtype))
-    assert back.dtype == dtype
-    np.testing.assert_array_equal(back[0, :, 0], levels)
-
-
-def test_values_are_clamped_and_rounded_to_the_nearest():
-    rows = torch.tensor([[[-0.5, 0.499 / 255, 0.501 / 255, 1.5]]])
-    assert to_pixels(rows, np.dtype(np.uint8)).ravel().tolist() == [0, 0, 1, 255]
-    assert to_pixels(rows, np.dtype(np.float32)).ravel().tolist() == [0, pytest.approx(0.499 / 255), pytest.approx(0.501 / 255), 1]
 
 
 @settings(max_examples=30)

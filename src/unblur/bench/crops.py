@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from unblur.bench.rows import PictureRow
+from unblur.pixels import to_levels
 
 __all__ = ["SIDE", "Crop", "Gallery", "read_crops", "which_of", "worst_place"]
 
@@ -69,7 +70,7 @@ class Gallery:
         self._folder.mkdir(exist_ok=True)
         top, left, side = worst_place(blurry, sharp)
         cuts = [picture[top : top + side, left : left + side] for picture in (blurry, restored, sharp)]
-        levels = (np.concatenate(cuts, axis=1).clip(0, 1) * 255).round().astype(np.uint8)
+        levels = to_levels(np.concatenate(cuts, axis=1), np.uint8)
         called = hashlib.sha256("|".join(map(str, row.key)).encode()).hexdigest()[:20]
         file = self._folder / f"{called}.png"
         kept[:] = [pair for pair in kept if pair[1] != file]  # one that a run left when it was stopped just before its row

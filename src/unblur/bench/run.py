@@ -20,9 +20,10 @@ from unblur.bench.fit import check_fit
 from unblur.bench.rows import FILE, ClipRow, ModelRow, PictureRow, Row, append, read_rows
 from unblur.data.layouts import Sample
 from unblur.errors import InputError, OutputError
-from unblur.io.image import read_image
+from unblur.io.image import read_rgb
 from unblur.io.whole import make_folder, written_whole
 from unblur.metrics import Protocol, warping_error
+from unblur.pixels import to_float, to_levels, to_tensor
 
 __all__ = ["PICTURES", "Progress", "open_run", "read_picture", "run_bench", "saved_picture"]
 
@@ -112,11 +113,7 @@ def open_run(run: Path) -> None:
 
 def read_picture(path: Path) -> Picture:
     """Read a picture as (H, W, 3), RGB in [0, 1]; grey is spread over the channels, opacity left out."""
-    pixels = read_image(path).pixels
-    pixels = pixels.reshape(*pixels.shape[:2], -1)
-    colours = pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1]
-    scale = np.iinfo(pixels.dtype).max if np.issubdtype(pixels.dtype, np.integer) else 1
-    return np.ascontiguousarray(np.broadcast_to(colours, (*colours.shape[:2], 3)).astype(np.float32) / np.float32(scale))
+    return to_float(read_rgb(path))
 
 
 def saved_picture(folder: Path, contender: Contender, *, data: str, sample: Sample) -> Path:
@@ -139,7 +136,7 @@ def save_picture(picture: Picture, target: Path | None) -> None:
     """Write a picture as PNG of 8 bit, whole; nothing if there is no target."""
     if target is not None:
         with written_whole(target, overwrite=True) as partial:
-            PillowImage.fromarray((picture.clip(0, 1) * 255).round().astype(np.uint8)).save(partial)
+            PillowImage.fromarray(to_levels(picture, np.uint8)).save(partial)
 
 
 @dataclass(frozen=True)
@@ -360,4 +357,4 @@ def _by(protocol: Protocol, picture: Picture, sample: Sample) -> dict[str, float
 
 
 def _tensor(picture: Picture) -> Tensor:
-    return torch.from_numpy(picture).permute(2, 0, 1)[None].double()
+    return to_tensor(picture).double()

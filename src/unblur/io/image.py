@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 from PIL import BmpImagePlugin, GifImagePlugin
 from PIL import Image as PillowImage
 
@@ -29,6 +30,7 @@ from unblur.io.png import read_png, write_png
 from unblur.io.tiff import read_tiff, write_tiff
 from unblur.io.webp import read_webp, write_webp
 from unblur.io.whole import written_whole
+from unblur.pixels import to_rgb
 
 __all__ = [
     "MAX_PIXELS",
@@ -41,6 +43,7 @@ __all__ = [
     "is_image",
     "output_suffix",
     "read_image",
+    "read_rgb",
     "size_of",
     "write_image",
 ]
@@ -166,6 +169,16 @@ def read_image(path: Path) -> Image:
     if kind in HOW:
         raise UnsupportedError(f"`{path}` is a {kind} file, which cannot be read; {HOW[kind]}")
     return _upright(_READERS[kind](path))
+
+
+def read_rgb(path: Path) -> Pixels:
+    """Read a picture for its values alone: (H, W, 3), upright, 8 or 16 bit as stored; grey is repeated, opacity left out.
+
+    Raises:
+        UnreadableError, UnsupportedError: as `read_image`.
+    """
+    pixels: Pixels = np.ascontiguousarray(to_rgb(read_image(path).pixels))
+    return pixels
 
 
 def size_of(path: Path) -> tuple[int, int]:

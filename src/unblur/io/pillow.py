@@ -16,9 +16,10 @@ from PIL import Image as PillowImage
 from PIL import ImageFile
 
 from unblur.errors import InputError, UnreadableError, UnsupportedError
-from unblur.io.picture import Canvas, Image, Pixels, check_size, row_blocks
+from unblur.io.picture import Canvas, Image, check_size, row_blocks
+from unblur.pixels import as_8_bit
 
-__all__ = ["as_8_bit", "decode", "decoding", "encodable"]
+__all__ = ["decode", "decoding", "encodable"]
 
 FAILURES = (
     OSError,
@@ -92,18 +93,3 @@ def encodable(image: Image, *, with_alpha: bool) -> PillowImage.Image:
         return PillowImage.fromarray(pixels)
     pixels = as_8_bit(image.pixels)
     return PillowImage.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-
-
-def as_8_bit(samples: Pixels) -> Pixels:
-    """Scale [0, 65535] to [0, 255], rounding to the nearest; 8-bit samples are given back as they are.
-
-    Example:
-        >>> as_8_bit(np.array([[0, 128, 129, 65535]], np.uint16)).tolist()
-        [[0, 0, 1, 255]]
-    """
-    if samples.dtype == np.uint8:
-        return samples
-    scaled = np.empty(samples.shape, np.uint8)
-    for top, bottom in row_blocks(samples.shape[1], samples.shape[0]):
-        scaled[top:bottom] = (samples[top:bottom].astype(np.uint32) + 128) // 257
-    return scaled

@@ -32,6 +32,7 @@ from unblur.io.streams import StreamCopier
 from unblur.io.verify import Expected, verify_video
 from unblur.io.video_reader import Frame, VideoReader
 from unblur.io.whole import output_error, written_whole
+from unblur.pixels import as_8_bit, as_16_bit
 
 __all__ = ["VideoWriter"]
 
@@ -433,9 +434,7 @@ class VideoWriter:
         if pixels.dtype == self._converter.dtype:
             contiguous: Pixels = np.ascontiguousarray(pixels)
             return contiguous
-        if pixels.dtype == np.uint8:
-            return pixels.astype(np.uint16) * np.uint16(257)
-        return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        return as_16_bit(pixels) if pixels.dtype == np.uint8 else as_8_bit(pixels)
 
     def _abandon(self) -> None:
         """Close an output that was not finished; its end need not, and on a full disk cannot, be written."""

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from unblur.flow import quick_flow
 from unblur.layers.check import check_shape
+from unblur.pixels import to_pixels
 
 __all__ = ["inverse_search"]
 
@@ -34,8 +35,8 @@ def inverse_search(reference: Tensor, neighbour: Tensor) -> Tensor:
 
 @torch.library.custom_op("unblur::inverse_search", mutates_args=())  # for torch, one operation that it neither traces nor looks into
 def _search(reference: Tensor, neighbour: Tensor) -> Tensor:
-    pictures = ((each.float().clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy() for each in (reference, neighbour))
-    flows = [quick_flow(np.ascontiguousarray(one), np.ascontiguousarray(other)) for one, other in zip(*pictures, strict=True)]
+    pairs = ([to_pixels(each.float(), np.uint8) for each in pair] for pair in zip(reference, neighbour, strict=True))
+    flows = [quick_flow(np.ascontiguousarray(one), np.ascontiguousarray(other)) for one, other in pairs]
     return torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).contiguous().to(reference.device)
 
 

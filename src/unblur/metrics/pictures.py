@@ -7,6 +7,7 @@ from torch import Tensor
 
 from unblur.errors import InputError, ShapeError
 from unblur.layers.check import check_shape
+from unblur.pixels import rounded_to_8_bit, unit_range
 
 __all__ = ["checked_pair", "crop_border", "from_uint8", "luma", "studio_luma", "to_8_bit"]
 
@@ -39,7 +40,7 @@ def from_uint8(array: NDArray[np.uint8]) -> Tensor:
     if array.ndim not in (3, 4) or array.shape[-1] != 3:
         raise ShapeError(f"from_uint8 takes an array (H, W, 3) or (B, H, W, 3), got {array.shape}")
     pictures = torch.from_numpy(np.ascontiguousarray(array.reshape(-1, *array.shape[-3:])))
-    return pictures.permute(0, 3, 1, 2).to(torch.float64) / 255
+    return unit_range(pictures.permute(0, 3, 1, 2), dtype=torch.float64)
 
 
 def to_8_bit(pictures: Tensor) -> Tensor:
@@ -48,7 +49,7 @@ def to_8_bit(pictures: Tensor) -> Tensor:
     Decided: ties go to the even level, as numpy and torch round. Public test code that casts to uint8 instead cuts
     the fraction off, which darkens the picture by half a level and costs about 0.03 dB at 33 dB.
     """
-    return (pictures.to(torch.float64).clamp(0, 1) * 255).round() / 255
+    return rounded_to_8_bit(pictures.to(torch.float64))
 
 
 def crop_border(pictures: Tensor, border: int) -> Tensor:

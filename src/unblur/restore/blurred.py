@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.models.swift import Swift
+from unblur.pixels import to_tensor
 from unblur.restore.precision import Setup
-from unblur.restore.tiles import cut, to_tensor
+from unblur.restore.tiles import cut
 
 __all__ = ["SHARP_BELOW", "BlurMeter"]
 

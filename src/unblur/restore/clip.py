@@ -18,11 +18,12 @@ from unblur.models.base import Net
 from unblur.models.cascade import CascadeNet
 from unblur.models.recurrent import RecurrentNet
 from unblur.models.video import VideoNet
+from unblur.pixels import to_pixels, to_tensor
 from unblur.restore.cuts import CutDetector
 from unblur.restore.executor import bytes_per_pixel, mixed_safely, within_memory
 from unblur.restore.precision import Setup
 from unblur.restore.stream import Stream
-from unblur.restore.tiles import BAND, best_core, to_pixels, to_tensor
+from unblur.restore.tiles import BAND, best_core
 
 __all__ = ["ClipRestorer", "Done"]
 
@@ -69,7 +70,7 @@ class ClipRestorer:
 
     def push(self, frame: Frame) -> Done:
         """Take the next frame; gives those restored by now, in order, each with its pixels."""
-        blurry = to_tensor(frame.pixels, torch.device("cpu"))[0]
+        blurry = to_tensor(frame.pixels)[0]
         done = self.finish() if self._cuts.cuts(blurry) else []
         self._seen.append(blurry)
         self._waiting.append(frame)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
 from unblur.flow import MIN_BIDIRECTIONAL_SIDE, bidirectional_flow
-from unblur.restore.tiles import to_pixels
+from unblur.pixels import to_pixels
 
 __all__ = ["CutDetector"]
 
@@ -73,7 +73,7 @@ def _leads_on(last: Tensor, picture: Tensor) -> bool:
     """Whether motion makes one picture of the other."""
     if min(picture.shape[-2:]) < MIN_BIDIRECTIONAL_SIDE:
         return False
-    return not bidirectional_flow(*(to_pixels(each, np.dtype(np.uint8)) for each in (last, picture))).is_cut
+    return not bidirectional_flow(*(to_pixels(each, np.uint8) for each in (last, picture))).is_cut
 
 
 def _thumbnail(picture: Tensor) -> Tensor:

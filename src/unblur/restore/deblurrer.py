@@ -18,6 +18,7 @@ from torch import Tensor
 from unblur.errors import InputError, UnsupportedError
 from unblur.io.video import Frame, VideoReader, VideoWriter
 from unblur.models.base import Net
+from unblur.pixels import to_pixels, to_tensor
 from unblur.restore.blurred import BlurMeter
 from unblur.restore.checks import as_path, check_number, check_whole
 from unblur.restore.clip import ClipRestorer
@@ -30,7 +31,7 @@ from unblur.restore.pipeline import overlapped
 from unblur.restore.precision import Setup
 from unblur.restore.report import PhotoReport, Picture, VideoReport
 from unblur.restore.temporal_fusion import TemporalFusion
-from unblur.restore.tiles import BAND, Pixels, best_core, restore_tiled, to_pixels, to_tensor
+from unblur.restore.tiles import BAND, Pixels, best_core, restore_tiled
 from unblur.weights import Card
 
 __all__ = ["SMALLEST_TILE", "Deblurrer", "source_identity"]

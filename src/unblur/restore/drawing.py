@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from unblur.pixels import to_levels
+
 __all__ = ["Bytes", "Cell", "axis_colours", "colour_wheel", "flow_colours", "heat", "kernels", "sheet", "strokes"]
 
 Bytes = NDArray[np.uint8]
@@ -32,7 +34,7 @@ def flow_colours(flow: NDArray[Any], *, longest: float) -> Bytes:
     degrees = np.degrees(np.arctan2(y, x)) % 360
     saturation = np.clip(np.hypot(x, y) / longest, 0, 1)
     hsv = np.stack([degrees, saturation, np.ones_like(saturation)], axis=2).astype(np.float32)
-    return (cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB) * 255).round().astype(np.uint8)
+    return to_levels(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.uint8)
 
 
 def colour_wheel(size: int, *, colours: Callable[..., Bytes]) -> Bytes:
@@ -47,7 +49,7 @@ def colour_wheel(size: int, *, colours: Callable[..., Bytes]) -> Bytes:
 def heat(values: NDArray[Any], *, least: float = 0.0, most: float) -> Bytes:
     """(H, W) as colours, from dark violet at `least` to yellow at `most`."""
     share = np.clip((values.astype(np.float32) - least) / max(most - least, 1e-12), 0, 1)
-    coloured = cv2.applyColorMap((share * 255).round().astype(np.uint8), cv2.COLORMAP_VIRIDIS)
+    coloured = cv2.applyColorMap(to_levels(share, np.uint8), cv2.COLORMAP_VIRIDIS)
     return np.ascontiguousarray(coloured[..., ::-1])
 
 

@@ -22,10 +22,11 @@ from unblur.io.video import VideoReader
 from unblur.io.whole import written_whole
 from unblur.models.base import Net
 from unblur.models.diagnostic import Diagnostic, Kind, Rows, frame_name
+from unblur.pixels import to_pixels, to_tensor
 from unblur.restore.cuts import CutDetector
 from unblur.restore.drawing import Bytes, Cell, axis_colours, colour_wheel, flow_colours, heat, kernels, sheet, strokes
 from unblur.restore.precision import Setup
-from unblur.restore.tiles import cut, to_pixels, to_tensor
+from unblur.restore.tiles import cut
 
 __all__ = ["Drawing", "inspect_clip", "inspect_window", "read_window"]
 
@@ -89,7 +90,7 @@ def read_window(source: Path, *, frame: int, num_frames: int) -> list[NDArray[An
     with VideoReader(source) as reader:
         for number, read in enumerate(reader):
             count += 1
-            begins = detector.cuts(to_tensor(read.pixels, torch.device("cpu"))[0])
+            begins = detector.cuts(to_tensor(read.pixels)[0])
             if number <= frame:
                 if begins:
                     before.clear()
@@ -255,7 +256,7 @@ def _map(values: Tensor, *, least: float = 0.0, most: float) -> Bytes:
 
 
 def _picture(image: Tensor) -> Bytes:
-    return to_pixels(image.float(), np.dtype(np.uint8)).astype(np.uint8, copy=False)
+    return to_pixels(image.float(), np.uint8)
 
 
 def _vectors(field: Tensor) -> NDArray[Any]:

@@ -17,7 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.restore.tiles import Pixels, white
+from unblur.pixels import peak_value, to_float, to_levels
+from unblur.restore.tiles import Pixels
 
 __all__ = ["Restored", "area", "finer_scales_add_nothing", "joined", "shapes", "shrunk"]
 
@@ -188,13 +189,11 @@ def _cubic(away: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _change(restored: Restored, top: int, bottom: int) -> NDArray[np.float32]:
     before, after = (each[top:bottom].astype(np.float32) for each in restored)
-    return (after - before) / np.float32(white(restored[0].dtype))
+    return (after - before) / np.float32(peak_value(restored[0].dtype))
 
 
 def _added(picture: Pixels, change: NDArray[np.float32]) -> NDArray[Any]:
-    most = white(picture.dtype)
-    values = np.clip(picture / np.float32(most) + change, 0, 1)
-    return values if most == 1 else np.round(values * most)
+    return to_levels(to_float(picture) + change, picture.dtype)
 
 
 def _with_channels(picture: NDArray[Any], like: NDArray[Any]) -> NDArray[Any]:

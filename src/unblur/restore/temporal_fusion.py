@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.fft import irfft2, rfft2
 
 from unblur.flow import MIN_SIDE, quick_flow, warp
-from unblur.restore.tiles import white
+from unblur.pixels import to_float, to_levels
 
 __all__ = ["TemporalFusion", "fourier_aggregation", "fuse_frames"]
 
@@ -90,15 +90,14 @@ def fuse_frames(frame: Pixels, neighbours: Sequence[Pixels], *, share: float = 1
     alike = [other for other in neighbours if other.shape == frame.shape and other.dtype == frame.dtype]
     if not alike or min(frame.shape[:2]) < MIN_SIDE:
         return frame
-    scale = white(frame.dtype)
-    seen = frame.astype(np.float32) / scale
+    seen = to_float(frame)
     views = [seen]
     for other in alike:
-        change = warp(other, quick_flow(frame, other)).astype(np.float32) / scale - seen
+        change = to_float(warp(other, quick_flow(frame, other))) - seen
         difference = cv2.GaussianBlur(cv2.transform(np.abs(change), _MEAN), (0, 0), _AROUND)
         views.append(seen + change * np.exp(np.square(difference) / -(TOLERANCE**2))[..., None])
     together = fourier_aggregation(torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)).permute(1, 2, 0).numpy()
-    return np.clip(np.round((seen + share * (together - seen)) * scale), 0, scale).astype(frame.dtype)
+    return to_levels(seen + share * (together - seen), frame.dtype)
 
 
 @torch.inference_mode()

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["BAND", "Tile", "best_core", "cut", "layout", "restore_tiled", "to_pixels", "to_tensor", "white"]
+__all__ = ["BAND", "Tile", "best_core", "cut", "layout", "restore_tiled"]
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 
@@ -145,31 +145,6 @@ def restore_tiled(
         done = (height if bottom == height else bottom - band) - first
         yield first, across[:, :done]
         carried = across[:, done:]
-
-
-def white(dtype: np.dtype) -> float:
-    """The value that is white: the largest of integers, 1 of floats."""
-    return float(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1.0
-
-
-def to_pixels(rows: Tensor, dtype: np.dtype) -> Pixels:
-    """(C, h, w) in [0, 1] to (h, w, C) of `dtype`: clamped, and for integers rounded to their full range."""
-    rows = rows.clamp(0, 1).permute(1, 2, 0)
-    if dtype == np.uint8:
-        return rows.mul(255).round_().to(torch.uint8).cpu().numpy()
-    if dtype == np.uint16:
-        return rows.mul(65535).round_().to(torch.int32).cpu().numpy().astype(np.uint16)
-    return rows.cpu().numpy().astype(np.float32)
-
-
-def to_tensor(cut: NDArray[Any], device: torch.device) -> Tensor:
-    """(h, w, 1 or 3) to (1, 3, h, w) in [0, 1], fp32, channels last."""
-    scale = white(cut.dtype)
-    if cut.dtype == np.uint16:
-        cut = cut.astype(np.int32)  # torch does little with uint16
-    cut = np.ascontiguousarray(cut)
-    picture = torch.from_numpy(cut if cut.flags.writeable else cut.copy()).to(device)  # torch warns of what is read-only
-    return (picture.float() / scale).permute(2, 0, 1)[None].expand(1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
 
 
 def _edges(size: int, core: int) -> list[tuple[int, int]]:

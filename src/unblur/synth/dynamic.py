@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.errors import InputError
+from unblur.pixels import to_float
 from unblur.synth.camera import CameraRanges, develop, draw_factor, lit
 from unblur.synth.layered import MovingLayer, average, doubled, instants_needed, reference, smooth_field
 from unblur.synth.response import GAMMA22, LINEAR, Response
@@ -335,7 +336,7 @@ def _object_light(
     if cutouts and generator.random() < 0.6:
         picture = cutouts[int(generator.integers(len(cutouts)))]
         scale = min(generator.uniform(0.25, 0.9) * size / max(picture.shape[:2]), 1.1)
-        opacity = np.clip((picture[..., 3:].astype(np.float32) / 255 - 0.3) / 0.65, 0, 1)  # the rim still has light of what was behind it
+        opacity = np.clip((to_float(picture[..., 3:]) - 0.3) / 0.65, 0, 1)  # the rim still has light of what was behind it
         light = np.concatenate([response.decode(np.ascontiguousarray(picture[..., :3])) * opacity, opacity], axis=2)
         height, width = (max(4, round(side * scale)) for side in picture.shape[:2])
         light = cv2.resize(light, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from unblur.errors import UnreadableError
 from unblur.io.whole import output_error
+from unblur.pixels import as_8_bit
 from unblur.synth.sources import open_clip, sha256_of
 
 __all__ = ["cache_frames", "map_frames"]
@@ -43,9 +44,7 @@ def cache_frames(clip: Path, folder: Path) -> Path:
     try:
         with os.fdopen(handle, "wb") as file:
             for moment in open_clip(clip, rate=None if clip.is_file() else 240.0):
-                pixels = moment.pixels
-                if pixels.dtype == np.uint16:
-                    pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+                pixels = as_8_bit(moment.pixels)
                 size = (pixels.shape[0], pixels.shape[1])
                 try:
                     file.write(np.ascontiguousarray(pixels).data)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.errors import InputError
+from unblur.pixels import to_levels
 
 __all__ = ["CURVE_RANGE", "GAMMA22", "LINEAR", "SRGB", "Response", "camera_curve", "draw_curve", "response_named"]
 
@@ -60,7 +61,7 @@ def _decode_table(response: Response, codes: int) -> Floats:
 @lru_cache(maxsize=64)
 def _encode_table(response: Response) -> NDArray[np.uint8]:
     linear: Floats = (np.arange(_CODES + 1, dtype=np.float32) / np.float32(_CODES)) ** 2
-    return np.round(response.encode_curve(linear) * 255).astype(np.uint8)
+    return to_levels(response.encode_curve(linear), np.uint8)
 
 
 def _srgb_encode(linear: Floats) -> Floats:

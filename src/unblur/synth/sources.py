@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.errors import InputError, UnreadableError, UnsupportedError
-from unblur.io.image import is_image, read_image
+from unblur.io.image import is_image, read_image, read_rgb
+from unblur.pixels import as_8_bit, peak_value, to_rgb
 
 __all__ = ["Clip", "Moment", "find_photos", "open_clip", "read_cutout", "read_photo", "sha256_of"]
 
@@ -53,12 +54,10 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
         UnreadableError: if it is damaged, or shows nothing: all black, or of one colour.
         UnsupportedError: if it cannot be read, see `unblur.io.image.read_image`.
     """
-    pixels = read_image(path).pixels
-    if pixels.dtype == np.uint16:
-        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    pixels = as_8_bit(read_rgb(path))
     if float(pixels[::2, ::2].std()) < _CONTRAST and float(pixels.std()) < _CONTRAST:
         raise UnreadableError(f"`{path}` shows nothing: all its pixels are nearly alike; leave it out")
-    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), np.uint8)
+    return pixels
 
 
 def read_cutout(path: Path) -> NDArray[np.uint8]:
@@ -69,13 +68,9 @@ def read_cutout(path: Path) -> NDArray[np.uint8]:
         UnsupportedError: if it cannot be read, see `unblur.io.image.read_image`.
     """
     picture = read_image(path)
-    if picture.alpha is None or not picture.alpha.any() or picture.alpha.min() == np.iinfo(picture.alpha.dtype).max:
+    if picture.alpha is None or not picture.alpha.any() or picture.alpha.min() == peak_value(picture.alpha.dtype):
         raise UnreadableError(f"`{path}` is no cut-out object: it needs opacity (PNG or WebP) that is neither 0 nor full everywhere")
-    colours = np.broadcast_to(picture.pixels, (*picture.pixels.shape[:2], 3))
-    whole = np.concatenate([colours, picture.alpha[..., None]], axis=2)
-    if whole.dtype == np.uint16:
-        whole = ((whole.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return np.ascontiguousarray(whole, np.uint8)
+    return as_8_bit(np.concatenate([to_rgb(picture.pixels), picture.alpha[..., None]], axis=2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,8 +119,7 @@ class Clip:
         for number, path in enumerate(sorted(each for each in self.path.iterdir() if is_image(each))):
             seconds = number / self.rate
             if seconds >= self.start and (end is None or seconds < end):
-                pixels = read_image(path).pixels
-                yield Moment(number, seconds, np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+                yield Moment(number, seconds, read_rgb(path))
 
     def _video(self) -> Iterator[Moment]:
         from unblur.io.video import VideoReader

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from unblur.pixels import to_float
 from unblur.synth.camera import CameraRanges, develop, draw_factor, lit
 from unblur.synth.response import GAMMA22, SRGB, Response, draw_curve
 from unblur.synth.scene import Layer, blur_field, expose, instant, motion, steps_needed
@@ -281,4 +282,4 @@ def _blob(generator: np.random.Generator, *, size: tuple[int, int], middles: tup
     mask = np.zeros(size, np.uint8)
     cv2.fillPoly(mask, [np.round(outline * 16).astype(np.int32)], (255,), lineType=cv2.LINE_AA, shift=4)
     softness = float(generator.uniform(0.6, 1.5))
-    return (cv2.GaussianBlur(mask, (0, 0), softness) / np.float32(255)).astype(np.float32)
+    return to_float(cv2.GaussianBlur(mask, (0, 0), softness))

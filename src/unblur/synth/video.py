@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from unblur.errors import InputError
 from unblur.flow import MIN_BIDIRECTIONAL_SIDE, bidirectional_flow, grey
+from unblur.pixels import as_8_bit
 from unblur.synth.camera import CameraRanges, develop, draw_factor, raise_highlights
 from unblur.synth.exposure import gather
 from unblur.synth.interpolate import Interpolator
@@ -253,9 +254,7 @@ def blur_clip(
 def _truth(pixels: NDArray[Any], *, response: Response, gain: float) -> NDArray[np.uint8]:
     if gain > 1:
         return response.encode_8bit(raise_highlights(response.decode(pixels), gain=gain))
-    if pixels.dtype == np.uint8:
-        return pixels
-    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return as_8_bit(pixels)
 
 
 def _latent(held: dict[int, Moment], between: dict[int, Interpolator], time: float) -> NDArray[Any]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from unblur.data.transforms import Adjust, Arrays, Crop, Flip, Noise, PermuteChannels, Reverse, Rotate90, Transform
+from unblur.pixels import unit_range
 from unblur.training.recipe import Recipe
 
 __all__ = ["Batch", "to_batch", "transforms_of"]
@@ -55,8 +56,8 @@ class Batch:
         order = torch.channels_last if channels_last and self.blurry.ndim == 4 else torch.contiguous_format
         return replace(
             self,
-            blurry=_floats(self.blurry.to(device, non_blocking=True)).contiguous(memory_format=order),
-            sharp=_floats(self.sharp.to(device, non_blocking=True)).contiguous(),
+            blurry=unit_range(self.blurry.to(device, non_blocking=True)).contiguous(memory_format=order),
+            sharp=unit_range(self.sharp.to(device, non_blocking=True)).contiguous(),
             blur_field=None if self.blur_field is None else self.blur_field.to(device, non_blocking=True),
             flow=None if self.flow is None else self.flow.to(device, non_blocking=True),
             flow_next=None if self.flow_next is None else self.flow_next.to(device, non_blocking=True),
@@ -141,7 +142,3 @@ def _motion(fields: list[np.ndarray]) -> Tensor | None:
 
 def _pictures(fields: list[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack(fields)).permute(0, 1, 4, 2, 3)  # (B, N, 3, H, W)
-
-
-def _floats(pictures: Tensor) -> Tensor:
-    return pictures.float() if pictures.is_floating_point() else pictures.float() / 255

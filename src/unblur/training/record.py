@@ -12,6 +12,7 @@ from torch import Tensor
 
 from unblur.errors import InputError
 from unblur.io.whole import output_error, written_whole
+from unblur.pixels import to_pixels
 
 __all__ = ["Record", "sample_sheet"]
 
@@ -83,5 +84,4 @@ def sample_sheet(blurry: Tensor, restored: Tensor, sharp: Tensor) -> np.ndarray:
         three of (B, 3, H, W) -> (3 H, min(B, 4) W, 3)
     """
     rows = [torch.cat(list(pictures[:_SAMPLES].detach().float().cpu()), dim=2) for pictures in (blurry, restored, sharp)]
-    sheet = torch.cat(rows, dim=1).permute(1, 2, 0)
-    return (sheet.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    return to_pixels(torch.cat(rows, dim=1), np.uint8)

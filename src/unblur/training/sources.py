@@ -22,6 +22,7 @@ from unblur.data.layouts import Sample, read_layout
 from unblur.data.pair_pool import PairPool
 from unblur.data.transforms import Arrays, apply
 from unblur.errors import InputError
+from unblur.pixels import to_float
 from unblur.synth.dynamic import DynamicBlur, kind_weights
 from unblur.synth.highspeed import cache_frames, map_frames
 from unblur.synth.sequence import SequenceBlur
@@ -67,7 +68,7 @@ class Source(ABC):
         """Floats where the augmentation calculates with light, bytes, which are quicker, elsewhere."""
         recipe = self.recipe
         if recipe.noise or any(tuple(bounds) != (1.0, 1.0) for bounds in (recipe.brightness, recipe.contrast, recipe.saturation)):
-            blurry, sharp = (field.astype(np.float32) / 255 for field in (blurry, sharp))
+            blurry, sharp = (to_float(field) for field in (blurry, sharp))
         return Arrays(blurry, sharp, **{name: field.astype(np.float32) for name, field in motion.items()})
 
 

@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 from unblur.data.layouts import Sample
 from unblur.metrics import from_uint8, protocols
 from unblur.models.base import Net
+from unblur.pixels import to_tensor
 from unblur.synth.sources import read_photo
 from unblur.training.sources import read_samples
 
@@ -50,14 +51,14 @@ def measure(
     for window in windows:
         middle = window[len(window) // 2]
         shown = window if net is not None else [middle]
-        frames = [torch.from_numpy(np.array(read_photo(sample.reference))).permute(2, 0, 1).float() / 255 for sample in shown]
+        frames = [to_tensor(read_photo(sample.reference))[0] for sample in shown]
         if net is None:
             restored = frames[0][None]
         else:
             blurry = (torch.stack(frames) if net.num_frames > 1 else frames[0])[None].to(device)
             with autocast:
                 restored = restore_whole(net, blurry)
-        truths = (from_uint8(np.array(read_photo(path))) for path in (middle.sharp if rule.several_truths else middle.sharp[:1]))
+        truths = (from_uint8(read_photo(path)) for path in (middle.sharp if rule.several_truths else middle.sharp[:1]))
         rows.append((middle.sequence, rule.measure(restored.double().clamp(0, 1).cpu(), truths)))
     return rows
 
