@@ -139,33 +139,34 @@ def test_finest_output_comes_first_and_has_the_input_size(name):
 
 
 DIAGNOSTICS = {
-    "astcn": {"flow": "flow", "alignment": "alignment", "offsets": "offsets", "masks": "map"},
+    "astcn": {"flow": "flow", "alignment": "alignment", "offsets": "offsets", "masks": "map", "restored": "restored"},
     "cdvdtsp": {"flow": "flow", "alignment": "alignment", "sharpness": "map"},
-    "dbn": {"flow": "flow", "alignment": "alignment"},
-    "edvr": {"alignment": "alignment", "offsets": "offsets"},
-    "gsta": {"alignment": "alignment", "frame-weights": "map"},
+    "dbn": {"flow": "flow", "alignment": "alignment", "restored": "restored"},
+    "edvr": {"alignment": "alignment", "offsets": "offsets", "restored": "restored"},
+    "gsta": {"alignment": "alignment", "frame-weights": "map", "restored": "restored"},
     "l0": {"kernels": "kernel", "edges": "map"},
-    "mdcn": {"alignment": "alignment", "offsets": "offsets"},
-    "ovd": {"blending": "map"},
-    "ppnet": {"flow": "flow", "alignment": "alignment"},
+    "mdcn": {"alignment": "alignment", "offsets": "offsets", "restored": "restored"},
+    "ovd": {"blending": "map", "restored": "restored"},
+    "ppnet": {"flow": "flow", "alignment": "alignment", "restored": "restored"},
     "pvdnet": {"flow": "flow"},
-    "stfan": {"filters": "filters"},
+    "stfan": {"filters": "filters", "restored": "restored"},
     "svrnn": {"recurrence": "map"},
-    "swift": {"motion": "axis"},
-    "swift_best": {"motion": "axis", "kernels": "kernel", "deconvolved": "picture", "gates": "map"},
-    "swift_video": {"flow": "flow", "alignment": "alignment", "motion": "axis"},
+    "swift": {"motion": "axis", "restored": "restored"},
+    "swift_best": {"motion": "axis", "kernels": "kernel", "deconvolved": "picture", "gates": "map", "restored": "restored"},
+    "swift_video": {"flow": "flow", "alignment": "alignment", "motion": "axis", "restored": "restored"},
     "swift_video_best": {
         "flow": "flow",
         "alignment": "alignment",
         "motion": "axis",
         "deconvolved": "picture",
         "gates": "map",
+        "restored": "restored",
     },
-    "xiang": {"flow": "flow", "alignment": "alignment"},
+    "xiang": {"flow": "flow", "alignment": "alignment", "restored": "restored"},
 }
 """Name and kind of the diagnostics of each network, in order; the others give none."""
 
-CHANNELS = {"picture": {3}, "map": {1, 3}, "flow": {2}, "axis": {2, 3}, "alignment": {1, 3}}
+CHANNELS = {"picture": {3}, "map": {1, 3}, "flow": {2}, "axis": {2, 3}, "alignment": {1, 3}, "restored": {3}}
 """Channels of the tensors of a kind."""
 
 
@@ -191,6 +192,8 @@ def test_diagnostics_keep_to_their_kinds(name):
                 assert tensor.ndim == 4 or (tensor.ndim == 5 and tensor.shape[2] == 2)
             else:
                 assert math.isqrt(tensor.shape[1]) ** 2 == tensor.shape[1]
+            if diagnostic.kind == "restored":
+                torch.testing.assert_close(tensor, restored, rtol=0, atol=0)
             if diagnostic.kind == "map" and tensor.shape[1] == 1:
                 least, most = diagnostic.value_range
                 assert least <= tensor.min() <= tensor.max() <= most

@@ -28,7 +28,7 @@ from unblur.models.swift_video import SwiftVideo
 from unblur.models.swift_video_best import SwiftVideoBest
 from unblur.models.video import VideoNet, WarpingNet
 from unblur.restore.drawing import axis_colours, colour_wheel, flow_colours, heat, kernels, sheet, strokes
-from unblur.restore.inspect import inspect_clip, inspect_window, read_window
+from unblur.restore.inspect import Drawing, inspect_clip, inspect_window, read_window
 from unblur.restore.precision import Setup
 
 SETUP = Setup(torch.device("cpu"), torch.float32)
@@ -154,6 +154,35 @@ def test_what_lies_outside_of_the_range_is_cut_off_for_the_eye():
 
     pixels = drawn([grey(100)], TooBright())["before-after"].pixels
     assert pixels[100, 400].tolist() == pixels[100, 800].tolist() == [255, 255, 255]
+
+
+def test_a_network_that_restores_on_the_way_to_its_diagnostics_runs_once():
+    runs = []
+
+    class Frames(Warped):
+        def reconstruct(self, fused, reference):
+            runs.append("frames")
+            return super().reconstruct(fused, reference) + 0.1
+
+    class Photo(Swift):
+        def restore(self, blurry, blur_field):  # noqa: ARG002
+            runs.append("photo")
+            return blurry + 0.1
+
+    tiny = {"widths": (8,), "blocks": (1,), "motion_widths": (8,), "motion_blocks": (1,)}
+    for frames, net in ((moving(3), Frames(flow=ZeroFlow())), (moving(1), Photo(**tiny))):
+        pixels = drawn(frames, net)["before-after"].pixels
+        mean = np.mean([frame.astype(float) for frame in frames], axis=0)
+        after = np.minimum(mean + 25.5, 255).round()
+        change = np.clip(127.5 + 4 * (mean + 25.5 - frames[len(frames) // 2]), 0, 255).round()
+        amount = np.abs(mean + 25.5 - frames[len(frames) // 2]).mean()
+        cells = [
+            ("before", frames[len(frames) // 2]),
+            ("after", after.astype(np.uint8)),
+            (f"change x4: mean {amount:.2f} of 255", change.astype(np.uint8)),
+        ]
+        assert_drawn(Drawing("before-after", "", pixels), sheet([cells]))
+    assert runs == ["frames", "photo"]
 
 
 # Swift's motion

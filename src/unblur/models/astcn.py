@@ -111,7 +111,7 @@ class ASTCN(VideoNet):
     def stage_diagnostics(
         self, frames: Sequence[Tensor], feats: Sequence[tuple[Tensor, ...]], aligned: Sequence[tuple[Tensor, ...]]
     ) -> list[Diagnostic]:
-        """The sharpness mask of each frame, and as it is warped to the reference."""
+        """The sharpness mask of each frame, and as it is warped to the reference; and the restored picture."""
         times = [frame_name(i - len(frames) // 2) for i in range(len(frames))]
         rows = [dict(zip(times, frames, strict=True))]
         for title, parts in (("mask", feats), ("warped mask", aligned)):
@@ -121,7 +121,7 @@ class ASTCN(VideoNet):
             )
             rows.append(dict(zip(titles, masks, strict=True)))
         caption = "sharpness mask of each position: yellow (1) counts fully, violet (0) not at all"
-        return [Diagnostic(name="masks", kind="map", caption=caption, rows=tuple(rows))]
+        return [Diagnostic(name="masks", kind="map", caption=caption, rows=tuple(rows)), *super().stage_diagnostics(frames, feats, aligned)]
 
 
 class DcnAlign(nn.Module):

@@ -77,7 +77,8 @@ class Net(nn.Module, ABC):
     def diagnostics(self, blurry: Tensor) -> list[Diagnostic]:  # noqa: ARG002 (subclasses need it)
         """What the network computes on the way to the restored picture, for `unblur.restore.inspect`; nothing by default.
 
-        The names of the diagnostics are unique. It is called in evaluation mode and without gradients.
+        The names of the diagnostics are unique. It is called in evaluation mode and without gradients. A network that computes the restored picture
+        here as well gives it too (`unblur.models.diagnostic.restored_diagnostic`), and then need not run again for it.
 
         Args:
             blurry: as for `forward`, a batch of one.

@@ -67,6 +67,7 @@ class CascadeNet(Net):
         return restored
 
     def diagnostics(self, blurry: Tensor) -> list[Diagnostic]:
-        """Those of the first stage, for the middle frame."""
+        """Those of the first stage, for the middle frame, but for what that stage restores."""
         first = (self.num_frames - self.net.num_frames) // 2
-        return self.net.diagnostics(blurry[:, first : first + self.net.num_frames])
+        found = self.net.diagnostics(blurry[:, first : first + self.net.num_frames])
+        return [diagnostic for diagnostic in found if diagnostic.kind != "restored"]

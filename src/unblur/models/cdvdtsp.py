@@ -86,12 +86,13 @@ class SharpnessNet(WarpingNet):
     def stage_diagnostics(
         self,
         frames: Sequence[Tensor],
-        feats: Sequence[tuple[Tensor, ...]],  # noqa: ARG002
+        feats: Sequence[tuple[Tensor, ...]],
         aligned: Sequence[tuple[Tensor, ...]],
     ) -> list[Diagnostic]:
-        """The sharpness prior, if there is one."""
+        """The sharpness prior, if there is one, and the restored picture."""
+        restored = super().stage_diagnostics(frames, feats, aligned)
         if not self.prior:
-            return []
+            return restored
         pictures, inside = (list(parts) for parts in zip(*aligned, strict=True))
         prior = temporal_sharpness(pictures, inside).float()
         least = float(prior.min())
@@ -102,7 +103,8 @@ class SharpnessNet(WarpingNet):
                 caption="sharpness prior: how well the warped neighbours agree with t",
                 rows=({"t": frames[len(frames) // 2], f"{least:.2f} violet to 1 yellow": prior},),
                 value_range=(least, 1.0),
-            )
+            ),
+            *restored,
         ]
 
 

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-__all__ = ["Diagnostic", "Kind", "Rows", "frame_name", "recorded_calls"]
+__all__ = ["Diagnostic", "Kind", "Rows", "frame_name", "recorded_calls", "restored_diagnostic"]
 
-Kind = Literal["picture", "map", "flow", "axis", "kernel", "filters", "offsets", "alignment"]
+Kind = Literal["picture", "map", "flow", "axis", "kernel", "filters", "offsets", "alignment", "restored"]
 """What the tensors of a diagnostic are, all with a batch of one; K is the number of taps of a filter or kernel, its side squared.
 
     picture     (1, 3, H, W) in [0, 1]
@@ -20,6 +20,7 @@ Kind = Literal["picture", "map", "flow", "axis", "kernel", "filters", "offsets",
     filters     (1, K, H, W), the filter of each position
     offsets     (1, T, 2, H, W), (dx, dy) of each of T taps beside its regular position, in pixels; or (1, T, H, W), the modulation, in [0, 1]
     alignment   pictures, the neighbour first, to be compared with the reference; then maps of the error of aligned features, on one scale
+    restored    (1, 3, H, W), what `forward` gives, where it is computed on the way to the others: so the network need not run again for it
 """
 
 Rows = tuple[Mapping[str, Tensor], ...]
@@ -53,6 +54,11 @@ def frame_name(shift: int) -> str:
         ('t-2', 't', 't+1')
     """
     return f"t{shift:+d}" if shift else "t"
+
+
+def restored_diagnostic(restored: Tensor) -> Diagnostic:
+    """The result itself, (1, 3, H, W), as one of the diagnostics."""
+    return Diagnostic(name="restored", kind="restored", caption="the restored frame", rows=({"restored": restored},))
 
 
 @contextmanager

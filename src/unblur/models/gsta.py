@@ -108,18 +108,21 @@ class GSTA(VideoNet):
 
     def stage_diagnostics(
         self,
-        frames: Sequence[Tensor],  # noqa: ARG002
-        feats: Sequence[tuple[Tensor, ...]],  # noqa: ARG002
+        frames: Sequence[Tensor],
+        feats: Sequence[tuple[Tensor, ...]],
         aligned: Sequence[tuple[Tensor, ...]],
     ) -> list[Diagnostic]:
-        """How much each frame contributes at each position of the reference."""
+        """How much each frame contributes at each position of the reference, and the restored picture."""
         middle = len(aligned) // 2
         feat, descriptors, *_ = aligned[middle]
         weights = self.temporal.weights(descriptors, torch.stack([frame[1] for frame in aligned], dim=1))  # (1, N, M)
         shares = distribute(weights.float(), self.queries(feat).float()).clamp(0, 1)  # (1, N, H/4, W/4)
         row = {frame_name(i - middle): shares[:, i : i + 1] for i in range(len(aligned))}
         caption = "share of each frame in what is added at each position: 0 violet to 1 yellow"
-        return [Diagnostic(name="frame-weights", kind="map", caption=caption, rows=(row,))]
+        return [
+            Diagnostic(name="frame-weights", kind="map", caption=caption, rows=(row,)),
+            *super().stage_diagnostics(frames, feats, aligned),
+        ]
 
 
 class TemporalAggregation(nn.Module):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from unblur.layers.blocks import conv, deconv, res_blocks
 from unblur.models.base import CENTRE
-from unblur.models.diagnostic import Diagnostic, recorded_calls
+from unblur.models.diagnostic import Diagnostic, recorded_calls, restored_diagnostic
 from unblur.models.recurrent import RecurrentNet, State
 
 __all__ = ["OVD", "KeepPresent", "TemporalBlending"]
@@ -66,17 +66,18 @@ class OVD(RecurrentNet):
         return restored, (self.recall(trunk), blended)
 
     def diagnostics(self, blurry: Tensor) -> list[Diagnostic]:
-        """The blending weights of the last step, mean over the features, if there are any."""
+        """The blending weights of the last step, mean over the features, and the restored picture; nothing without blending."""
         if not isinstance(self.blend, TemporalBlending):
             return []
         with recorded_calls(self.blend) as calls:
-            self(blurry)
+            restored = self(blurry)
         arguments, _ = calls[-1]
         weight = self.blend.weight(*arguments).float().mean(dim=1, keepdim=True)  # (1, 1, H/2, W/2)
         return [
             Diagnostic(
                 name="blending", kind="map", caption="weight of the present features against the past ones", rows=({"0 to 1": weight},)
-            )
+            ),
+            restored_diagnostic(restored),
         ]
 
 

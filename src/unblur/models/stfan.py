@@ -23,7 +23,7 @@ from unblur.layers.blocks import Encoder, conv, res_blocks
 from unblur.layers.filtering import adaptive_filter
 from unblur.layers.reconstruction import Reconstruction
 from unblur.models.base import CENTRE
-from unblur.models.diagnostic import Diagnostic, recorded_calls
+from unblur.models.diagnostic import Diagnostic, recorded_calls, restored_diagnostic
 from unblur.models.recurrent import RecurrentNet, State
 
 __all__ = ["STFAN"]
@@ -75,16 +75,16 @@ class STFAN(RecurrentNet):
         return restored, (frame, restored, feat)
 
     def diagnostics(self, blurry: Tensor) -> list[Diagnostic]:
-        """The filters of the last step, for alignment and for deblurring, mean over the channels."""
+        """The filters of the last step, for alignment and for deblurring, mean over the channels; and the restored picture."""
         with recorded_calls(self.align_net) as align, recorded_calls(self.deblur_net) as deblur:
-            self(blurry)
+            restored = self(blurry)
         found = {"align_net": align[-1][1], "deblur_net": deblur[-1][1]}  # (1, 128 k², H/4, W/4)
         rows = tuple(
             {f"{name}: filters of a grid of places": weights.float().unflatten(1, (-1, self.filter_size**2)).mean(dim=1)}
             for name, weights in found.items()
         )
         caption = "filters that differ from place to place, mean over the channels, each from its lowest (violet) to its highest weight"
-        return [Diagnostic(name="filters", kind="filters", caption=caption, rows=rows)]
+        return [Diagnostic(name="filters", kind="filters", caption=caption, rows=rows), restored_diagnostic(restored)]
 
 
 def _encoder(in_channels: int, widths: tuple[int, ...], num_blocks: int) -> Encoder:

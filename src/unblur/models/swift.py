@@ -34,7 +34,7 @@ from unblur.layers.motion_blur import blur_axis, sample_along
 from unblur.layers.pixel_unshuffle import pixel_unshuffle
 from unblur.layers.unet import UNet
 from unblur.models.base import CENTRE, Net
-from unblur.models.diagnostic import Diagnostic
+from unblur.models.diagnostic import Diagnostic, restored_diagnostic
 
 __all__ = ["BlurFieldNet", "Swift", "blur_field_diagnostic", "lacks_only_blocks", "widen", "zero_new_blocks"]
 
@@ -112,9 +112,11 @@ class BlurFieldNet(Net):
         """
 
     def diagnostics(self, blurry: Tensor) -> list[Diagnostic]:
-        """The estimated blur field."""
+        """The estimated blur field and the restored picture."""
         small = self.downscaled(blurry)
-        return [blur_field_diagnostic(self.blur_field(small), picture=small)]
+        blur_field = self.blur_field(small)
+        restored = self.apply_change(self.restore(small, blur_field), small=small, blurry=blurry)
+        return [blur_field_diagnostic(blur_field, picture=small), restored_diagnostic(restored)]
 
     def tensors_from(self, tensors: Mapping[str, Tensor], *, architecture: str) -> dict[str, Tensor]:
         """As `Net.tensors_from`, also from the same network with fewer features or fewer residual blocks (`widen`)."""

@@ -50,7 +50,7 @@ from unblur.layers.pixel_unshuffle import pixel_unshuffle
 from unblur.layers.unet import UNet
 from unblur.layers.windows import WindowLayout, from_window_values, from_windows, to_windows
 from unblur.models.base import CENTRE
-from unblur.models.diagnostic import Diagnostic, recorded_calls
+from unblur.models.diagnostic import Diagnostic, recorded_calls, restored_diagnostic
 from unblur.models.swift import LENGTH_UNIT, MAX_BLUR_LENGTH, POSITIONS, UNSHUFFLE, BlurFieldNet, blur_field_diagnostic, widen
 
 __all__ = ["BORDER", "GAMMA", "WHITE_LEVEL", "SwiftBest", "add_border", "deconvolve_windows", "gates_diagnostic", "luma", "remove_border"]
@@ -212,7 +212,10 @@ class SwiftBest(BlurFieldNet):
         return blurry + interpolate(change, size=blurry.shape[-2:], mode="bicubic", align_corners=False, antialias=True)  # (B, 3, H, W)
 
     def restore(self, blurry: Tensor, blur_field: Tensor) -> Tensor:
-        inputs = self.restore_inputs(blurry, blur_field)
+        return self.restore_from_inputs(*self.restore_inputs(blurry, blur_field))
+
+    def restore_from_inputs(self, *inputs: Tensor) -> Tensor:
+        """All passes of restoration and gating: as `restore_once`, and where `ensemble` is 2, the mean with the same of the picture rotated by 180 degrees."""
         restored = self.restore_once(*inputs)  # (B, 3, H, W)
         if self.training or self.ensemble == 1:
             return restored
@@ -320,13 +323,13 @@ class SwiftBest(BlurFieldNet):
         return self.kernel_refiner(evidence), evidence
 
     def diagnostics(self, blurry: Tensor) -> list[Diagnostic]:
-        """The blur field, the kernel of each window as estimated and as refined, the deconvolved pictures and the gates of the first pass."""
+        """The blur field, the kernel of each window as estimated and as refined, the deconvolved pictures, the gates of the first pass, and the restored picture."""
         small = self.downscaled(blurry)
         blur_field = self.blur_field(small)
         with recorded_calls(self.kernel_refiner) as refined:
             inputs = self.restore_inputs(small, blur_field)
         with recorded_calls(self.gate) as gated:
-            self.restore_once(*inputs)
+            restored = self.apply_change(self.restore_from_inputs(*inputs), small=small, blurry=blurry)
         deconvolved = (inputs[2] + small[:, None]).unbind(1)  # (1, 3, H, W) each
         iterations = tuple(accumulate(sum(steps) for steps in self.iterations))
         titles = [f"after {count} iterations" for count in iterations]
@@ -342,6 +345,7 @@ class SwiftBest(BlurFieldNet):
                 rows=(dict(zip(titles, deconvolved, strict=True)),),
             ),
             gates_diagnostic(gated[0][1], iterations=iterations),
+            restored_diagnostic(restored),
         ]
 
     def _kernels_diagnostic(self, pairs: Sequence[tuple[Tensor, Tensor]], *, size: tuple[int, int]) -> Diagnostic:

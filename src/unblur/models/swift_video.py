@@ -39,7 +39,7 @@ from unblur.layers.pixel_unshuffle import pixel_unshuffle
 from unblur.layers.unet import UNet
 from unblur.layers.warp import flow_resize, flow_warp
 from unblur.models.base import CENTRE
-from unblur.models.diagnostic import Diagnostic
+from unblur.models.diagnostic import Diagnostic, restored_diagnostic
 from unblur.models.swift import LENGTH_UNIT, UNSHUFFLE, blur_field_diagnostic, lacks_only_blocks, widen, zero_new_blocks
 from unblur.models.video import VideoNet
 
@@ -237,8 +237,10 @@ class SwiftVideo(VideoNet):
         feats: Sequence[tuple[Tensor, ...]],  # noqa: ARG002
         aligned: Sequence[tuple[Tensor, ...]],
     ) -> list[Diagnostic]:
-        """The estimated blur field."""
-        return [blur_field_diagnostic(self.fuse(list(aligned))[1], picture=frames[len(frames) // 2])]
+        """The estimated blur field and the restored picture."""
+        reference = frames[len(frames) // 2]
+        fused = self.fuse(list(aligned))
+        return [blur_field_diagnostic(fused[1], picture=reference), restored_diagnostic(self.reconstruct(fused, reference))]
 
 
 def constant_velocity(neighbour: tuple[Tensor, ...], opposite: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -35,7 +35,7 @@ from unblur.layers.motion_blur import blur_axis, line_blur, sample_along
 from unblur.layers.pixel_unshuffle import pixel_unshuffle
 from unblur.layers.unet import UNet
 from unblur.models.base import CENTRE
-from unblur.models.diagnostic import Diagnostic, recorded_calls
+from unblur.models.diagnostic import Diagnostic, recorded_calls, restored_diagnostic
 from unblur.models.swift import LENGTH_UNIT, UNSHUFFLE, blur_field_diagnostic, widen
 from unblur.models.swift_best import CHANGE_UNIT, GAMMA, gates_diagnostic, luma
 from unblur.models.swift_video import SwiftVideo, constant_velocity
@@ -171,11 +171,11 @@ class SwiftVideoBest(SwiftVideo):
         feats: Sequence[tuple[Tensor, ...]],  # noqa: ARG002
         aligned: Sequence[tuple[Tensor, ...]],
     ) -> list[Diagnostic]:
-        """The estimated blur field, the deconvolved luma and the gates."""
+        """The estimated blur field, the deconvolved luma, the gates and the restored picture."""
         reference = frames[len(frames) // 2]
         fused = _, blur_field, velocity, exposure_ratio = self.fuse(list(aligned))
         with recorded_calls(self.gate) as gated:
-            self.reconstruct(fused, reference)
+            restored = self.reconstruct(fused, reference)
         deconvolved = luma(reference) + self.changes(reference, exposure_ratio * velocity)  # (1, iterations, H, W)
         titles = [f"after {count} iterations" for count in self.iterations]
         pictures = [each.expand(-1, 3, -1, -1) for each in deconvolved.chunk(len(self.iterations), dim=1)]
@@ -187,6 +187,7 @@ class SwiftVideoBest(SwiftVideo):
             blur_field_diagnostic(blur_field, picture=reference),
             Diagnostic(name="deconvolved", kind="picture", caption=caption, rows=(dict(zip(titles, pictures, strict=True)),)),
             gates_diagnostic(gated[0][1], iterations=self.iterations),
+            restored_diagnostic(restored),
         ]
 
     @torch.no_grad()

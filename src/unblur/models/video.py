@@ -17,7 +17,7 @@ from unblur.layers.check import check_multiple, check_shape
 from unblur.layers.deform import Taps, recorded_taps
 from unblur.layers.warp import flow_resize, flow_warp
 from unblur.models.base import CENTRE, Net
-from unblur.models.diagnostic import Diagnostic, frame_name
+from unblur.models.diagnostic import Diagnostic, frame_name, restored_diagnostic
 from unblur.models.flow import FlowNet
 
 __all__ = ["VideoNet", "WarpingNet"]
@@ -90,7 +90,7 @@ class VideoNet(Net):
         """Turn the merged features and the middle frame (B, 3, H, W) into the restored frame (B, 3, H, W)."""
 
     def diagnostics(self, blurry: Tensor) -> list[Diagnostic]:
-        """Flow, alignment and offsets of the window, and what the network adds by `stage_diagnostics`."""
+        """Flow, alignment and offsets of the window, and what `stage_diagnostics` adds, the restored picture by default."""
         frames = blurry.unbind(dim=1)
         middle = len(frames) // 2
         feats = [self.features(frame) for frame in frames]
@@ -129,18 +129,18 @@ class VideoNet(Net):
 
     def stage_diagnostics(
         self,
-        frames: Sequence[Tensor],  # noqa: ARG002 (for subclasses)
-        feats: Sequence[tuple[Tensor, ...]],  # noqa: ARG002
-        aligned: Sequence[tuple[Tensor, ...]],  # noqa: ARG002
+        frames: Sequence[Tensor],
+        feats: Sequence[tuple[Tensor, ...]],  # noqa: ARG002 (for subclasses)
+        aligned: Sequence[tuple[Tensor, ...]],
     ) -> list[Diagnostic]:
-        """Diagnostics of the network's own stages, after those that all video networks have; none by default.
+        """Diagnostics of the network's own stages, after those that all video networks have; by default the restored picture.
 
         Args:
             frames: of the window, (1, 3, H, W) each.
             feats: `features` of each.
             aligned: `align` of each.
         """
-        return []
+        return [restored_diagnostic(self.reconstruct(self.fuse(list(aligned)), frames[len(frames) // 2]))]
 
     def _alignment(
         self,

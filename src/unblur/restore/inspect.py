@@ -123,9 +123,11 @@ def inspect_window(frames: Sequence[NDArray[Any]], *, net: Net, setup: Setup) ->
         drawn.append(Drawing("window", "the frames that the network looks at; t is restored", sheet([row])))
     with setup.computing(prod(window.shape[-2:])):
         blurry = window if len(frames) == 1 else window[None]
-        restored = net(blurry)[0].float()
-        drawn += [_drawn(diagnostic, window[middle]) for diagnostic in net.diagnostics(blurry)]
-    return [*drawn, _before_and_after(window[middle], restored)]
+        diagnostics = net.diagnostics(blurry)
+        drawn += [_drawn(diagnostic, window[middle]) for diagnostic in diagnostics if diagnostic.kind != "restored"]
+        given = [tensor for diagnostic in diagnostics if diagnostic.kind == "restored" for tensor in diagnostic.rows[0].values()]
+        restored = given[0] if given else net(blurry)
+    return [*drawn, _before_and_after(window[middle], restored[0].float())]
 
 
 def _drawn(diagnostic: Diagnostic, reference: Tensor) -> Drawing:
