@@ -59,6 +59,22 @@ def test_conv_and_deconv(relu):
     assert (min(down.min(), up.min()) >= 0) == relu
 
 
+@pytest.mark.parametrize("kernel_size", [3, 4, 5])
+def test_deconv_of_any_kernel_doubles_and_keeps_the_place(kernel_size):
+    layer = deconv(1, 1, kernel_size=kernel_size)
+    assert layer.kernel_size == (kernel_size, kernel_size)
+    nn.init.ones_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    point = torch.zeros(1, 1, 5, 6)
+    point[0, 0, 2, 3] = 1
+    spread = layer(point)[0, 0]
+    assert spread.shape == (10, 12)
+    rows, columns = (spread.amax(dim).nonzero().flatten().float() for dim in (1, 0))
+    assert len(rows) == len(columns) == kernel_size
+    centre = 0.5 if kernel_size == 4 else 0.0  # of the four pixels that belong to the point, or the first of them
+    assert (rows.mean(), columns.mean()) == (4 + centre, 6 + centre)
+
+
 def test_negative_slope_reaches_every_activation():
     leaky = {"negative_slope": 0.25}
     for part in (
@@ -89,13 +105,15 @@ def test_decoder_mirrors_the_encoder(relu):
         assert opened == (0 if not relu else 3 if codec is encoder else 2)
 
 
-@pytest.mark.parametrize(("kernel", "blocks", "stages"), [(3, 1, 3), (5, 1, 3), (3, 2, 2), (3, 0, 1)])
-def test_codec_radius_is_what_gradients_say(kernel, blocks, stages):
+@pytest.mark.parametrize(
+    ("kernel", "blocks", "stages", "deconv_size"), [(3, 1, 3, 4), (5, 1, 3, 4), (3, 2, 2, 4), (3, 0, 1, 4), (5, 1, 3, 5), (3, 1, 3, 3)]
+)
+def test_codec_radius_is_what_gradients_say(kernel, blocks, stages, deconv_size):
     sizes = {"widths": (1,) * stages, "num_blocks": blocks, "kernel_size": kernel}
-    net = nn.Sequential(Encoder(in_channels=1, **sizes), Decoder(out_channels=1, **sizes)).double()
+    net = nn.Sequential(Encoder(in_channels=1, **sizes), Decoder(out_channels=1, deconv_size=deconv_size, **sizes)).double()
     for parameter in net.parameters():
         parameter.data.fill_(0.1)
-    radius = codec_radius(stages=stages, num_blocks=blocks, kernel_size=kernel)
+    radius = codec_radius(stages=stages, num_blocks=blocks, kernel_size=kernel, deconv_size=deconv_size)
     half = 8 * (radius // 8 + 1)
     image = torch.ones(1, 1, 8, 2 * half, dtype=torch.float64, requires_grad=True)
     out, reach = net(image), 0

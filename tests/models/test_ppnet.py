@@ -33,8 +33,15 @@ def clip(height=16, width=24, batch=1, frames=3):
 def test_parameter_counts():
     with torch.device("meta"):
         counts = [count(ppnet(flow_widths=None, pooling=p, attention=a)) for p in (False, True) for a in (False, True)]
-        assert counts == [6_883_651, 6_885_934, 14_404_803, 14_413_366]
-        assert count(ppnet()) == 14_413_366 + 9_374_274
+        assert counts == [6_975_811, 6_978_094, 14_570_691, 14_579_254]
+        assert count(ppnet()) == 14_579_254 + 9_374_274
+
+
+def test_deconvolutions_are_those_of_figure_2():
+    with torch.device("meta"):
+        net = ppnet(flow_widths=None)
+    deconvolutions = [module for module in net.modules() if isinstance(module, torch.nn.ConvTranspose2d)]
+    assert [(layer.kernel_size, layer.stride) for layer in deconvolutions] == [((5, 5), (2, 2))] * 2
 
 
 def test_every_parameter_gets_a_finite_gradient():

@@ -51,9 +51,10 @@ def convs(*widths: int, kernel_size: int) -> nn.Sequential:
     return nn.Sequential(*(conv(inputs, outputs, kernel_size=kernel_size, relu=True) for inputs, outputs in pairwise(widths)))
 
 
-def deconv(in_width: int, out_width: int, *, relu: bool = False, negative_slope: float = 0.0) -> nn.Module:
-    """A 4x4 transposed convolution that doubles the size, followed by a ReLU, leaky or not, if asked for."""
-    layer = nn.ConvTranspose2d(in_width, out_width, 4, stride=2, padding=1)
+def deconv(in_width: int, out_width: int, *, kernel_size: int = 4, relu: bool = False, negative_slope: float = 0.0) -> nn.Module:
+    """A transposed convolution of stride 2 that doubles the size, followed by a ReLU, leaky or not, if asked for."""
+    odd = kernel_size % 2
+    layer = nn.ConvTranspose2d(in_width, out_width, kernel_size, stride=2, padding=(kernel_size - 1) // 2, output_padding=odd)
     return nn.Sequential(layer, _activation(negative_slope)) if relu else layer
 
 
@@ -114,7 +115,8 @@ class Decoder(nn.Module):
         out_channels: of the output.
         widths: features of each stage, in the encoder's order: the decoder runs through them backwards.
         num_blocks: residual blocks a stage.
-        kernel_size: of every convolution but the deconvolutions, which are 4x4 with stride 2.
+        kernel_size: of every convolution but the deconvolutions.
+        deconv_size: kernel of the deconvolutions, whose stride is 2.
         relu: whether a ReLU follows a deconvolution; none follows the last convolution.
         negative_slope: of every activation, 0 for the ReLU.
 
@@ -132,6 +134,7 @@ class Decoder(nn.Module):
         widths: tuple[int, ...],
         num_blocks: int,
         kernel_size: int,
+        deconv_size: int = 4,
         relu: bool = False,
         negative_slope: float = 0.0,
     ) -> None:
@@ -139,7 +142,7 @@ class Decoder(nn.Module):
         self.stages = nn.ModuleList(
             nn.Sequential(
                 *res_blocks(num_blocks, width=widths[i], kernel_size=kernel_size, negative_slope=negative_slope),
-                deconv(widths[i], widths[i - 1], relu=relu, negative_slope=negative_slope)
+                deconv(widths[i], widths[i - 1], kernel_size=deconv_size, relu=relu, negative_slope=negative_slope)
                 if i
                 else conv(widths[0], out_channels, kernel_size=kernel_size),
             )
@@ -152,12 +155,12 @@ class Decoder(nn.Module):
         return x
 
 
-def codec_radius(*, stages: int, num_blocks: int, kernel_size: int) -> int:
+def codec_radius(*, stages: int, num_blocks: int, kernel_size: int, deconv_size: int = 4) -> int:
     """Pixels on each side that reach one output pixel of an encoder followed by its decoder.
 
     A convolution of kernel 2p + 1 adds p positions of its resolution. Going down a level and up again adds p + 2 pixels
     of the finer one: p + 1/2 for the strided convolution, whose centre is half a pixel off, and 3/2 for the 4x4
-    deconvolution.
+    deconvolution. With a deconvolution of odd kernel 2q + 1 it adds p + q.
 
     Example:
         >>> codec_radius(stages=3, num_blocks=3, kernel_size=3)
@@ -165,5 +168,5 @@ def codec_radius(*, stages: int, num_blocks: int, kernel_size: int) -> int:
     """
     reach = kernel_size // 2
     blocks = sum(4 * num_blocks * reach * 2**stage for stage in range(stages))
-    resampling = sum((reach + 2) * 2 ** (stage - 1) for stage in range(1, stages))
+    resampling = sum((reach + deconv_size // 2) * 2 ** (stage - 1) for stage in range(1, stages))
     return 2 * reach + blocks + resampling

@@ -8,7 +8,7 @@ Applications 13, 2023, eq. (1)-(7), figures 1 to 4.
     I_{t+1} ─ warp ─┘        └ ↓2, 3 blocks ──────────────── + ─ 3 blocks, ↑2
       flow: (I_t, I_{t±1})          └ ↓2, 3 blocks ─ PPM ─ CBAM ─ 3 blocks, ↑2
 
-14.41 M parameters and 9.37 M of PWC-Net; 6.89 M without pyramid pooling, which doubles the width of the decoder's first blocks. Published (DVD): without either 30.42 dB / 0.8980,
+14.58 M parameters and 9.37 M of PWC-Net; 6.98 M without pyramid pooling, which doubles the width of the decoder's first blocks. Published (DVD): without either 30.42 dB / 0.8980,
 pooling 30.51 / 0.8995, attention 30.54 / 0.8999, both 30.61 / 0.9005.
 """
 
@@ -109,13 +109,13 @@ def ppnet(
     """Build `PPNet` from plain values.
 
     Decided: the decoder's first blocks have the 2C features that the pooling puts out (the source names no convolution that
-    would bring them back to C); 4x4 deconvolutions; no activation after the last convolution, where the text has one, since it
+    would bring them back to C); no activation after the last convolution, where the text has one, since it
     would bend the picture below mid-grey; every residual block is convolution, leaky ReLU, convolution.
 
     Args:
         widths: features of the encoder's levels.
         num_blocks: residual blocks a level.
-        kernel_size: of the convolutions.
+        kernel_size: of the convolutions and deconvolutions, 5 in figure 2.
         pooling: whether there is pyramid pooling.
         grids: that it pools to.
         attention: whether there is CBAM.
@@ -134,7 +134,13 @@ def ppnet(
     context: nn.Module = PyramidPooling(width=widths[-1], grids=grids) if pooling else nn.Identity()
     attended = 2 * widths[-1] if pooling else widths[-1]
     decoder = Decoder(
-        out_channels=3, widths=(*widths[:-1], attended), num_blocks=num_blocks, kernel_size=kernel_size, relu=True, negative_slope=SLOPE
+        out_channels=3,
+        widths=(*widths[:-1], attended),
+        num_blocks=num_blocks,
+        kernel_size=kernel_size,
+        deconv_size=kernel_size,  # figure 2
+        relu=True,
+        negative_slope=SLOPE,
     )
     return PPNet(
         flow=flow_network(
@@ -150,7 +156,7 @@ def ppnet(
         attention=CBAM(width=attended, reduction=reduction) if attention else nn.Identity(),
         decoder=decoder.stages,
         adds_input=adds_input,
-        receptive_radius=codec_radius(stages=len(widths), num_blocks=num_blocks, kernel_size=kernel_size)
+        receptive_radius=codec_radius(stages=len(widths), num_blocks=num_blocks, kernel_size=kernel_size, deconv_size=kernel_size)
         + (3 * 2 ** (len(widths) - 1) if attention else 0),  # its 7x7 convolution, on the coarsest level
         global_context=pooling or attention,
     )
