@@ -70,7 +70,12 @@ def test_published_as_table_and_as_json(run):
     assert re.search(r"ppnet\s+CBAM only\s+30\.54\s+0\.8999", out)
     assert "zou2023" in out
     rows = json.loads(run("published", "--data", "köhler", "--json")[1])
-    assert [row["values"] for row in rows] == [{"psnr": 26.48, "mssim": 0.8079}]
+    assert [row["values"] for row in rows if row["system"] == "deepdeblur"] == [{"psnr": 26.48, "mssim": 0.8079}]
+    assert {row["origin"] for row in rows} == {"paper"}
+    said = run("published", "--system", "mscnn")[1]
+    assert "inferred: DVD" in said
+    assert "from the cited paper" not in said
+    assert "from the cited paper, not from the documents" in run("published", "--data", "köhler")[1]
     assert run("published", "--system", "nothing")[0] == 1
     assert "GOPR0862_11_00" in run("published", "--system", "l0", "--sequences")[1]
 

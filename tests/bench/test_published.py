@@ -56,9 +56,19 @@ def test_a_method_has_the_same_numbers_in_all_tables_of_its_source(system, data,
 
 def test_find_filters_by_system_and_data():
     assert {row.data for row in find(system="mscnn")} == {"GoPro", "DVD"}
-    assert {row.system for row in find(data="köhler")} == {"deepdeblur"}
+    assert {row.system for row in find(data="köhler")} == {"deepdeblur", "kim2014", "sun2015"}
     assert len(find(system="mscnn", sequences=True)) == len(find(system="mscnn")) + 11
     assert find(system="blurry")[0].values == {"psnr": 27.20, "ssim": 0.8123}
+
+
+def test_rows_say_where_they_were_read_and_what_is_inferred():
+    assert {row.source for row in read_published() if row.origin == "paper"} == {"nah2017"}
+    assert {row.origin for row in find(system="deepdeblur") if row.source == "tang2022"} == {"document"}
+    table_4 = [row for row in read_published() if (row.source, row.table) == ("tang2022", "table 4")]
+    assert [row.system for row in table_4] == ["srn", "dmphn", "pssnsc", "mscnn"]
+    assert all("inferred: DVD" in row.note and "trained on GoPro" in row.note for row in table_4)
+    assert {row.system for row in read_published() if "not compared with a copy" in row.note} == {"kim2014", "sun2015"}
+    assert not any(row.note for row in read_published() if row.source in ("thesis2022", "zou2023"))
 
 
 def test_unknown_names_are_errors_with_a_hint():
@@ -70,4 +80,4 @@ def test_unknown_names_are_errors_with_a_hint():
 
 def test_systems_are_called_as_the_networks_are():
     """What has no network here is known by name, so that a misspelt name cannot pass."""
-    assert set(systems()) - set(names()) == {"blurry"}
+    assert set(systems()) - set(names()) == {"blurry", "kim2014", "sun2015"}

@@ -186,7 +186,14 @@ def published(
         for name in dict.fromkeys(row.table for row in own):
             part = [row for row in own if row.table == name]
             hardware = f"; seconds on {part[0].hardware}" if part[0].hardware else ""
-            console.print(f"  {escape(name)}, {part[0].data}. {escape(part[0].protocol + hardware)}", highlight=False, soft_wrap=True)
+            paper = "; from the cited paper, not from the documents that the project follows" if part[0].origin == "paper" else ""
+            console.print(
+                f"  {escape(name)}, {part[0].data}. {escape(part[0].protocol + hardware + paper)}", highlight=False, soft_wrap=True
+            )
+            for note in dict.fromkeys(row.note for row in part if row.note):
+                named = [row.row for row in part if row.note == note]
+                of = "" if len(named) == len(part) else f"{', '.join(named)}: "
+                console.print(f"  {escape(of + note)}", highlight=False, soft_wrap=True)
             console.print(_published_table(part, sequences=sequences), highlight=False)
 
 

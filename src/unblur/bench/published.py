@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -36,6 +36,9 @@ class Published:
         sequence: sequence of it that alone was measured, empty for all.
         protocol: what the source says of how it measured.
         hardware: on what seconds were measured, empty if the source does not say.
+        origin: where the figures were read: `document`, one of the documents that the project follows, which are the source itself but for
+            `nah2017`, of which they are a summary; or `paper`, the cited paper, where those documents do not quote it.
+        note: what of the row is inferred or has not been checked, empty if nothing is.
         values: `psnr` in dB, `ssim`, `mssim`, `parameters_m` in millions, `seconds` a picture; what is blank in the table is missing.
     """
 
@@ -48,6 +51,8 @@ class Published:
     sequence: str
     protocol: str
     hardware: str
+    origin: Literal["document", "paper"]
+    note: str
     values: dict[str, float]
 
     @property
@@ -111,6 +116,8 @@ def _rows(table: dict[str, Any], citation: str) -> Iterator[Published]:
             sequence=sequence,
             protocol=table["protocol"],
             hardware=table.get("hardware", ""),
+            origin=table.get("origin", "document"),
+            note=table.get("notes", {}).get(system, table.get("note", "")),
             values={measure: value for measure, value in values.items() if value is not None},
         )
 

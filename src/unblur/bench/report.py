@@ -256,6 +256,7 @@ def _published(row: Published, *, ours: Sequence[int]) -> _Line:
     note = f"{row.source}, {row.table}"
     if "seconds" in row.values:
         note += f"; {row.hardware}"
+    note += f"; {row.note}" if row.note else ""
     return _Line(f"{row.system}: {row.row}", published=True, note=note, colour="", psnr=row.values["psnr"], cells=cells)
 
 
