@@ -173,6 +173,25 @@ def test_a_study_says_its_budget_and_goes_on(run, pairs, tmp_path):
     assert "begun with a budget of 2 steps" in err
 
 
+def test_all_four_rows_of_table_4_3_train_on_dvd_by_one_command(run, tmp_path):
+    """Rows without flow pass over the trained flow that the others begin with."""
+    for part in ("train/IMG_0001", "test/IMG_0003"):
+        for number in range(5):
+            for kind in ("input", "GT"):
+                target = tmp_path / "dvd" / part / kind / f"{number:05d}.jpg"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                assert cv2.imwrite(str(target), texture(number, size=(96, 64)))
+    quick = ["--steps", "1", "--set", "batch=1", "--set", "crop=32", "--set", "validate_every=0", "--set", "workers=0", "--device", "cpu"]
+    code, out, err = run("ablate", "astcn-alignment", "--small", "--train", "dvd", "--data", "dvd:dvd", "-o", "run", "--json", *quick)
+    assert code == 0, err
+    assert [each["row"]["name"] for each in json.loads(out)] == ["w/o Align", "w/o Residual", "w/o Flow", "full"]
+    for folder, trained in {"w-o-align": False, "w-o-residual": True, "w-o-flow": False, "full": True}.items():
+        recipe = json.loads((tmp_path / f"run/trainings/{folder}-seed-1/recipe.json").read_text())
+        assert recipe["flow_weights"] == "pwcnet"
+        assert (recipe["lr_of"].get("flow") == 1e-6) == trained
+        assert (recipe["objective"]["loss"], recipe["data"]["kind"]) == ({"mse": 1.0}, "clips")
+
+
 def test_commands_of_the_page(run, tmp_path):
     (tmp_path / "photos").mkdir()
     assert cv2.imwrite(str(tmp_path / "photos" / "a.png"), texture(0))

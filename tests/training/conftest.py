@@ -104,6 +104,9 @@ def small(path: str | Path, **changes: object) -> Recipe:
         "sample_every": 0,
         "validate_every": 0,
         "flow_weights": None,  # they would not fit
+        "lr_of": {
+            part: max(rate, 1e-4) if part.endswith("flow") else rate for part, rate in recipe.lr_of.items()
+        },  # so that flow can be learnt
     }
     if recipe.data.kind in ("stills", "dynamic", "sequences"):
         crop = 32 if recipe.objective.kind == "camera_kernel" else 20 if "scale" in recipe.arguments else 16

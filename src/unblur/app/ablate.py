@@ -147,8 +147,7 @@ def _recipe(row: "StudyRow", *, recipes: Path | None, short: bool, changes: dict
     path = row.recipe if recipes is None else recipes / f"{row.recipe}.yaml"
     own = read_recipe(path)
     narrow = {key: value for key, value in row.arguments.items() if own.arguments.get(key, value) is not None}
-    trained_flow = "flow_widths" in narrow and any(part.endswith("flow") for part in own.lr_of)
-    made = short_changes(own.model_dump(), trained_flow=trained_flow) if short else {}
+    made = short_changes(own.model_dump()) if short else {}
     alone = {"data.reference_only": True} if row.twin_of else {}
     return read_recipe(path, changes=made | {"arguments": own.arguments | narrow} | alone | changes)
 

@@ -201,12 +201,11 @@ def read_study(name: str, *, small: bool = False, only: Sequence[str] = ()) -> S
     return Study(name, study["question"], study.get("reference", ""), tuple(rows))
 
 
-def short_changes(recipe: Mapping[str, Any], *, trained_flow: bool = False) -> dict[str, Any]:
+def short_changes(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Changes to a recipe for a training of minutes on samples that are made of photos; see `studies.yaml`.
 
     Args:
-        recipe: all keys of the recipe.
-        trained_flow: whether the network's flow has the shape of the built-in weights, from which it then begins.
+        recipe: all keys of the recipe; one with `flow_weights` begins from these.
 
     Example:
         >>> own = {"data": {"kind": "pairs"}, "objective": {"kind": "content", "loss": {"l1": 1.0}}, "lr_of": {"flow": 1e-6}}
@@ -222,9 +221,9 @@ def short_changes(recipe: Mapping[str, Any], *, trained_flow: bool = False) -> d
         changes["data"]["frames"] = short["unrolled"] if truths == "all" else recipe["data"]["frames"]
     changes["objective"] = {"kind": "content", "loss": recipe["objective"]["loss"], "truths": truths}
     changes["lr_of"] = {
-        part: short["trained_flow"] if trained_flow and part.endswith("flow") else short["parts"] for part in recipe["lr_of"]
+        part: short["trained_flow"] if recipe.get("flow_weights") and part.endswith("flow") else short["parts"] for part in recipe["lr_of"]
     }
-    return changes | ({"flow_weights": "pwcnet"} if trained_flow else {})
+    return changes
 
 
 def run_study(

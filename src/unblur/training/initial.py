@@ -12,7 +12,10 @@ from unblur.training.recipe import Recipe
 from unblur.weights import card_of, load_tensors, names
 from unblur.weights.run import is_run, read_pickle
 
-__all__ = ["initial_network"]
+__all__ = ["check_flow_can_learn", "initial_network"]
+
+_LEAST_FLOW_RATE = 1e-5
+"""Learning rate below which a flow network that starts from random weights is as good as random at the end."""
 
 
 def initial_network(recipe: Recipe) -> Net | FlowNet:
@@ -37,6 +40,38 @@ def initial_network(recipe: Recipe) -> Net | FlowNet:
     return net
 
 
+def check_flow_can_learn(net: Net | FlowNet, *, recipe: Recipe) -> None:
+    """Refuse a training in which the flow that a network aligns by would stay random.
+
+    Flow starts from random weights where neither `flow_weights` nor `start` names trained ones. At the rates that the papers give it, 1e-6,
+    it then stays random: their flow networks start trained.
+
+    Args:
+        net: the network, with what is not trained held (`unblur.training.optimisers.hold_others`).
+        recipe: how it is trained.
+
+    Raises:
+        InputError: if the flow is random and its rate below 1e-5, or it is not trained at all.
+    """
+    if isinstance(net, FlowNet) or recipe.flow_weights is not None or recipe.start is not None:
+        return
+    for place, module in net.named_modules():
+        parameters = module.named_parameters(prefix=place) if isinstance(module, FlowNet) else ()
+        rate = max((_rate_of(name, recipe=recipe) if each.requires_grad else 0.0 for name, each in parameters), default=None)
+        if rate is not None and rate < _LEAST_FLOW_RATE:
+            raise InputError(
+                f"`flow_weights` is null, so that `{place}` starts from random weights, and a learning rate of {rate:g} is too low to learn flow "
+                f"from them: frames would be aligned by random flow to the end. Start from trained flow, such as the built-in "
+                f"`flow_weights: pwcnet`, or train it at {_LEAST_FLOW_RATE:g} or more: `lr_of: {{{place}: 0.0001}}`"
+            )
+
+
+def _rate_of(parameter: str, *, recipe: Recipe) -> float:
+    """The learning rate of a parameter, by its name."""
+    parts = [part for part in recipe.lr_of if f"{parameter}.".startswith(f"{part}.")]
+    return recipe.lr_of[max(parts, key=len)] if parts else recipe.lr
+
+
 def _load_start(net: Net | FlowNet, start: str, *, recipe: Recipe) -> None:
     card = card_of(start)
     tensors = load_tensors(start)
@@ -55,6 +90,8 @@ def _load_flow(net: Net | FlowNet, flow_weights: str, *, recipe: Recipe) -> None
     flows = [module for module in net.modules() if isinstance(module, FlowNet)]
     if not flows:
         raise InputError(f"`flow_weights` is for networks that estimate flow; `{recipe.model}` with {recipe.arguments} does not")
+    if not flows[0].state_dict():
+        return  # `ZeroFlow`, in the row of an ablation that has no flow
     try:
         flows[0].load_state_dict(_flow_tensors(flow_weights, flow=flows[0]))
     except RuntimeError as error:

@@ -34,7 +34,7 @@ from unblur.training.exemplar import ExemplarObjective
 from unblur.training.flow import FlowObjective
 from unblur.training.flow_and_blur_field import FlowAndBlurFieldObjective
 from unblur.training.guard import LOOK_EVERY, MOST_ROLLBACKS, Guard, OutsideWatch
-from unblur.training.initial import initial_network
+from unblur.training.initial import check_flow_can_learn, initial_network
 from unblur.training.memory import check_memory
 from unblur.training.optimisers import hold_others, make_optimisers, rate, set_rates
 from unblur.training.prefetch import Prefetch
@@ -179,6 +179,8 @@ class Training:
         self._lowered: list[dict[str, Any]] = []  # when the learning rate was lowered, from what to what
         self._rates_before: dict[str, Any] = {}
         log_size = self._load(first=True)
+        if self.step == 0:
+            check_flow_can_learn(self.net, recipe=recipe)
         self._to_tell = self._note_lowered()
         self._record = Record(out, size=log_size, tensorboard=recipe.tensorboard) if accelerator.is_main_process else None
 

@@ -269,7 +269,8 @@ class Recipe(_Keys):
     one, whose result they then give at first (`Net.tensors_from`)."""
     flow_weights: str | None = None
     """Weights for the network's flow: built-in ones such as `pwcnet`, a `.safetensors` file with its card, or a published PWC-Net;
-    None trains it from scratch."""
+    None trains it from scratch, which needs a learning rate of 1e-5 or more. A network whose arguments leave flow out, as in a row of an
+    ablation, passes over it."""
     seed: int = Field(default=1, ge=0)
     """Of the initial weights, the samples and all other random numbers."""
     steps: int = Field(gt=0)
@@ -340,7 +341,8 @@ class Recipe(_Keys):
     clip: float | None = Field(default=None, gt=0)
     """Largest norm of the gradient, or null."""
     ema: float = Field(default=0.999, ge=0, lt=1)
-    """Decay of the moving average of the weights, a step; the average is what is exported."""
+    """Decay of the moving average of the weights, a step; the average is what is validated and exported. With 0 that is the weights as they
+    are, as the papers have it."""
     largest_outside: float | None = Field(default=None, gt=0, le=1)
     """Share of the points read by deformable convolutions that may lie outside the frame; beyond, the training goes back."""
 
