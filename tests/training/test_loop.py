@@ -446,6 +446,13 @@ def test_a_first_step_that_failed_does_not_block_the_corrected_command(shrink, s
         list(train(recipe, data=[sets["gopro"]], out=tmp_path))
 
 
+@pytest.mark.parametrize(("ema", "same"), [(0.0, True), (0.9, False)])
+def test_with_ema_0_what_is_exported_are_the_weights_themselves(shrink, sets, tmp_path, ema, same):
+    list(train(shrink("mdcn/dvd", ema=ema), data=[sets["dvd"]], out=tmp_path))
+    state = state_of(tmp_path)
+    assert all(torch.equal(tensor, state["average"][name]) for name, tensor in state["net"].items()) == same
+
+
 def test_overflowing_offsets_go_back_and_the_training_recovers(shrink, sets, tmp_path, monkeypatch):
     """The weights themselves are spoiled, as a training would: offsets of thousands of pixels, everything read is 0."""
     recipe = shrink("mdcn/dvd", steps=8, save_every=4, log_every=4, lr_of={})

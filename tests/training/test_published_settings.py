@@ -1,0 +1,180 @@
+"""Trainings of the five systems and of those with flow: each number that a source states, in the recipe that is named after it."""
+
+import pytest
+
+from unblur.synth.video import VideoBlur
+from unblur.training.recipe import read_recipe
+from unblur.training.recipe_files import recipe_names
+
+FRAMES = {"dvd": (5708, 61), "gopro": (2103, 22)}
+"""Frames and clips of the training part of each data set."""
+
+
+def windows(data, *, frames):
+    """Whole windows of so many frames, as training takes them."""
+    pictures, clips = FRAMES[data]
+    return pictures - clips * (frames - 1)
+
+
+def settings(name):
+    """All values of a recipe by `key` and `section.key`."""
+    values = read_recipe(name).model_dump()
+    return values | {f"{section}.{key}": value for section in ("data", "objective") for key, value in values[section].items()}
+
+
+DEEPDEBLUR = {
+    "steps": 900_000,
+    "batch": 2,
+    "crop": 256,
+    "optimiser": "adam",
+    "lr": 5e-5,
+    "milestones": (300_000,),
+    "gamma": 0.1,
+    "decay": 0,
+    "flip": 0.5,
+    "flip_vertical": 0.5,
+    "rotate90": True,
+    "permute_channels": 1.0,
+    "saturation": (0.8, 1.2),
+    "brightness": (1.0, 1.0),
+    "contrast": (1.0, 1.0),
+    "noise": pytest.approx(2 / 255, rel=1e-3),
+    "noise_drawn": True,
+    "objective.loss": {"multiscale_content": 1.0},
+    "objective.adversary": "deepdeblur",
+    "objective.adversarial_weight": 1e-4,
+    "data.layout": "gopro",
+}
+MSCNN = {
+    "steps": 2400 * 2103 // 4,
+    "batch": 4,
+    "optimiser": "adam",
+    "betas": (0.9, 0.999),
+    "lr": 1e-4,
+    "lr_of": {},
+    "objective.loss": {"multiscale_mse": 1.0},
+    "data.layout": "gopro",
+}
+THESIS = {
+    "steps": 850_000,
+    "crop": 256,
+    "initialisation": "xavier",
+    "optimiser": "adam",
+    "betas": (0.9, 0.999),
+    "lr": 1e-4,
+    "milestones": (400_000, 800_000),
+    "gamma": 0.1,
+    "decay": 0,
+    "flip": 0.5,
+    "flip_vertical": 0.5,
+    "rotate90": False,
+    "reverse": 0.5,
+    "brightness": (0.8, 1.2),
+    "contrast": (0.8, 1.2),
+    "saturation": (0.8, 1.2),
+    "noise": 0.01,
+    "noise_drawn": False,
+    "permute_channels": 0.0,
+    "objective.loss": {"mse": 1.0},
+    "data.frames": 5,
+}
+PPNET = {
+    "steps": 300 * windows("dvd", frames=3) // 8,
+    "decay": 100 * windows("dvd", frames=3) // 8,
+    "batch": 8,
+    "crop": 256,
+    "optimiser": "adam",
+    "betas": (0.9, 0.999),
+    "lr": 1e-4,
+    "lr_of": {"flow": 1e-6},
+    "lr_end": 0.01,
+    "decay_shape": "polynomial",
+    "decay_power": 1.0,
+    "milestones": (),
+    "flow_weights": "pwcnet",
+    "flip": 0.0,
+    "flip_vertical": 0.0,
+    "rotate90": False,
+    "reverse": 0.0,
+    "permute_channels": 0.0,
+    "saturation": (1.0, 1.0),
+    "noise": 0.0,
+    "objective.loss": {"l1": 1.0},
+    "data.layout": "dvd",
+    "data.frames": 3,
+}
+STATED = {
+    "deepdeblur/gopro": DEEPDEBLUR,
+    "mscnn/gopro": MSCNN,
+    "mdcn/dvd": THESIS | {"lr_of": {"alignment": 1e-6}, "data.layout": "dvd"},
+    "mdcn/gopro": THESIS | {"lr_of": {"alignment": 1e-6}, "data.layout": "gopro"},
+    "astcn/dvd": THESIS | {"lr_of": {"flow": 1e-6, "alignment": 1e-6, "sharpness": 1e-6}, "flow_weights": "pwcnet", "data.layout": "dvd"},
+    "astcn/gopro": THESIS | {"lr_of": {"flow": 1e-6, "alignment": 1e-6, "sharpness": 1e-6}, "flow_weights": "pwcnet"},
+    "ppnet/dvd": PPNET,
+}
+
+
+@pytest.mark.parametrize(("name", "key"), [(name, key) for name, stated in STATED.items() for key in stated])
+def test_the_recipe_says_what_its_source_states(name, key):
+    assert settings(name)[key] == STATED[name][key]
+
+
+@pytest.mark.parametrize("name", [name for name in recipe_names() if name.split("/")[0] in ("mdcn", "astcn")])
+def test_clips_of_the_thesis_are_mirrored_both_ways(name):
+    assert min(read_recipe(name).flip, read_recipe(name).flip_vertical) == 0.5
+
+
+@pytest.mark.parametrize("name", [name for name in recipe_names() if name.startswith("astcn/")])
+def test_masks_learn_at_the_rate_of_the_alignment(name):
+    rates = read_recipe(name).lr_of
+    assert rates["sharpness"] == rates.get("alignment", 1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in recipe_names() if name.split("/")[1].split("-")[0] in ("dvd", "gopro")])
+def test_published_settings_export_the_weights_themselves(name):
+    assert read_recipe(name).ema == 0
+
+
+@pytest.mark.parametrize("name", ["mdcn/dvd", "mdcn/gopro", "astcn/dvd", "astcn/gopro"])
+def test_a_checkpoint_is_kept_each_epoch_of_the_windows_trained_on(name):
+    recipe = read_recipe(name)
+    assert recipe.save_every == round(windows(recipe.data.layout, frames=recipe.frames) / recipe.batch)
+    assert recipe.largest_outside is not None
+
+
+@pytest.mark.parametrize(("name", "epochs"), [("cdvdtsp/dvd", 500), ("cdvdtsp/gopro", 500)])
+def test_epochs_count_the_windows_trained_on(name, epochs):
+    recipe = read_recipe(name)
+    epoch = windows(recipe.data.layout, frames=5) / recipe.batch
+    assert recipe.steps == round(epochs * epoch)
+    assert recipe.milestones == (round(200 * epoch), round(400 * epoch))
+
+
+def test_no_recipe_trains_on_dvd_what_was_only_tested_there():
+    assert not {"mscnn/dvd", "dmphn/dvd", "pssnsc/dvd"} & set(recipe_names())
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("mscnn/gopro-codecs-1", {"num_codecs": 1}),
+        ("mscnn/gopro-codecs-5", {"num_codecs": 5}),
+        ("mscnn/gopro-no-attention", {"attention": False}),
+        ("deepdeblur/gopro-k1", {"num_scales": 1}),
+        ("astcn/dvd-filter-7", {"filter_size": 7}),
+        ("astcn/dvd-no-alignment", {"align": False}),
+        ("astcn/dvd-no-residual-offset", {"residual_offset": False}),
+        ("astcn/dvd-no-flow", {"flow_widths": None}),
+        ("ppnet/dvd-pooling-only", {"attention": False}),
+    ],
+)
+def test_variants_differ_from_their_base_by_what_they_are_named_after(name, arguments):
+    own, base = (read_recipe(each).model_dump() for each in (name, name.split("-")[0]))
+    assert own.pop("arguments") == base.pop("arguments") | arguments
+    for values in (own, base):
+        values["lr_of"] = {part: rate for part, rate in values["lr_of"].items() if part not in ("flow", "alignment")}
+    assert own == base
+
+
+def test_blur_is_made_of_7_to_13_frames_as_gopro_was():
+    assert VideoBlur().frames_per_blur == (7, 9, 11, 13)
