@@ -23,15 +23,17 @@ from torch.nn.functional import grid_sample, interpolate, pad
 
 import unblur
 from benchmarks.blur_field import RANGES, SIDE, blur_between
+from unblur.layers.blind_deconvolution import BORDER, WHITE_LEVEL, add_border, remove_border
 from unblur.layers.deconvolution import edge_taper, fourier_blur, richardson_lucy
 from unblur.layers.kernel_estimation import estimate_kernel, prepare_windows
 from unblur.layers.kernel_evidence import kernel_evidence
 from unblur.layers.kernel_input import normalise_contrast
 from unblur.layers.kernels import centre_kernel, exposure_midpoint, kernel_spectrum
+from unblur.layers.light import GAMMA
 from unblur.layers.motion_blur import blur_axis
 from unblur.metrics import from_uint8, psnr
 from unblur.models.swift import Swift
-from unblur.models.swift_best import BORDER, GAMMA, WHITE_LEVEL, SwiftBest, add_border, remove_border
+from unblur.models.swift_best import SwiftBest
 from unblur.pixels import rounded_to_8_bit
 from unblur.synth.scene import blur_field, motion
 from unblur.synth.sources import find_photos, read_photo
@@ -78,16 +80,15 @@ def measured(swift: Swift, best: SwiftBest, photos: list[NDArray[np.uint8]], blu
     light = blurry**GAMMA
     results = [by_richardson_lucy(light, displacements) ** (1 / GAMMA) for displacements in (-path, *lines)]
     known = kernel_of(scene)
-    bright, seen = best.search_input(light).unbind(1)
+    bright, seen = best.deconvolution.search_input(light).unbind(1)
     windows = prepare_windows(normalise_contrast(bright, mask=seen), size=SIZE, mask=seen)
     found = estimate_kernel(windows)
     shifted, central, centred = (
         centre_kernel(kernel, middle)
         for kernel, middle in ((known, exposure_midpoint(known)), (found, exposure_midpoint(found)), (found, best_place(found, known)))
     )
-    results += [
-        by_kernel(blurry, kernel) for kernel in (known, shifted, central, best.kernel_refiner(kernel_evidence(windows, central)), centred)
-    ]
+    refined = best.deconvolution.kernel_estimator.refiner(kernel_evidence(windows, central))
+    results += [by_kernel(blurry, kernel) for kernel in (known, shifted, central, refined, centred)]
     before = float(psnr(blurry, sharp))
     return [before, *(float(psnr(rounded_to_8_bit(result), sharp)) - before for result in results)]
 

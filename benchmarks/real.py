@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 import unblur
 from unblur.io.image import Image, is_image, read_rgb, write_image
-from unblur.models.swift_best import GAMMA
+from unblur.layers.light import GAMMA
 from unblur.pixels import as_8_bit, to_float
 from unblur.restore.drawing import sheet
 

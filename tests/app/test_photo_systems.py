@@ -29,11 +29,7 @@ SMALL = {
         "blocks": [1, 1],
         "motion_widths": [8, 12],
         "motion_blocks": [1, 1],
-        "kernel_size": 5,
-        "refiner_widths": [8],
-        "refiner_blocks": [1],
-        "gate_widths": [8],
-        "gate_blocks": [1],
+        "kernels": {"size": 5, "refiner_widths": [8], "refiner_blocks": [1]},
     },
     "swift": {"widths": [8, 12], "blocks": [1, 1], "motion_widths": [8, 12], "motion_blocks": [1, 1]},
 }

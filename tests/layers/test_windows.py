@@ -48,6 +48,19 @@ def test_windows_are_narrower_only_where_they_overlap_by_more_than_they_need(len
     assert len(places) == 1 or (len(places) * (side - 16) - length) < 20 * (len(places) - 1)  # sides are multiples of 16
 
 
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"side": 64, "stride": 65}, "overlap"),
+        ({"side": 64, "stride": 0}, "overlap"),
+        ({"side": 64, "stride": 52, "max_side": 63}, "no less"),
+    ],
+)
+def test_refuses_layouts_that_do_not_cover_a_picture(wrong, says):
+    with pytest.raises(ValueError, match=says):
+        WindowLayout(**wrong)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_windows_make_the_picture_again(shape):
     picture = torch.rand(2, 3, *shape, generator=torch.Generator().manual_seed(0))

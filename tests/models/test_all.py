@@ -9,9 +9,12 @@ import pytest
 import torch
 
 from unblur.errors import ShapeError
+from unblur.layers.blind_deconvolution import KernelEstimator
+from unblur.layers.windows import WindowLayout
 from unblur.models import NETWORKS, create, names
+from unblur.models.pwcnet import PWCNet
 
-TINY_FLOW = {"flow_widths": (4, 6, 8), "flow_decoder_widths": (8, 6), "flow_context_widths": (6, 6, 6, 6, 6, 4)}
+TINY_FLOW = {"flow": {"widths": (4, 6, 8), "decoder_widths": (8, 6), "context_widths": (6, 6, 6, 6, 6, 4)}}
 
 SMALL = {
     "astcn": {"widths": (4, 6, 8), "num_blocks": 1, "cost_radius": 1, **TINY_FLOW},
@@ -40,14 +43,9 @@ SMALL = {
         "blocks": (1, 1, 1),
         "motion_widths": (4, 8),
         "motion_blocks": (1, 1),
-        "kernel_size": 5,
-        "window": 32,
-        "stride": 14,
+        "kernels": {"size": 5, "refiner_widths": (8,), "refiner_blocks": (1,)},
+        "windows": {"side": 32, "stride": 14},
         "iterations": ((2, 1),),
-        "refiner_widths": (8,),
-        "refiner_blocks": (1,),
-        "gate_widths": (8,),
-        "gate_blocks": (1,),
     },
     "swift_video": {
         "widths": (8, 12),
@@ -67,8 +65,6 @@ SMALL = {
         "flow_radii": (1, 2),
         "max_blur_length": 2.0,
         "iterations": (1,),
-        "gate_widths": (8,),
-        "gate_blocks": (1,),
         "samples": 3,
     },
     "xiang": {"width": 4, "num_blocks": 1, "kernel_size": 3, **TINY_FLOW},
@@ -76,8 +72,8 @@ SMALL = {
 """Arguments that make a network small; one that is not listed is tested at its default size."""
 
 LOCAL = {
-    "cdvdtsp": {"flow_widths": None},
-    "dbn": {"flow_widths": None, "bounded": False},
+    "cdvdtsp": {"flow": None},
+    "dbn": {"flow": None, "bounded": False},
     "deepdeblur": {"num_scales": 2},
     "ifirnn": {"memory": 1},
     "mscnn": {"attention": False, "num_codecs": 1, "num_scales": 2},
@@ -291,16 +287,19 @@ SHOWN_ELSEWHERE = {
     ("l0", "iterations"),
     ("l0", "data_weight"),
     ("l0", "gamma"),
-    ("swift_best", "kernel_size"),
-    ("swift_best", "max_window"),
-    ("swift_best", "restart_edges"),
-    ("swift_best", "threshold"),
-    ("swift_best", "overlap"),
-    ("swift_best", "search_iterations"),
+    ("swift_best", "kernels.size"),
+    ("swift_best", "kernels.iterations"),
+    ("swift_best", "kernels.threshold"),
+    ("swift_best", "kernels.restart_edges"),
+    ("swift_best", "windows.max_side"),
+    ("swift_best", "windows.overlap"),
     ("swift_best", "ensemble"),
     ("swift_best", "scale_step"),
 }
-"""What does not show in a picture of noise, which has no blur, or in training, or in one size, or in a few pixels; the network's own tests show it."""
+"""What does not show in a picture of noise, which has no blur, or in training, or in one size, or in a few pixels; the network's own tests and those of its layers show it."""
+
+PARTS = {"flow": PWCNet, "kernels": KernelEstimator, "windows": WindowLayout}
+"""What is built from those arguments that are mappings."""
 
 
 def parameters_of(name):
@@ -310,7 +309,10 @@ def parameters_of(name):
 
 
 def arguments_of(name):
-    return [(name, argument) for argument in parameters_of(name) if (name, argument) not in SHOWN_ELSEWHERE]
+    """Those of parts as `flow.widths`."""
+    for argument in parameters_of(name):
+        inner = [f"{argument}.{each}" for each in inspect.signature(PARTS[argument]).parameters] if argument in PARTS else [argument]
+        yield from ((name, each) for each in inner if (name, each) not in SHOWN_ELSEWHERE)
 
 
 def other_values(value):
@@ -331,10 +333,14 @@ def other_values(value):
 @pytest.mark.parametrize(("name", "argument"), [pair for name in names() for pair in arguments_of(name)])
 def test_every_argument_changes_the_network(name, argument):
     """Different parameters, or from the same parameters a different output in training mode (where dropout acts)."""
-    before = SMALL.get(name, {}).get(argument, parameters_of(name)[argument].default)
+    outer, _, inner = argument.partition(".")
+    own = SMALL.get(name, {})
+    part = own.get(outer, {}) if inner else own
+    parameters = inspect.signature(PARTS[outer]).parameters if inner else parameters_of(name)
+    before = part.get(inner or outer, parameters[inner or outer].default)
     for value in other_values(before):
         try:
-            changed = build(name, **{argument: value})
+            changed = build(name, **{outer: part | {inner: value} if inner else value})
         except ValueError:
             continue
         assert differ(build(name), changed)

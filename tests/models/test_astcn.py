@@ -8,13 +8,12 @@ from unblur.layers.warp import flow_warp
 from unblur.models.astcn import DcnAlign, NoAlign, ZeroOffset, astcn
 from unblur.models.flow import FlowNet, ZeroFlow
 
+FLOW = {"widths": (4, 6, 8), "decoder_widths": (8, 6), "context_widths": (6, 6, 6, 6, 6, 4)}
 TINY = {
     "widths": (4, 6, 8),
     "num_blocks": 1,
     "cost_radius": 1,
-    "flow_widths": (4, 6, 8),
-    "flow_decoder_widths": (8, 6),
-    "flow_context_widths": (6, 6, 6, 6, 6, 4),
+    "flow": FLOW,
 }
 
 
@@ -38,10 +37,10 @@ def clip(height=16, width=24, batch=1, frames=5):
 
 def test_parameter_counts():
     with torch.device("meta"):
-        assert count(astcn(flow_widths=None)) == 1_513_366
+        assert count(astcn(flow=None)) == 1_513_366
         assert count(astcn()) == 1_513_366 + 9_374_274
         assert count(astcn(align=False)) == 1_308_676
-        assert count(astcn(flow_widths=None, residual_offset=False)) == 1_456_260
+        assert count(astcn(flow=None, residual_offset=False)) == 1_456_260
 
 
 def test_every_parameter_gets_a_finite_gradient():
@@ -128,14 +127,14 @@ def test_every_frame_counts():
 
 
 def test_ablations_are_other_parts():
-    assert isinstance(tiny(flow_widths=None).flow, ZeroFlow)
+    assert isinstance(tiny(flow=None).flow, ZeroFlow)
     assert isinstance(tiny(residual_offset=False).alignment.residual, ZeroOffset)
     unaligned = tiny(align=False)
     assert isinstance(unaligned.alignment, NoAlign)
     assert isinstance(unaligned.flow, ZeroFlow)
     base = tiny()
     restored = [base(clip())]
-    for change in ({"flow_widths": None}, {"residual_offset": False}, {"align": False}, *({"filter_size": k} for k in (1, 5, 7))):
+    for change in ({"flow": None}, {"residual_offset": False}, {"align": False}, *({"filter_size": k} for k in (1, 5, 7))):
         net = tiny(**change)
         net.load_state_dict({name: tensor for name, tensor in base.state_dict().items() if name in net.state_dict()})
         restored.append(net(clip()))
@@ -150,11 +149,7 @@ def test_every_other_argument_counts():
         {"num_blocks": 2},
         {"deform_size": 1},
         {"cost_radius": 2},
-        {"flow_widths": (4, 6, 10)},
-        {"flow_decoder_widths": (8, 8)},
-        {"flow_context_widths": (6,) * 6},
-        {"flow_convs_per_level": 2},
-        {"flow_dense": False},
+        {"flow": FLOW | {"widths": (4, 6, 10)}},
     ]
     assert all(count(tiny(**change)) != base for change in changes)
 
@@ -162,7 +157,7 @@ def test_every_other_argument_counts():
 def test_sizes():
     net = tiny()
     assert (net.size_multiple, net.num_frames) == (8, 5)
-    assert tiny(flow_widths=None).size_multiple == 4
+    assert tiny(flow=None).size_multiple == 4
     assert net(clip(8, 24)).shape == (1, 3, 8, 24)
     for wrong in (clip(12, 16), clip(frames=3), clip()[0]):
         with pytest.raises(ShapeError):
@@ -171,7 +166,7 @@ def test_sizes():
 
 def test_nothing_beyond_the_receptive_radius_counts_while_nothing_moves():
     torch.manual_seed(0)
-    net = astcn(widths=(2, 2, 2), num_blocks=1, cost_radius=1, flow_widths=None)
+    net = astcn(widths=(2, 2, 2), num_blocks=1, cost_radius=1, flow=None)
     radius = net.receptive_radius
     blurry = clip(4, 4 * ((2 * radius + 20) // 4)).requires_grad_()
     column = blurry.shape[-1] // 2

@@ -2,13 +2,12 @@ import torch
 
 from unblur.models.cdvdtsp import cdvdtsp, temporal_sharpness
 
+FLOW = {"widths": (4, 6, 8), "decoder_widths": (8, 6), "context_widths": (6, 6, 6, 6, 6, 4)}
 TINY = {
     "widths": (4, 6, 8),
     "num_blocks": 1,
     "kernel_size": 3,
-    "flow_widths": (4, 6, 8),
-    "flow_decoder_widths": (8, 6),
-    "flow_context_widths": (6, 6, 6, 6, 6, 4),
+    "flow": FLOW,
 }
 
 
@@ -73,4 +72,4 @@ def test_the_cascade_is_the_stage_on_its_own_output():
 def test_variants():
     assert tiny(num_stages=1).num_frames == 3
     assert tiny(prior=False).net.encoder.stages[0][0][0].in_channels == 9
-    assert (tiny().size_multiple, tiny(flow_widths=None).size_multiple) == (8, 4)
+    assert (tiny().size_multiple, tiny(flow=None).size_multiple) == (8, 4)

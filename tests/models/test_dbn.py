@@ -4,7 +4,7 @@ from unblur.layers.warp import flow_warp
 from unblur.models.dbn import dbn
 from unblur.models.flow import ZeroFlow
 
-TINY = {"width": 4, "flow_widths": (4, 6, 8), "flow_decoder_widths": (8, 6), "flow_context_widths": (6, 6, 6, 6, 6, 4)}
+TINY = {"width": 4, "flow": {"widths": (4, 6, 8), "decoder_widths": (8, 6), "context_widths": (6, 6, 6, 6, 6, 4)}}
 
 
 def tiny(**changes):
@@ -41,7 +41,7 @@ def test_every_frame_counts_and_so_does_alignment():
         changed = blurry.clone()
         changed[:, i] = 1 - changed[:, i]
         assert not torch.allclose(net(changed), restored)
-    still = tiny(flow_widths=None, bounded=False)
+    still = tiny(flow=None, bounded=False)
     assert isinstance(still.flow, ZeroFlow)
     assert (still.size_multiple, net.size_multiple) == (8, 8)
     still.load_state_dict({key: tensor for key, tensor in net.state_dict().items() if not key.startswith("flow.")})
@@ -50,7 +50,7 @@ def test_every_frame_counts_and_so_does_alignment():
 
 def test_skips_are_sums():
     """Without what comes up from below, the features of the first layer still reach the last ones."""
-    net = tiny(flow_widths=None, bounded=False)
+    net = tiny(flow=None, bounded=False)
     torch.nn.init.zeros_(net.ups[-1][-1].weight)
     torch.nn.init.zeros_(net.ups[-1][-1].bias)
     blurry = clip()
@@ -59,7 +59,7 @@ def test_skips_are_sums():
 
 
 def test_the_residual_begins_small_in_training_whatever_the_frames():
-    net = tiny(flow_widths=None, bounded=False).train()
+    net = tiny(flow=None, bounded=False).train()
     blurry = clip()
     residual = net(blurry) - blurry[:, 2]
     torch.testing.assert_close(residual.std(dim=(0, 2, 3), correction=0), torch.full((3,), 0.1), rtol=1e-2, atol=0)

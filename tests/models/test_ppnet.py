@@ -6,14 +6,13 @@ from unblur.layers.warp import flow_warp
 from unblur.models.flow import ZeroFlow
 from unblur.models.ppnet import ppnet
 
+FLOW = {"widths": (4, 6, 8), "decoder_widths": (8, 6), "context_widths": (6, 6, 6, 6, 6, 4)}
 TINY = {
     "widths": (4, 6, 8),
     "num_blocks": 1,
     "kernel_size": 3,
     "reduction": 4,
-    "flow_widths": (4, 6, 8),
-    "flow_decoder_widths": (8, 6),
-    "flow_context_widths": (6, 6, 6, 6, 6, 4),
+    "flow": FLOW,
 }
 
 
@@ -32,14 +31,14 @@ def clip(height=16, width=24, batch=1, frames=3):
 
 def test_parameter_counts():
     with torch.device("meta"):
-        counts = [count(ppnet(flow_widths=None, pooling=p, attention=a)) for p in (False, True) for a in (False, True)]
+        counts = [count(ppnet(flow=None, pooling=p, attention=a)) for p in (False, True) for a in (False, True)]
         assert counts == [6_975_811, 6_978_094, 14_570_691, 14_579_254]
         assert count(ppnet()) == 14_579_254 + 9_374_274
 
 
 def test_deconvolutions_are_those_of_figure_2():
     with torch.device("meta"):
-        net = ppnet(flow_widths=None)
+        net = ppnet(flow=None)
     deconvolutions = [module for module in net.modules() if isinstance(module, torch.nn.ConvTranspose2d)]
     assert [(layer.kernel_size, layer.stride) for layer in deconvolutions] == [((5, 5), (2, 2))] * 2
 
@@ -92,7 +91,7 @@ def test_ablations_are_other_parts():
     assert [isinstance(net.attention, torch.nn.Identity) for net in variants] == [False, True, False, True]
     assert [net.global_context for net in variants] == [True, True, True, False]
     assert len({count(net) for net in variants}) == 4
-    still = tiny(flow_widths=None)
+    still = tiny(flow=None)
     assert isinstance(still.flow, ZeroFlow)
     assert still.size_multiple == 4
 
@@ -105,11 +104,7 @@ def test_every_argument_counts():
         {"kernel_size": 5},
         {"reduction": 2},
         {"grids": (1, 2)},
-        {"flow_widths": (4, 6, 10)},
-        {"flow_decoder_widths": (8, 8)},
-        {"flow_context_widths": (6,) * 6},
-        {"flow_convs_per_level": 2},
-        {"flow_dense": False},
+        {"flow": FLOW | {"widths": (4, 6, 10)}},
     ]
     assert all(count(tiny(**change)) != base for change in changes if "grids" not in change)
     one, other = tiny(grids=(1, 2)), tiny(grids=(1, 3))
@@ -128,7 +123,7 @@ def test_sizes():
 
 def test_nothing_beyond_the_receptive_radius_counts_without_flow_and_context():
     torch.manual_seed(0)
-    net = ppnet(widths=(2, 2, 2), num_blocks=1, kernel_size=3, flow_widths=None, pooling=False, attention=False)
+    net = ppnet(widths=(2, 2, 2), num_blocks=1, kernel_size=3, flow=None, pooling=False, attention=False)
     radius = net.receptive_radius
     blurry = clip(4, 4 * ((2 * radius + 20) // 4)).requires_grad_()
     column = blurry.shape[-1] // 2

@@ -4,12 +4,12 @@ import torch
 from unblur.layers.pixel_volume import pixel_volume
 from unblur.models.pvdnet import pvdnet
 
-FLOW = {"flow_widths": (4, 6, 8), "flow_decoder_widths": (8, 6), "flow_context_widths": (6, 6, 6, 6, 6, 4)}
+FLOW = {"flow": {"widths": (4, 6, 8), "decoder_widths": (8, 6), "context_widths": (6, 6, 6, 6, 6, 4)}}
 
 
 def tiny(**changes):
     torch.manual_seed(0)
-    return pvdnet(**{"width": 4, "num_blocks": 1, "flow_widths": None, **changes})
+    return pvdnet(**{"width": 4, "num_blocks": 1, "flow": None, **changes})
 
 
 def clip(frames=7):
@@ -19,7 +19,7 @@ def clip(frames=7):
 def test_as_large_as_published_apart_from_the_flow():
     """Quoted 10.5 M; LiteFlowNet, which is not here, has 5.4 M of them."""
     with torch.device("meta"):
-        net = pvdnet(flow_widths=None)
+        net = pvdnet(flow=None)
     count = sum(parameter.numel() for parameter in net.parameters())
     assert count == 5_132_579
     assert count / 1e6 + 5.4 == pytest.approx(10.5, abs=0.05)

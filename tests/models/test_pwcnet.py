@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from unblur.errors import ShapeError, WeightsError
+from unblur.errors import InputError, ShapeError, WeightsError
 from unblur.models import create_flow, pwcnet
 from unblur.models.flow import ZeroFlow
 from unblur.models.pwcnet import NUMERALS, PWCNet, flow_network, rename_published_keys
@@ -242,16 +242,17 @@ def test_another_networks_names_are_refused():
 
 
 def test_flow_network_builder():
-    assert isinstance(flow_network(widths=None), ZeroFlow)
-    net = flow_network(widths=(4, 6, 8), decoder_widths=(8, 6), context_widths=(6, 6, 6, 6, 6, 4))
+    assert isinstance(flow_network(None), ZeroFlow)
+    sizes = {"widths": (4, 6, 8), "decoder_widths": (8, 6), "context_widths": (6, 6, 6, 6, 6, 4)}
+    net = flow_network(sizes)
     assert isinstance(net, PWCNet)
     assert net.size_multiple == 8
-    small = flow_network(
-        widths=(4, 6, 8), decoder_widths=(8, 6), context_widths=(6, 6, 6, 6, 6, 4), convs_per_level=2, dense=False, normalise=True
-    )
+    small = flow_network(sizes | {"convs_per_level": 2, "dense": False, "normalise": True})
     assert len(small.pyramid[0]) == 4
     assert not small.decoders[0].sees_all
     assert small.decoders[0].normalises
+    with pytest.raises(InputError, match=r"`flow` has no argument 'width'; did you mean 'widths'"):
+        flow_network({"width": (4, 6, 8)})
 
 
 def test_zero_flow():

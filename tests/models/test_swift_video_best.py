@@ -3,9 +3,9 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
+from unblur.layers.light import GAMMA, luma
 from unblur.layers.motion_blur import line_blur
 from unblur.models.swift import widen
-from unblur.models.swift_best import GAMMA, luma
 from unblur.models.swift_video import SwiftVideo
 from unblur.models.swift_video_best import LAGS, SPEEDS, ExposureRatio, SwiftVideoBest, estimate_exposure_ratio, slope_correlations
 

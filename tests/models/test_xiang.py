@@ -9,9 +9,7 @@ TINY = {
     "width": 4,
     "num_blocks": 1,
     "kernel_size": 3,
-    "flow_widths": (4, 6, 8),
-    "flow_decoder_widths": (8, 6),
-    "flow_context_widths": (6, 6, 6, 6, 6, 4),
+    "flow": {"widths": (4, 6, 8), "decoder_widths": (8, 6), "context_widths": (6, 6, 6, 6, 6, 4)},
 }
 
 
@@ -63,7 +61,7 @@ def test_the_exemplar_of_the_weights_is_laid_over_the_frame_and_saved_with_them(
 
 
 def test_a_long_frame_gets_the_mirrored_exemplar():
-    net = tiny(flow_widths=None)
+    net = tiny(flow=None)
     net.exemplar.copy_(torch.rand(net.exemplar.shape, generator=torch.Generator().manual_seed(3)))
     blurry = clip(8, 2 * EXEMPLAR_SIDE)
     laid = torch.cat([net.exemplar[:, :8], net.exemplar[:, :8].flip(-1)], dim=-1)[None]
@@ -84,7 +82,7 @@ def test_windows_of_a_batch_have_exemplars_of_their_own():
 
 def test_sizes():
     net = tiny()
-    assert (net.size_multiple, net.num_frames, tiny(flow_widths=None).size_multiple) == (8, 3, 4)
+    assert (net.size_multiple, net.num_frames, tiny(flow=None).size_multiple) == (8, 3, 4)
     for wrong in (clip(12, 16), clip(frames=5), clip()[0]):
         with pytest.raises(ShapeError):
             net(wrong)
@@ -94,5 +92,5 @@ def test_sizes():
 
 def test_parameter_counts():
     with torch.device("meta"):
-        assert sum(parameter.numel() for parameter in xiang(flow_widths=None).parameters()) == 36_604_867
+        assert sum(parameter.numel() for parameter in xiang(flow=None).parameters()) == 36_604_867
         assert sum(parameter.numel() for parameter in xiang().parameters()) == 36_604_867 + 9_374_274

@@ -24,7 +24,7 @@ from unblur.restore.stream import Stream
 from unblur.weights import sha256_of
 
 CPU = Setup(torch.device("cpu"), torch.float32)
-FLOW = {"flow_widths": [4, 6, 8], "flow_decoder_widths": [8, 6], "flow_context_widths": [6, 6, 6, 6, 6, 4]}
+FLOW = {"flow": {"widths": [4, 6, 8], "decoder_widths": [8, 6], "context_widths": [6, 6, 6, 6, 6, 4]}}
 SMALL = {
     "astcn": {"widths": [4, 6, 8], "num_blocks": 1, "cost_radius": 1, **FLOW},
     "cdvdtsp": {"widths": [4, 6, 8], "num_blocks": 1, "kernel_size": 3, **FLOW},
@@ -32,7 +32,7 @@ SMALL = {
     "ifirnn": {"width": 12, "hidden": 4, "num_blocks": 1, "iterations": 2, "adds_input": True},
     "ovd": {"width": 8, "num_blocks": 1, "adds_input": True},
     "swift_video": TINY_VIDEO,
-    "swift_video_best": {**TINY_VIDEO, "gate_widths": [8], "gate_blocks": [1]},
+    "swift_video_best": TINY_VIDEO,
 }
 GAIN = {"astcn": 1.2, "ifirnn": 1.4, "mdcn": 1.7, "ovd": 2.1, "swift_video": 1.0, "swift_video_best": 1.0}
 """By which their random weights are raised, so that they change a picture visibly."""

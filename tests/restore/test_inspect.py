@@ -12,10 +12,12 @@ from PIL import Image
 from torch import nn
 
 from unblur.errors import InputError, OutputError
+from unblur.layers.blind_deconvolution import add_border
 from unblur.layers.kernel_estimation import estimate_kernel, prepare_windows
 from unblur.layers.kernel_evidence import kernel_evidence
 from unblur.layers.kernel_input import normalise_contrast
 from unblur.layers.kernels import centre_kernel, exposure_midpoint
+from unblur.layers.light import luma
 from unblur.layers.windows import to_windows
 from unblur.models import create
 from unblur.models.astcn import ASTCN
@@ -23,7 +25,7 @@ from unblur.models.cascade import CascadeNet
 from unblur.models.cdvdtsp import SharpnessNet
 from unblur.models.flow import FlowNet, ZeroFlow
 from unblur.models.swift import Swift
-from unblur.models.swift_best import SwiftBest, add_border, luma
+from unblur.models.swift_best import swift_best
 from unblur.models.swift_video import SwiftVideo
 from unblur.models.swift_video_best import SwiftVideoBest
 from unblur.models.video import VideoNet, WarpingNet
@@ -262,27 +264,27 @@ def test_what_is_undone_is_drawn_with_the_share_of_the_exposure():
 
 
 def test_what_is_undone_of_a_photo_is_drawn():
-    net = SwiftBest(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), iterations=((1,), (2,)))
+    net = swift_best(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), iterations=((1,), (2,)))
     (frame,) = moving(1, height=64, width=64)
-    views = net.deconvolve(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255)[0][0]
+    views = net.deconvolution(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255)[0][0]
     pictures = [(view * 255).round().byte().permute(1, 2, 0).numpy() for view in views.split(3)]
     titles = ("after 1 iterations", "after 3 iterations")
     assert_drawn(drawn([frame], net)["deconvolved"], sheet([list(zip(titles, pictures, strict=True))]))
 
 
 def test_kernels_of_a_photo_are_drawn_where_their_windows_are():
-    sizes = {"window": 64, "stride": 48, "kernel_size": 7, "refiner_widths": (8,), "refiner_blocks": (1,)}
-    net = SwiftBest(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), **sizes)
+    sizes = {"windows": {"side": 64, "stride": 48}, "kernels": {"size": 7, "refiner_widths": (8,), "refiner_blocks": (1,)}}
+    net = swift_best(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), **sizes)
     with torch.no_grad():
-        net.kernel_refiner.unet.exit.weight.normal_(std=0.01, generator=torch.Generator().manual_seed(0))
+        net.deconvolution.kernel_estimator.refiner.unet.exit.weight.normal_(std=0.01, generator=torch.Generator().manual_seed(0))
     (frame,) = moving(1, height=64, width=128)
     light, down, across = add_border(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255)
-    bright = normalise_contrast(luma(to_windows(light, layout=net.layout))[:, 0, down:-down, across:-across])
+    bright = normalise_contrast(luma(to_windows(light, layout=net.deconvolution.layout))[:, 0, down:-down, across:-across])
     windows = prepare_windows(bright, size=7)
     kernel = estimate_kernel(windows)
     found = centre_kernel(kernel, exposure_midpoint(kernel))
     with torch.no_grad():
-        path = net.kernel_refiner(kernel_evidence(windows, found))
+        path = net.deconvolution.kernel_estimator.refiner(kernel_evidence(windows, found))
     assert not torch.equal(found, path)
     # three windows of 64 pixels side by side in the width of 160, with the border, two in the height of 96
     grids = [each.view(2, 3, 7, 7).permute(2, 3, 0, 1).numpy() for each in (found, path)]
@@ -292,7 +294,7 @@ def test_kernels_of_a_photo_are_drawn_where_their_windows_are():
 
 
 def test_what_is_trusted_is_drawn():
-    net = SwiftBest(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), iterations=((1,),))
+    net = swift_best(widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,), iterations=((1,),))
     with torch.no_grad():
         net.gate.unet.exit.bias.copy_(torch.tensor([-0.5, 0.25]))
     (frame,) = moving(1, height=64, width=64)
@@ -448,7 +450,7 @@ def test_modulation_is_drawn_where_there_is_one():
 
 
 def test_masks_are_those_of_astcn_and_follow_the_flow():
-    net = create("astcn", **SMALL, flow_widths=None, cost_radius=1)
+    net = create("astcn", **SMALL, flow=None, cost_radius=1)
     assert isinstance(net, ASTCN)
     net.flow = ConstantFlow(8.0, 0.0)  # two positions of the features
 
@@ -531,7 +533,7 @@ def test_filters_are_those_of_the_last_step():
 
 def test_a_lower_precision_draws_nearly_the_same():
     torch.manual_seed(0)
-    net = create("astcn", **SMALL, flow_widths=None, cost_radius=1)
+    net = create("astcn", **SMALL, flow=None, cost_radius=1)
     frames = moving(5)
     exact, fast = (drawn(frames, net, setup=Setup(torch.device("cpu"), dtype)) for dtype in (torch.float32, torch.bfloat16))
     assert list(exact) == list(fast) == ["window", "flow", "alignment", "offsets", "masks", "before-after"]

@@ -12,7 +12,7 @@ from unblur.restore.stream import Stream
 from unblur.restore.tiles import BAND, restore_tiled
 
 CPU = Setup(torch.device("cpu"), torch.float32)
-FLOW = {"flow_widths": (4, 6, 8), "flow_decoder_widths": (8, 6), "flow_context_widths": (6, 6, 6, 6, 6, 4)}
+FLOW = {"flow": {"widths": (4, 6, 8), "decoder_widths": (8, 6), "context_widths": (6, 6, 6, 6, 6, 4)}}
 SMALL = {
     "astcn": {"widths": (4, 6, 8), "num_blocks": 1, "cost_radius": 1, **FLOW},
     "cdvdtsp": {"widths": (4, 6, 8), "num_blocks": 1, "kernel_size": 3, **FLOW},
@@ -38,8 +38,6 @@ SMALL = {
         "flow_radii": (0, 2),
         "iterations": (1, 2),
         "samples": 3,
-        "gate_widths": (8,),
-        "gate_blocks": (1,),
     },
     "xiang": {"width": 4, "num_blocks": 1, "kernel_size": 3, **FLOW},
 }

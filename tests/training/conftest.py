@@ -10,8 +10,9 @@ from changes import changed
 
 from unblur.training.loop import train
 from unblur.training.recipe import Recipe, read_recipe
+from unblur.training.recipe_files import merge
 
-TINY_FLOW = {"flow_widths": [4, 6, 8], "flow_decoder_widths": [8, 6], "flow_context_widths": [6, 6, 6, 6, 6, 4]}
+TINY_FLOW = {"flow": {"widths": [4, 6, 8], "decoder_widths": [8, 6], "context_widths": [6, 6, 6, 6, 6, 4]}}
 NETWORKS = {
     "astcn": {"widths": [4, 6, 8], "num_blocks": 1, "cost_radius": 1},
     "cdvdtsp": {"widths": [4, 6, 8], "num_blocks": 1, "kernel_size": 3},
@@ -40,11 +41,7 @@ NETWORKS = {
         "blocks": [1, 1],
         "motion_widths": [8, 12],
         "motion_blocks": [1, 1],
-        "kernel_size": 5,
-        "refiner_widths": [8],
-        "refiner_blocks": [1],
-        "gate_widths": [8],
-        "gate_blocks": [1],
+        "kernels": {"size": 5, "refiner_widths": [8], "refiner_blocks": [1]},
     },
     "swift_video_best": {
         "widths": [8, 12],
@@ -55,8 +52,6 @@ NETWORKS = {
         "flow_radii": [0, 1],
         "iterations": [1, 2],
         "samples": 3,
-        "gate_widths": [8],
-        "gate_blocks": [1],
     },
     "swift_video": {
         "widths": [8, 12],
@@ -90,10 +85,10 @@ def small(path: str | Path, **changes: object) -> Recipe:
     """A built-in recipe with a small network, small crops and a batch of two."""
     recipe = read_recipe(path)
     adversary = getattr(recipe.objective, "adversary", None)
-    with_flow = recipe.model in ("astcn", "cdvdtsp", "dbn", "ppnet", "pvdnet", "xiang") and recipe.arguments.get("flow_widths", 0) is not None
+    with_flow = recipe.model in ("astcn", "cdvdtsp", "dbn", "ppnet", "pvdnet", "xiang") and recipe.arguments.get("flow", 0) is not None
     values: dict[str, object] = {
         "start": None,
-        "arguments": recipe.arguments | NETWORKS[recipe.model] | (TINY_FLOW if with_flow else {}),
+        "arguments": merge(recipe.arguments, NETWORKS[recipe.model] | (TINY_FLOW if with_flow else {})),
         "steps": 2,
         "batch": 2,
         "crop": 64 if adversary == "deblurgan" else 16,

@@ -6,13 +6,14 @@ from unblur.layers.kernel_estimation import estimate_kernel, prepare_windows
 from unblur.layers.kernel_evidence import kernel_evidence
 from unblur.layers.kernel_input import normalise_contrast
 from unblur.layers.kernels import centre_kernel, exposure_midpoint
+from unblur.layers.light import GAMMA, luma
 from unblur.losses import log_kernel
 from unblur.models import create
-from unblur.models.swift_best import GAMMA, luma
 from unblur.synth.stills import StillsBlur
 from unblur.training.camera_kernel import CameraKernelObjective
 from unblur.training.maker import PhotoMaker
 from unblur.training.optimisers import hold_others
+from unblur.training.recipe_files import merge
 from unblur.training.sources import Made
 
 RECIPE = "swift_best/kernel-gpu-2min"
@@ -24,7 +25,7 @@ MOVED = StillsBlur(
 @pytest.fixture(scope="module")
 def recipe(shrink):
     small = shrink(RECIPE, crop=96, pair_size=96)
-    return small.model_copy(update={"arguments": small.arguments | {"kernel_size": 13}})
+    return small.model_copy(update={"arguments": merge(small.arguments, {"kernels": {"size": 13}})})
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +45,10 @@ def test_the_exact_kernel_removes_the_blur_and_has_the_least_error(recipe, batch
     """However the pictures were turned, their kernel was turned along."""
     net = made(recipe)
     untrained = CameraKernelObjective(net, recipe=recipe)(batch, 0)
-    net.estimate_kernels = lambda bright: (batch.kernel, None)  # noqa: ARG005
+    estimator = net.deconvolution.kernel_estimator
+    estimator.forward = lambda light, mask: (batch.kernel, None)  # noqa: ARG005
     told = CameraKernelObjective(net, recipe=recipe)(batch, 0)
-    net.estimate_kernels = lambda bright: (batch.kernel.rot90(1, (1, 2)), None)  # noqa: ARG005
+    estimator.forward = lambda light, mask: (batch.kernel.rot90(1, (1, 2)), None)  # noqa: ARG005
     turned = CameraKernelObjective(net, recipe=recipe)(batch, 0)
     assert told.loss < untrained.loss
     assert told.loss < turned.loss - 3
@@ -72,8 +74,8 @@ def test_only_the_refinement_learns(recipe, batch):
     output = CameraKernelObjective(net, recipe=recipe)(batch, 0)
     output.loss.backward()
     assert not output.restored.requires_grad
-    assert net.kernel_refiner.unet.exit.weight.grad.any()
-    assert {name.split(".")[0] for name, parameter in net.named_parameters() if parameter.grad is not None} == {"kernel_refiner"}
+    assert net.deconvolution.kernel_estimator.refiner.unet.exit.weight.grad.any()
+    assert {name.split(".")[0] for name, parameter in net.named_parameters() if parameter.grad is not None} == {"deconvolution"}
 
 
 def test_pairs_carry_their_kernel_where_it_is_asked_for(photos):

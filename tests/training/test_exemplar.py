@@ -8,7 +8,7 @@ from unblur.training.batch import Batch
 from unblur.training.exemplar import ExemplarObjective
 from unblur.training.recipe import read_recipe
 
-SMALL = {"width": 4, "num_blocks": 1, "kernel_size": 3, "flow_widths": None}
+SMALL = {"width": 4, "num_blocks": 1, "kernel_size": 3, "flow": None}
 
 
 def objective(model="xiang", **arguments):

@@ -11,6 +11,7 @@ from unblur.training.export import export_weights
 from unblur.training.flow import FlowObjective
 from unblur.training.loop import train
 from unblur.training.maker import PhotoMaker
+from unblur.training.recipe_files import merge
 from unblur.training.sources import Made
 from unblur.weights import card_of, load_tensors
 
@@ -136,7 +137,7 @@ def test_a_video_network_begins_with_trained_flow(shrink, photos, exported, tmp_
     for name, tensor in trained.items():
         torch.testing.assert_close(state[f"flow.{name}"], tensor, rtol=0, atol=1e-6)
     wider = shrink("ppnet/sequences-cpu-hour", **changes)
-    wider = wider.model_copy(update={"arguments": wider.arguments | {"flow_widths": [4, 6, 10]}})
+    wider = wider.model_copy(update={"arguments": merge(wider.arguments, {"flow": {"widths": [4, 6, 10]}})})
     with pytest.raises(WeightsError, match="does not fit the recipe's flow network"):
         list(train(wider, out=tmp_path / "wider", photos=photos))
     with pytest.raises(WeightsError, match="`swift`, which estimates no flow"):

@@ -19,6 +19,7 @@ from unblur.training.guard import MOST_ROLLBACKS
 from unblur.training.initial import initial_network
 from unblur.training.loop import train
 from unblur.training.recipe import Recipe, read_recipe
+from unblur.training.recipe_files import merge
 from unblur.weights import card_of, load_tensors
 
 ROOT = Path(__file__).parents[2]
@@ -525,14 +526,14 @@ def test_swift_video_best_begins_as_the_built_in_swift_video():
 def test_swift_best_may_begin_from_one_that_finds_paths_with_less(shrink):
     arguments = shrink("swift_best/kernel-gpu-2min").arguments
     torch.manual_seed(0)
-    narrow, wide = (create("swift_best", **(arguments | {"refiner_widths": [width]})).eval() for width in (8, 12))
+    narrow, wide = (create("swift_best", **merge(arguments, {"kernels": {"refiner_widths": [width]}})).eval() for width in (8, 12))
     blurry = torch.rand(1, 3, 64, 64)
-    untaught = narrow.deconvolve(blurry)[0]
-    torch.nn.init.normal_(narrow.kernel_refiner.unet.exit.weight)
+    untaught = narrow.deconvolution(blurry)[0]
+    torch.nn.init.normal_(narrow.deconvolution.kernel_estimator.refiner.unet.exit.weight)
     wide.load_state_dict(wide.tensors_from(narrow.state_dict(), architecture="swift_best"))
-    taught = narrow.deconvolve(blurry)[0]
+    taught = narrow.deconvolution(blurry)[0]
     assert not torch.allclose(taught, untaught, atol=1e-2)
-    torch.testing.assert_close(wide.deconvolve(blurry)[0], taught, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(wide.deconvolution(blurry)[0], taught, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("model", ["swift", "swift_best", "swift_video", "swift_video_best"])

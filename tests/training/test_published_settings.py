@@ -164,7 +164,7 @@ def test_no_recipe_trains_on_dvd_what_was_only_tested_there():
         ("astcn/dvd-filter-7", {"filter_size": 7}),
         ("astcn/dvd-no-alignment", {"align": False}),
         ("astcn/dvd-no-residual-offset", {"residual_offset": False}),
-        ("astcn/dvd-no-flow", {"flow_widths": None}),
+        ("astcn/dvd-no-flow", {"flow": None}),
         ("ppnet/dvd-pooling-only", {"attention": False}),
     ],
 )

@@ -31,7 +31,7 @@ class GatingNet(nn.Module):
     """
 
     def __init__(
-        self, *, changes: int, side_channels: int, widths: tuple[int, ...] = (48, 64, 96), blocks: tuple[int, ...] = (1, 1, 2)
+        self, *, changes: int, side_channels: int, widths: tuple[int, ...] = (48, 64, 96), blocks: tuple[int, ...] = (1, 1, 0)
     ) -> None:
         super().__init__()
         signals = changes + 2

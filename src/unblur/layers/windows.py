@@ -19,15 +19,21 @@ class WindowLayout:
 
     Attributes:
         side: of a window, pixels.
-        stride: largest distance from one window to the next, pixels.
+        stride: largest distance from one window to the next, pixels, from 1 to `side`.
         max_side: side up to which windows grow if fewer of them cover the picture then, with the same overlap; 0 for no growth.
         overlap: largest overlap, pixels: the same number of windows become narrower where they would overlap by more; 0 for no limit.
     """
 
-    side: int
-    stride: int
+    side: int = 272
+    stride: int = 232
     max_side: int = 0
     overlap: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.stride <= self.side:
+            raise ValueError(f"windows lie side by side or overlap, got windows of {self.side} pixels every {self.stride}")
+        if self.max_side and self.max_side < self.side:
+            raise ValueError(f"`max_side` is no less than `side`, which is {self.side}, or 0, got {self.max_side}")
 
     def along(self, length: int) -> tuple[list[int], int]:
         """Where windows begin so that they cover `length` evenly, and their side; a single window of that length if it is at most `side`."""

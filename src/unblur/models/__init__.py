@@ -9,15 +9,12 @@ Importing this package loads no torch: a network's module is loaded when it is c
 from __future__ import annotations
 
 import importlib
-import inspect
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from unblur.errors import InputError
+from unblur.models.arguments import build, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from unblur.models.base import Net
     from unblur.models.flow import FlowNet
 
@@ -46,7 +43,7 @@ NETWORKS = {
     "stfan": "unblur.models.stfan:STFAN",
     "svrnn": "unblur.models.svrnn:SVRNN",
     "swift": "unblur.models.swift:Swift",
-    "swift_best": "unblur.models.swift_best:SwiftBest",
+    "swift_best": "unblur.models.swift_best:swift_best",
     "swift_video": "unblur.models.swift_video:SwiftVideo",
     "swift_video_best": "unblur.models.swift_video_best:SwiftVideoBest",
     "xiang": "unblur.models.xiang:xiang",
@@ -83,7 +80,8 @@ def create(name: str, **constructor_arguments: object) -> Net:
     Args:
         name: one of `names()`, or an import path such as `my_networks.small:build`: a class or function that gives a `Net`. Its module is imported,
             which runs its code.
-        **constructor_arguments: handed to the network's constructor or builder; what is left out keeps the network's default.
+        **constructor_arguments: handed to the network's constructor or builder; what is left out keeps the network's default. Those of a part of a network are a
+            mapping, such as `flow` of `ppnet`.
 
     Returns:
         The network, in training mode, on torch's default device.
@@ -131,17 +129,8 @@ def _build(name: str, arguments: dict[str, object], *, known: dict[str, str]) ->
         module, _, attribute = known[name].partition(":")
         constructor = getattr(importlib.import_module(module), attribute)
     else:
-        raise InputError(f"there is no network {name!r}; {_nearest(name, known)}")
-    signature = inspect.signature(constructor)
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values()):
-        for argument in arguments:
-            if argument not in signature.parameters:
-                raise InputError(f"network {name!r} has no argument {argument!r}; {_nearest(argument, signature.parameters)}")
-    try:
-        signature.bind(**arguments)
-    except TypeError as error:
-        raise InputError(f"network {name!r} cannot be built with the arguments {sorted(arguments)}: {error}") from error
-    return constructor(**arguments)
+        raise InputError(f"there is no network {name!r}; {nearest(name, known)}")
+    return build(constructor, arguments, called=f"network {name!r}")
 
 
 def _imported(path: str) -> Any:  # noqa: ANN401 - a class or function of anyone
@@ -171,10 +160,3 @@ def _check_contract(net: object, base: type, *, name: str, other: str) -> None:
             raise InputError(
                 f"network {name!r}: its attribute `{attribute}` must be an integer, see `{base.__module__}.{base.__name__}`, and is {value!r}"
             )
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    known = sorted(known)
-    near = get_close_matches(word, known, n=1, cutoff=0.5)
-    listing = f"choose one of {', '.join(known)}" if known else "it takes none"
-    return f"did you mean {near[0]!r}? ({listing})" if near else listing

@@ -20,7 +20,7 @@ without residual offset 31.38, without flow 31.62; k = 1, 3, 5, 7: 32.26, 32.54,
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -33,10 +33,11 @@ from unblur.layers.filtering import dynamic_local_filter
 from unblur.layers.reconstruction import Reconstruction
 from unblur.layers.sampling import reading_dtype
 from unblur.layers.warp import flow_resize, flow_warp
+from unblur.models.arguments import DEFAULTS
 from unblur.models.base import CENTRE
 from unblur.models.diagnostic import Diagnostic, frame_name
 from unblur.models.flow import FlowNet
-from unblur.models.pwcnet import CONTEXT_WIDTHS, DECODER_WIDTHS, PYRAMID_WIDTHS, flow_network
+from unblur.models.pwcnet import flow_network
 from unblur.models.video import VideoNet
 
 __all__ = ["ASTCN", "DcnAlign", "LocalFusion", "NoAlign", "ResidualOffset", "ZeroOffset", "astcn"]
@@ -233,12 +234,7 @@ def astcn(
     cost_radius: int = 4,
     align: bool = True,
     residual_offset: bool = True,
-    flow_widths: tuple[int, ...] | None = PYRAMID_WIDTHS,
-    flow_decoder_widths: tuple[int, ...] = DECODER_WIDTHS,
-    flow_context_widths: tuple[int, ...] = CONTEXT_WIDTHS,
-    flow_convs_per_level: int = 3,
-    flow_dense: bool = True,
-    flow_normalise: bool = False,
+    flow: Mapping[str, object] | None = DEFAULTS,
 ) -> ASTCN:
     """Build `ASTCN` from plain values.
 
@@ -253,12 +249,7 @@ def astcn(
         cost_radius: of the cost volume of the residual offset.
         align: false for the ablation without alignment (which uses no flow either).
         residual_offset: false for the ablation without residual offset.
-        flow_widths: pyramid of PWC-Net; None for the ablation without flow.
-        flow_decoder_widths: its decoders.
-        flow_context_widths: its context network.
-        flow_convs_per_level: convolutions of each level of its pyramid.
-        flow_dense: whether its decoders are densely connected.
-        flow_normalise: whether its features are normalised before costs are taken of them.
+        flow: arguments of `PWCNet`; None for the ablation without flow.
     """
     width, stride = widths[-1], 2 ** (len(widths) - 1)
     taps = deform_size**2
@@ -266,14 +257,7 @@ def astcn(
     return ASTCN(
         encoder=_encoder(widths, num_blocks=num_blocks),
         sharpness=nn.Sequential(nn.Conv2d(width, width // 2, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(width // 2, 1, 3, padding=1)),
-        flow=flow_network(
-            widths=flow_widths if align else None,
-            decoder_widths=flow_decoder_widths,
-            context_widths=flow_context_widths,
-            convs_per_level=flow_convs_per_level,
-            dense=flow_dense,
-            normalise=flow_normalise,
-        ),
+        flow=flow_network(flow if align else None),
         alignment=DcnAlign(width=width, residual=residual, kernel_size=deform_size) if align else NoAlign(),
         fusion=LocalFusion(width=width, kernel_size=filter_size),
         reconstruction=Reconstruction(widths=widths, num_blocks=num_blocks),

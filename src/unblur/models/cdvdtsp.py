@@ -14,7 +14,7 @@ has 4x4 ones). Published: DVD 32.13 dB / 0.9268, GoPro 31.67 / 0.9279.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -22,11 +22,12 @@ from torch.nn.functional import avg_pool2d
 
 from unblur.layers.blocks import Decoder, Encoder, codec_radius
 from unblur.layers.warp import flow_inside
+from unblur.models.arguments import DEFAULTS
 from unblur.models.base import CENTRE
 from unblur.models.cascade import CascadeNet
 from unblur.models.diagnostic import Diagnostic
 from unblur.models.flow import FlowNet
-from unblur.models.pwcnet import CONTEXT_WIDTHS, DECODER_WIDTHS, PYRAMID_WIDTHS, flow_network
+from unblur.models.pwcnet import flow_network
 from unblur.models.video import WarpingNet
 
 __all__ = ["SharpnessNet", "cdvdtsp", "temporal_sharpness"]
@@ -136,12 +137,7 @@ def cdvdtsp(
     kernel_size: int = 5,
     prior: bool = True,
     num_stages: int = 2,
-    flow_widths: tuple[int, ...] | None = PYRAMID_WIDTHS,
-    flow_decoder_widths: tuple[int, ...] = DECODER_WIDTHS,
-    flow_context_widths: tuple[int, ...] = CONTEXT_WIDTHS,
-    flow_convs_per_level: int = 3,
-    flow_dense: bool = True,
-    flow_normalise: bool = False,
+    flow: Mapping[str, object] | None = DEFAULTS,
 ) -> CascadeNet:
     """Build the cascade from plain values; what it is made of is `SharpnessNet`.
 
@@ -151,20 +147,7 @@ def cdvdtsp(
         kernel_size: as for `SharpnessNet`.
         prior: as for `SharpnessNet`.
         num_stages: how often the network is applied; 2 is the source's, over five frames.
-        flow_widths: pyramid of PWC-Net; None for frames that are not aligned.
-        flow_decoder_widths: its decoders.
-        flow_context_widths: its context network.
-        flow_convs_per_level: convolutions of each level of its pyramid.
-        flow_dense: whether its decoders are densely connected.
-        flow_normalise: whether its features are normalised before costs are taken of them.
+        flow: arguments of `PWCNet`; None for frames that are not aligned.
     """
-    flow = flow_network(
-        widths=flow_widths,
-        decoder_widths=flow_decoder_widths,
-        context_widths=flow_context_widths,
-        convs_per_level=flow_convs_per_level,
-        dense=flow_dense,
-        normalise=flow_normalise,
-    )
-    net = SharpnessNet(flow=flow, widths=widths, num_blocks=num_blocks, kernel_size=kernel_size, prior=prior)
+    net = SharpnessNet(flow=flow_network(flow), widths=widths, num_blocks=num_blocks, kernel_size=kernel_size, prior=prior)
     return CascadeNet(net=net, num_stages=num_stages)

@@ -16,13 +16,15 @@ Differs from the source: alignment is by PWC-Net, where the authors warped befor
 """
 
 import math
+from collections.abc import Mapping
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
+from unblur.models.arguments import DEFAULTS
 from unblur.models.flow import FlowNet
-from unblur.models.pwcnet import CONTEXT_WIDTHS, DECODER_WIDTHS, PYRAMID_WIDTHS, flow_network
+from unblur.models.pwcnet import flow_network
 from unblur.models.video import WarpingNet
 
 __all__ = ["DBN", "dbn"]
@@ -91,34 +93,16 @@ def dbn(
     *,
     width: int = 64,
     bounded: bool = True,
-    flow_widths: tuple[int, ...] | None = PYRAMID_WIDTHS,
-    flow_decoder_widths: tuple[int, ...] = DECODER_WIDTHS,
-    flow_context_widths: tuple[int, ...] = CONTEXT_WIDTHS,
-    flow_convs_per_level: int = 3,
-    flow_dense: bool = True,
-    flow_normalise: bool = False,
+    flow: Mapping[str, object] | None = DEFAULTS,
 ) -> DBN:
     """Build `DBN` from plain values.
 
     Args:
         width: as for `DBN`.
         bounded: as for `DBN`.
-        flow_widths: pyramid of PWC-Net; None for the variant without alignment.
-        flow_decoder_widths: its decoders.
-        flow_context_widths: its context network.
-        flow_convs_per_level: convolutions of each level of its pyramid.
-        flow_dense: whether its decoders are densely connected.
-        flow_normalise: whether its features are normalised before costs are taken of them.
+        flow: arguments of `PWCNet`; None for the variant without alignment.
     """
-    flow = flow_network(
-        widths=flow_widths,
-        decoder_widths=flow_decoder_widths,
-        context_widths=flow_context_widths,
-        convs_per_level=flow_convs_per_level,
-        dense=flow_dense,
-        normalise=flow_normalise,
-    )
-    return DBN(flow=flow, width=width, bounded=bounded)
+    return DBN(flow=flow_network(flow), width=width, bounded=bounded)
 
 
 def _layers(*widths: int, kernel_size: int = 3, stride: int = 1) -> nn.Sequential:

@@ -15,14 +15,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from unblur.layers.blind_deconvolution import WHITE_LEVEL
 from unblur.layers.check import check_multiple, check_shape
 from unblur.layers.deconvolution import edge_taper, hyper_laplacian
 from unblur.layers.kernel_estimation import ITERATIONS, KernelWindows, estimate_kernel, prepare_windows, sharp_edges
 from unblur.layers.kernel_input import normalise_contrast, unsaturated
 from unblur.layers.kernels import centre_kernel, exposure_midpoint, kernel_spectrum
+from unblur.layers.light import GAMMA, MIN_LIGHT, luma
 from unblur.models.base import Net
 from unblur.models.diagnostic import Diagnostic
-from unblur.models.swift_best import GAMMA, MIN_LIGHT, WHITE_LEVEL, luma
 
 __all__ = ["L0", "SMALLEST_SIDE"]
 

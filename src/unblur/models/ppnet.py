@@ -13,6 +13,7 @@ pooling 30.51 / 0.8995, attention 30.54 / 0.8999, both 30.61 / 0.9005.
 """
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +21,10 @@ from torch import Tensor, nn
 from unblur.layers.blocks import Decoder, Encoder, codec_radius
 from unblur.layers.cbam import CBAM
 from unblur.layers.pyramid_pooling import PyramidPooling
+from unblur.models.arguments import DEFAULTS
 from unblur.models.base import CENTRE
 from unblur.models.flow import FlowNet
-from unblur.models.pwcnet import CONTEXT_WIDTHS, DECODER_WIDTHS, PYRAMID_WIDTHS, flow_network
+from unblur.models.pwcnet import flow_network
 from unblur.models.video import WarpingNet
 
 __all__ = ["PPNet", "ppnet"]
@@ -99,12 +101,7 @@ def ppnet(
     attention: bool = True,
     reduction: int = 16,
     adds_input: bool = False,
-    flow_widths: tuple[int, ...] | None = PYRAMID_WIDTHS,
-    flow_decoder_widths: tuple[int, ...] = DECODER_WIDTHS,
-    flow_context_widths: tuple[int, ...] = CONTEXT_WIDTHS,
-    flow_convs_per_level: int = 3,
-    flow_dense: bool = True,
-    flow_normalise: bool = False,
+    flow: Mapping[str, object] | None = DEFAULTS,
 ) -> PPNet:
     """Build `PPNet` from plain values.
 
@@ -121,12 +118,7 @@ def ppnet(
         attention: whether there is CBAM.
         reduction: of its channel attention.
         adds_input: as for `PPNet`.
-        flow_widths: pyramid of PWC-Net; None for frames that are not aligned.
-        flow_decoder_widths: its decoders.
-        flow_context_widths: its context network.
-        flow_convs_per_level: convolutions of each level of its pyramid.
-        flow_dense: whether its decoders are densely connected.
-        flow_normalise: whether its features are normalised before costs are taken of them.
+        flow: arguments of `PWCNet`; None for frames that are not aligned.
     """
     encoder = Encoder(
         in_channels=3 * PPNet.num_frames, widths=widths, num_blocks=num_blocks, kernel_size=kernel_size, relu=True, negative_slope=SLOPE
@@ -143,14 +135,7 @@ def ppnet(
         negative_slope=SLOPE,
     )
     return PPNet(
-        flow=flow_network(
-            widths=flow_widths,
-            decoder_widths=flow_decoder_widths,
-            context_widths=flow_context_widths,
-            convs_per_level=flow_convs_per_level,
-            dense=flow_dense,
-            normalise=flow_normalise,
-        ),
+        flow=flow_network(flow),
         encoder=encoder.stages,
         context=context,
         attention=CBAM(width=attended, reduction=reduction) if attention else nn.Identity(),

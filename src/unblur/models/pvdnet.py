@@ -15,23 +15,22 @@ Differs from the source: the flow is estimated by PWC-Net, as in all networks he
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from unblur.layers.blocks import ResBlock, conv, convs, deconv
+from unblur.layers.light import luma
 from unblur.layers.pixel_volume import pixel_volume
+from unblur.models.arguments import DEFAULTS
 from unblur.models.base import CENTRE
 from unblur.models.diagnostic import Diagnostic
 from unblur.models.flow import FlowNet
-from unblur.models.pwcnet import CONTEXT_WIDTHS, DECODER_WIDTHS, PYRAMID_WIDTHS, flow_network
+from unblur.models.pwcnet import flow_network
 from unblur.models.recurrent import RecurrentNet, State
 
 __all__ = ["PVDNet", "pvdnet"]
-
-LUMA = (0.299, 0.587, 0.114)
-"""Of red, green and blue in the grey picture that the candidates are of."""
 
 
 class PVDNet(RecurrentNet):
@@ -72,7 +71,7 @@ class PVDNet(RecurrentNet):
         before, frame, after = frames
         (restored_before,) = state or (before,)
         volume = pixel_volume(
-            _grey(restored_before), self.motion(frame, before), size=self.volume_size, fallback=_grey(frame)
+            luma(restored_before), self.motion(frame, before), size=self.volume_size, fallback=luma(frame)
         )  # section 4; (B, 25, H, W)
         pictures = self.pictures(torch.cat([frame, before, after], dim=1) - CENTRE)  # (B, 32, H, W)
         full = self.entry(torch.cat([self.candidates(volume - CENTRE), pictures], dim=1))  # (B, 64, H, W)
@@ -102,12 +101,7 @@ def pvdnet(
     num_blocks: int = 12,
     volume_size: int = 5,
     memory: int = 2,
-    flow_widths: tuple[int, ...] | None = PYRAMID_WIDTHS,
-    flow_decoder_widths: tuple[int, ...] = DECODER_WIDTHS,
-    flow_context_widths: tuple[int, ...] = CONTEXT_WIDTHS,
-    flow_convs_per_level: int = 3,
-    flow_dense: bool = True,
-    flow_normalise: bool = False,
+    flow: Mapping[str, object] | None = DEFAULTS,
 ) -> PVDNet:
     """Build `PVDNet` from plain values.
 
@@ -116,28 +110,9 @@ def pvdnet(
         num_blocks: as for `PVDNet`.
         volume_size: as for `PVDNet`.
         memory: as for `PVDNet`.
-        flow_widths: pyramid of PWC-Net; None for the variant without motion.
-        flow_decoder_widths: its decoders.
-        flow_context_widths: its context network.
-        flow_convs_per_level: convolutions of each level of its pyramid.
-        flow_dense: whether its decoders are densely connected.
-        flow_normalise: whether its features are normalised before costs are taken of them.
+        flow: arguments of `PWCNet`; None for the variant without motion.
     """
-    flow = flow_network(
-        widths=flow_widths,
-        decoder_widths=flow_decoder_widths,
-        context_widths=flow_context_widths,
-        convs_per_level=flow_convs_per_level,
-        dense=flow_dense,
-        normalise=flow_normalise,
-    )
-    return PVDNet(flow=flow, width=width, num_blocks=num_blocks, volume_size=volume_size, memory=memory)
-
-
-def _grey(image: Tensor) -> Tensor:
-    """(B, 3, H, W) -> (B, 1, H, W)."""
-    weights = torch.tensor(LUMA, dtype=image.dtype, device=image.device).view(1, 3, 1, 1)
-    return (image * weights).sum(dim=1, keepdim=True)
+    return PVDNet(flow=flow_network(flow), width=width, num_blocks=num_blocks, volume_size=volume_size, memory=memory)
 
 
 def _step_radius(*, num_blocks: int) -> int:

@@ -30,6 +30,7 @@ from unblur.errors import WeightsError
 from unblur.layers.coordinates import CoordinateConv, CoordinateDeconv
 from unblur.layers.correlation import cost_volume
 from unblur.layers.warp import flow_inside, flow_resize, flow_warp
+from unblur.models.arguments import build
 from unblur.models.flow import FlowNet, ZeroFlow, check_pair
 
 __all__ = ["CONTEXT_WIDTHS", "DECODER_WIDTHS", "PYRAMID_WIDTHS", "PWCNet", "flow_network", "rename_published_keys"]
@@ -187,26 +188,13 @@ class _Decoder(nn.Module):
         return self.predict(x), x
 
 
-def flow_network(
-    *,
-    widths: tuple[int, ...] | None = PYRAMID_WIDTHS,
-    decoder_widths: tuple[int, ...] = DECODER_WIDTHS,
-    context_widths: tuple[int, ...] = CONTEXT_WIDTHS,
-    convs_per_level: int = 3,
-    dense: bool = True,
-    normalise: bool = False,
-) -> FlowNet:
-    """Build the flow network of a deblurring network: `PWCNet`, or with `widths=None` the one that sees no motion."""
-    if widths is None:
-        return ZeroFlow()
-    return PWCNet(
-        widths=widths,
-        decoder_widths=decoder_widths,
-        context_widths=context_widths,
-        convs_per_level=convs_per_level,
-        dense=dense,
-        normalise=normalise,
-    )
+def flow_network(arguments: Mapping[str, object] | None) -> FlowNet:
+    """Build the flow network of a deblurring network: `PWCNet` with these arguments, or for None the one that sees no motion.
+
+    Raises:
+        InputError: if the arguments are no mapping, or name one that there is not.
+    """
+    return ZeroFlow() if arguments is None else build(PWCNet, arguments, called="the network's `flow`")
 
 
 def rename_published_keys(published: Mapping[str, Tensor]) -> dict[str, Tensor]:

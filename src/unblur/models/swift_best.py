@@ -1,8 +1,7 @@
 """`swift_best`: `swift` with blind deconvolution as further input.
 
 `swift` describes the motion blur of a pixel by a line. The trajectory of a hand-held camera is a curve, and its blur can be undone only with the kernel of that curve. The
-kernel is estimated in overlapping windows (`unblur.layers.kernel_estimation`), refined by a network (`unblur.layers.kernel_refinement`), and used to
-deconvolve the window (`unblur.layers.deconvolution`). In flat or noisy windows, or where two things move differently, the kernel is wrong; measurements of confidence go
+kernel is estimated in overlapping windows, refined by a network, and used to deconvolve the window (`unblur.layers.blind_deconvolution`). In flat or noisy windows, or where two things move differently, the kernel is wrong; measurements of confidence go
 with it, and a gating network decides in each place how much of each deconvolved picture to use.
 
     blurry ──┬── motion U-Net of swift ── blur field ── samples along the blur ────────┐
@@ -20,7 +19,7 @@ self-ensemble of a whole picture takes as much again, since blur field and kerne
 Deconvolution is accelerated Richardson-Lucy. The restoration sees its results as luma; the weights that it predicts apply to the colours.
 
 `swift_quick` is the same network with other arguments: one pass, on a picture that is downscaled first (`scale`), since strong blur leaves nothing of the finest
-resolution that could be told from noise, and all costs go with the number of pixels. The change is upscaled. Its kernel search continues from earlier edges (`restart_edges`), and
+resolution that could be told from noise, and all costs go with the number of pixels. The change is upscaled. Its kernels and windows are smaller, its kernel search continues from earlier edges, and
 its samples along the blur are luma (`colour_samples`).
 
 Before training it restores as a `swift` does: the weights for the new inputs are zero, and so are those of the deconvolved pictures.
@@ -28,50 +27,32 @@ Before training it restores as a `swift` does: the weights for the new inputs ar
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from itertools import accumulate, chain
+from itertools import accumulate
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate, pad, pixel_shuffle
+from torch.nn.functional import avg_pool2d, interpolate, pixel_shuffle
 
+from unblur.layers.blind_deconvolution import BORDER, BlindDeconvolution, KernelEstimator
 from unblur.layers.box_mean import box_mean
 from unblur.layers.check import check_multiple, check_shape
 from unblur.layers.concatenate import concatenate
-from unblur.layers.deconvolution import accelerated_richardson_lucy, edge_taper
 from unblur.layers.gate import GATE_STRIDE, GatingNet
-from unblur.layers.kernel_estimation import ITERATIONS, estimate_kernel, prepare_windows
-from unblur.layers.kernel_evidence import kernel_evidence
-from unblur.layers.kernel_input import normalise_contrast, unsaturated
-from unblur.layers.kernel_refinement import CONFIDENCE_CHANNELS, KernelRefiner, kernel_confidence
-from unblur.layers.kernels import centre_kernel, exposure_midpoint, kernel_spectrum
+from unblur.layers.kernel_refinement import CONFIDENCE_CHANNELS
+from unblur.layers.light import luma
 from unblur.layers.motion_blur import sample_along
 from unblur.layers.pixel_unshuffle import pixel_unshuffle
 from unblur.layers.unet import UNet
-from unblur.layers.windows import WindowLayout, from_window_values, from_windows, to_windows
+from unblur.layers.windows import WindowLayout
+from unblur.models.arguments import DEFAULTS, build
 from unblur.models.base import CENTRE
 from unblur.models.diagnostic import Diagnostic, recorded_calls, restored_diagnostic
 from unblur.models.swift import LENGTH_UNIT, MAX_BLUR_LENGTH, POSITIONS, UNSHUFFLE, BlurFieldNet, blur_field_diagnostic, widen
 
-__all__ = ["BORDER", "GAMMA", "WHITE_LEVEL", "SwiftBest", "add_border", "deconvolve_windows", "gates_diagnostic", "luma", "remove_border"]
-
-GAMMA = 2.2
-"""Exponent from pixel values to linear light."""
+__all__ = ["SwiftBest", "gates_diagnostic", "swift_best"]
 
 CHANGE_UNIT = 0.1
 """Change of luma by deconvolution that is 1 inside the network."""
-
-LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue (ITU-R BT.601)."""
-
-MIN_LIGHT = 1e-6
-"""Smallest linear light before the inverse of gamma, whose slope has no bound at 0."""
-
-BORDER = 8
-"""Width of the mirrored border around a picture during deconvolution, pixels."""
-
-WHITE_LEVEL = 0.985
-"""Linear light from which on the sensor may have been saturated; noise and compression leave such places a little below 1."""
 
 RESIZE_RADIUS = 5
 """Pixels beyond its own by which downscaling the picture and upscaling the change extend the receptive field."""
@@ -79,40 +60,18 @@ RESIZE_RADIUS = 5
 DETAIL_GAIN = 1.3
 """Factor on the finest detail of a change before it is upscaled, which attenuates it."""
 
-WINDOWS_AT_ONCE = 16
-"""Windows whose transforms are in memory at a time on a CPU."""
-
-DECONVOLVED_AT_ONCE = 2
-"""Windows that are deconvolved at a time on a CPU; more leave the cache."""
-
-WINDOWS_AT_ONCE_ON_GPU = 128
-"""Windows of both steps at a time on a GPU, which fewer leave idle."""
-
 
 class SwiftBest(BlurFieldNet):
     """`Swift` with deconvolved pictures beside the samples along the blur.
 
     Args:
-        widths: see `Swift`.
-        blocks: see `Swift`.
-        motion_widths: see `Swift`.
-        motion_blocks: see `Swift`.
-        kernel_size: side of the kernels, pixels, odd.
-        window: side of the windows, pixels; each has a kernel of its own.
-        stride: largest distance from one window to the next, pixels.
-        max_window: side up to which windows grow where fewer of them cover the picture then, pixels; 0 for no growth. See `WindowLayout`.
-        overlap: largest overlap of the windows that are deconvolved, pixels, which may be narrower than those in which kernels are estimated; 0 for the same ones.
-        search_iterations: of kernel estimation at full scale, at the next coarser one, ..., see `estimate_kernel`.
-        threshold: of kernel estimation, see `estimate_kernel`.
-        restart_edges: of kernel estimation, see `estimate_kernel`.
-        iterations: for each deconvolved picture the numbers of Richardson-Lucy iterations that its steps stand for, see `accelerated_richardson_lucy`.
-        refiner_widths: features of the network that refines kernels, see `KernelRefiner`.
-        refiner_blocks: its residual blocks.
-        gate_widths: features of the gating network at 1/8, 1/16, ... resolution.
-        gate_blocks: its residual blocks there.
+        motion: see `BlurFieldNet`.
+        restoration: see `BlurFieldNet`; its inputs are those of `restoration_input`, its outputs the residual and a weight of each deconvolved picture.
+        deconvolution: gives the deconvolved pictures, with the confidence in cells of 8x8 pixels.
+        gate: gates the network's own change and those by deconvolution.
         colour_samples: whether the restoration sees the samples along the blur in colour, or as luma.
         ensemble: passes of the restoration whose mean is taken: 1, or 2 with the inputs rotated by 180 degrees.
-        scale: of the picture that is restored, 0.5 to 1, such that `inner_multiple / scale` is a whole number. All pixels above are pixels at that scale.
+        scale: of the picture that is restored, 0.5 to 1, such that `inner_multiple / scale` is a whole number. Kernels, windows and blur are in pixels at that scale.
         scale_step: see `Net`.
 
     Attributes:
@@ -122,57 +81,23 @@ class SwiftBest(BlurFieldNet):
     def __init__(
         self,
         *,
-        widths: tuple[int, ...] = (64, 96, 128),
-        blocks: tuple[int, ...] = (2, 0, 0),
-        motion_widths: tuple[int, ...] = (32, 64, 128),
-        motion_blocks: tuple[int, ...] = (1, 2, 3),
-        kernel_size: int = 31,
-        window: int = 272,
-        stride: int = 232,
-        max_window: int = 0,
-        overlap: int = 0,
-        search_iterations: tuple[int, ...] = ITERATIONS,
-        threshold: float = 0.1,
-        restart_edges: bool = True,
-        iterations: tuple[tuple[int, ...], ...] = ((3,), (3, 3), (5, 6, 7)),
-        refiner_widths: tuple[int, ...] = (64, 128, 192),
-        refiner_blocks: tuple[int, ...] = (1, 2, 2),
-        gate_widths: tuple[int, ...] = (48, 64, 96),
-        gate_blocks: tuple[int, ...] = (1, 1, 0),
+        motion: UNet,
+        restoration: UNet,
+        deconvolution: BlindDeconvolution,
+        gate: GatingNet,
         colour_samples: bool = True,
         ensemble: int = 2,
         scale: float = 1.0,
         scale_step: float = math.sqrt(3),
     ) -> None:
-        if kernel_size % 2 == 0 or kernel_size < 3:
-            raise ValueError(f"`kernel_size` must be odd and at least 3, got {kernel_size}")
-        if window < 3 * BORDER or not 0 < stride <= window:
-            raise ValueError(f"windows are at least {3 * BORDER} pixels wide and overlap, got {window} every {stride}")
-        if max_window and max_window < window:
-            raise ValueError(f"`max_window` is no less than `window`, which is {window}, or 0, got {max_window}")
-        if not iterations or min(min(steps, default=0) for steps in iterations) < 1:
-            raise ValueError(f"`iterations` names one step or more for each deconvolved picture, of 1 iteration or more, got {iterations}")
-        if not search_iterations or min(search_iterations) < 0 or not any(search_iterations):
-            raise ValueError(f"`search_iterations` names iterations at each scale, some of them above 0, got {search_iterations}")
         if ensemble not in (1, 2):
             raise ValueError(f"`ensemble` is 1 or 2, got {ensemble}")
-        count, pixels, luma_pixels = len(iterations), 3 * UNSHUFFLE**2, UNSHUFFLE**2
-        samples = len(POSITIONS) * (pixels if colour_samples else luma_pixels)
-        in_channels, out_channels = pixels + samples + 3 + count * luma_pixels, pixels + count * luma_pixels
-        motion = UNet(in_channels=pixels, out_channels=3, widths=tuple(motion_widths), blocks=tuple(motion_blocks))
-        restoration = UNet(in_channels=in_channels, out_channels=out_channels, widths=tuple(widths), blocks=tuple(blocks))
         super().__init__(motion=motion, restoration=restoration, positions=POSITIONS, max_blur_length=MAX_BLUR_LENGTH)
-        self.kernel_refiner = KernelRefiner(widths=tuple(refiner_widths), blocks=tuple(refiner_blocks))
-        self.gate = GatingNet(
-            changes=1 + count, side_channels=3 + CONFIDENCE_CHANNELS, widths=tuple(gate_widths), blocks=tuple(gate_blocks)
-        )
-        self.kernel_size, self.window, self.num_deconvolved = kernel_size, window, count
-        self.layout = WindowLayout(side=window, stride=stride, max_side=max_window)
-        self.deconvolution_layout = replace(self.layout, overlap=overlap)
-        self.search_iterations, self.threshold, self.restart_edges = tuple(search_iterations), threshold, restart_edges
-        self.iterations = tuple(map(tuple, iterations))
+        self.deconvolution, self.gate = deconvolution, gate
+        self.num_deconvolved = len(deconvolution.iterations)
         self.colour_samples, self.ensemble, self.scale, self.scale_step = colour_samples, ensemble, scale, scale_step
-        self.receptive_radius = max(self.receptive_radius, window, max_window) + GATE_STRIDE * (self.gate.unet.receptive_radius + 1)
+        self.receptive_radius = max(self.receptive_radius, deconvolution.receptive_radius)
+        self.receptive_radius += GATE_STRIDE * (gate.unet.receptive_radius + 1)
         self.inner_multiple = max(self.inner_multiple, GATE_STRIDE)
         if not 0.5 <= scale <= 1 or not math.isclose(round(self.inner_multiple / scale) * scale, self.inner_multiple):
             raise ValueError(f"`scale` is from a half to 1, and {self.inner_multiple} divided by it a whole number, got {scale}")
@@ -230,7 +155,7 @@ class SwiftBest(BlurFieldNet):
         Shape:
             (B, 3, H, W), (B, 3, H/4, W/4) -> (B, 3, H, W), (B, 3, H/4, W/4), (B, n, 3, H, W), (B, 13, H/8, W/8)
         """
-        deconvolved, confidence = self.deconvolve(blurry)  # (B, 3n, H, W), (B, 13, H/8, W/8)
+        deconvolved, confidence = self.deconvolution(blurry)  # (B, 3n, H, W), (B, 13, H/8, W/8)
         changes = deconvolved.view(-1, self.num_deconvolved, *blurry.shape[1:]) - blurry[:, None]  # (B, n, 3, H, W)
         return blurry, blur_field.clamp(-self.max_blur_length, self.max_blur_length), changes, confidence
 
@@ -271,67 +196,16 @@ class SwiftBest(BlurFieldNet):
         side = torch.cat([avg_pool2d(blur_field, GATE_STRIDE // UNSHUFFLE) / LENGTH_UNIT, confidence], dim=1)  # (B, 16, H/8, W/8)
         return self.gate(luma(blurry), changes, side)
 
-    def deconvolve(self, blurry: Tensor) -> tuple[Tensor, Tensor]:
-        """The picture deconvolved window by window, and the confidence in each window's kernel, see `kernel_confidence`.
-
-        Shape:
-            (B, 3, H, W) -> (B, 3n, H, W) in [0, 1], (B, 13, H/8, W/8)
-        """
-        with torch.autocast(blurry.device.type, enabled=False):
-            light, down, across = add_border(blurry)
-            shape = light.shape[-2:]
-            # Kernels are estimated without the border, in which the trajectory is mirrored.
-            windows = remove_border(to_windows(self.search_input(light), layout=self.layout), down, across)  # (N·B, 2, h, w)
-            narrower = to_windows(light, layout=self.deconvolution_layout)  # (N·B, 3, h, w)
-            parts = math.ceil(len(windows) / (WINDOWS_AT_ONCE if windows.device.type == "cpu" else WINDOWS_AT_ONCE_ON_GPU))
-            pairs = zip(windows.tensor_split(parts), narrower.tensor_split(parts), strict=True)
-            deconvolved, confidence = zip(*(self._deconvolve_windows(*pair) for pair in pairs), strict=True)
-            whole = from_windows(torch.cat(list(chain.from_iterable(deconvolved))), shape, layout=self.deconvolution_layout)
-            inside = remove_border(whole, down, across)
-            cells = from_window_values(torch.cat(confidence), shape, layout=self.layout, border=(down, across), cell=GATE_STRIDE)
-            return inside.clamp(MIN_LIGHT, 1).pow_(1 / GAMMA), cells  # (B, 3n, H, W), (B, 13, H/8, W/8)
-
-    def _deconvolve_windows(self, windows: Tensor, narrower: Tensor) -> tuple[list[Tensor], Tensor]:
-        """The deconvolved `narrower` windows, some at a time, and the confidence in all kernels; `windows` are those of `search_input`."""
-        kernel, evidence = self.estimate_kernels(windows)
-        parts = math.ceil(len(windows) / (DECONVOLVED_AT_ONCE if windows.device.type == "cpu" else WINDOWS_AT_ONCE_ON_GPU))
-        pairs = zip(narrower.tensor_split(parts), kernel.tensor_split(parts), strict=True)
-        deconvolved = [torch.cat(deconvolve_windows(*pair, iterations=self.iterations), dim=1) for pair in pairs]  # (., 3n, h, w)
-        return deconvolved, kernel_confidence(kernel, evidence, windows[:, 0])  # (N, 13)
-
-    def search_input(self, light: Tensor) -> Tensor:
-        """What kernels are estimated from: the luma of linear light, and the mask of places without clipped highlights.
-
-        Shape:
-            (B, 3, H, W) -> (B, 2, H, W)
-        """
-        return torch.cat([luma(light), unsaturated(light, white_level=WHITE_LEVEL, reach=self.kernel_size // 2)[:, None]], dim=1)
-
-    def estimate_kernels(self, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """The refined kernel of each window, and the evidence that it was refined from.
-
-        Args:
-            windows: of `search_input`.
-
-        Shape:
-            (N, 2, H, W) -> (N, K, K) of sum 1, (N, 8, K, K)
-        """
-        light, mask = windows.unbind(1)  # (N, H, W)
-        prepared = prepare_windows(normalise_contrast(light, mask=mask), size=self.kernel_size, mask=mask)
-        kernel = estimate_kernel(prepared, iterations=self.search_iterations, threshold=self.threshold, restart_edges=self.restart_edges)
-        evidence = kernel_evidence(prepared, centre_kernel(kernel, exposure_midpoint(kernel)))  # (N, 8, K, K)
-        return self.kernel_refiner(evidence), evidence
-
     def diagnostics(self, blurry: Tensor) -> list[Diagnostic]:
         """The blur field, the kernel of each window as estimated and as refined, the deconvolved pictures, the gates of the first pass, and the restored picture."""
         small = self.downscaled(blurry)
         blur_field = self.blur_field(small)
-        with recorded_calls(self.kernel_refiner) as refined:
+        with recorded_calls(self.deconvolution.kernel_estimator.refiner) as refined:
             inputs = self.restore_inputs(small, blur_field)
         with recorded_calls(self.gate) as gated:
             restored = self.apply_change(self.restore_from_inputs(*inputs), small=small, blurry=blurry)
         deconvolved = (inputs[2] + small[:, None]).unbind(1)  # (1, 3, H, W) each
-        iterations = tuple(accumulate(sum(steps) for steps in self.iterations))
+        iterations = tuple(accumulate(sum(steps) for steps in self.deconvolution.iterations))
         titles = [f"after {count} iterations" for count in iterations]
         return [
             blur_field_diagnostic(blur_field, picture=small),
@@ -350,7 +224,7 @@ class SwiftBest(BlurFieldNet):
 
     def _kernels_diagnostic(self, pairs: Sequence[tuple[Tensor, Tensor]], *, size: tuple[int, int]) -> Diagnostic:
         """Kernels as estimated and as refined, some windows' at a time, (N, K, K) each, of a picture of a height and width."""
-        rows, columns = (len(self.layout.along(length + 2 * BORDER)[0]) for length in size)
+        rows, columns = (len(self.deconvolution.layout.along(length + 2 * BORDER)[0]) for length in size)
         grids = (
             torch.cat(kernels).flatten(1).T.reshape(1, -1, rows, columns) for kernels in zip(*pairs, strict=True)
         )  # (1, K², rows, columns)
@@ -376,33 +250,53 @@ def gates_diagnostic(gates: Tensor, *, iterations: Sequence[int]) -> Diagnostic:
     )
 
 
-def deconvolve_windows(windows: Tensor, kernel: Tensor, *, iterations: Sequence[Sequence[int]]) -> list[Tensor]:
-    """Windows in linear light, deconvolved with a kernel each by `accelerated_richardson_lucy`.
+def swift_best(
+    *,
+    widths: tuple[int, ...] = (64, 96, 128),
+    blocks: tuple[int, ...] = (2, 0, 0),
+    motion_widths: tuple[int, ...] = (32, 64, 128),
+    motion_blocks: tuple[int, ...] = (1, 2, 3),
+    kernels: Mapping[str, object] = DEFAULTS,
+    windows: Mapping[str, object] = DEFAULTS,
+    iterations: tuple[tuple[int, ...], ...] = ((3,), (3, 3), (5, 6, 7)),
+    colour_samples: bool = True,
+    ensemble: int = 2,
+    scale: float = 1.0,
+    scale_step: float = math.sqrt(3),
+) -> SwiftBest:
+    """Build `SwiftBest` from plain values.
 
-    Shape:
-        (N, 3, h, w), (N, K, K) -> as many of (N, 3, h, w) as `iterations` has entries
+    Args:
+        widths: as for `Swift`.
+        blocks: as for `Swift`.
+        motion_widths: as for `Swift`.
+        motion_blocks: as for `Swift`.
+        kernels: arguments of `KernelEstimator`.
+        windows: arguments of `WindowLayout`; each window has a kernel of its own. `overlap` is that of the windows which are deconvolved.
+        iterations: as for `BlindDeconvolution`.
+        colour_samples: as for `SwiftBest`.
+        ensemble: as for `SwiftBest`.
+        scale: as for `SwiftBest`.
+        scale_step: as for `SwiftBest`.
+
+    Raises:
+        InputError: if `kernels` or `windows` is no mapping, or names an argument that there is not.
     """
-    tapered, spectrum = edge_taper(windows, edge=BORDER), kernel_spectrum(kernel, windows.shape[-2:])
-    return accelerated_richardson_lucy(tapered, kernel=spectrum, iterations=iterations, white_level=WHITE_LEVEL)
-
-
-def add_border(blurry: Tensor) -> tuple[Tensor, int, int]:
-    """A picture as linear light with a mirrored border, and the border's height and width.
-
-    Shape:
-        (B, 3, H, W) -> (B, 3, H + 2·down, W + 2·across), down, across
-    """
-    down, across = (min(BORDER, side - 1) for side in blurry.shape[-2:])
-    return pad(blurry.float().clamp(0, 1), (across, across, down, down), mode="reflect") ** GAMMA, down, across
-
-
-def remove_border(picture: Tensor, down: int, across: int) -> Tensor:
-    """The inverse of the padding by `add_border`: (..., H + 2·down, W + 2·across) to (..., H, W)."""
-    height, width = picture.shape[-2:]
-    return picture[..., down : height - down, across : width - across]
-
-
-def luma(picture: Tensor) -> Tensor:
-    """Weighted mean of the colours, (B, 3, H, W) to (B, 1, H, W)."""
-    red, green, blue = picture[:, :1], picture[:, 1:2], picture[:, 2:]
-    return torch.add(LUMA[0] * red, green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
+    count, pixels, luma_pixels = len(iterations), 3 * UNSHUFFLE**2, UNSHUFFLE**2
+    samples = len(POSITIONS) * (pixels if colour_samples else luma_pixels)
+    in_channels, out_channels = pixels + samples + 3 + count * luma_pixels, pixels + count * luma_pixels
+    return SwiftBest(
+        motion=UNet(in_channels=pixels, out_channels=3, widths=tuple(motion_widths), blocks=tuple(motion_blocks)),
+        restoration=UNet(in_channels=in_channels, out_channels=out_channels, widths=tuple(widths), blocks=tuple(blocks)),
+        deconvolution=BlindDeconvolution(
+            kernel_estimator=build(KernelEstimator, kernels, called="the network's `kernels`"),
+            layout=build(WindowLayout, windows, called="the network's `windows`"),
+            iterations=iterations,
+            cell=GATE_STRIDE,
+        ),
+        gate=GatingNet(changes=1 + count, side_channels=3 + CONFIDENCE_CHANNELS),
+        colour_samples=colour_samples,
+        ensemble=ensemble,
+        scale=scale,
+        scale_step=scale_step,
+    )

@@ -31,13 +31,14 @@ from unblur.layers.concatenate import concatenate
 from unblur.layers.deconvolution import richardson_lucy
 from unblur.layers.gate import GATE_STRIDE, GatingNet
 from unblur.layers.inverse_search import inverse_search
+from unblur.layers.light import GAMMA, luma
 from unblur.layers.motion_blur import blur_axis, line_blur, sample_along
 from unblur.layers.pixel_unshuffle import pixel_unshuffle
 from unblur.layers.unet import UNet
 from unblur.models.base import CENTRE
 from unblur.models.diagnostic import Diagnostic, recorded_calls, restored_diagnostic
 from unblur.models.swift import LENGTH_UNIT, UNSHUFFLE, blur_field_diagnostic, widen
-from unblur.models.swift_best import CHANGE_UNIT, GAMMA, gates_diagnostic, luma
+from unblur.models.swift_best import CHANGE_UNIT, gates_diagnostic
 from unblur.models.swift_video import SwiftVideo, constant_velocity
 
 __all__ = ["ExposureRatio", "SwiftVideoBest", "estimate_exposure_ratio"]
@@ -68,8 +69,6 @@ class SwiftVideoBest(SwiftVideo):
         max_blur_length: longest blur along which the picture is sampled or deconvolved, pixels.
         iterations: of Richardson-Lucy after which the network is given its result.
         samples: points along the blur in each iteration.
-        gate_widths: see `SwiftBest`.
-        gate_blocks: see `SwiftBest`.
     """
 
     def __init__(
@@ -85,8 +84,6 @@ class SwiftVideoBest(SwiftVideo):
         max_blur_length: float = 48.0,
         iterations: tuple[int, ...] = (3, 8),
         samples: int = 9,
-        gate_widths: tuple[int, ...] = (48, 64, 96),
-        gate_blocks: tuple[int, ...] = (1, 1, 0),
     ) -> None:
         if not iterations or min(iterations) < 1:
             raise ValueError(f"`iterations` names one number of iterations or more, from 1 on, got {iterations}")
@@ -108,7 +105,7 @@ class SwiftVideoBest(SwiftVideo):
         out_channels = self.restoration.exit.out_channels + deconvolved
         self.restoration = UNet(in_channels=in_channels, out_channels=out_channels, widths=tuple(widths), blocks=tuple(blocks))
         self.exposure_ratio = ExposureRatio()
-        self.gate = GatingNet(changes=1 + len(iterations), side_channels=5, widths=tuple(gate_widths), blocks=tuple(gate_blocks))
+        self.gate = GatingNet(changes=1 + len(iterations), side_channels=5)
         self.size_multiple = max(self.size_multiple, GATE_STRIDE)
         self.receptive_radius += int(max_blur_length) * max(iterations) + 1 + GATE_STRIDE * (self.gate.unet.receptive_radius + 1)
         self.global_context = True  # the exposure ratio is one for the whole picture

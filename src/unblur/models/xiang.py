@@ -11,15 +11,17 @@ Source: Xiang, Wei, Pan, "Deep Video Deblurring Using Sharpness Features from Ex
 """
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from unblur.layers.blocks import codec_radius, conv, deconv, res_blocks
 from unblur.layers.check import check_shape
+from unblur.models.arguments import DEFAULTS
 from unblur.models.base import CENTRE
 from unblur.models.flow import FlowNet
-from unblur.models.pwcnet import CONTEXT_WIDTHS, DECODER_WIDTHS, PYRAMID_WIDTHS, flow_network
+from unblur.models.pwcnet import flow_network
 from unblur.models.video import WarpingNet
 
 __all__ = ["EXEMPLAR_SIDE", "Xiang", "xiang"]
@@ -136,12 +138,7 @@ def xiang(
     width: int = 32,
     num_blocks: int = 3,
     kernel_size: int = 5,
-    flow_widths: tuple[int, ...] | None = PYRAMID_WIDTHS,
-    flow_decoder_widths: tuple[int, ...] = DECODER_WIDTHS,
-    flow_context_widths: tuple[int, ...] = CONTEXT_WIDTHS,
-    flow_convs_per_level: int = 3,
-    flow_dense: bool = True,
-    flow_normalise: bool = False,
+    flow: Mapping[str, object] | None = DEFAULTS,
 ) -> Xiang:
     """Build `Xiang` from plain values.
 
@@ -149,19 +146,6 @@ def xiang(
         width: as for `Xiang`.
         num_blocks: as for `Xiang`.
         kernel_size: as for `Xiang`.
-        flow_widths: pyramid of PWC-Net; None for frames that are not aligned.
-        flow_decoder_widths: its decoders.
-        flow_context_widths: its context network.
-        flow_convs_per_level: convolutions of each level of its pyramid.
-        flow_dense: whether its decoders are densely connected.
-        flow_normalise: whether its features are normalised before costs are taken of them.
+        flow: arguments of `PWCNet`; None for frames that are not aligned.
     """
-    flow = flow_network(
-        widths=flow_widths,
-        decoder_widths=flow_decoder_widths,
-        context_widths=flow_context_widths,
-        convs_per_level=flow_convs_per_level,
-        dense=flow_dense,
-        normalise=flow_normalise,
-    )
-    return Xiang(flow=flow, width=width, num_blocks=num_blocks, kernel_size=kernel_size)
+    return Xiang(flow=flow_network(flow), width=width, num_blocks=num_blocks, kernel_size=kernel_size)

@@ -5,10 +5,12 @@ from typing import cast
 import torch
 
 from unblur.errors import InputError
+from unblur.layers.blind_deconvolution import BORDER, add_border, deconvolve_windows, remove_border
+from unblur.layers.light import GAMMA
 from unblur.losses import log_kernel
 from unblur.models.base import Net
 from unblur.models.flow import FlowNet
-from unblur.models.swift_best import BORDER, GAMMA, SwiftBest, add_border, deconvolve_windows, remove_border
+from unblur.models.swift_best import SwiftBest
 from unblur.training.batch import Batch
 from unblur.training.content import Objective, StepOutput
 from unblur.training.recipe import Recipe
@@ -33,17 +35,18 @@ class CameraKernelObjective(Objective):
             raise InputError(
                 f"`objective.kind: camera_kernel` is for networks that find the kernel of the camera; `{recipe.model}` does not"
             )
-        self.kernel_size = net.kernel_size
-        max_window = net.window - 2 * BORDER
+        self.kernel_size = net.deconvolution.kernel_estimator.size
+        max_window = net.deconvolution.layout.side - 2 * BORDER
         if recipe.crop > max_window:
             raise InputError(f"`crop` must be {max_window} or less with `objective.kind: camera_kernel`: each crop has one kernel")
 
     def forward(self, batch: Batch, step: int) -> StepOutput:  # noqa: ARG002 (others depend on the step)
         assert batch.kernel is not None
-        net = cast(SwiftBest, self.net)
+        deconvolution = cast(SwiftBest, self.net).deconvolution
         with torch.autocast(batch.blurry.device.type, enabled=False):
             light, down, across = add_border(batch.blurry)
-            kernel, _ = net.estimate_kernels(remove_border(net.search_input(light), down, across))  # (B, K, K)
+            windows = remove_border(deconvolution.search_input(light), down, across)  # (B, 2, H, W)
+            kernel, _ = deconvolution.kernel_estimator(*windows.unbind(1))  # (B, K, K)
             with torch.no_grad():
                 (deconvolved,) = deconvolve_windows(light, kernel, iterations=_SHOWN_ITERATIONS)
             restored = remove_border(deconvolved, down, across).clamp(0, 1) ** (1 / GAMMA)
@@ -51,4 +54,4 @@ class CameraKernelObjective(Objective):
 
     def compile_net(self) -> None:
         """Compile the refinement alone, since nothing else is called."""
-        cast(SwiftBest, self.net).kernel_refiner.compile()
+        cast(SwiftBest, self.net).deconvolution.kernel_estimator.refiner.compile()
