@@ -106,6 +106,44 @@ def test_functions_are_short(path):
             assert node.end_lineno - body[0].lineno < 60, f"line {node.lineno}: `{node.name}`"
 
 
+MOST_PARAMETERS = 12
+_OPTIONS = "a command, whose parameters are its options"
+MANY_PARAMETERS = {
+    "unblur.app.ablate:ablate": _OPTIONS,
+    "unblur.app.bench:bench": _OPTIONS,
+    "unblur.app.restore:restore": _OPTIONS,
+    "unblur.app.synth:dynamic": _OPTIONS,
+    "unblur.app.synth:stills": _OPTIONS,
+    "unblur.app.synth:video": _OPTIONS,
+    "unblur.layers.fused_kernels:_read_taps": "a Triton kernel, which takes pointers, sizes and compile-time constants one by one",
+    "unblur.layers.fused_kernels:_scatter_taps": "a Triton kernel, which takes pointers, sizes and compile-time constants one by one",
+    "unblur.restore.api:restore": "has every option of the command, by the same names",
+}
+"""Functions that may have more parameters, and why."""
+
+
+def signatures(node, *, within=""):
+    """Qualified names of functions, methods and constructors, with the numbers of their parameters, `self` and `cls` not counted."""
+    for inner in ast.iter_child_nodes(node):
+        name = f"{within}{getattr(inner, 'name', '')}"
+        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
+            given = [*inner.args.posonlyargs, *inner.args.args, *inner.args.kwonlyargs, inner.args.vararg, inner.args.kwarg]
+            yield name, sum(each is not None and each.arg not in {"self", "cls"} for each in given)
+        is_scope = isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        yield from signatures(inner, within=f"{name}." if is_scope else within)
+
+
+def test_functions_take_few_parameters():
+    """A constructor that needs more is built of parts, which are handed in; fields of records are data, and do not count."""
+    found = {
+        f"{module_of(path)}:{name}"
+        for path in SOURCES
+        for name, count in signatures(ast.parse(path.read_text()))
+        if count > MOST_PARAMETERS
+    }
+    assert found == set(MANY_PARAMETERS)
+
+
 @pytest.mark.parametrize("path", [path for path in SOURCES if path.stem not in {"__init__", "__main__"}], ids=module_of)
 def test_module_lists_its_public_names(path):
     tree = ast.parse(path.read_text())
