@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from unblur.app.choices import NETWORK_HELP, WEIGHTS_HELP, Device, Precision
 from unblur.app.synth import Bar
+from unblur.app.tasks import TaskOptions, bench_tasks
 from unblur.errors import InputError
 
 if TYPE_CHECKING:
@@ -70,6 +72,17 @@ def bench(
             show_default=False,
         ),
     ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TASK[:DIR]",
+            help="Instead of `--data`: read `text` or `codes` in blurry, restored and sharp pictures that are drawn here, or in photos of a folder "
+            "with a `text.csv`. Needs the extra `tasks`. Again for more.",
+            show_default=False,
+        ),
+    ] = None,
+    task_pictures: Annotated[int, typer.Option(min=1, help="Pictures that are drawn for each task.")] = 60,
+    task_seed: Annotated[int, typer.Option(min=0, help="Of these pictures.")] = 0,
     run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="Folder of the run; goes on with what is there.")],
     extra: Annotated[
         list[str] | None,
@@ -93,7 +106,7 @@ def bench(
     self_ensemble: Annotated[int, typer.Option(help="1, 2, 4 or 8 mirrored and turned views of which the mean is taken.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the averages as JSON.")] = False,
 ) -> None:
-    """Measure models on data sets by named protocols; what was measured before is not measured again."""
+    """Measure models on data sets by named protocols, or by what can be read; what was measured before is not measured again."""
     from unblur.bench.contender import frames_of, open_contender
     from unblur.bench.datasets import open_data
     from unblur.bench.fit import Method, check_fit
@@ -105,30 +118,26 @@ def bench(
     named = [*((name, False) for name in model or []), *((str(path), True) for path in weights or [])]
     if not named:
         raise typer.BadParameter("give at least one, or `--weights`", param_hint="--model")
-    if bool(data) != bool(protocol) or not (data or pair):
-        raise typer.BadParameter("give `--data` and `--protocol`, `--pair`, or both", param_hint="--data")
+    if bool(data) != bool(protocol) or bool(data or pair) == bool(task):
+        raise typer.BadParameter("give `--data` and `--protocol`, `--pair`, or both; or `--task`", param_hint="--data")
+    if task and (extra or temporal):
+        raise typer.BadParameter("`--extra` and `--temporal` are for data sets; leave them out", param_hint="--task")
     chosen = [protocols.get(name) for name in protocol or []]
     data_sets = [open_data(spec) for spec in data or []]
     pairs = [_pair(text) for text in pair or []]
     methods = [
         Method(name, frames_of(name, published=published, as_tool=tool, alone=alone, networks=networks)) for name, published in named
     ]
+    opened = partial(open_contender, device=device.value, precision=precision.value, as_tool=tool, alone=alone)
+    models = (opened(name, published=published, self_ensemble=self_ensemble, networks=networks) for name, published in named)
+    if task:
+        options = TaskOptions(count=task_pictures, seed=task_seed, save_pictures=save_pictures, as_json=as_json)
+        bench_tasks(task, methods, models, run=run, options=options, alone=alone)
+        return
     check_fit(methods, [*((each, by) for each in data_sets for by in chosen), *pairs])
     with Bar() as bar:
         rows = run_bench(
-            (
-                open_contender(
-                    name,
-                    published=published,
-                    device=device.value,
-                    precision=precision.value,
-                    as_tool=tool,
-                    alone=alone,
-                    self_ensemble=self_ensemble,
-                    networks=networks,
-                )
-                for name, published in named
-            ),
+            models,
             data_sets,
             chosen,
             run=run,

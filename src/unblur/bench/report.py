@@ -23,6 +23,8 @@ from unblur.bench.plots import COLOURS, Point, dots, scatter
 from unblur.bench.published import Published, find, systems
 from unblur.bench.rows import ModelRow, PictureRow, Row, read_rows
 from unblur.bench.table import Summary, summarise
+from unblur.bench.tasks.page import task_sections
+from unblur.bench.tasks.table import TaskSummary, summarise_tasks
 from unblur.data.check import PUBLISHED_PAIRS
 from unblur.errors import InputError
 from unblur.io.whole import written_whole
@@ -123,10 +125,10 @@ def render_report(runs: Sequence[Path], *, cases: int = 12) -> str:
         raise InputError("a report needs jinja2; `pip install 'unblur[bench]'`") from error
 
     rows = [row for run in runs for row in read_rows(run)]
-    summaries = summarise(rows)
-    if not summaries:
+    summaries, tasks = summarise(rows), summarise_tasks(rows)
+    if not (summaries or tasks):
         raise InputError(f"there is nothing to report: {', '.join(f'`{run}`' for run in runs)} hold no measured picture")
-    names = _names(summaries)
+    names = _names([*summaries, *tasks])
     colours = {which: COLOURS[place % len(COLOURS)] for place, which in enumerate(names)}
     measured_on = {published_name(summary.data) for summary in summaries}
     elsewhere = [
@@ -144,6 +146,7 @@ def render_report(runs: Sequence[Path], *, cases: int = 12) -> str:
         sections=[
             _section(*key, summaries, rows, names, colours) for key in dict.fromkeys((each.data, each.protocol) for each in summaries)
         ],
+        tasks=task_sections(tasks, names=names, colours=colours),
         models=[(names[row.which], row) for row in _models(rows) if row.which in names],
         colours=colours,
         cases=[_case(crop, {which_of(row): names[row.which] for row in rows if isinstance(row, PictureRow)}) for crop in worst[:cases]],
@@ -153,7 +156,7 @@ def render_report(runs: Sequence[Path], *, cases: int = 12) -> str:
     )
 
 
-def _names(summaries: Sequence[Summary]) -> dict[tuple[str, ...], str]:
+def _names(summaries: Sequence[Summary | TaskSummary]) -> dict[tuple[str, ...], str]:
     """What to call each model: its name without a folder, and what tells it from another of that name."""
     found: dict[tuple[str, ...], str] = {}
     for summary in summaries:

@@ -1,4 +1,4 @@
-"""What a run writes: JSON lines, one a picture, besides one a model and one a clip, whole whenever it is stopped."""
+"""What a run writes: JSON lines, one a picture, besides one a model, one a clip and one a reading, whole whenever it is stopped."""
 
 import os
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from unblur.errors import InputError
 from unblur.io.whole import output_error
 
-__all__ = ["FILE", "ClipRow", "ModelRow", "PictureRow", "Row", "Way", "append", "read_rows", "which"]
+__all__ = ["FILE", "ClipRow", "ModelRow", "PictureRow", "Row", "TaskRow", "Way", "append", "read_rows", "which"]
 
 FILE = "rows.jsonl"
 
@@ -131,7 +131,48 @@ class ClipRow(_Line):
         return ("clip", *self.which, self.data, self.sequence, self.blurry_sha256, self.sharp_sha256)
 
 
-Row = ModelRow | PictureRow | ClipRow
+class TaskRow(_Line):
+    """A picture in which something was read: blurry, restored and sharp."""
+
+    kind: Literal["task"] = "task"
+    task: str
+    """`text` or `codes`."""
+    measure: str
+    """What the scores are called."""
+    reader: str
+    """Library and version."""
+    data: str
+    """Size and seed of drawn pictures, or the folder of photos."""
+    name: str
+    blurry_sha256: str
+    """Of the pixels."""
+    sharp_sha256: str
+    """Of the pixels; empty if there is no sharp picture."""
+    width: int
+    height: int
+    length: float | None
+    """Arc of the camera's path over the exposure, pixels."""
+    detail: float | None
+    """Height of capital letters, or side of a code's module, pixels."""
+    text: str
+    """What is to be read."""
+    read_blurry: str
+    read_restored: str
+    read_sharp: str | None
+    blurry: float
+    """Score of what was read in the blurry picture, in [0, 1]."""
+    restored: float
+    sharp: float | None
+    seconds: float
+    """To restore it."""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes a row the same as another."""
+        return ("task", *self.which, self.task, self.reader, self.data, self.name, self.blurry_sha256, self.sharp_sha256, self.text)
+
+
+Row = ModelRow | PictureRow | ClipRow | TaskRow
 _ROW: TypeAdapter[Row] = TypeAdapter(Annotated[Row, Field(discriminator="kind")])
 
 

@@ -25,7 +25,7 @@ from unblur.io.whole import make_folder, written_whole
 from unblur.metrics import Protocol, warping_error
 from unblur.pixels import to_float, to_levels, to_tensor
 
-__all__ = ["PICTURES", "Progress", "open_run", "read_picture", "run_bench", "saved_picture"]
+__all__ = ["PICTURES", "Progress", "new_model", "open_run", "read_picture", "run_bench", "save_picture", "saved_picture"]
 
 PICTURES = "pictures"
 """Folder of a run in which restored pictures are kept."""
@@ -87,7 +87,7 @@ def run_bench(
     opened = [open_extra(name) for name in extras]
     before: Before = {}
     for contender in contenders:
-        append(run, _new_model(contender, run))
+        append(run, new_model(contender, run))
         for data in {data.name: data for data, _ in plan}.values():
             if contender.needs_clips and not data.clips:
                 raise InputError(
@@ -318,7 +318,8 @@ class _Measuring:
         self.there[row.key] = set()
 
 
-def _new_model(contender: Contender, run: Path) -> list[ModelRow]:
+def new_model(contender: Contender, run: Path) -> list[ModelRow]:
+    """The row of a method, unless the run has it."""
     row = ModelRow(
         model=contender.name,
         model_sha256=contender.sha256,
