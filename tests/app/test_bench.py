@@ -99,6 +99,39 @@ def test_bench_explains_what_it_measures_beside_the_protocol(run, pairs):
     assert "gmsd" not in out
 
 
+def test_report_is_written_in_the_form_of_its_name(run, pairs, tmp_path):
+    assert run("bench", "--model", "blurry", "--data", pairs, "--protocol", "gopro-skimage", "-o", "run")[0] == 0
+    for name, beginning in (
+        ("a.html", "<!doctype html>"),
+        ("a.tex", r"\begin{table}"),
+        ("a.md", "pairs by `gopro-skimage@1`"),
+        ("a.csv", "model,data"),
+    ):
+        assert run("report", "run", "-o", name)[0] == 0
+        assert (tmp_path / name).read_text(encoding="utf-8").startswith(beginning)
+    code, _, err = run("report", "run", "-o", "a.pdf")
+    assert (code, ".html, .tex, .md or .csv" in err) == (2, True)
+    assert run("report", "run", "-o", "b.csv", "--mean", "a=b*")[0] == 2
+    assert "fits no model" in run("report", "run", "-o", "b.md", "--mean", "a=b-*")[2]
+    assert "names no line" in run("report", "run", "-o", "b.md", "--mean", "a")[2]
+
+
+def test_bench_measures_results_of_another_program_beside_models(run, pairs):
+    words = ("bench", "--data", pairs, "--protocol", "gopro-skimage", "-o", "run")
+    code, out, _ = run(*words, "--model", "blurry", "--results", "copied=pairs/blurry/../copy")
+    assert code == 1
+    (pairs / "copy").mkdir()
+    for number in range(2):
+        (pairs / "copy" / f"{number}.png").write_bytes((pairs / "blurry" / f"{number}.png").read_bytes())
+    code, out, _ = run(*words, "--model", "blurry", "--results", "copied=pairs/copy")
+    assert code == 0
+    assert "copied: restored by another program" in out
+    assert re.search(r"^ *copied +2 +\S+ +\S+ +\+0.00 *$", out, re.MULTILINE)
+    assert "two methods are called `blurry`" in run(*words, "--model", "blurry", "--results", "blurry=pairs/copy")[2]
+    assert "write `--results NAME=FOLDER`" in run(*words, "--results", "pairs/copy")[2]
+    assert "give at least one" in run(*words)[2]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -196,7 +229,7 @@ def test_commands_of_the_page(run, tmp_path):
     (tmp_path / "photos").mkdir()
     assert cv2.imwrite(str(tmp_path / "photos" / "a.png"), texture(0))
     commands = re.findall(r"^    unblur (.*)$", PAGE.read_text(), flags=re.MULTILINE)
-    assert len(commands) == 11
+    assert len(commands) == 15
     said = {}
     for command in commands:
         words = shlex.split(command)

@@ -310,9 +310,9 @@ def test_one_restoration_serves_all_protocols(pairs, tmp_path):
         def __getattr__(self, name):
             return getattr(self.inner, name)
 
-        def restore(self, frames):
+        def restore(self, frames, samples):
             self.calls += 1
-            return self.inner.restore(frames)
+            return self.inner.restore(frames, samples)
 
     contender = Counting(open_contender("blurry"))
     chosen = [protocols.get("gopro-skimage"), protocols.get("gopro-matlab")]

@@ -1,8 +1,10 @@
 """`unblur bench`, `report` and `published`: measure methods and compare. Thin, as all of the command line."""
 
 import json
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +19,7 @@ from unblur.app.tasks import TaskOptions, bench_tasks
 from unblur.errors import InputError
 
 if TYPE_CHECKING:
+    from unblur.bench.contender import Contender
     from unblur.bench.datasets import DataSet
     from unblur.bench.published import Published
     from unblur.bench.table import Summary
@@ -52,6 +55,14 @@ def bench(
     network: Annotated[list[str] | None, typer.Option(metavar="PATH", help=NETWORK_HELP + " Again for more.", show_default=False)] = None,
     weights: Annotated[
         list[Path] | None, typer.Option(help=WEIGHTS_HELP.replace("Instead of", "As") + " Again for more.", show_default=False)
+    ] = None,
+    results: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FOLDER",
+            help="Pictures that another program restored, named like those of the data set, in the place of a model. Again for more.",
+            show_default=False,
+        ),
     ] = None,
     data: Annotated[
         list[str] | None,
@@ -116,12 +127,12 @@ def bench(
 
     networks = network or []
     named = [*((name, False) for name in model or []), *((str(path), True) for path in weights or [])]
-    if not named:
-        raise typer.BadParameter("give at least one, or `--weights`", param_hint="--model")
+    if not (named or results):
+        raise typer.BadParameter("give at least one, or `--weights` or `--results`", param_hint="--model")
     if bool(data) != bool(protocol) or bool(data or pair) == bool(task):
         raise typer.BadParameter("give `--data` and `--protocol`, `--pair`, or both; or `--task`", param_hint="--data")
-    if task and (extra or temporal):
-        raise typer.BadParameter("`--extra` and `--temporal` are for data sets; leave them out", param_hint="--task")
+    if task and (extra or temporal or results):
+        raise typer.BadParameter("`--extra`, `--temporal` and `--results` are for data sets; leave them out", param_hint="--task")
     chosen = [protocols.get(name) for name in protocol or []]
     data_sets = [open_data(spec) for spec in data or []]
     pairs = [_pair(text) for text in pair or []]
@@ -134,10 +145,12 @@ def bench(
         options = TaskOptions(count=task_pictures, seed=task_seed, save_pictures=save_pictures, as_json=as_json)
         bench_tasks(task, methods, models, run=run, options=options, alone=alone)
         return
-    check_fit(methods, [*((each, by) for each in data_sets for by in chosen), *pairs])
+    plan = [*((each, by) for each in data_sets for by in chosen), *pairs]
+    check_fit(methods, plan)
+    made_elsewhere = _results(results or [], plan, temporal=temporal, taken={name for name, _ in named})
     with Bar() as bar:
         rows = run_bench(
-            models,
+            chain(models, made_elsewhere),
             data_sets,
             chosen,
             run=run,
@@ -163,14 +176,42 @@ def bench(
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.", show_default=False)],
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Page to write, `.html`.", show_default=False)],
-    cases: Annotated[int, typer.Option(min=0, help="Worst pictures to show.")] = 12,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page if it exists.")] = False,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File to write: a page, `.html`; tables, `.tex` or `.md`; or a row for each picture, `.csv`.",
+            show_default=False,
+        ),
+    ],
+    mean: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=PATTERN",
+            help="Models that differ by their seed and share a line, with mean and deviation, such as `srn=srn-seed-*`. Again for more.",
+            show_default=False,
+        ),
+    ] = None,
+    cases: Annotated[int, typer.Option(min=0, help="Worst pictures to show on a page.")] = 12,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
 ) -> None:
-    """Make one page of runs, with tables, plots and pictures, that needs nothing else."""
+    """Make one page of runs, with tables, plots and pictures, that needs nothing else; or tables for a paper, or a table of all pictures."""
+    from unblur.bench.export import write_csv, write_tables
     from unblur.bench.report import write_report
 
-    write_report(runs, output, cases=cases, overwrite=overwrite)
+    means = _patterns(mean or [])
+    match output.suffix.lower():
+        case ".csv" if means:
+            raise typer.BadParameter("`.csv` has a row for each picture of each model, and no means", param_hint="--mean")
+        case ".csv":
+            write_csv(runs, output, overwrite=overwrite)
+        case ".tex" | ".md":
+            write_tables(runs, output, means=means, overwrite=overwrite)
+        case ".html" | ".htm":
+            write_report(runs, output, cases=cases, means=means, overwrite=overwrite)
+        case _:
+            raise typer.BadParameter(f"`{output}` must end in .html, .tex, .md or .csv", param_hint="--output")
     Console(stderr=True).print(f"[green]done[/] {escape(str(output))}", highlight=False, soft_wrap=True)
 
 
@@ -217,6 +258,40 @@ def _pair(text: str) -> "tuple[DataSet, Protocol]":
     return open_data(spec), protocols.get(name)
 
 
+def _results(
+    texts: Sequence[str], plan: "Sequence[tuple[DataSet, Protocol]]", *, temporal: bool, taken: Collection[str]
+) -> "list[Contender]":
+    """The methods of `NAME=FOLDER`, one for each data set."""
+    from unblur.bench.results import open_results
+
+    found: list[Contender] = []
+    names: set[str] = set(taken)
+    for text in texts:
+        name, given, folder = text.partition("=")
+        if not (given and name and folder):
+            raise InputError(f"`--results {text}` names no folder of results; write `--results NAME=FOLDER`")
+        if name in names:
+            raise InputError(f"two methods are called `{name}`; give the results in `{folder}` another name")
+        names.add(name)
+        for data in {data.name: data for data, _ in plan}.values():
+            by = [protocol for other, protocol in plan if other.name == data.name]
+            found.append(open_results(name, Path(folder), data=data, protocols=by, temporal=temporal))
+    return found
+
+
+def _patterns(texts: Sequence[str]) -> dict[str, str]:
+    """Patterns by the name of their line, of `NAME=PATTERN`."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, given, pattern = text.partition("=")
+        if not (given and name and pattern) or name in found:
+            raise InputError(
+                f"`--mean {text}` names no line of its own and its models; write such as `--mean 'srn=srn-seed-*'`, each name once"
+            )
+        found[name] = pattern
+    return found
+
+
 def _show(summaries: "list[Summary]") -> None:
     """Print a table for each data set and protocol."""
     from unblur.bench.extras import MEANINGS
@@ -241,19 +316,15 @@ def _show(summaries: "list[Summary]") -> None:
                 *values,
                 f"{summary.gain:+.2f}",
                 *over_time,
-                f"{summary.seconds:.3f}",
-                f"{summary.peak_bytes / 1e6:.0f}",
-                f"{summary.parameters / 1e6:.2f}",
-                f"{summary.multiply_adds / 1e9:.1f}",
+                *_cost(summary),
             )
         console.print(table, highlight=False)
         for summary in part:
             perfect = f"; {summary.infinite} perfect picture(s) left out of the mean PSNR" if summary.infinite else ""
-            way = {"network": "", "tool": ", as the tool uses it", "alone": ", each frame alone"}[summary.way]
+            way = {"network": "", "tool": ", as the tool uses it", "alone": ", each frame alone", "results": ""}[summary.way]
             way += f", self-ensemble of {summary.self_ensemble}" if summary.self_ensemble > 1 else ""
-            console.print(
-                f"  {escape(summary.model)}: {escape(summary.device)}, {summary.precision}{way}{perfect}", highlight=False, soft_wrap=True
-            )
+            where = f"{escape(summary.device)}, {summary.precision}" if summary.way != "results" else "restored by another program"
+            console.print(f"  {escape(summary.model)}: {where}{way}{perfect}", highlight=False, soft_wrap=True)
     console.print(
         "gain: dB over the blurry pictures. s: median of a picture. MB: most that its tensors held. "
         "G MACs: multiply-adds for a frame of 1280×720.",
@@ -263,6 +334,18 @@ def _show(summaries: "list[Summary]") -> None:
     for name, meaning in MEANINGS.items():
         if any(name in summary.means for summary in summaries):
             console.print(f"{name}: {meaning}", highlight=False, soft_wrap=True)
+
+
+def _cost(summary: "Summary") -> list[str]:
+    """Seconds, MB, millions of parameters and billions of multiply-adds of a line; empty where no network was run."""
+    if not summary.has_cost:
+        return [""] * 4
+    return [
+        f"{summary.seconds:.3f}",
+        f"{summary.peak_bytes / 1e6:.0f}",
+        f"{summary.parameters / 1e6:.2f}",
+        f"{summary.multiply_adds / 1e9:.1f}",
+    ]
 
 
 def _published_table(rows: "list[Published]", *, sequences: bool) -> Table:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor
 import unblur
 from unblur.bench.cost import Cost, cost_of, cost_of_network
 from unblur.bench.rows import Way, which
+from unblur.data.layouts import Sample
 from unblur.errors import UnsupportedError, WeightsError
 from unblur.models import create, is_import_path
 from unblur.models.base import Net
@@ -60,8 +61,9 @@ class Contender(ABC):
         device: where it runs.
         precision: of its arithmetic.
         way: `network` for the network itself, `tool` for the way in which `unblur restore` uses it, `alone` for a network of several
-            frames that is shown copies of one.
+            frames that is shown copies of one, `results` for pictures that another program restored.
         self_ensemble: mirrored and turned ones of which the mean is taken.
+        data: name of the only data set on which it can be measured; None for any.
     """
 
     def __init__(
@@ -76,9 +78,10 @@ class Contender(ABC):
         precision: str,
         way: Way,
         self_ensemble: int = 1,
+        data: str | None = None,
     ) -> None:
         self.name, self.system, self.sha256, self.cost = name, system, sha256, cost
-        self.arguments_sha256 = arguments_sha256
+        self.arguments_sha256, self.data = arguments_sha256, data
         self.device, self.precision, self.way, self.self_ensemble = device, precision, way, self_ensemble
         self._peaks: dict[tuple[int, ...], int] = {}
 
@@ -101,8 +104,13 @@ class Contender(ABC):
         return self.cost.frames > 1
 
     @abstractmethod
-    def restore(self, pictures: Iterable[Picture]) -> Iterator[Restored]:
-        """Restore pictures one by one, or, if it looks at several frames, a clip; as many come out as go in, in order."""
+    def restore(self, pictures: Iterable[Picture], samples: Sequence[Sample] = ()) -> Iterator[Restored]:
+        """Restore pictures one by one, or, if it looks at several frames, a clip; as many come out as go in, in order.
+
+        Args:
+            pictures: blurry.
+            samples: of which they are; only results of another program, which are found by them, need these.
+        """
 
     def _peak(self, picture: Picture, run: Any) -> int:  # noqa: ANN401 - any callable without arguments
         """Memory for pictures of this size, measured on the first; that run also warms up, and its time does not count."""
@@ -112,7 +120,7 @@ class Contender(ABC):
 
 
 class _Blurry(Contender):
-    def restore(self, pictures: Iterable[Picture]) -> Iterator[Restored]:
+    def restore(self, pictures: Iterable[Picture], samples: Sequence[Sample] = ()) -> Iterator[Restored]:  # noqa: ARG002
         for picture in pictures:
             yield Restored(picture, 0.0, 0, 1.0)
 
@@ -124,7 +132,7 @@ class _Tool(Contender):
         super().__init__(name, **facts)
         self._deblurrer = deblurrer
 
-    def restore(self, pictures: Iterable[Picture]) -> Iterator[Restored]:
+    def restore(self, pictures: Iterable[Picture], samples: Sequence[Sample] = ()) -> Iterator[Restored]:  # noqa: ARG002
         for picture in pictures:
             peak = self._peak(picture, lambda picture=picture: self._deblurrer.photo(picture))
             began = time.perf_counter()
@@ -142,7 +150,7 @@ class _Network(Contender):
         super().__init__(name, **facts)
         self._net, self._setup = net, setup
 
-    def restore(self, pictures: Iterable[Picture]) -> Iterator[Restored]:
+    def restore(self, pictures: Iterable[Picture], samples: Sequence[Sample] = ()) -> Iterator[Restored]:  # noqa: ARG002
         for clip in [list(pictures)] if self.needs_clips else ([picture] for picture in pictures):
             if not clip:
                 return

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from PIL import Image
 
@@ -9,7 +10,7 @@ from unblur.bench.datasets import DataSet
 from unblur.errors import InputError
 from unblur.metrics import Protocol
 
-__all__ = ["Method", "check_fit"]
+__all__ = ["Method", "check_fit", "header_size"]
 
 _SHOWN = 8  # faults that are named
 
@@ -67,16 +68,16 @@ def _odd_pictures(data: DataSet) -> list[str]:
     for sample in data.samples:
         missing = [path for path in (sample.reference, *sample.sharp) if not path.is_file()]
         faults += [f"`{path}` is missing" for path in missing]
-        sizes = {_size(path) for path in (sample.reference, sample.sharp[0])} - {None} if not missing else set()
+        sizes = {header_size(path) for path in (sample.reference, sample.sharp[0])} - {None} if not missing else set()
         if len(sizes) > 1:
             faults.append(f"`{sample.reference}` and its truth `{sample.sharp[0]}` differ in size")
     return faults
 
 
-def _size(path: object) -> tuple[int, int] | None:
+def header_size(path: Path) -> tuple[int, int] | None:
     """Width and height by the head of a file; None if that takes more than reading it."""
     try:
-        with Image.open(str(path)) as picture:
+        with Image.open(path) as picture:
             return picture.size
     except (OSError, ValueError, Image.DecompressionBombError):
         return None

@@ -6,7 +6,7 @@ Style, script and pictures are inside the page, so that it can be mailed, kept, 
 import base64
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -22,15 +22,15 @@ from unblur.bench.extras import MEANINGS
 from unblur.bench.plots import COLOURS, Point, dots, scatter
 from unblur.bench.published import Published, find, systems
 from unblur.bench.rows import ModelRow, PictureRow, Row, read_rows
-from unblur.bench.table import Summary, summarise
+from unblur.bench.table import Group, Summary, display_names, grouped, summarise
 from unblur.bench.tasks.page import task_sections
-from unblur.bench.tasks.table import TaskSummary, summarise_tasks
+from unblur.bench.tasks.table import summarise_tasks
 from unblur.data.check import PUBLISHED_PAIRS
 from unblur.errors import InputError
 from unblur.io.whole import written_whole
 from unblur.metrics import protocols
 
-__all__ = ["render_report", "write_report"]
+__all__ = ["Line", "measured_line", "ordered", "render_report", "write_report"]
 
 _FORM_NOT_STATED = "SSIM, form not stated"
 _COSTS = ("s a picture", "peak MB", "M parameters", "G mult-adds, 720p")
@@ -64,8 +64,17 @@ _DECIMALS = {
 
 
 @dataclass(frozen=True)
-class _Line:
-    """A line of a table: `cells` by heading."""
+class Line:
+    """A line of a table.
+
+    Attributes:
+        method: its name.
+        published: whether it is copied from a paper.
+        note: what else is to be known of it.
+        colour: in plots; empty of a published one.
+        psnr: by which lines are ordered, dB.
+        cells: texts by heading.
+    """
 
     method: str
     published: bool
@@ -83,7 +92,7 @@ class _Section:
     protocol: str
     pictures: int
     headings: list[str]
-    lines: list[_Line]
+    lines: list[Line]
     plots: list[tuple[str, str]]
 
 
@@ -99,25 +108,28 @@ class _Case:
     sharp: str
 
 
-def write_report(runs: Sequence[Path], target: Path, *, cases: int = 12, overwrite: bool = False) -> None:
+def write_report(
+    runs: Sequence[Path], target: Path, *, cases: int = 12, means: Mapping[str, str] | None = None, overwrite: bool = False
+) -> None:
     """Write the page of one run or several.
 
     Args:
         runs: folders of runs.
         target: the page, `.html`.
         cases: worst pictures to show.
+        means: patterns of the names of models that differ by their seed, by the name of the line that they share, see `unblur.bench.table.grouped`.
         overwrite: replace `target` if it exists.
 
     Raises:
-        InputError: if a folder holds no run, or the runs hold no pictures.
+        InputError: if a folder holds no run, the runs hold no pictures, or models that share a line are not alike.
         OutputError: if `target` exists or cannot be written.
     """
-    page = render_report(runs, cases=cases)
+    page = render_report(runs, cases=cases, means=means)
     with written_whole(target, overwrite=overwrite) as partial:
         partial.write_text(page, encoding="utf-8")
 
 
-def render_report(runs: Sequence[Path], *, cases: int = 12) -> str:
+def render_report(runs: Sequence[Path], *, cases: int = 12, means: Mapping[str, str] | None = None) -> str:
     """The page as text; see `write_report`."""
     try:
         from jinja2 import Environment, StrictUndefined
@@ -128,7 +140,8 @@ def render_report(runs: Sequence[Path], *, cases: int = 12) -> str:
     summaries, tasks = summarise(rows), summarise_tasks(rows)
     if not (summaries or tasks):
         raise InputError(f"there is nothing to report: {', '.join(f'`{run}`' for run in runs)} hold no measured picture")
-    names = _names([*summaries, *tasks])
+    names = display_names([*summaries, *tasks])
+    groups = grouped(summaries, names=names, patterns=means or {})
     colours = {which: COLOURS[place % len(COLOURS)] for place, which in enumerate(names)}
     measured_on = {published_name(summary.data) for summary in summaries}
     elsewhere = [
@@ -143,9 +156,7 @@ def render_report(runs: Sequence[Path], *, cases: int = 12) -> str:
     template = environment.from_string((files("unblur.bench") / "report.html.jinja").read_text(encoding="utf-8"))
     return template.render(
         version=unblur.__version__,
-        sections=[
-            _section(*key, summaries, rows, names, colours) for key in dict.fromkeys((each.data, each.protocol) for each in summaries)
-        ],
+        sections=[_section(*key, groups, rows, names, colours) for key in dict.fromkeys((each.data, each.protocol) for each in summaries)],
         tasks=task_sections(tasks, names=names, colours=colours),
         models=[(names[row.which], row) for row in _models(rows) if row.which in names],
         colours=colours,
@@ -156,23 +167,6 @@ def render_report(runs: Sequence[Path], *, cases: int = 12) -> str:
     )
 
 
-def _names(summaries: Sequence[Summary | TaskSummary]) -> dict[tuple[str, ...], str]:
-    """What to call each model: its name without a folder, and what tells it from another of that name."""
-    found: dict[tuple[str, ...], str] = {}
-    for summary in summaries:
-        name = Path(summary.model).stem if summary.model.endswith(".safetensors") else summary.model
-        found[summary.which] = name + {"network": "", "tool": ", as the tool", "alone": ", each frame alone"}[summary.way]
-        found[summary.which] += f", self-ensemble of {summary.self_ensemble}" if summary.self_ensemble > 1 else ""
-    plain = dict(found)
-    for which, name in plain.items():
-        same = [other for other, called in plain.items() if called == name]
-        if len(same) > 1:
-            said = ((2, which[2]), (1, which[1]), (0, which[0][:6]), (4, f"arguments {which[4][:6]}"), (5, f"unblur {which[5]}"))
-            marks = [mark for place, mark in said if len({other[place] for other in same}) > 1]
-            found[which] = f"{name} ({', '.join(marks)})"
-    return found
-
-
 def _models(rows: Sequence[Row]) -> list[ModelRow]:
     return list({row.which: row for row in rows if isinstance(row, ModelRow)}.values())
 
@@ -180,31 +174,24 @@ def _models(rows: Sequence[Row]) -> list[ModelRow]:
 def _section(
     data: str,
     protocol: str,
-    summaries: Sequence[Summary],
+    groups: Sequence[Group],
     rows: Sequence[Row],
     names: dict[tuple[str, ...], str],
     colours: dict[tuple[str, ...], str],
 ) -> _Section:
-    own = [summary for summary in summaries if (summary.data, summary.protocol) == (data, protocol)]
+    lines_of = [group for group in groups if (group.first.data, group.first.protocol) == (data, protocol)]
+    own = [summary for group in lines_of for summary in group.members]
     known_as = published_name(data)
     others = _once(find(data=known_as)) if known_as in _published_data() else []
-    lines = [_measured(summary, names[summary.which], colours[summary.which]) for summary in own]
+    lines = [measured_line(group, colour=colours[group.first.which]) for group in lines_of]
     ours = sorted({summary.pictures for summary in own})
     lines += [_published(row, ours=ours) for row in others]
     lines.sort(key=lambda line: (line.published, -line.psnr))
-    headings = list(dict.fromkeys(heading for line in [*lines] for heading in line.cells))
-    order = {
-        heading: place
-        for place, heading in enumerate(
-            [*_HEADINGS.values(), _FORM_NOT_STATED, "gain, dB", *_BESIDE.values(), "warping error", "of the sharp", *_COSTS]
-        )
-    }
-    headings.sort(key=lambda heading: order.get(heading, len(order)))
     return _Section(
         title=data,
         protocol=protocol,
         pictures=max(summary.pictures for summary in own),
-        headings=headings,
+        headings=ordered(lines),
         lines=lines,
         plots=_plots(own, others, rows, names, colours),
     )
@@ -224,26 +211,48 @@ def _published_data() -> set[str]:
     return {row.data for row in find()}
 
 
-def _measured(summary: Summary, name: str, colour: str) -> _Line:
-    cells = {(_HEADINGS | _BESIDE).get(measure, measure): _value(measure, value) for measure, value in summary.means.items()}
-    cells["gain, dB"] = f"{summary.gain:+.2f}"
-    if summary.warping_error is not None:
-        cells["warping error"] = f"{summary.warping_error:.5f}"
-        cells["of the sharp"] = f"{summary.warping_error_sharp:.5f}"
-    if summary.system != BLURRY:
-        cells["s a picture"] = f"{summary.seconds:.3g}"
-        cells["peak MB"] = f"{summary.peak_bytes / 1e6:.0f}"
-        cells["M parameters"] = f"{summary.parameters / 1e6:.2f}"
-        cells["G mult-adds, 720p"] = f"{summary.multiply_adds / 1e9:.0f}"
-    notes = [f"{summary.pictures} pictures"]
-    if summary.system != BLURRY:
-        notes.append(f"{summary.device}, {summary.precision}")
-    if summary.infinite:
-        notes.append(f"{summary.infinite} perfect, left out of the mean PSNR")
-    return _Line(name, published=False, note="; ".join(notes), colour=colour, psnr=summary.means["psnr"], cells=cells)
+def ordered(lines: Sequence[Line]) -> list[str]:
+    """The headings of a table, measures before costs."""
+    headings = list(dict.fromkeys(heading for line in lines for heading in line.cells))
+    known = [*_HEADINGS.values(), _FORM_NOT_STATED, "gain, dB", *_BESIDE.values(), "warping error", "of the sharp"]
+    order = {heading: place for place, heading in enumerate([*known, "", *_COSTS])}
+    return sorted(headings, key=lambda heading: order.get(heading, order[""]))
 
 
-def _published(row: Published, *, ours: Sequence[int]) -> _Line:
+def measured_line(group: Group, *, colour: str = "") -> Line:
+    """The line of a model, or of several that differ by their seed: means, with the sample standard deviation behind `±`."""
+    first = group.first
+    names = [name for name in first.means if all(name in each.means for each in group.members)]
+    cells = {(_HEADINGS | _BESIDE).get(name, name): _mean_and_deviation(group, name, _DECIMALS.get(name, ".4f")) for name in names}
+    cells["gain, dB"] = _mean_and_deviation(group, "gain", "+.2f")
+    if all(each.warping_error is not None for each in group.members):
+        cells["warping error"] = _mean_and_deviation(group, "warping_error", ".5f")
+        cells["of the sharp"] = f"{first.warping_error_sharp:.5f}"
+    if first.has_cost:
+        cells["s a picture"] = f"{fmean(each.seconds for each in group.members):.3g}"
+        cells["peak MB"] = f"{max(each.peak_bytes for each in group.members) / 1e6:.0f}"
+        cells["M parameters"] = f"{first.parameters / 1e6:.2f}"
+        cells["G mult-adds, 720p"] = f"{first.multiply_adds / 1e9:.0f}"
+    notes = [f"{first.pictures} pictures"]
+    if first.has_cost:
+        notes.append(f"{first.device}, {first.precision}")
+    if first.way == "results":
+        notes.append("restored by another program")
+    if len(group.members) > 1:
+        notes.append(f"mean ± sample deviation over {len(group.members)} models that differ by their weights")
+    if infinite := sum(each.infinite for each in group.members):
+        notes.append(f"{infinite} perfect, left out of the mean PSNR")
+    return Line(group.name, published=False, note="; ".join(notes), colour=colour, psnr=group.measure("psnr")[0], cells=cells)
+
+
+def _mean_and_deviation(group: Group, name: str, form: str) -> str:
+    mean, deviation = group.measure(name)
+    if not math.isfinite(mean):
+        return "∞" if math.isinf(mean) else "–"
+    return f"{mean:{form}}" + (f" ± {deviation:{form.lstrip('+')}}" if deviation is not None else "")
+
+
+def _published(row: Published, *, ours: Sequence[int]) -> Line:
     forms = {
         "psnr": _HEADINGS["psnr"],
         "ssim": _FORM_NOT_STATED,
@@ -260,7 +269,7 @@ def _published(row: Published, *, ours: Sequence[int]) -> _Line:
     if "seconds" in row.values:
         note += f"; {row.hardware}"
     note += f"; {row.note}" if row.note else ""
-    return _Line(f"{row.system}: {row.row}", published=True, note=note, colour="", psnr=row.values["psnr"], cells=cells)
+    return Line(f"{row.system}: {row.row}", published=True, note=note, colour="", psnr=row.values["psnr"], cells=cells)
 
 
 def _other_pictures(row: Published, *, ours: Sequence[int]) -> str:
@@ -286,7 +295,7 @@ def _plots(
     colours: dict[tuple[str, ...], str],
 ) -> list[tuple[str, str]]:
     """Captions and SVGs."""
-    networks = [summary for summary in own if summary.system != BLURRY and math.isfinite(summary.means["psnr"])]
+    networks = [summary for summary in own if summary.has_cost and math.isfinite(summary.means["psnr"])]
     found: list[tuple[str, str]] = []
     by_time = [
         Point(x=summary.seconds, y=summary.means["psnr"], label=names[summary.which], colour=colours[summary.which]) for summary in networks

@@ -14,7 +14,7 @@ __all__ = ["FILE", "ClipRow", "ModelRow", "PictureRow", "Row", "TaskRow", "Way",
 
 FILE = "rows.jsonl"
 
-Way = Literal["network", "tool", "alone"]
+Way = Literal["network", "tool", "alone", "results"]
 
 
 def which(
@@ -38,7 +38,7 @@ class _Line(BaseModel):
     model: str
     """What was measured, as it was asked for."""
     model_sha256: str
-    """Of the weights' file, or of the averaged tensors of a run; empty for the blurry input itself."""
+    """Of the weights' file, or of the averaged tensors of a run; of another program's pictures, of all of a data set; empty for the blurry input itself."""
     arguments_sha256: str
     """Of the arguments of the network, with which the same weights restore otherwise; empty for the blurry input and networks of others."""
     version: str
@@ -47,7 +47,7 @@ class _Line(BaseModel):
     precision: str
     way: Way
     """The network itself; or as `unblur restore` uses it, with tiles and fail-safe; or of a network of several frames, each frame
-    alone, with copies of it in place of its neighbours."""
+    alone, with copies of it in place of its neighbours; or pictures that another program restored, of which time and memory are not known."""
     self_ensemble: int = 1
     """Mirrored and turned views of which the mean is taken."""
 

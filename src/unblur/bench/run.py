@@ -25,7 +25,7 @@ from unblur.io.whole import make_folder, written_whole
 from unblur.metrics import Protocol, warping_error
 from unblur.pixels import to_float, to_levels, to_tensor
 
-__all__ = ["PICTURES", "Progress", "new_model", "open_run", "read_picture", "run_bench", "save_picture", "saved_picture"]
+__all__ = ["PICTURES", "Progress", "new_model", "open_run", "read_picture", "run_bench", "safe_name", "save_picture", "saved_picture"]
 
 PICTURES = "pictures"
 """Folder of a run in which restored pictures are kept."""
@@ -89,6 +89,8 @@ def run_bench(
     for contender in contenders:
         append(run, new_model(contender, run))
         for data in {data.name: data for data, _ in plan}.values():
+            if contender.data not in (None, data.name):
+                continue
             if contender.needs_clips and not data.clips:
                 raise InputError(
                     f"`{contender.name}` looks at {contender.cost.frames} frames, but `{data.name}` has no clips: "
@@ -128,8 +130,12 @@ def saved_picture(folder: Path, contender: Contender, *, data: str, sample: Samp
     digest = hashlib.sha256("|".join(contender.which).encode()).hexdigest()[:8]
     method = contender.name.rstrip("/").rpartition("/")[2].removesuffix(".safetensors")
     name = sample.reference.name if sample.reference.suffix.lower() == ".png" else f"{sample.reference.name}.png"
-    parts = (re.sub(r"[^\w.+-]+", "-", part).strip(".") or "data" for part in (f"{method}-{digest}", data, sample.sequence))
-    return folder.joinpath(*parts, name)
+    return folder.joinpath(*(safe_name(part) for part in (f"{method}-{digest}", data, sample.sequence)), name)
+
+
+def safe_name(text: str) -> str:
+    """Name of a folder for any text, such as that of a data set."""
+    return re.sub(r"[^\w.+-]+", "-", text).strip(".") or "data"
 
 
 def save_picture(picture: Picture, target: Path | None) -> None:
@@ -209,7 +215,7 @@ class _Measuring:
         )
         if wanted or over_time is not None or unsaved:
             shown = [read_picture(sample.reference) for sample in samples]
-            restored = list(self.contender.restore(shown))
+            restored = list(self.contender.restore(shown, samples))
             for place, sample in enumerate(samples):
                 if sample in unsaved:
                     save_picture(restored[place].picture, self._saved(sample))
