@@ -1,8 +1,9 @@
 """Measures beside those of a protocol; of other libraries, with stand-ins for the libraries."""
 
+import socket
 import sys
-from types import ModuleType
-from urllib.error import URLError
+import urllib.request
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +24,9 @@ from unblur.metrics import detail, from_uint8, gmsd, protocols, shifted_psnr
 def pyiqa(monkeypatch):
     """A library in the form of `pyiqa`: NIQE is the mean of the picture, LPIPS the mean difference."""
     module = ModuleType("pyiqa")
-    module.create_metric = lambda name: (lambda restored: restored.mean()) if name == "niqe" else lambda a, b: (a - b).abs().mean()
+    module.create_metric = lambda name: (
+        (lambda restored: restored.mean()) if name in ("niqe", "musiq") else lambda a, b: (a - b).abs().mean()
+    )
     monkeypatch.setitem(sys.modules, "pyiqa", module)
     monkeypatch.setitem(sys.modules, "lpips", None)
 
@@ -40,20 +43,69 @@ def test_missing_library_says_what_to_install():
         open_extra("lpips")
 
 
-def test_weights_that_cannot_be_fetched_are_an_error(monkeypatch):
-    def unreachable(**_):
-        raise URLError("Name or service not known")
+@pytest.fixture
+def lpips(monkeypatch, tmp_path):
+    """A library in the form of `lpips`: it downloads its weights as torchvision does, into the cache of torch."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
+
+    def network(**_):
+        weight = torch.hub.load_state_dict_from_url("https://models.example/some/net-abc.pth", progress=False)["weight"]
+        return SimpleNamespace(eval=lambda: lambda restored, sharp, *, normalize: (restored - sharp).abs().mean() * weight * normalize)
 
     module = ModuleType("lpips")
-    module.LPIPS = unreachable
+    module.LPIPS = network
     monkeypatch.setitem(sys.modules, "lpips", module)
-    with pytest.raises(InputError, match=r"lpips.* cannot fetch the weights.*Name or service not known.*connection"):
+
+
+@pytest.mark.usefixtures("lpips")
+def test_weights_are_taken_from_the_disk_and_never_downloaded(tmp_path):
+    (tmp_path / "weights/lpips").mkdir(parents=True)
+    address = r"needs `net-abc.pth` \(published at https://models.example/some/net-abc.pth\)"
+    with pytest.raises(InputError, match=rf"^lpips \(lpips\) {address}, which is not in .*nothing is downloaded.*--metric-weights"):
         open_extra("lpips")
+    with pytest.raises(InputError, match=f"{address}, which is neither in `.*weights` nor in"):
+        open_extra("lpips", weights=tmp_path / "weights")
+    with pytest.raises(InputError, match="is not a folder"):
+        open_extra("lpips", weights=tmp_path / "nowhere")
+    torch.save({"weight": torch.tensor(3.0)}, tmp_path / "weights/lpips/net-abc.pth")
+    black, white = torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4)
+    assert open_extra("lpips", weights=tmp_path / "weights").measure(black, white) == (3,)
+    assert open_extra("lpips").measure(black, white) == (3,)  # the library has kept them
+
+
+def test_other_downloads_are_refused_as_well_and_only_while_a_measure_is_loaded(monkeypatch):
+    module = ModuleType("pyiqa")
+    module.create_metric = lambda _: urllib.request.urlopen("https://models.example/net.pth")
+    monkeypatch.setitem(sys.modules, "pyiqa", module)
+    before = socket.getaddrinfo, torch.hub.urlopen
+    with pytest.raises(InputError, match=r"^musiq \(pyiqa\) needs a file of models.example.*nothing is downloaded"):
+        open_extra("musiq")
+    assert (socket.getaddrinfo, torch.hub.urlopen) == before
+
+
+def test_a_library_that_does_not_fit_is_named(monkeypatch):
+    def broken(_):
+        raise RuntimeError("operator torchvision::nms does not exist")
+
+    monkeypatch.setattr("unblur.bench.extras.importlib.import_module", broken)
+    with pytest.raises(InputError, match=r"cannot be imported here.*`pyiqa` is installed, but RuntimeError: operator torchvision::nms"):
+        open_extra("dists")
+
+
+def test_damaged_weights_are_an_error(monkeypatch):
+    def damaged(name):
+        raise ValueError(f"{name}: invalid hash")
+
+    module = ModuleType("pyiqa")
+    module.create_metric = damaged
+    monkeypatch.setitem(sys.modules, "pyiqa", module)
+    with pytest.raises(InputError, match=r"dists \(pyiqa\) cannot be loaded: ValueError: dists: invalid hash"):
+        open_extra("dists")
 
 
 def test_unknown_measure_is_an_error():
-    with pytest.raises(InputError, match="choose from detail, gmsd, lpips, niqe, shifted"):
-        open_extra("musiq")
+    with pytest.raises(InputError, match="choose from detail, dists, gmsd, lpips, musiq, niqe, shifted"):
+        open_extra("beauty")
 
 
 @pytest.mark.usefixtures("pyiqa")
@@ -62,7 +114,8 @@ def test_the_library_that_is_there_is_taken_and_named():
     extra = open_extra("lpips")
     assert extra.names == ("lpips (pyiqa)",)
     assert extra.measure(black, white) == (1,)
-    assert open_extra("niqe").measure(black, white) == (0,)
+    assert open_extra("niqe").measure(black, white) == open_extra("musiq").measure(black, white) == (0,)
+    assert open_extra("dists").measure(black, white) == (1,)
 
 
 def test_the_library_made_for_it_comes_first(monkeypatch):
@@ -76,7 +129,7 @@ def test_the_library_made_for_it_comes_first(monkeypatch):
     module = ModuleType("lpips")
     module.LPIPS = Network
     monkeypatch.setitem(sys.modules, "lpips", module)
-    assert open_extra("lpips").measure(torch.zeros(1, 3, 4, 4), torch.full((1, 3, 4, 4), 0.5)) == (0.25,)
+    assert open_extra("lpips").measure(torch.zeros(1, 3, 4, 4), torch.full((1, 3, 4, 4), 0.499)) == pytest.approx(((127 / 255) ** 2,))
 
 
 @pytest.mark.usefixtures("pyiqa")

@@ -98,7 +98,16 @@ def bench(
     extra: Annotated[
         list[str] | None,
         typer.Option(
-            help="`shifted`, `gmsd` or `detail`; `lpips` or `niqe`, if their library is installed. Again for more.", show_default="none"
+            help="`shifted`, `gmsd` or `detail`; `lpips`, `dists`, `niqe` or `musiq`, if their library is installed. Again for more.",
+            show_default="none",
+        ),
+    ] = None,
+    metric_weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder with the weights that `lpips` and the like need; none are downloaded.",
+            show_default="what their library keeps",
         ),
     ] = None,
     save_pictures: Annotated[
@@ -155,6 +164,7 @@ def bench(
             chosen,
             run=run,
             extras=extra or [],
+            metric_weights=metric_weights,
             temporal=temporal,
             crops=crops,
             save_pictures=save_pictures,

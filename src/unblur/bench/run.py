@@ -44,6 +44,7 @@ def run_bench(
     *,
     run: Path,
     extras: Sequence[str] = (),
+    metric_weights: Path | None = None,
     temporal: bool = False,
     crops: int = 8,
     save_pictures: bool = False,
@@ -62,6 +63,7 @@ def run_bench(
         protocols: by which to measure; each picture is restored once for all of them.
         run: folder, made if it is not there.
         extras: measures beside those of the protocols, see `unblur.bench.extras`.
+        metric_weights: folder with the weights that these need.
         temporal: also measure the warping error of clips.
         save_pictures: keep every restored picture, see `saved_picture`; those that were measured before and are not there are restored again.
         pairs: more data sets, each with the protocol by which it alone is measured.
@@ -78,13 +80,13 @@ def run_bench(
     """
     plan = [*((data, protocol) for data in data_sets for protocol in protocols), *pairs]
     check_fit([], plan)
+    opened = [open_extra(name, weights=metric_weights) for name in extras]
     open_run(run)
     there: dict[tuple[object, ...], set[str]] = {}
     for row in read_rows(run, mend=True):
         if not isinstance(row, ModelRow):
             there.setdefault(row.key, set()).update(row.extras if isinstance(row, PictureRow) else ())
     keeping = _Keeping(Gallery(run, most=crops), run / PICTURES if save_pictures else None)
-    opened = [open_extra(name) for name in extras]
     before: Before = {}
     for contender in contenders:
         append(run, new_model(contender, run))
