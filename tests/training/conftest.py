@@ -149,22 +149,26 @@ def photos(tmp_path_factory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def sets(tmp_path_factory) -> dict[str, Path]:
-    """A GoPro and a DVD data set of one sequence of eight frames in each part."""
+    """A GoPro, a DVD, a REDS and a RealBlur data set of one sequence of eight frames in each part."""
     root = tmp_path_factory.mktemp("sets")
     sharp = drawing(5, height=256, width=272)
-    for part, folder in {
-        "gopro/train/GOPR0001": ("blur_gamma", "sharp"),
-        "gopro/test/GOPR0002": ("blur_gamma", "sharp"),
-        "dvd/train/IMG_0001": ("input", "GT"),
-        "dvd/test/IMG_0003": ("input", "GT"),
-    }.items():
+    for folders in (
+        ("gopro/train/GOPR0001/blur_gamma", "gopro/train/GOPR0001/sharp"),
+        ("gopro/test/GOPR0002/blur_gamma", "gopro/test/GOPR0002/sharp"),
+        ("dvd/train/IMG_0001/input", "dvd/train/IMG_0001/GT"),
+        ("dvd/test/IMG_0003/input", "dvd/test/IMG_0003/GT"),
+        ("reds/train/train_blur/000", "reds/train/train_sharp/000"),
+        ("realblur/scene001/blur", "realblur/scene001/gt"),
+    ):
         for number in range(8):
             moved = np.roll(sharp, 3 * number, axis=1)
-            for kind, picture in zip(folder, (cv2.blur(moved, (7, 1)), moved), strict=True):
-                target = root / part / kind / f"{number:06d}.png"
+            for folder, picture in zip(folders, (cv2.blur(moved, (7, 1)), moved), strict=True):
+                target = root / folder / f"{number:06d}.png"
                 target.parent.mkdir(parents=True, exist_ok=True)
                 cv2.imwrite(str(target), picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    return {"gopro": root / "gopro", "dvd": root / "dvd"}
+    listed = [f"scene001/gt/{number:06d}.png scene001/blur/{number:06d}.png\n" for number in range(8)]
+    (root / "realblur" / "RealBlur_J_train_list.txt").write_text("".join(listed), encoding="utf-8")
+    return {name: root / name for name in ("gopro", "dvd", "reds", "realblur")}
 
 
 def drawing(seed: int, *, height: int, width: int) -> np.ndarray:
