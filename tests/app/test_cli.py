@@ -465,7 +465,7 @@ def test_a_check_that_breaks_is_a_finding(monkeypatch):
 
 
 def test_commands_of_the_readme_run(run, tmp_path):
-    """Every line of the README's shell blocks that begins with `unblur`, on a photo, a clip and a folder so called."""
+    """Every line of the README's shell blocks that begins with `unblur`, on a photo, a clip and folders so called."""
     blocks = re.findall(r"```(?:sh|console)\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     commands = [line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.strip().startswith("unblur ")]
     commands = [command for command in commands if not command.startswith("unblur models pull")]  # it needs the network
@@ -474,6 +474,9 @@ def test_commands_of_the_readme_run(run, tmp_path):
     clip(tmp_path / "clip.mp4", frames=5)
     (tmp_path / "holiday").mkdir()
     photo(tmp_path / "holiday" / "beach.jpg")
+    (tmp_path / "frames").mkdir()
+    for number in range(2):
+        photo(tmp_path / "frames" / f"{number}.jpg")
     for command in commands:
         code, _, err = run(*shlex.split(command)[1:])
         assert code == 0, f"{command}\n{err}"

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-__all__ = ["NETWORK_HELP", "WEIGHTS_HELP", "Device", "Precision", "Quality"]
+__all__ = ["NETWORK_HELP", "WEIGHTS_HELP", "Device", "Folders", "Precision", "Quality"]
 
 WEIGHTS_HELP = (
     "Instead of `--model`: the published checkpoint of a third-party network (NAFNet, FFTformer, ...), a `.pth`, `.pt`, `.ckpt` or `.safetensors` file. "
@@ -22,6 +22,14 @@ class Device(StrEnum):
     cpu = "cpu"
     cuda = "cuda"
     mps = "mps"
+
+
+class Folders(StrEnum):
+    """How a folder of numbered pictures is read."""
+
+    auto = "auto"
+    clips = "clips"
+    photos = "photos"
 
 
 class Quality(StrEnum):

@@ -13,9 +13,11 @@ __all__ = ["inspect"]
 
 
 def inspect(
-    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video.", show_default=False)],
+    clip: Annotated[
+        Path, typer.Argument(metavar="CLIP", help="A video, or a folder of numbered pictures, its frames.", show_default=False)
+    ],
     *,
-    frame: Annotated[int, typer.Option(min=0, help="Number of the frame, from 0.", show_default=False)],
+    frame: Annotated[int, typer.Option(min=0, help="Place of the frame, from 0.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the pictures.", show_default=False)],
     model: Annotated[
         str,

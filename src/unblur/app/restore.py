@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from unblur.app.choices import NETWORK_HELP, WEIGHTS_HELP, Device, Precision, Quality
+from unblur.app.choices import NETWORK_HELP, WEIGHTS_HELP, Device, Folders, Precision, Quality
 from unblur.restore.observer import Observer
 
 if TYPE_CHECKING:
@@ -102,6 +102,13 @@ TimeLimit = Annotated[
         show_default=False,
     ),
 ]
+ReadFolders = Annotated[
+    Folders,
+    typer.Option(
+        help="How a folder of numbered pictures of one size is read: `clips` as the frames of a clip, `photos` one by one; "
+        "`auto` as a clip if `--model` looks at several frames."
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a file instead of text.")]
 
@@ -133,6 +140,7 @@ def restore(
     single_scale: SingleScale = False,
     threads: Threads = None,
     time_limit: TimeLimit = None,
+    folders: ReadFolders = Folders.auto,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -164,6 +172,7 @@ def restore(
             tile=_tile(tile),
             threads=threads,
             time_limit=time_limit,
+            folders=folders.value,
             overwrite=overwrite,
             observer=shown,
         )

@@ -110,7 +110,8 @@ def dvd(root: Path, *, split: Literal["train", "test"]) -> list[Sample]:
     top = root / "quantitative_datasets" if (root / "quantitative_datasets").is_dir() else root
     if top.name == "qualitative_datasets" or (top == root and (root / "qualitative_datasets").is_dir()):
         raise InputError(
-            f"`{root}` holds the clips of DVD that have no truth (`qualitative_datasets`); restore them with `unblur`, and name the folder with "
+            f"`{root}` holds the clips of DVD that have no truth (`qualitative_datasets`); restore them with `unblur --folders clips`, and name "
+            "the folder with "
             "`quantitative_datasets` for pairs"
         )
     if (top / split).is_dir():
@@ -130,7 +131,9 @@ def reds(root: Path, *, split: Literal["train", "val", "test"], blur: Literal["b
         InputError: if nothing is found.
     """
     if split == "test":
-        raise InputError(f"the truth of REDS, test, was never published; measure on `val`, and restore `{root / 'test'}` with `unblur`")
+        raise InputError(
+            f"the truth of REDS, test, was never published; measure on `val`, and restore `{root / 'test'}` with `unblur --folders clips`"
+        )
     top = root / split if (root / split / f"{split}_sharp").is_dir() else root
     return _parallel(top / f"{split}_{blur}", top / f"{split}_sharp", what=f"REDS, {split}, {blur}")
 

@@ -13,6 +13,7 @@ from unblur.restore.report import Report
 
 if TYPE_CHECKING:
     from unblur.restore.auto import AutoDeblurrer
+    from unblur.restore.batch import Folders
     from unblur.restore.deblurrer import Deblurrer
     from unblur.restore.precision import Device, Precision
     from unblur.weights import Quality
@@ -44,6 +45,7 @@ def restore(
     tile: int | None = None,
     threads: int | None = None,
     time_limit: float | None = None,
+    folders: "Folders" = "auto",
     overwrite: bool = False,
     observer: Observer | None = None,
 ) -> Report:
@@ -79,6 +81,9 @@ def restore(
         tile: largest side of a tile in pixels; chosen by free memory if None.
         threads: of the processor, at most; as many as are free if None.
         time_limit: minutes that all may take, about: takes the best built-in weights and number of views for that.
+        folders: how a folder of numbered pictures of one size is read: `clips` as the frames of a clip, `photos` one by one; `auto` as a clip if `model`
+            looks at several frames. A folder that is read as a clip gives a folder of frames, and is gone on with if it was stopped; `clips` allows
+            numbers to be missing, and takes the weights for videos where `model` is `auto`.
         overwrite: replace results that exist.
         observer: hears how the work gets on.
 
@@ -97,10 +102,11 @@ def restore(
     """
     from unblur.errors import InputError
     from unblur.restore import runner
-    from unblur.restore.batch import Options
+    from unblur.restore.batch import Options, check_folders
     from unblur.restore.checks import as_path
     from unblur.restore.networks import Request
 
+    check_folders(folders)
     request = Request(
         model, weights, quality, self_ensemble, single_scale, skip_sharp, device, precision, tile, threads, time_limit, network
     )
@@ -121,9 +127,10 @@ def restore(
         return runner.restore_picture(source, request=request, options=options, observer=observer)
     place = None if target is None else as_path(target)
     if isinstance(source, str | os.PathLike):
-        return runner.restore_file(as_path(source), place, request=request, options=options, observer=observer)
+        return runner.restore_file(as_path(source), place, request=request, options=options, folders=folders, observer=observer)
     if isinstance(source, Sequence):
-        return runner.restore_files([as_path(each) for each in source], place, request=request, options=options, observer=observer)
+        paths = [as_path(each) for each in source]
+        return runner.restore_files(paths, place, request=request, options=options, folders=folders, observer=observer)
     raise InputError(f"a source is a path, a list of paths, an array, a Pillow picture or a tensor, got {type(source).__name__}")
 
 

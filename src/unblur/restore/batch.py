@@ -1,38 +1,56 @@
-"""Many files and folders: where each result goes, and going on past files that cannot be restored."""
+"""Many files and folders: where each result goes, which folders are clips, and going on past files that cannot be restored."""
 
 import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from unblur.errors import InputError, OutputError, UnblurError, UnreadableError
+from unblur.io.frame_folder import frame_targets
 from unblur.io.image import output_suffix as photo_suffix
 from unblur.io.image import read_image, write_image
 from unblur.io.journal import frames_of, journal_of
 from unblur.io.kind import Kind, kind_of
+from unblur.io.numbered import NumberedFrames, numbered_frames
 from unblur.io.video import output_suffix as video_suffix
 from unblur.io.whole import file_identity, refuse_inputs, written_whole
 from unblur.restore.checks import check_number
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.report import Outcome
 
-__all__ = ["Job", "Options", "failure", "plan", "restore_job", "what_remains"]
+__all__ = ["Folders", "Job", "Options", "check_folders", "failure", "plan", "restore_job", "what_remains"]
 
 ENDING = "_unblurred"
+Folders = Literal["auto", "clips", "photos"]
+"""How a folder of numbered pictures is read, see `plan`."""
+
+_LIKELY_CLIP = 8  # numbered pictures of one size that are worth a word when they are read as photos
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One file to restore. With `in_folder`, it was found in a folder, and a finished result is not made again."""
+    """One file to restore, or one folder of frames.
+
+    Attributes:
+        source: the file or folder.
+        target: of the result.
+        kind: what it holds; `video` of a folder of frames.
+        in_folder: whether it was found in a folder: a finished result is not made again.
+        frames: of a clip whose frames are pictures; empty of any other.
+        note: what the user should know of how it is read, a sentence.
+    """
 
     source: Path
     target: Path
     kind: Kind
     in_folder: bool = False
+    frames: tuple[Path, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,13 +82,31 @@ class Options:
             check_number("file_quality", self.file_quality, least=1, most=100)
 
 
-def plan(inputs: Iterable[Path], output: Path | None) -> Iterator[Job | Outcome]:
+def check_folders(folders: object) -> None:
+    """Raise an `InputError` unless this is a way to read folders."""
+    if folders not in get_args(Folders):
+        raise InputError(f"folders are read as one of {', '.join(map(repr, get_args(Folders)))}, got {folders!r}")
+
+
+def plan(
+    inputs: Iterable[Path], output: Path | None, *, folders: Folders = "auto", takes_clips: Callable[[], bool] = lambda: False
+) -> Iterator[Job | Outcome]:
     """The jobs for `inputs`, with an `Outcome` in place of each that cannot be one.
 
     A file `clip.mp4` becomes `clip_unblurred.mp4` beside it, a folder `shots` becomes `shots_unblurred` with the same
     sub-folders and names. `output` names the file for a single file, else a folder; a path that is a folder already, or
     has no suffix, is a folder. In a folder, hidden files and the results of earlier runs are passed over: all in `output`,
     and what is called `_unblurred` beside the file or folder that it was made from.
+
+    A folder, or one below it, whose pictures are numbered one after the other and of one size (`unblur.io.numbered`) can be a clip: one job, whose
+    target is a folder.
+
+    Args:
+        inputs: files and folders.
+        output: file or folder for the results.
+        folders: `clips` reads every folder of pictures as a clip, and allows numbers to be missing; `photos` none; `auto` does as `clips` where the
+            network takes clips, but for missing numbers.
+        takes_clips: tells whether the network that was asked for looks at several frames; called when a folder of pictures is met.
 
     Raises:
         InputError: if there is no input, or `output` is a file for several inputs.
@@ -80,13 +116,15 @@ def plan(inputs: Iterable[Path], output: Path | None) -> Iterator[Job | Outcome]
         raise InputError("there is nothing to restore; give a photo, a video or a folder")
     if output is not None and output.is_file() and (len(sources) > 1 or os.path.isdir(sources[0])):  # noqa: PTH112 - never raises
         raise InputError(f"`{output}` is a file, but the input is more than one; name a folder with `--output`")
-    jobs = [job for source in sources for job in _jobs(source, output, several=len(sources) > 1)]
-    originals = {identity: source for source in (job.source for job in jobs) if source and (identity := file_identity(source)) is not None}
+    reading = _Reading(folders, takes_clips)
+    jobs = [job for source in sources for job in _jobs(source, output, reading, several=len(sources) > 1)]
+    inputs_of = ((job.source, *(job.frames if isinstance(job, Job) else ())) for job in jobs)
+    originals = {identity: path for paths in inputs_of for path in paths if path and (identity := file_identity(path)) is not None}
     taken: set[Path] = set()
     for job in jobs:
         if isinstance(job, Outcome):
             yield job
-        elif (identity := file_identity(job.target)) in originals and identity is not None:
+        elif (identity := _first_identity(job, among=originals)) is not None:
             yield Outcome(
                 job.source,
                 "failed",
@@ -98,6 +136,12 @@ def plan(inputs: Iterable[Path], output: Path | None) -> Iterator[Job | Outcome]
         else:
             taken.add(job.target.resolve())
             yield job
+
+
+def _first_identity(job: Job, *, among: Container[tuple[int, int]]) -> tuple[int, int] | None:
+    """What a result of a job would replace; None if that is none of the files `among` which it must not be."""
+    results = (job.target, *frame_targets(job.frames, job.target))
+    return next((identity for result in results if (identity := file_identity(result)) is not None and identity in among), None)
 
 
 def restore_job(
@@ -121,6 +165,10 @@ def restore_job(
         Exception: of any kind; `failure` says what it means.
     """
     began = time.monotonic()
+    if job.note and notify is not None:
+        notify(job.note)
+    if job.frames:
+        return _restore_frames(deblurrer, job, options, progress=progress)
     if job.in_folder and job.target.exists() and not options.overwrite:
         return Outcome(job.source, "skipped", job.target, job.kind, message="its result is there already; `--overwrite` makes it again")
     frames, before = 1, 0
@@ -145,6 +193,7 @@ def restore_job(
         if progress is not None:
             progress(1, 1)
     seconds, scale = time.monotonic() - began, options.scale or 1.0 if job.kind == "photo" else 1.0
+    warnings = (*([job.note] if job.note else []), *warnings)
     return Outcome(job.source, "done", job.target, job.kind, frames, before, seconds, warnings=warnings, model=deblurrer.model, scale=scale)
 
 
@@ -169,6 +218,28 @@ def what_remains(job: Job) -> str:
     return f"; the same command goes on from where it was stopped (`{kept}` holds what is done)" if kept else ""
 
 
+def _restore_frames(deblurrer: Deblurrer, job: Job, options: Options, *, progress: Callable[[int, int | None], None] | None) -> Outcome:
+    if options.start or options.duration is not None:
+        raise InputError(
+            f"the frames in `{job.source}` have no times, so that there is no `--start` and `--duration`; put those to restore into a folder"
+        )
+    if not options.overwrite and all(target.exists() for target in frame_targets(job.frames, job.target)) and not what_remains(job):
+        text = "its frames are there already; `--overwrite` makes them again"
+        return Outcome(job.source, "skipped", job.target, job.kind, message=text)
+    report = deblurrer.frame_folder(
+        job.frames,
+        job.target,
+        strength=options.strength,
+        temporal_fusion=options.temporal_fusion,
+        file_quality=options.file_quality,
+        overwrite=options.overwrite,
+        progress=progress,
+    )
+    warnings = (*([job.note] if job.note else []), *report.warnings)
+    before, model = report.resumed_after, deblurrer.model
+    return Outcome(job.source, "done", job.target, job.kind, report.frames, before, report.seconds, warnings=warnings, model=model)
+
+
 def _restore_photo(deblurrer: Deblurrer, job: Job, options: Options) -> tuple[str, ...]:
     refuse_inputs(job.target, (job.source,))  # before the work, not after it
     if job.target.exists() and not options.overwrite:
@@ -188,7 +259,47 @@ def _restore_photo(deblurrer: Deblurrer, job: Job, options: Options) -> tuple[st
     return image.notes
 
 
-def _jobs(source: Path, output: Path | None, *, several: bool) -> Iterator[Job | Outcome]:
+class _Reading:
+    """Which folders of pictures are clips.
+
+    Args:
+        folders: as for `plan`.
+        takes_clips: as for `plan`.
+    """
+
+    def __init__(self, folders: Folders, takes_clips: Callable[[], bool]) -> None:
+        self._folders, self._takes_clips = folders, takes_clips
+
+    def clip(self, photos: Sequence[Path]) -> NumberedFrames | None:
+        """The frames of the pictures of one folder, or None if they are photos.
+
+        Raises:
+            InputError: if they should be a clip and are none.
+        """
+        asked = self._folders == "clips"
+        if self._folders == "photos" or not (asked or self._takes_clips()):
+            return None
+        try:
+            return numbered_frames(photos, gaps=asked)
+        except InputError as error:
+            text = f"the pictures in `{photos[0].parent}` are no clip: {error}"
+            hint = (
+                "the network that was chosen takes clips only; choose one for photos, or allow numbers to be missing by `--folders clips`"
+            )
+            raise InputError(text if asked else f"{text}; {hint}") from error
+
+    def note_of_photos(self, photos: Sequence[Path]) -> str:
+        """What to say of pictures that are read as photos, and could be a clip; empty if there is nothing."""
+        if self._folders != "auto" or len(photos) < _LIKELY_CLIP:
+            return ""
+        try:
+            numbered_frames(photos)
+        except UnblurError:
+            return ""
+        return f"the {len(photos)} pictures in `{photos[0].parent}` are read as photos; `--folders clips` restores them as a clip"
+
+
+def _jobs(source: Path, output: Path | None, reading: _Reading, *, several: bool) -> Iterator[Job | Outcome]:
     try:
         kind = kind_of(source)
     except UnreadableError as error:
@@ -197,7 +308,7 @@ def _jobs(source: Path, output: Path | None, *, several: bool) -> Iterator[Job |
     if kind == "folder":
         whole = source.resolve()  # `.` and `..` have no name of their own
         folder = output / whole.name if output is not None and several else output
-        yield from _jobs_in(source, folder or whole.with_name(whole.name + ENDING), output=output)
+        yield from _jobs_in(source, folder or whole.with_name(whole.name + ENDING), reading, output=output)
         return
     name = source.stem + ENDING + _suffix(source, kind)
     if output is None:
@@ -209,7 +320,7 @@ def _jobs(source: Path, output: Path | None, *, several: bool) -> Iterator[Job |
     yield Job(source, target, kind)
 
 
-def _jobs_in(folder: Path, target: Path, *, output: Path | None) -> Iterator[Job | Outcome]:
+def _jobs_in(folder: Path, target: Path, reading: _Reading, *, output: Path | None) -> Iterator[Job | Outcome]:
     """Photos and videos below `folder`; other files are passed over, and so is what an earlier run has made."""
     whole = folder.resolve()
     if target.resolve() == whole:
@@ -220,22 +331,46 @@ def _jobs_in(folder: Path, target: Path, *, output: Path | None) -> Iterator[Job
     yield from unreadable
     paths = [path for path in files if _is_original(path, folder, results)]
     originals = {path.resolve() for path in paths}
-    found = bool(unreadable)
+    kinds: dict[Path, Kind] = {}
+    broken: dict[Path, Outcome] = {}
     for path in paths:
         try:
-            kind = kind_of(path)
+            kinds[path] = kind_of(path)
         except UnreadableError as error:
             if path.suffix.lower() in _MEDIA:
-                yield Outcome(path, "failed", message=str(error))
-            continue
-        found = True
-        place = (target / path.relative_to(folder)).with_suffix(_suffix(path, kind))
-        if place.resolve() in originals:
-            yield Outcome(path, "failed", message=f"its result would replace the original `{place}`; choose another `--output`")
-        else:
-            yield Job(path, place, kind, in_folder=True)
-    if not found:
+                broken[path] = Outcome(path, "failed", message=str(error))
+    photos: dict[Path, list[Path]] = {}
+    for path, kind in kinds.items():
+        if kind == "photo":
+            photos.setdefault(path.parent, []).append(path)
+    clips = {parent: _clip_in(parent, own, target / parent.relative_to(folder), reading) for parent, own in photos.items()}
+    for path in paths:
+        clip = clips.get(path.parent)
+        if path in broken:
+            yield broken[path]
+        elif clip is not None and kinds.get(path) == "photo":
+            if path == photos[path.parent][0]:
+                yield clip
+        elif path in kinds:
+            place = (target / path.relative_to(folder)).with_suffix(_suffix(path, kinds[path]))
+            note = reading.note_of_photos(photos[path.parent]) if path == photos.get(path.parent, [None])[0] else ""
+            if place.resolve() in originals:
+                yield Outcome(path, "failed", message=f"its result would replace the original `{place}`; choose another `--output`")
+            else:
+                yield Job(path, place, kinds[path], in_folder=True, note=note)
+    if not (kinds or unreadable):
         yield Outcome(folder, "failed", message=f"there is no photo or video in `{folder}`")
+
+
+def _clip_in(folder: Path, photos: Sequence[Path], target: Path, reading: _Reading) -> Job | Outcome | None:
+    """The job of a folder that is read as a clip, why it cannot be one, or None if its pictures are photos."""
+    try:
+        clip = reading.clip(photos)
+    except InputError as error:
+        return Outcome(folder, "failed", message=str(error))
+    if clip is None:
+        return None
+    return Job(folder, target, "video", in_folder=True, frames=clip.files, note=clip.reading())
 
 
 def _files_below(folder: Path) -> tuple[list[Path], list[Outcome]]:

@@ -11,6 +11,7 @@ import torch
 
 from unblur.errors import UnblurError
 from unblur.io.clip_info import describe
+from unblur.io.frame_folder import frame_targets
 from unblur.io.image import size_of
 from unblur.io.kind import Kind
 from unblur.restore.batch import Job, Options
@@ -140,6 +141,10 @@ def pixels_of(jobs: Iterable[Job], *, options: Options) -> dict[Kind, float]:
     pixels: dict[Kind, float] = defaultdict(float)
     for job in jobs:
         try:
+            if job.frames:
+                left = sum(options.overwrite or not target.exists() for target in frame_targets(job.frames, job.target))
+                pixels[job.kind] += left * float(np.prod(size_of(job.frames[0])))
+                continue
             if job.in_folder and job.target.exists() and not options.overwrite:
                 continue
             pixels[job.kind] += _pixels_of_clip(job, options) if job.kind == "video" else float(np.prod(size_of(job.source)))

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,6 +16,7 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from unblur.errors import InputError, UnsupportedError
+from unblur.io.frame_folder import FrameFolder, frames_identity
 from unblur.io.video import Frame, VideoReader, VideoWriter
 from unblur.models.base import Net
 from unblur.pixels import to_pixels, to_tensor
@@ -204,7 +205,8 @@ class Deblurrer:
                     if progress is not None:
                         progress(done, total)
 
-            work = self._work(source, strength=strength, temporal_fusion=temporal_fusion, part=(start, duration))
+            identity = source_identity(source)
+            work = self._work(identity, strength=strength, temporal_fusion=temporal_fusion) | {"part": [start, duration]}
             with VideoWriter(target, reader, codec=codec, quality=file_quality, overwrite=overwrite, work=work) as writer:
                 done = before = writer.frames_before
                 if writer.discarded and notify is not None:
@@ -212,17 +214,83 @@ class Deblurrer:
                 frames = (
                     reader
                     if writer.begin_at is None
-                    else reader.frames_from(writer.time_before(int(temporal_fusion) if self.net.num_frames == 1 else self._lead))
+                    else reader.frames_from(writer.time_before(self._lead(temporal_fusion=temporal_fusion)))
                 )
                 overlapped(chain(frames, (None,)), restore, write)
             kept = tally.kept_input / max(done - before, 1)
             warnings = _warnings(reader, writer, kept_input=kept, skipped_sharp=tally.skipped_sharp, frames=done - before)
         return VideoReport(done, time.monotonic() - began, tally.network_seconds, kept, before, tuple(warnings))
 
-    def _work(self, source: Path, *, strength: float, temporal_fusion: bool, part: tuple[float, float | None]) -> dict[str, Any]:
-        """What a clip that is stopped must be gone on with, as JSON has it, see `unblur.io.journal`."""
+    def frame_folder(
+        self,
+        frames: Sequence[Path],
+        target: str | Path,
+        *,
+        strength: float = 1.0,
+        temporal_fusion: bool = True,
+        file_quality: int | None = None,
+        overwrite: bool = False,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> VideoReport:
+        """Restore a clip whose frames are pictures in a folder, into a folder of pictures of the same names.
+
+        Each keeps what its file said besides, as a photo does. A clip that was stopped is gone on with by the same call: frames that are finished are
+        not restored again (`unblur.io.frame_folder`). The others are the same as if it had not been stopped, as for `video`.
+
+        Args:
+            frames: files of the frames, in order (`unblur.io.numbered.frames_in`).
+            target: folder for the restored frames, made if it is not there.
+            strength: as for `photo`.
+            temporal_fusion: as for `video`.
+            file_quality: of JPEG and WebP, 1 (small) to 100 (best); as the source, without visible loss, if None.
+            overwrite: replace frames that exist.
+            progress: as for `video`.
+
+        Raises:
+            InputError: if a frame cannot be read or an argument does not fit.
+            OutputError: if a frame cannot be written, is there already, or `target` holds frames of other work.
+            DeviceError: if memory is too small even for the smallest tile.
+        """
+        check_number("strength", strength, least=0, most=1)
+        if file_quality is not None:
+            check_number("file_quality", file_quality, least=1, most=100)
+        if not frames:
+            raise InputError("a clip has at least one frame")
+        began = time.monotonic()
+        tally = _Tally()
+        work = self._work(frames_identity(frames), strength=strength, temporal_fusion=temporal_fusion) | {"file_quality": file_quality}
+        restore = self._restoring(strength=strength, temporal_fusion=temporal_fusion, tally=tally)
+        results = FrameFolder(
+            frames, as_path(target), work=work, quality=file_quality, copy_unchanged=self.meter is not None, overwrite=overwrite
+        )
+        done = results.finished
+
+        def write(restored: list[tuple[Frame, NDArray[Any]]]) -> None:
+            nonlocal done
+            for frame, pixels in restored:
+                done += results.write(frame.pts, pixels)
+                if progress is not None:
+                    progress(done, len(frames))
+
+        with results:
+            read = (Frame(pixels, pts=place) for place, pixels in results.read(lead=self._lead(temporal_fusion=temporal_fusion)))
+            overlapped(chain(read, (None,)), restore, write)
+        new = max(done - results.finished, 1)
+        warnings = [note if count == 1 else f"{note} ({count} frames)" for note, count in results.notes.items()]
+        kept = min(tally.kept_input / new, 1.0)  # frames that were only seen beside others are counted, too
+        warnings += _said_of_frames(kept_input=kept, skipped_sharp=min(tally.skipped_sharp, new), frames=new)
+        return VideoReport(done, time.monotonic() - began, tally.network_seconds, kept, results.finished, tuple(warnings))
+
+    def _work(self, source: list[str | int], *, strength: float, temporal_fusion: bool) -> dict[str, Any]:
+        """What a clip that is stopped must be gone on with, as JSON has it, see `unblur.io.journal`.
+
+        Args:
+            source: what tells it from another.
+            strength: as for `video`.
+            temporal_fusion: as for `video`.
+        """
         return {
-            "source": source_identity(source),
+            "source": source,
             "weights": self._fingerprint(),
             "precision": str(self.setup.precision),
             "self_ensemble": self.setup.self_ensemble,
@@ -230,7 +298,6 @@ class Deblurrer:
             "skip_sharp": self.meter is not None,
             "strength": strength,
             "temporal_fusion": temporal_fusion,
-            "part": list(part),
             "settings": {"model": self.model, "precision": self.setup.precision, "self_ensemble": self.setup.self_ensemble},
         }
 
@@ -286,10 +353,10 @@ class Deblurrer:
 
         return restore
 
-    @property
-    def _lead(self) -> int:
+    def _lead(self, *, temporal_fusion: bool) -> int:
         """Frames to look at before the one from which a clip is gone on with."""
-        return self.net.num_frames + 10  # the detector of cuts remembers nine differences
+        cuts = 10  # the detector of cuts remembers nine differences
+        return int(temporal_fusion) if self.net.num_frames == 1 else self.net.num_frames + cuts
 
     def _fingerprint(self) -> str:
         """SHA-256 of what the network is."""
@@ -476,6 +543,12 @@ def _warnings(reader: VideoReader, writer: VideoWriter, *, kept_input: float, sk
         said.append(f"{reader.decode_failures} damaged part(s) of the video could not be decoded")
     if reader.repaired_times:
         said.append(f"{reader.repaired_times} frame(s) had no later time than the one before, and were moved by a tick")
+    return said + _said_of_frames(kept_input=kept_input, skipped_sharp=skipped_sharp, frames=frames)
+
+
+def _said_of_frames(*, kept_input: float, skipped_sharp: int, frames: int) -> list[str]:
+    """What the user should know of frames that were restored now."""
+    said = []
     if kept_input:
         said.append(f"the network's result looked wrong on {100 * kept_input:.1f} % of the area; the input was kept there")
     if skipped_sharp:

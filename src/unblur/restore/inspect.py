@@ -5,7 +5,8 @@ recurrent network begins without a state at the window's first frame, where a st
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isqrt, prod
 from pathlib import Path
@@ -18,6 +19,7 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from unblur.errors import InputError
+from unblur.io.numbered import frames_in, read_rgb
 from unblur.io.video import VideoReader
 from unblur.io.whole import written_whole
 from unblur.models.base import Net
@@ -58,7 +60,7 @@ def inspect_clip(
     """Draw what `net` sees and does at a frame, into a folder of PNG files; gives what was drawn, in order.
 
     Args:
-        source: the clip.
+        source: the clip, or a folder of its frames.
         folder: where the pictures go; made if it is not there.
         net: a photo or video network, on its device.
         setup: device and precision.
@@ -87,24 +89,34 @@ def read_window(source: Path, *, frame: int, num_frames: int) -> list[NDArray[An
     after: list[NDArray[Any]] = []
     detector = CutDetector()
     count = 0
-    with VideoReader(source) as reader:
-        for number, read in enumerate(reader):
+    with _frames_of(source) as frames:
+        for number, pixels in enumerate(frames):
             count += 1
-            begins = detector.cuts(to_tensor(read.pixels)[0])
+            begins = detector.cuts(to_tensor(pixels)[0])
             if number <= frame:
                 if begins:
                     before.clear()
-                before.append(read.pixels)
+                before.append(pixels)
             elif begins:
                 break
             else:
-                after.append(read.pixels)
+                after.append(pixels)
             if number >= frame + radius:
                 break
     if count <= frame:
         raise InputError(f"`{source}` has {count} frames, numbered from 0; there is no frame {frame}")
     shown = list(before)
     return [shown[0]] * (radius + 1 - len(shown)) + shown + after + [([*shown, *after])[-1]] * (radius - len(after))
+
+
+@contextmanager
+def _frames_of(source: Path) -> Iterator[Iterator[NDArray[Any]]]:
+    """The frames of a clip, or those that are pictures in a folder."""
+    if source.is_dir():
+        yield (read_rgb(path) for path in frames_in(source, gaps=True).files)
+    else:
+        with VideoReader(source) as reader:
+            yield (read.pixels for read in reader)
 
 
 def inspect_window(frames: Sequence[NDArray[Any]], *, net: Net, setup: Setup) -> list[Drawing]:

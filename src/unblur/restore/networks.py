@@ -25,7 +25,7 @@ from unblur.restore.observer import Observer
 from unblur.restore.precision import Device, Precision, choose_device
 from unblur.restore.resume import Loader, Settings
 from unblur.restore.self_ensemble import check_self_ensemble
-from unblur.weights import Quality, best_for, by_quality
+from unblur.weights import Quality, best_for, by_quality, card_of
 
 __all__ = ["Networks", "Request"]
 
@@ -124,6 +124,15 @@ class Networks:
             for job in jobs:
                 if job.kind == "photo":
                     self._photos[job.source] = self.choice_for_photo(pixels_of([job], options=options).get("photo", 0.0), scale=scale)
+
+    @property
+    def takes_clips(self) -> bool:
+        """Whether the network that was asked for looks at several frames.
+
+        Raises:
+            WeightsError: if there are no such weights.
+        """
+        return not self._request.chooses and self._request.weights is None and card_of(self._request.model).kind == "video"
 
     def choice_for_photo(self, pixels: float, *, scale: float | None) -> PhotoChoice:
         """Weights and scale for a photo of so many pixels.

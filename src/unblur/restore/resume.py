@@ -1,11 +1,12 @@
 """Which network, precision and views a clip is gone on with that was stopped: those that it was begun with, unless others were asked for."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
 from unblur.errors import DeviceError
+from unblur.io.frame_folder import folder_work_of, frames_identity
 from unblur.io.journal import work_of
 from unblur.restore.batch import Job
 from unblur.restore.deblurrer import Deblurrer, source_identity
@@ -30,13 +31,19 @@ class Settings:
     self_ensemble: int
 
 
-def settings_of_stopped(source: Path, target: Path) -> Settings | None:
-    """The settings with which `source` was being restored to `target` when it was stopped; None if it was not, or has changed since."""
-    work = work_of(target)
+def settings_of_stopped(source: Path, target: Path, *, frames: Sequence[Path] = ()) -> Settings | None:
+    """The settings with which `source` was being restored to `target` when it was stopped; None if it was not, or has changed since.
+
+    Args:
+        source: file of the clip, or folder of its frames.
+        target: file, or folder.
+        frames: of a clip whose frames are pictures.
+    """
+    work = folder_work_of(target) if frames else work_of(target)
     if work is None:
         return None
     try:
-        if work.get("source") != source_identity(source):
+        if work.get("source") != (frames_identity(frames) if frames else source_identity(source)):
             return None
     except OSError:
         return None
@@ -58,7 +65,7 @@ class Loader:
 
     def __call__(self, job: Job) -> Deblurrer:
         default = self._default(job)
-        kept = settings_of_stopped(job.source, job.target) if job.kind == "video" else None
+        kept = settings_of_stopped(job.source, job.target, frames=job.frames) if job.kind == "video" else None
         if kept is None:
             return self.load(default)
         same = {name: value for name, value in vars(kept).items() if name not in self._asked}

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from unblur.errors import InputError, UnblurError
 from unblur.io.kind import kind_of
-from unblur.restore.batch import Job, Options, failure, plan, restore_job
+from unblur.restore.batch import Folders, Job, Options, failure, plan, restore_job
 from unblur.restore.networks import Networks, Request
 from unblur.restore.observer import Observer
 from unblur.restore.report import Outcome, Report
@@ -59,7 +59,9 @@ def restore_picture(picture: Any, *, request: Request, options: Options, observe
     return Report((outcome,), picture=done.picture)
 
 
-def restore_file(source: Path, target: Path | None, *, request: Request, options: Options, observer: Observer | None = None) -> Report:
+def restore_file(
+    source: Path, target: Path | None, *, request: Request, options: Options, folders: Folders = "auto", observer: Observer | None = None
+) -> Report:
     """Restore one file, or all files of a folder.
 
     Raises:
@@ -68,15 +70,22 @@ def restore_file(source: Path, target: Path | None, *, request: Request, options
     """
     is_folder = kind_of(source) == "folder"
     observer = observer or Observer()
-    run = Run(Networks(request, observer=observer), options=options, observer=observer, goes_on=is_folder)
-    report = run.all(list(plan([source], target)))
+    networks = Networks(request, observer=observer)
+    run = Run(networks, options=options, observer=observer, goes_on=is_folder)
+    report = run.all(list(plan([source], target, folders=folders, takes_clips=lambda: networks.takes_clips)))
     if is_folder and all(outcome.status == "failed" and outcome.source == source for outcome in report.outcomes):
         raise InputError("; ".join(outcome.message for outcome in report.outcomes))
     return report
 
 
 def restore_files(
-    sources: Sequence[Path], target: Path | None, *, request: Request, options: Options, observer: Observer | None = None
+    sources: Sequence[Path],
+    target: Path | None,
+    *,
+    request: Request,
+    options: Options,
+    folders: Folders = "auto",
+    observer: Observer | None = None,
 ) -> Report:
     """Restore files and folders one after the other, going on past those that cannot be restored.
 
@@ -84,7 +93,9 @@ def restore_files(
         UnblurError: before the work, if there is nothing to restore or the first network cannot be loaded.
     """
     observer = observer or Observer()
-    return Run(Networks(request, observer=observer), options=options, observer=observer, goes_on=True).all(list(plan(sources, target)))
+    networks = Networks(request, observer=observer)
+    jobs = list(plan(sources, target, folders=folders, takes_clips=lambda: networks.takes_clips))
+    return Run(networks, options=options, observer=observer, goes_on=True).all(jobs)
 
 
 class Run:
