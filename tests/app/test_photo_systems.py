@@ -33,12 +33,24 @@ SMALL = {
     },
     "swift": {"widths": [8, 12], "blocks": [1, 1], "motion_widths": [8, 12], "motion_blocks": [1, 1]},
 }
+SMALL["swift_fused"] = {
+    "maxim": {"width": 4, "num_groups": 1, "num_bottlenecks": 1},
+    "swift_best": SMALL["swift_best"],
+    "gate_widths": [8],
+    "gate_blocks": [1],
+}
 SPREAD = 30
 """Standard deviation, in levels of 255, to which the output of the untrained networks is brought: their own is arbitrary."""
 
-MOST = dict.fromkeys(SMALL, (1, 0.01)) | {"dmphn": (16, 1.0), "deblurgan": (64, 14.0), "maxim": (64, 4.0), "l0": (64, 2.0)}
+MOST = dict.fromkeys(SMALL, (1, 0.01)) | {
+    "dmphn": (16, 1.0),
+    "deblurgan": (64, 14.0),
+    "maxim": (64, 4.0),
+    "swift_fused": (64, 4.0),
+    "l0": (64, 2.0),
+}
 """Largest and mean difference between tiles and the whole, in levels. The others give the same but for rounding; `dmphn` cuts a
-tile into patches elsewhere than the picture, `deblurgan` normalises each tile by its own statistics, and `maxim` lays its grid over each tile; `l0` has a kernel
+tile into patches elsewhere than the picture, `deblurgan` normalises each tile by its own statistics, and `maxim`, also within `swift_fused`, lays its grid over each tile; `l0` has a kernel
 of its own in each tile."""
 
 

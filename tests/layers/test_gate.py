@@ -1,4 +1,4 @@
-"""What is trusted, and by what."""
+"""Gates of candidate changes: before training, and learnt."""
 
 import pytest
 import torch
@@ -14,23 +14,34 @@ def small(changes=2, side_channels=3):
     return GatingNet(changes=changes, side_channels=side_channels, widths=(8, 8), blocks=(1, 1))
 
 
-def test_untrained_it_trusts_what_comes_first():
-    shares = small()(noise(2, 1, 32, 48), noise(2, 2, 32, 48, seed=1), noise(2, 3, 4, 6, seed=2))
-    assert torch.equal(shares, torch.tensor([1.0, 0.0])[None, :, None, None].expand(2, 2, 32, 48))
+def test_before_training_the_first_change_is_applied():
+    gates = small()(noise(2, 1, 32, 48), noise(2, 2, 32, 48, seed=1), noise(2, 3, 4, 6, seed=2))
+    assert torch.equal(gates, torch.tensor([1.0, 0.0])[None, :, None, None].expand(2, 2, 32, 48))
+
+
+def test_before_training_the_gates_are_what_was_asked_for():
+    net = GatingNet(changes=2, side_channels=0, untrained=(0.75, 0.5), widths=(8,), blocks=(1,))
+    gates = net(noise(1, 1, 16, 16), noise(1, 2, 16, 16, seed=1), torch.zeros(1, 0, 2, 2))
+    assert torch.equal(gates, torch.tensor([0.75, 0.5])[None, :, None, None].expand(1, 2, 16, 16))
+
+
+def test_a_gate_is_named_for_each_change():
+    with pytest.raises(ValueError, match="a gate for each of 2 changes"):
+        GatingNet(changes=2, side_channels=0, untrained=(1.0,))
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (24, 40), (8, 64)])
-def test_says_a_share_of_every_pixel(shape):
+def test_there_is_a_gate_for_every_pixel(shape):
     net = small()
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
-    shares = net(noise(1, 1, *shape), noise(1, 2, *shape, seed=1), noise(1, 3, shape[0] // GATE_STRIDE, shape[1] // GATE_STRIDE, seed=2))
-    assert shares.shape == (1, 2, *shape)
-    assert shares.isfinite().all()
+    gates = net(noise(1, 1, *shape), noise(1, 2, *shape, seed=1), noise(1, 3, shape[0] // GATE_STRIDE, shape[1] // GATE_STRIDE, seed=2))
+    assert gates.shape == (1, 2, *shape)
+    assert gates.isfinite().all()
 
 
 def test_learns_what_least_squares_says():
-    """One change is what is missing and noise, by another mixture in each picture: the share to take is in its power."""
+    """One change is what is missing and noise, by another mixture in each picture: the gate to choose is in its power."""
     torch.manual_seed(0)
     net = GatingNet(changes=1, side_channels=1, widths=(16,), blocks=(1,))
     optimiser = torch.optim.Adam(net.parameters(), lr=3e-3)

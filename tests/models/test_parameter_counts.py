@@ -39,7 +39,7 @@ def millions(net):
         ("edvr", {}, 23.6),
         ("ovd", {}, 0.93),
         ("ifirnn", {}, 1.64),
-        ("pvdnet", {"flow_widths": None}, 10.5 - 5.4),  # LiteFlowNet apart
+        ("pvdnet", {"flow": None}, 10.5 - 5.4),  # LiteFlowNet apart
     ],
 )
 def test_as_published(name, arguments, expected):
@@ -88,10 +88,10 @@ def test_as_published(name, arguments, expected):
         ("ovd", {}, "here there are 0.92 M"),
         ("ifirnn", {}, "1.64 M parameters as C2H3"),
         ("ifirnn", {"dual_cell": False}, "0.84 M with one cell"),
-        ("xiang", {"flow_widths": None}, "36.60 M parameters"),
+        ("xiang", {"flow": None}, "36.60 M parameters"),
         ("cdvdtsp", {}, "16.26 M parameters with PWC-Net"),
         ("gsta", {}, "7.01 M parameters"),
-        ("pvdnet", {"flow_widths": None}, "5.13 M parameters without"),
+        ("pvdnet", {"flow": None}, "5.13 M parameters without"),
         ("pvdnet", {}, "14.51 M parameters with PWC-Net"),
     ],
 )

@@ -99,7 +99,7 @@ def check_reconstruction(part, widths):
 
 def test_ppnet_is_figure_2():
     """Figure 2 and section 1.2: 5x5 convolutions and deconvolutions, three residual blocks a level, grids of 1, 2, 3 and 6."""
-    net = built("ppnet", flow_widths=None)
+    net = built("ppnet", flow=None)
     assert net.num_frames == 3
     opened = [of_kind(stage, nn.Conv2d)[0] for stage in net.encoder]
     assert [shape_of(layer) for layer in opened] == [(9, 32, 5, 1), (32, 64, 5, 2), (64, 128, 5, 2)]
@@ -120,6 +120,6 @@ def test_ppnet_is_figure_2():
 
 @pytest.mark.parametrize("arguments", [{"pooling": False}, {"attention": False}, {"pooling": False, "attention": False}])
 def test_ppnet_without_a_module_has_neither_its_layers(arguments):
-    net = built("ppnet", flow_widths=None, **arguments)
+    net = built("ppnet", flow=None, **arguments)
     assert bool(of_kind(net, PyramidPooling)) == arguments.get("pooling", True)
     assert isinstance(net.attention, nn.Identity) != arguments.get("attention", True)

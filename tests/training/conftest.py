@@ -43,6 +43,18 @@ NETWORKS = {
         "motion_blocks": [1, 1],
         "kernels": {"size": 5, "refiner_widths": [8], "refiner_blocks": [1]},
     },
+    "swift_fused": {
+        "maxim": {"width": 4, "num_groups": 1, "num_bottlenecks": 1},
+        "swift_best": {
+            "widths": [8, 12],
+            "blocks": [1, 1],
+            "motion_widths": [8, 12],
+            "motion_blocks": [1, 1],
+            "kernels": {"size": 5, "refiner_widths": [8], "refiner_blocks": [1]},
+        },
+        "gate_widths": [8],
+        "gate_blocks": [1],
+    },
     "swift_video_best": {
         "widths": [8, 12],
         "blocks": [1, 1],
@@ -106,7 +118,7 @@ def small(path: str | Path, **changes: object) -> Recipe:
     if recipe.data.kind in ("stills", "dynamic", "sequences"):
         crop = 32 if recipe.objective.kind == "camera_kernel" else 20 if "scale" in recipe.arguments else 16
         values |= {"pair_size": 32, "pool": 4, "pool_start": 2, "new_pairs": 0.5, "crop": crop}
-    if recipe.model == "maxim":
+    if recipe.model in ("maxim", "swift_fused"):
         values |= {"pair_size": 64, "crop": 64}
     if adversary == "deepdeblur":
         values |= {"crop": 256, "adversary_arguments": {"width": 2}}

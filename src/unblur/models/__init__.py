@@ -44,6 +44,7 @@ NETWORKS = {
     "svrnn": "unblur.models.svrnn:SVRNN",
     "swift": "unblur.models.swift:Swift",
     "swift_best": "unblur.models.swift_best:swift_best",
+    "swift_fused": "unblur.models.swift_fused:swift_fused",
     "swift_video": "unblur.models.swift_video:SwiftVideo",
     "swift_video_best": "unblur.models.swift_video_best:SwiftVideoBest",
     "xiang": "unblur.models.xiang:xiang",

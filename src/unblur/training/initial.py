@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from unblur.errors import InputError, ShapeError, WeightsError
 from unblur.models import create, create_flow, flow_names, is_import_path
-from unblur.models.base import Net
+from unblur.models.base import Net, matching_tensors
 from unblur.models.flow import FlowNet
 from unblur.training.recipe import Recipe
 from unblur.weights import card_of, load_tensors, names
@@ -33,8 +33,10 @@ def initial_network(recipe: Recipe) -> Net | FlowNet:
         for module in net.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.weight.any():
                 nn.init.xavier_uniform_(module.weight)
-    if recipe.start is not None:
-        _load_start(net, recipe.start, recipe=recipe)
+    starts = recipe.start if isinstance(recipe.start, dict) else {"": recipe.start}
+    for part, start in starts.items():
+        if start is not None:
+            _load_start(net, start, part=part, recipe=recipe)
     if recipe.flow_weights is not None:
         _load_flow(net, recipe.flow_weights, recipe=recipe)
     return net
@@ -72,15 +74,25 @@ def _rate_of(parameter: str, *, recipe: Recipe) -> float:
     return recipe.lr_of[max(parts, key=len)] if parts else recipe.lr
 
 
-def _load_start(net: Net | FlowNet, start: str, *, recipe: Recipe) -> None:
+def _load_start(net: Net | FlowNet, start: str, *, part: str, recipe: Recipe) -> None:
+    """Load the weights `start` into a part of the network, by its name in dots; an empty name is the whole network's."""
+    try:
+        module = net.get_submodule(part)
+    except AttributeError as error:
+        raise InputError(f"`start` names `{part}`, but network `{recipe.model}` has no such part") from error
     card = card_of(start)
     tensors = load_tensors(start)
     try:
-        net.load_state_dict(net.tensors_from(tensors, architecture=card.architecture))
+        module.load_state_dict(
+            module.tensors_from(tensors, architecture=card.architecture)
+            if isinstance(module, Net | FlowNet)
+            else matching_tensors(tensors, net=module)
+        )
     except (RuntimeError, ShapeError) as error:
+        whose = f"of part `{part}` of the" if part else "of the"
         raise WeightsError(
             f"`start`: the weights `{start}` are of `{card.architecture}` with {card.arguments}, "
-            f"not of the recipe's `{recipe.model}` with {recipe.arguments}"
+            f"not {whose} recipe's `{recipe.model}` with {recipe.arguments}"
         ) from error
 
 

@@ -263,8 +263,8 @@ class Recipe(_Keys):
     """Arguments of its constructor."""
     initialisation: Literal["default", "xavier"] = "default"
     """`xavier` draws the weights of all plain convolutions anew; what starts at zero stays so."""
-    start: str | None = None
-    """Weights to begin from, as for `unblur restore --model`; they must be of the same network, but that
+    start: str | dict[str, str] | None = None
+    """Weights to begin from, as for `unblur restore --model`, or a mapping from parts of the network to the weights of each; they must be of the same network, but that
     `swift_video` and `swift_best` may begin from a `swift`, `swift_video_best` from a `swift_video`, and a `swift_best` from a narrower
     one, whose result they then give at first (`Net.tensors_from`)."""
     flow_weights: str | None = None

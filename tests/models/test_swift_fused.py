@@ -1,0 +1,97 @@
+"""`swift_fused` adds the changes of its two networks, each as its gate says."""
+
+import pytest
+import torch
+
+from unblur.errors import InputError, ShapeError
+from unblur.models.swift_fused import UNTRAINED, swift_fused
+
+SMALL = {
+    "maxim": {"width": 4, "num_groups": 1, "num_bottlenecks": 1},
+    "swift_best": {
+        "widths": (8, 12, 12),
+        "blocks": (1, 1, 1),
+        "motion_widths": (4, 8),
+        "motion_blocks": (1, 1),
+        "kernels": {"size": 5, "refiner_widths": (8,), "refiner_blocks": (1,)},
+        "windows": {"side": 32, "stride": 14},
+        "iterations": ((2, 1),),
+    },
+    "gate_widths": (8,),
+    "gate_blocks": (1,),
+}
+
+
+def fused():
+    torch.manual_seed(1)
+    net = swift_fused(**SMALL).eval()
+    for parameter in net.swift_best.restoration.exit.parameters():  # its change is nought before training
+        torch.nn.init.normal_(parameter, std=0.01)
+    return net
+
+
+def with_gates(net, *gates):
+    """The network with gates that are these everywhere."""
+    net.gate.forward = lambda picture, changes, side: picture.new_tensor(gates).view(1, -1, 1, 1).expand_as(changes)  # noqa: ARG005
+    return net
+
+
+@pytest.fixture(scope="module")
+def blurry():
+    return torch.rand(1, 3, 64, 128, generator=torch.Generator().manual_seed(2))
+
+
+@torch.no_grad()
+def test_gates_weigh_the_changes(blurry):
+    net = fused()
+    first, second = net.maxim(blurry) - blurry, net.swift_best(blurry) - blurry
+    assert first.abs().mean() > 1e-3
+    assert second.abs().mean() > 1e-3
+    torch.testing.assert_close(with_gates(net, 0.25, 0.5)(blurry), blurry + first / 4 + second / 2)
+
+
+@torch.no_grad()
+def test_gates_of_nought_leave_the_picture(blurry):
+    torch.testing.assert_close(with_gates(fused(), 0.0, 0.0)(blurry), blurry)
+
+
+@torch.no_grad()
+def test_before_training_the_gates_are_the_same_everywhere(blurry):
+    net = fused()
+    gates = net.gates(blurry, *net.candidates(blurry))
+    torch.testing.assert_close(gates, torch.tensor(UNTRAINED).view(1, 2, 1, 1).expand(1, 2, 64, 128))
+
+
+def test_the_gate_learns_alone(blurry):
+    net = fused().train()
+    net.requires_grad_(requires_grad=False).gate.requires_grad_()
+    (net(blurry) ** 2).mean().backward()
+    assert {name.split(".")[0] for name, parameter in net.named_parameters() if parameter.grad is not None} == {"gate"}
+    assert any(parameter.grad.abs().max() > 0 for parameter in net.gate.parameters())
+
+
+@torch.no_grad()
+def test_diagnostics_are_what_each_restores_and_its_gate(blurry):
+    net = with_gates(fused(), 1.0, 0.5)
+    restorations, gates, restored = net.diagnostics(blurry)
+    torch.testing.assert_close(restorations.rows[0]["maxim"], net.maxim(blurry).clamp(0, 1))
+    torch.testing.assert_close(restorations.rows[0]["swift_best"], net.swift_best(blurry).clamp(0, 1))
+    assert gates.value_range == (0.5, 1.0)
+    torch.testing.assert_close(restored.rows[0]["restored"], net(blurry))
+
+
+def test_sizes_fit_both_networks():
+    net = fused()
+    assert net.size_multiple == 64
+    with pytest.raises(ShapeError, match="multiples of 64"):
+        net(torch.zeros(1, 3, 64, 96))
+
+
+def test_only_a_swift_best_of_full_size_is_taken():
+    with pytest.raises(ValueError, match="scale of 1"):
+        swift_fused(**{**SMALL, "swift_best": {"scale": 0.5}})
+
+
+def test_what_a_part_does_not_take_is_named():
+    with pytest.raises(InputError, match="`maxim` has no argument 'widht'; did you mean 'width'"):
+        swift_fused(maxim={"widht": 4})
