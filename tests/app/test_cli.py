@@ -233,6 +233,12 @@ def test_request_to_end_leaves_nothing_half_written(tmp_path, request_to_end):
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 
 
+def test_who_calls_the_command_in_his_process_keeps_his_handler_of_signals(run):
+    before = signal.getsignal(signal.SIGTERM)
+    run("--version")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OutputError("the disk is full")])
 def test_a_long_clip_that_was_stopped_says_how_to_go_on(run, tmp_path, monkeypatch, error):
     monkeypatch.setattr("unblur.io.encoders.KEY_EVERY", "12")

@@ -84,12 +84,14 @@ def main() -> None:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # one of Windows may know 256 characters
         sys.stdout.reconfigure(errors="replace")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
     except (UnblurError, OSError) as error:  # OSError: of a path that no command has foreseen
         Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
+    finally:  # for who calls this in a process of his own
+        signal.signal(signal.SIGTERM, before)
 
 
 def _version(*, wanted: bool) -> None:
