@@ -10,7 +10,8 @@ from unblur.io.image import HOW, READABLE, WRITABLE
 from unblur.io.picture import MAX_PIXELS
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/formats.md").read_text(encoding="utf-8")
-PHOTOS, VIDEOS = PAGE.split("\n## ")[1:3]
+PARTS = {part.partition("\n")[0]: part for part in PAGE.split("\n## ")}
+PHOTOS, VIDEOS = PARTS["Photos"], PARTS["Videos"]
 CODECS = {
     "H.264": "libx264",
     "H.265": "libx265",

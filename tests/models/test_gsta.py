@@ -55,7 +55,7 @@ def test_every_frame_counts_and_their_order_does_not():
 def test_shares_of_the_frames_add_up_to_one():
     net = tiny()
     diagnostics = {diagnostic.name: diagnostic for diagnostic in net.diagnostics(clip())}
-    assert set(diagnostics) == {"alignment", "frame-weights"}
+    assert set(diagnostics) == {"alignment", "frame-weights", "restored"}
     (row,) = diagnostics["frame-weights"].rows
     assert list(row) == ["t-2", "t-1", "t", "t+1", "t+2"]
     shares = torch.cat(list(row.values()), dim=1).detach()

@@ -7,8 +7,8 @@ import torch
 from blurred_pictures import CURVE, LINE, blurred, leaves
 
 from unblur.layers.kernels import centre_kernel, exposure_midpoint
+from unblur.layers.light import GAMMA
 from unblur.models.l0 import L0, SMALLEST_SIDE
-from unblur.models.swift_best import GAMMA
 
 COLOURS = torch.tensor([1.0, 0.8, 0.6])[:, None, None]
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from unblur.pixels import to_levels
 from unblur.synth.response import Response
 from unblur.synth.scene import Layer
 from unblur.synth.stills import Scene, StillsBlur, draw_length, draw_response, photograph
@@ -127,4 +128,4 @@ def _wall(generator: np.random.Generator, *, side: int) -> Bytes:
     for cells, strength in ((4, 0.08), (16, 0.08), (64, 0.05)):
         coarse = generator.uniform(-strength, strength, (cells, cells, 1)) + generator.uniform(-0.02, 0.02, (cells, cells, 3))
         values += np.asarray(cv2.resize(coarse.astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC), np.float32)
-    return (values.clip(0, 1) * 255).round().astype(np.uint8)
+    return to_levels(values, np.uint8)

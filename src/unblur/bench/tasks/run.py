@@ -15,6 +15,7 @@ from unblur.bench.tasks.panel import TaskPicture
 from unblur.bench.tasks.source import TaskSource
 from unblur.data.layouts import Sample
 from unblur.errors import InputError
+from unblur.pixels import to_float, to_levels
 
 __all__ = ["run_tasks"]
 
@@ -87,13 +88,13 @@ def _measure(
     target = _saved(run / PICTURES, contender, source, picture) if keep else None
     if row.key in there and (target is None or target.is_file()):
         return
-    (restored,) = contender.restore([picture.blurry.astype(np.float32) / np.float32(255)])
+    (restored,) = contender.restore([to_float(picture.blurry)])
     if target is not None:
         save_picture(restored.picture, target)
         for kind, given in (("blurry", picture.blurry), ("sharp", picture.sharp)):
             beside = target.parents[2] / kind / target.parent.name / target.name
             if given is not None and not beside.is_file():
-                save_picture(given.astype(np.float32) / np.float32(255), beside)
+                save_picture(to_float(given), beside)
     if row.key in there:
         return
 
@@ -103,7 +104,7 @@ def _measure(
             readings[known] = source.task.read(pixels)
         return readings[known]
 
-    levels = (restored.picture.clip(0, 1) * 255).round().astype(np.uint8)
+    levels = to_levels(restored.picture, np.uint8)
     blurry, found = read(picture.blurry), read(levels)
     sharp = read(picture.sharp) if picture.sharp is not None else None
     score = source.task.score
