@@ -98,7 +98,10 @@ def train(
         InputError: if the recipe, its data, the network and the run in `out` do not fit together.
         UnblurError: if the training has gone wrong too often to go on; the last checkpoint is whole.
     """
-    from accelerate import Accelerator
+    try:
+        from accelerate import Accelerator
+    except ImportError as error:
+        raise InputError("training needs accelerate; `pip install 'unblur[train]'`") from error
 
     accelerator = Accelerator(mixed_precision="no", cpu=cpu)  # precision is the recipe's, not the launcher's
     processes = accelerator.num_processes
