@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from unblur.errors import InputError
-from unblur.io.numbered import frames_in, numbered_frames, read_rgb
+from unblur.io.numbered import frames_in, numbered_frames
 
 
 @pytest.fixture
@@ -80,11 +80,3 @@ def test_a_folder_may_hold_other_things(made, tmp_path):
     made("7.png")
     with pytest.raises(InputError, match=rf"^`{re.escape(str(tmp_path))}` is no clip: .*numbers 3, 4, 5 and 1 more"):
         frames_in(tmp_path)
-
-
-def test_grey_frames_of_16_bit_become_rgb(tmp_path):
-    grey = np.arange(6, dtype=np.uint16).reshape(2, 3) * 10_000
-    Image.fromarray(grey).save(tmp_path / "1.png")
-    pixels = read_rgb(tmp_path / "1.png")
-    assert pixels.dtype == np.uint16
-    assert np.array_equal(pixels, np.stack([grey] * 3, axis=2))

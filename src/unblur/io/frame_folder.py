@@ -21,6 +21,7 @@ from unblur.io.image import Image, output_suffix, read_image, write_image
 from unblur.io.journal import difference, journal_of
 from unblur.io.picture import Pixels
 from unblur.io.whole import file_identity, make_folder, written_whole
+from unblur.pixels import to_rgb
 
 __all__ = ["FrameFolder", "folder_work_of", "frame_targets", "frames_identity"]
 
@@ -122,7 +123,7 @@ class FrameFolder:
             image = read_image(self._frames[place])
             with self._lock:
                 self._images[place] = image
-            yield place, image.pixels.repeat(3, axis=2) if image.pixels.shape[2] == 1 else image.pixels
+            yield place, np.ascontiguousarray(to_rgb(image.pixels))
 
     def write(self, place: int, pixels: Pixels) -> bool:
         """Write a restored frame; gives whether it was to be written, and not only there to be seen beside its neighbours.

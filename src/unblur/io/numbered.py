@@ -7,10 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from unblur.errors import InputError
-from unblur.io.image import is_image, read_image, size_of
-from unblur.io.picture import Pixels
+from unblur.io.image import is_image, size_of
 
-__all__ = ["NumberedFrames", "frames_in", "numbered_frames", "read_rgb"]
+__all__ = ["NumberedFrames", "frames_in", "numbered_frames"]
 
 _RUNS = re.compile(r"(\d+)")
 _SHOWN = 3  # missing numbers that are named
@@ -89,12 +88,6 @@ def frames_in(folder: Path, *, gaps: bool = False) -> NumberedFrames:
         return numbered_frames([path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and is_image(path)], gaps=gaps)
     except InputError as error:
         raise InputError(f"`{folder}` is no clip: {error}") from error
-
-
-def read_rgb(path: Path) -> Pixels:
-    """A picture as (H, W, 3) of 8 or 16 bit; grey is spread over the channels, opacity left out."""
-    pixels = read_image(path).pixels
-    return pixels.repeat(3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
 def _parts(file: Path) -> list[str]:

@@ -19,7 +19,8 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from unblur.errors import InputError
-from unblur.io.numbered import frames_in, read_rgb
+from unblur.io.image import read_rgb
+from unblur.io.numbered import frames_in
 from unblur.io.video import VideoReader
 from unblur.io.whole import written_whole
 from unblur.models.base import Net
