@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from unblur.layers.gate import GATE_STRIDE, GatingNet, gate_features
+from unblur.layers.gate import GATE_STRIDE, GatingNet, gate_features, power_gates
 
 
 def noise(*shape, seed=0):
@@ -86,3 +86,20 @@ def test_agreement_does_not_see_the_sign_of_all_changes():
 def test_no_gradient_flows_through_the_comparison():
     changes = noise(1, 2, 16, 16).requires_grad_()
     assert not gate_features(noise(1, 1, 16, 16, seed=1), changes).requires_grad
+
+
+def test_gates_by_power_add_up_to_the_total():
+    torch.testing.assert_close(power_gates(noise(2, 3, 24, 40), total=1.5).sum(1), torch.full((2, 24, 40), 1.5))
+
+
+@pytest.mark.parametrize(("changes", "gates"), [((0.3, 0.1), (0.75, 0.25)), ((0.2, -0.2), (0.5, 0.5)), ((0.1, 0.0), (1.0, 0.0))])
+def test_the_stronger_change_has_the_larger_gate_by_power(changes, gates):
+    constant = torch.tensor(changes).view(1, 2, 1, 1).expand(1, 2, 16, 24)
+    torch.testing.assert_close(
+        power_gates(constant, total=1.0), torch.tensor(gates).view(1, 2, 1, 1).expand(1, 2, 16, 24), atol=5e-3, rtol=0
+    )
+
+
+def test_gates_by_power_do_not_depend_on_the_scale_of_all_changes():
+    changes = noise(1, 2, 32, 32)
+    torch.testing.assert_close(power_gates(changes, total=1.0), power_gates(3 * changes, total=1.0), atol=1e-4, rtol=1e-4)

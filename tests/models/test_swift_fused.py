@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from unblur.errors import InputError, ShapeError
-from unblur.models.swift_fused import UNTRAINED, swift_fused
+from unblur.layers.gate import power_gates
+from unblur.layers.light import luma
+from unblur.models.swift_fused import TOTAL, swift_fused
 
 SMALL = {
     "maxim": {"width": 4, "num_groups": 1, "num_bottlenecks": 1},
@@ -32,7 +34,7 @@ def fused():
 
 def with_gates(net, *gates):
     """The network with gates that are these everywhere."""
-    net.gate.forward = lambda picture, changes, side: picture.new_tensor(gates).view(1, -1, 1, 1).expand_as(changes)  # noqa: ARG005
+    net.gates = lambda blurry, changes, side: blurry.new_tensor(gates).view(1, -1, 1, 1).expand(-1, -1, *blurry.shape[2:])  # noqa: ARG005
     return net
 
 
@@ -56,10 +58,11 @@ def test_gates_of_nought_leave_the_picture(blurry):
 
 
 @torch.no_grad()
-def test_before_training_the_gates_are_the_same_everywhere(blurry):
+def test_before_training_the_gates_are_by_power(blurry):
     net = fused()
-    gates = net.gates(blurry, *net.candidates(blurry))
-    torch.testing.assert_close(gates, torch.tensor(UNTRAINED).view(1, 2, 1, 1).expand(1, 2, 64, 128))
+    changes, side = net.candidates(blurry)
+    change_luma = luma(changes[0]).transpose(0, 1)  # (1, 2, H, W)
+    torch.testing.assert_close(net.gates(blurry, changes, side), power_gates(change_luma, total=TOTAL))
 
 
 def test_the_gate_learns_alone(blurry):

@@ -9,11 +9,12 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 from unblur.layers.box_mean import box_mean
 from unblur.layers.unet import UNet
 
-__all__ = ["GATE_STRIDE", "GatingNet", "gate_features"]
+__all__ = ["GATE_STRIDE", "GatingNet", "gate_features", "power_gates"]
 
 GATE_STRIDE = 8
 """Side of the cells over which changes are compared, pixels."""
 
+_REACH = 4  # cells on each side over which `power_gates` takes the power of a change
 _EPSILON = 1e-7  # power of a change that is 0
 _UNIT_POWER = 1e-3  # power whose logarithm is 0 for the network
 
@@ -91,3 +92,22 @@ def gate_features(picture: Tensor, changes: Tensor) -> Tensor:
     ]
     local, whole = (torch.log10(each / _UNIT_POWER) for each in (power, power.mean((2, 3), keepdim=True)))
     return torch.cat([local, torch.stack(correlations, dim=1), whole.expand_as(local), avg_pool2d(picture, GATE_STRIDE) - 0.5], dim=1)
+
+
+def power_gates(changes: Tensor, *, total: float) -> Tensor:
+    """Gates in proportion to the root mean square of each change over 9x9 cells of 8x8 pixels: without any training, the stronger change counts more.
+
+    For the mean x̂ of all sharp pictures that a blurry picture y can have come from, the expected gain of the change x̂ - y is its mean square.
+    Networks know that mean only roughly, and err towards y where they see no blur.
+
+    Args:
+        changes: candidate changes of the luma.
+        total: sum of the gates of a place.
+
+    Shape:
+        (B, n, H, W) -> (B, n, H, W), H and W multiples of 8
+    """
+    power = avg_pool2d(changes.square(), GATE_STRIDE)  # (B, n, H/8, W/8)
+    smooth = avg_pool2d(pad(power, (_REACH,) * 4, mode="replicate"), 2 * _REACH + 1, stride=1) + _EPSILON
+    root = smooth.sqrt()
+    return interpolate(total * root / root.sum(1, keepdim=True), size=changes.shape[-2:], mode="bilinear", align_corners=False)

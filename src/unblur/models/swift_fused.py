@@ -12,8 +12,8 @@ wrong. So a gating network compares the two changes in each place, beside what `
              │
           restored
 
-Decided here, no paper's. The gates are least-squares weights of candidate corrections, predicted without the truth, see `unblur.layers.gate`. Both
-networks are trained beforehand; they are held while the gate learns (`only: [gate]` in a recipe), so that a step costs little more than restoring.
+Decided here, no paper's. The gates are least-squares weights of candidate corrections, predicted without the truth (`unblur.layers.gate`). Both
+networks are trained beforehand, and fused by `power_gates` before the gate is; they are held while the gate learns (`only: [gate]` in a recipe), so that a step costs little more than restoring.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from unblur.layers.check import check_multiple, check_shape
-from unblur.layers.gate import GATE_STRIDE, GatingNet
+from unblur.layers.gate import GATE_STRIDE, GatingNet, power_gates
 from unblur.layers.light import luma
 from unblur.models.arguments import DEFAULTS, build
 from unblur.models.base import Net
@@ -33,8 +33,8 @@ from unblur.models.swift_best import swift_best as build_swift_best
 
 __all__ = ["SwiftFused", "swift_fused"]
 
-UNTRAINED = (0.7, 0.5)
-"""Gates of `maxim` and `swift_best` before training. Their sum is above 1, since either network leaves some of the blur."""
+TOTAL = 1.1
+"""Sum of both gates before training: above 1, since either network leaves some of the blur."""
 
 
 def swift_fused(
@@ -58,7 +58,7 @@ def swift_fused(
     return SwiftFused(
         maxim=build(MAXIM, {"num_stages": 1, **maxim}, called="the network's `maxim`"),
         swift_best=build(build_swift_best, swift_best, called="the network's `swift_best`"),
-        gate=GatingNet(changes=2, side_channels=SIDE_CHANNELS, untrained=UNTRAINED, widths=tuple(gate_widths), blocks=tuple(gate_blocks)),
+        gate=GatingNet(changes=2, side_channels=SIDE_CHANNELS, untrained=(0.0, 0.0), widths=tuple(gate_widths), blocks=tuple(gate_blocks)),
     )
 
 
@@ -68,7 +68,7 @@ class SwiftFused(Net):
     Args:
         maxim: any network that restores photos; that of MAXIM's paper here.
         swift_best: of scale 1; gives blur field and confidence as well.
-        gate: gates the change of `maxim` and that of `swift_best`.
+        gate: what is added to the gates by power (`power_gates`) of the change of `maxim` and of that of `swift_best`; 0 before training.
     """
 
     def __init__(self, *, maxim: Net, swift_best: SwiftBest, gate: GatingNet) -> None:
@@ -103,7 +103,8 @@ class SwiftFused(Net):
 
     def gates(self, blurry: Tensor, changes: Tensor, side: Tensor) -> Tensor:
         """How much of each change to apply: (B, 3, H, W), (B, 2, 3, H, W), (B, 16, H/8, W/8) -> (B, 2, H, W)."""
-        return self.gate(luma(blurry), torch.cat([luma(change) for change in changes.unbind(1)], dim=1), side)
+        change_luma = torch.cat([luma(change) for change in changes.unbind(1)], dim=1)  # (B, 2, H, W)
+        return power_gates(change_luma, total=TOTAL) + self.gate(luma(blurry), change_luma, side)
 
     def fuse(self, blurry: Tensor, changes: Tensor, gates: Tensor) -> Tensor:
         """The picture with the gated changes: (B, 3, H, W), (B, 2, 3, H, W), (B, 2, H, W) -> (B, 3, H, W)."""
