@@ -9,8 +9,6 @@ import cv2
 import numpy as np
 import pytest
 
-from unblur.app import cli
-
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/how-to/compare-methods.md"
 QUICK = [
@@ -31,23 +29,6 @@ QUICK = [
     "--set",
     "precision=fp32",
 ]
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Runs `unblur ARGUMENTS` in an empty folder; gives exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["unblur", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-            raise SystemExit(0)
-        out, err = capsys.readouterr()
-        return end.value.code or 0, out, err
-
-    return call
 
 
 def texture(seed, *, size=(120, 90)):

@@ -18,31 +18,13 @@ from nets import save_weights, tiny_swift
 from PIL import Image
 
 import unblur
-from unblur.app import cli, doctor
+from unblur.app import doctor
 from unblur.errors import DeviceError, OutputError
 from unblur.io.video import VideoWriter
 from unblur.restore.load import load_network
 from unblur.weights import foreign
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Runs `unblur ARGUMENTS` in an empty folder; gives exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)  # the handlers of the test run stay
-
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["unblur", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-            raise SystemExit(0)
-        out, err = capsys.readouterr()
-        return end.value.code or 0, out, err
-
-    return call
 
 
 def photo(path, *, size=(24, 20), mode="RGB"):

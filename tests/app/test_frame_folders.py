@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from unblur.app import cli
 from unblur.models import create
 from unblur.weights import sha256_of
 
@@ -16,11 +15,8 @@ TEXTURE = np.random.default_rng(0).integers(60, 180, (24, 32, 3), np.uint8)
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
+def run(run, tmp_path):
     """Runs `unblur ARGUMENTS` where the folder `frames` and the weights `video.safetensors` are; gives exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)  # the handlers of the test run stay
     for number in range(9, 12):
         (tmp_path / "frames").mkdir(exist_ok=True)
         Image.fromarray(TEXTURE + np.uint8(number)).save(tmp_path / "frames" / f"f{number}.png")
@@ -31,15 +27,7 @@ def run(monkeypatch, capsys, tmp_path):
     card |= {"size_multiple": 4, "origin": "trained here", "training_data": "", "recipe": "", "licence": ""}
     (tmp_path / "video.json").write_text(json.dumps(card | {"sha256": sha256_of(tmp_path / "video.safetensors")}))
 
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["unblur", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-            raise SystemExit(0)
-        out, err = capsys.readouterr()
-        return end.value.code or 0, out, err
-
-    return call
+    return run
 
 
 def names(folder):

@@ -8,18 +8,14 @@ import pytest
 from PIL import Image
 from safetensors.torch import save_file
 
-from unblur.app import cli
 from unblur.models import create
 from unblur.restore.load import load_network
 from unblur.weights import best_for, sha256_of
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
+def run(run):
     """Runs `unblur ARGUMENTS` in a folder that holds `clip.mp4`; gives exit code and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)  # the handlers of the test run stay
     with av.open("clip.mp4", "w") as file:
         stream = file.add_stream("libx264", rate=25, options={"preset": "ultrafast", "x264-params": "log-level=error"})
         stream.width, stream.height, stream.pix_fmt = 96, 80, "yuv420p"
@@ -28,11 +24,8 @@ def run(monkeypatch, capsys, tmp_path):
         file.mux(stream.encode(None))
 
     def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["unblur", "inspect", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-            raise SystemExit(0)
-        return end.value.code or 0, capsys.readouterr().err
+        code, _, err = run("inspect", *arguments)
+        return code, err
 
     return call
 

@@ -8,7 +8,6 @@ import pytest
 import torch
 from PIL import Image
 
-from unblur.app import cli
 from unblur.models import create, names
 from unblur.restore import executor
 from unblur.restore.safety import Guarded
@@ -80,14 +79,9 @@ def save_run(folder, name, picture, monkeypatch):
     return folder
 
 
-def restore(photo, run, target, monkeypatch, *, tile):
-    arguments = ["unblur", "restore", photo, "--model", run, "-o", target, "--device", "cpu", "--precision", "fp32", "--tile", tile]
-    monkeypatch.setattr("sys.argv", [str(argument) for argument in arguments])
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-        raise SystemExit(0)
-    assert not end.value.code
+def restore(photo, weights, target, run, *, tile):
+    code, _, err = run("restore", photo, "--model", weights, "-o", target, "--device", "cpu", "--precision", "fp32", "--tile", tile)
+    assert code == 0, err
     with Image.open(target) as picture:
         return np.asarray(picture).astype(float)
 
@@ -98,11 +92,11 @@ def test_every_photo_system_is_here():
 
 
 @pytest.mark.parametrize("name", sorted(SMALL))
-def test_tiles_and_the_whole_differ_by_no_more_than_said(name, photo, tmp_path, monkeypatch):
+def test_tiles_and_the_whole_differ_by_no_more_than_said(name, photo, run, tmp_path, monkeypatch):
     with Image.open(photo) as picture:
         blurry = np.asarray(picture)
-    run = save_run(tmp_path / "run", name, blurry, monkeypatch)
-    whole, cut = (restore(photo, run, tmp_path / f"{tile}.png", monkeypatch, tile=tile) for tile in (1024, 64))
+    weights = save_run(tmp_path / "run", name, blurry, monkeypatch)
+    whole, cut = (restore(photo, weights, tmp_path / f"{tile}.png", run, tile=tile) for tile in (1024, 64))
     assert np.abs(whole - blurry).mean() > 3  # it did something
     difference = np.abs(whole - cut)
     largest, mean = MOST[name]

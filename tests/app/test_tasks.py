@@ -4,25 +4,6 @@ import json
 
 import pytest
 
-from unblur.app import cli
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Runs `unblur ARGUMENTS` in an empty folder; gives exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["unblur", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-            raise SystemExit(0)
-        out, err = capsys.readouterr()
-        return end.value.code or 0, out, err
-
-    return call
-
 
 def test_codes_from_the_command_to_the_report(run, tmp_path):
     pytest.importorskip("zxingcpp", reason="the extra `tasks` is not installed")

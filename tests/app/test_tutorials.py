@@ -92,9 +92,9 @@ def test_first_clip(folder):
     for _, *words in commands("first-clip"):
         run(words if words[0] == "inspect" else ["restore", *words])
     made = {path.name for path in folder.glob("*.m*")}
-    assert made == {f"{name}.mp4" for name in ("clip", "clip_unblurred", "preview", "fast", "soon", "single", "better", "compact")} | {
-        "master.mkv"
-    }
+    assert made == {
+        f"{name}.mp4" for name in ("clip", "clip_unblurred", "preview", "fast", "in_two_minutes", "single", "better", "compact")
+    } | {"master.mkv"}
     with av.open(str(folder / "clip_unblurred.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == 12
     assert list((folder / "seen").glob("*flow*.png"))

@@ -2,26 +2,14 @@
 
 import pytest
 import torch
+from small import SMALL as SMALL_OF
 
 from unblur.errors import InputError, ShapeError
 from unblur.layers.gate import power_gates
 from unblur.layers.light import luma
 from unblur.models.swift_fused import TOTAL, swift_fused
 
-SMALL = {
-    "maxim": {"width": 4, "num_groups": 1, "num_bottlenecks": 1},
-    "swift_best": {
-        "widths": (8, 12, 12),
-        "blocks": (1, 1, 1),
-        "motion_widths": (4, 8),
-        "motion_blocks": (1, 1),
-        "kernels": {"size": 5, "refiner_widths": (8,), "refiner_blocks": (1,)},
-        "windows": {"side": 32, "stride": 14},
-        "iterations": ((2, 1),),
-    },
-    "gate_widths": (8,),
-    "gate_blocks": (1,),
-}
+SMALL = SMALL_OF["swift_fused"]
 
 
 def fused():

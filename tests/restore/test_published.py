@@ -94,7 +94,6 @@ def test_tiles_of_a_published_network_give_nearly_what_the_whole_gives(checkpoin
 def test_the_command_restores_an_odd_photo_and_a_clip_with_a_nafnet(checkpoint, tmp_path, monkeypatch):
     path = checkpoint("NAFNet")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
     before = np.round(255 * picture(61, 75)).astype(np.uint8)
     Image.fromarray(before).save("photo.png")
     with av.open("clip.mp4", "w") as file:

@@ -13,6 +13,13 @@ from unblur.training.recipe import Recipe, read_recipe
 from unblur.training.recipe_files import merge
 
 TINY_FLOW = {"flow": {"widths": [4, 6, 8], "decoder_widths": [8, 6], "context_widths": [6, 6, 6, 6, 6, 4]}}
+SWIFT_BEST = {
+    "widths": [8, 12],
+    "blocks": [1, 1],
+    "motion_widths": [8, 12],
+    "motion_blocks": [1, 1],
+    "kernels": {"size": 5, "refiner_widths": [8], "refiner_blocks": [1]},
+}
 NETWORKS = {
     "astcn": {"widths": [4, 6, 8], "num_blocks": 1, "cost_radius": 1},
     "cdvdtsp": {"widths": [4, 6, 8], "num_blocks": 1, "kernel_size": 3},
@@ -36,22 +43,10 @@ NETWORKS = {
     "stfan": {"widths": [4, 6, 8], "num_blocks": 1, "filter_size": 3},
     "svrnn": {"widths": [4, 6], "guide_widths": [4, 6, 8, 8], "num_filters": 2},
     "swift": {"widths": [8, 12], "blocks": [1, 1], "motion_widths": [8, 12], "motion_blocks": [1, 1]},
-    "swift_best": {
-        "widths": [8, 12],
-        "blocks": [1, 1],
-        "motion_widths": [8, 12],
-        "motion_blocks": [1, 1],
-        "kernels": {"size": 5, "refiner_widths": [8], "refiner_blocks": [1]},
-    },
+    "swift_best": SWIFT_BEST,
     "swift_fused": {
         "maxim": {"width": 4, "num_groups": 1, "num_bottlenecks": 1},
-        "swift_best": {
-            "widths": [8, 12],
-            "blocks": [1, 1],
-            "motion_widths": [8, 12],
-            "motion_blocks": [1, 1],
-            "kernels": {"size": 5, "refiner_widths": [8], "refiner_blocks": [1]},
-        },
+        "swift_best": SWIFT_BEST,
         "gate_widths": [8],
         "gate_blocks": [1],
     },

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from unblur.app.choices import NETWORK_HELP, WEIGHTS_HELP, Device, Precision
 from unblur.app.synth import Bar
-from unblur.app.tasks import TaskOptions, bench_tasks
+from unblur.app.tasks import TaskOptions, bench_tasks, say_where
 from unblur.errors import InputError
 
 if TYPE_CHECKING:
@@ -176,11 +176,7 @@ def bench(
         typer.echo(json.dumps([asdict(summary) for summary in summaries], indent=2))
         return
     _show(summaries)
-    Console(stderr=True).print(
-        f"rows in {escape(str(run))}; `unblur report {escape(str(run))} -o report.html` makes a page of them",
-        highlight=False,
-        soft_wrap=True,
-    )
+    say_where("rows", run=run)
 
 
 def report(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from unblur.bench.fit import Method
     from unblur.bench.tasks.table import TaskSummary
 
-__all__ = ["TaskOptions", "bench_tasks"]
+__all__ = ["TaskOptions", "bench_tasks", "say_where"]
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,13 @@ def bench_tasks(
         typer.echo(json.dumps([asdict(summary) for summary in summaries], indent=2))
         return
     _show(summaries)
-    Console(stderr=True).print(
-        f"rows, with all that was read, in {escape(str(run))}; `unblur report {escape(str(run))} -o report.html` makes a page of them",
-        highlight=False,
-        soft_wrap=True,
-    )
+    say_where("rows, with all that was read,", run=run)
+
+
+def say_where(rows: str, *, run: Path) -> None:
+    """Say in which folder the rows of a run are, and what makes a page of them."""
+    text = f"{rows} in {escape(str(run))}; `unblur report {escape(str(run))} -o report.html` makes a page of them"
+    Console(stderr=True).print(text, highlight=False, soft_wrap=True)
 
 
 def _show(summaries: "Sequence[TaskSummary]") -> None:

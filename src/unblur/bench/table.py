@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from statistics import fmean, median, stdev
-from typing import Protocol
 
 from unblur.bench.contender import BLURRY
 from unblur.bench.rows import ClipRow, ModelRow, PictureRow, Row, Way, which
@@ -17,86 +16,35 @@ from unblur.metrics.protocol import finite_mean
 __all__ = ["Group", "OfModel", "Summary", "display_names", "grouped", "pictures_of", "summarise"]
 
 
-class OfModel(Protocol):
-    """A summary of one model, of whatever was measured."""
-
-    @property
-    def model(self) -> str:
-        """Its name."""
-
-    @property
-    def data(self) -> str:
-        """Name of what it was measured on."""
-
-    @property
-    def way(self) -> Way:
-        """As in the rows."""
-
-    @property
-    def self_ensemble(self) -> int:
-        """As in the rows."""
-
-    @property
-    def which(self) -> tuple[str, ...]:
-        """What tells it from another model."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """One model on one data set by one protocol.
+@dataclass(frozen=True, kw_only=True)
+class OfModel:
+    """What one model was measured to be on one data set, of whatever kind the measures are.
 
     Attributes:
         model: its name.
-        system: its network.
         data: name of the data set.
-        protocol: name and version.
         pictures: measured.
-        means: of the measures, by the protocol's averaging, and of extras over the pictures where they are finite.
-        gain: mean PSNR minus that of the blurry pictures, dB.
-        infinite: pictures with an infinite PSNR, which are left out of the mean.
-        seconds: median of a picture; 0 where nothing was run, see `has_cost`, and so the next three.
-        peak_bytes: largest of a picture.
-        parameters: of the network.
-        multiply_adds: for one frame of 1280x720.
-        frames: that go in for one that comes out.
+        seconds: median of a picture; 0 where nothing was run.
         device: where it ran.
         precision: of the arithmetic.
         way: `network`, `tool`, `alone` or `results`.
         self_ensemble: mirrored and turned ones of which the mean is taken.
-        warping_error: mean over clips, None if it was not measured.
-        warping_error_sharp: of the sharp clips.
         model_sha256: of the weights.
         arguments_sha256: of the arguments of the network.
         version: of the program that measured.
     """
 
     model: str
-    system: str
     data: str
-    protocol: str
     pictures: int
-    means: dict[str, float]
-    gain: float
-    infinite: int
     seconds: float
-    peak_bytes: int
-    parameters: int
-    multiply_adds: int
-    frames: int
     device: str
     precision: str
     way: Way
     self_ensemble: int
-    warping_error: float | None
-    warping_error_sharp: float | None
     model_sha256: str
     arguments_sha256: str
     version: str
-
-    @property
-    def has_cost(self) -> bool:
-        """Whether a network was run, so that its time, memory, parameters and multiply-adds are known."""
-        return self.system != BLURRY and self.way != "results"
 
     @property
     def which(self) -> tuple[str, ...]:
@@ -105,6 +53,42 @@ class Summary:
         return which(
             self.model_sha256, self.device, self.precision, self.way, self.self_ensemble, arguments_sha256=arguments, version=version
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary(OfModel):
+    """One model on one data set by one protocol.
+
+    Attributes beside those of `OfModel`:
+        system: its network.
+        protocol: name and version.
+        means: of the measures, by the protocol's averaging, and of extras over the pictures where they are finite.
+        gain: mean PSNR minus that of the blurry pictures, dB.
+        infinite: pictures with an infinite PSNR, which are left out of the mean.
+        peak_bytes: largest of a picture; 0 where nothing was run, see `has_cost`, and so the next two.
+        parameters: of the network.
+        multiply_adds: for one frame of 1280x720.
+        frames: that go in for one that comes out.
+        warping_error: mean over clips, None if it was not measured.
+        warping_error_sharp: of the sharp clips.
+    """
+
+    system: str
+    protocol: str
+    means: dict[str, float]
+    gain: float
+    infinite: int
+    peak_bytes: int
+    parameters: int
+    multiply_adds: int
+    frames: int
+    warping_error: float | None
+    warping_error_sharp: float | None
+
+    @property
+    def has_cost(self) -> bool:
+        """Whether a network was run, so that its time, memory, parameters and multiply-adds are known."""
+        return self.system != BLURRY and self.way != "results"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Convolutional blocks shared by the networks, and the encoder and decoder that four of them are built from."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -107,6 +108,14 @@ class Encoder(nn.Module):
             x = stage(x)
         return x
 
+    def levels(self, x: Tensor) -> list[Tensor]:
+        """The features behind each stage, finest first."""
+        feats = []
+        for stage in self.stages:
+            x = stage(x)  # (B, widths[s], H/2^s, W/2^s)
+            feats.append(x)
+        return feats
+
 
 class Decoder(nn.Module):
     """The encoder's mirror: stages of (residual blocks, deconvolution); the last ends in a convolution to the picture.
@@ -153,6 +162,13 @@ class Decoder(nn.Module):
         for stage in self.stages:
             x = stage(x)
         return x
+
+    def with_skips(self, x: Tensor, skips: Sequence[Tensor]) -> Tensor:
+        """As `forward`, with features of the encoder, finest first, added behind each stage but the last."""
+        *stages, last = self.stages
+        for stage, skip in zip(stages, reversed(skips), strict=True):
+            x = stage(x) + skip
+        return last(x)
 
 
 def codec_radius(*, stages: int, num_blocks: int, kernel_size: int, deconv_size: int = 4) -> int:

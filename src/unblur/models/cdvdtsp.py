@@ -71,18 +71,11 @@ class SharpnessNet(WarpingNet):
     def fuse(self, aligned: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
         frames, inside = (list(parts) for parts in zip(*aligned, strict=True))
         feat = torch.cat([*frames, *([temporal_sharpness(frames, inside)] if self.prior else [])], dim=1)  # (B, 10, H, W)
-        feats = []
-        for stage in self.encoder.stages:
-            feat = stage(feat)  # (B, 32, H, W), (B, 64, H/2, W/2), (B, 128, H/4, W/4)
-            feats.append(feat)
-        return tuple(feats)
+        return tuple(self.encoder.levels(feat))  # (B, 32, H, W), (B, 64, H/2, W/2), (B, 128, H/4, W/4)
 
     def reconstruct(self, fused: tuple[Tensor, ...], reference: Tensor) -> Tensor:  # noqa: ARG002 (no residual)
         *skips, feat = fused
-        for stage in self.decoder.stages:
-            feat = stage(feat)  # (B, 64, H/2, W/2), (B, 32, H, W), (B, 3, H, W)
-            feat = feat + skips.pop() if skips else feat
-        return feat + CENTRE
+        return self.decoder.with_skips(feat, skips) + CENTRE  # (B, 64, H/2, W/2), (B, 32, H, W), (B, 3, H, W)
 
     def stage_diagnostics(
         self,

@@ -79,10 +79,7 @@ class GSTA(VideoNet):
         self.receptive_radius = codec_radius(stages=len(widths), num_blocks=num_blocks, kernel_size=kernel_size)
 
     def features(self, frame: Tensor) -> tuple[Tensor, ...]:
-        feats = [frame - CENTRE]
-        for stage in self.encoder.stages:
-            feats.append(stage(feats[-1]))  # (B, 32, H, W), (B, 64, H/2, W/2), (B, 128, H/4, W/4)
-        _, *finer, feat = feats
+        *finer, feat = self.encoder.levels(frame - CENTRE)  # (B, 32, H, W), (B, 64, H/2, W/2), (B, 128, H/4, W/4)
         descriptors = gather(self.values(feat), self.keys(feat))  # spatial aggregation; (B, 128, M)
         return (feat, descriptors, *finer)
 
@@ -101,10 +98,7 @@ class GSTA(VideoNet):
 
     def reconstruct(self, fused: tuple[Tensor, ...], reference: Tensor) -> Tensor:
         *finer, feat = fused
-        for stage in self.decoder.stages:
-            feat = stage(feat)  # (B, 64, H/2, W/2), (B, 32, H, W), (B, 3, H, W)
-            feat = feat + finer.pop() if finer else feat
-        return reference + feat
+        return reference + self.decoder.with_skips(feat, finer)  # (B, 64, H/2, W/2), (B, 32, H, W), (B, 3, H, W)
 
     def stage_diagnostics(
         self,

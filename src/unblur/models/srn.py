@@ -98,14 +98,8 @@ class _Scale(nn.Module):
         self.decoder = Decoder(out_channels=3, widths=widths, num_blocks=num_blocks, kernel_size=kernel_size, relu=True)
 
     def forward(self, x: Tensor, state: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
-        skips: list[Tensor | None] = []
-        for stage in self.encoder.stages:
-            x = stage(x)  # (B, widths[s], H/2^s, W/2^s)
-            skips.append(x)
+        *skips, x = self.encoder.levels(x)  # (B, widths[s], H/2^s, W/2^s); the last reach the decoder through the memory only
         if self.memory is not None:
             state = self.memory(x, state)
             x = state[0]
-        skips[-1] = None  # the last features reach the decoder through the memory only
-        for stage, skip in zip(self.decoder.stages, reversed(skips), strict=True):
-            x = stage(x if skip is None else x + skip)
-        return x, state
+        return self.decoder.with_skips(x, skips), state

@@ -20,7 +20,7 @@ from unblur.io.video import output_suffix as video_suffix
 from unblur.io.whole import file_identity, refuse_inputs, written_whole
 from unblur.restore.checks import check_number
 from unblur.restore.deblurrer import Deblurrer
-from unblur.restore.report import Outcome
+from unblur.restore.report import Outcome, VideoReport
 
 __all__ = ["Folders", "Job", "Options", "check_folders", "failure", "plan", "restore_job", "what_remains"]
 
@@ -167,33 +167,18 @@ def restore_job(
     began = time.monotonic()
     if job.note and notify is not None:
         notify(job.note)
-    if job.frames:
-        return _restore_frames(deblurrer, job, options, progress=progress)
-    if job.in_folder and job.target.exists() and not options.overwrite:
-        return Outcome(job.source, "skipped", job.target, job.kind, message="its result is there already; `--overwrite` makes it again")
-    frames, before = 1, 0
+    if there := _what_is_there(job, options):
+        return Outcome(job.source, "skipped", job.target, job.kind, message=there)
+    frames, before, scale = 1, 0, 1.0
     if job.kind == "video":
-        report = deblurrer.video(
-            job.source,
-            job.target,
-            strength=options.strength,
-            temporal_fusion=options.temporal_fusion,
-            start=options.start,
-            duration=options.duration,
-            allow_interlaced=options.allow_interlaced,
-            codec=options.codec,
-            file_quality=options.file_quality,
-            overwrite=options.overwrite,
-            progress=progress,
-            notify=notify,
-        )
+        report = _restore_clip(deblurrer, job, options, progress=progress, notify=notify)
         frames, before, warnings = report.frames, report.resumed_after, report.warnings
     else:
-        warnings = _restore_photo(deblurrer, job, options)
+        scale, warnings = options.scale or 1.0, _restore_photo(deblurrer, job, options)
         if progress is not None:
             progress(1, 1)
-    seconds, scale = time.monotonic() - began, options.scale or 1.0 if job.kind == "photo" else 1.0
     warnings = (*([job.note] if job.note else []), *warnings)
+    seconds = time.monotonic() - began
     return Outcome(job.source, "done", job.target, job.kind, frames, before, seconds, warnings=warnings, model=deblurrer.model, scale=scale)
 
 
@@ -218,15 +203,44 @@ def what_remains(job: Job) -> str:
     return f"; the same command goes on from where it was stopped (`{kept}` holds what is done)" if kept else ""
 
 
-def _restore_frames(deblurrer: Deblurrer, job: Job, options: Options, *, progress: Callable[[int, int | None], None] | None) -> Outcome:
+def _what_is_there(job: Job, options: Options) -> str:
+    """What to say of a result in a folder that is finished and is not to be made again; empty if there is none."""
+    if options.overwrite or not job.in_folder:
+        return ""
+    if not job.frames:
+        return "its result is there already; `--overwrite` makes it again" if job.target.exists() else ""
+    finished = all(target.exists() for target in frame_targets(job.frames, job.target)) and not what_remains(job)
+    return "its frames are there already; `--overwrite` makes them again" if finished else ""
+
+
+def _restore_clip(
+    deblurrer: Deblurrer,
+    job: Job,
+    options: Options,
+    *,
+    progress: Callable[[int, int | None], None] | None,
+    notify: Callable[[str], None] | None,
+) -> VideoReport:
+    if not job.frames:
+        return deblurrer.video(
+            job.source,
+            job.target,
+            strength=options.strength,
+            temporal_fusion=options.temporal_fusion,
+            start=options.start,
+            duration=options.duration,
+            allow_interlaced=options.allow_interlaced,
+            codec=options.codec,
+            file_quality=options.file_quality,
+            overwrite=options.overwrite,
+            progress=progress,
+            notify=notify,
+        )
     if options.start or options.duration is not None:
         raise InputError(
             f"the frames in `{job.source}` have no times, so that there is no `--start` and `--duration`; put those to restore into a folder"
         )
-    if not options.overwrite and all(target.exists() for target in frame_targets(job.frames, job.target)) and not what_remains(job):
-        text = "its frames are there already; `--overwrite` makes them again"
-        return Outcome(job.source, "skipped", job.target, job.kind, message=text)
-    report = deblurrer.frame_folder(
+    return deblurrer.frame_folder(
         job.frames,
         job.target,
         strength=options.strength,
@@ -235,9 +249,6 @@ def _restore_frames(deblurrer: Deblurrer, job: Job, options: Options, *, progres
         overwrite=options.overwrite,
         progress=progress,
     )
-    warnings = (*([job.note] if job.note else []), *report.warnings)
-    before, model = report.resumed_after, deblurrer.model
-    return Outcome(job.source, "done", job.target, job.kind, report.frames, before, report.seconds, warnings=warnings, model=model)
 
 
 def _restore_photo(deblurrer: Deblurrer, job: Job, options: Options) -> tuple[str, ...]:

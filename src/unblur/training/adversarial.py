@@ -18,7 +18,7 @@ from unblur.models.deblurgan import DeblurGANCritic
 from unblur.models.deepdeblur import DeepDeblurDiscriminator
 from unblur.training.recipe import AdversarialKeys, Recipe
 
-__all__ = ["Adversary", "Mean", "average_gradients"]
+__all__ = ["Adversary", "Mean", "take_step"]
 
 Mean = Callable[[Tensor], Tensor]
 """Averages a tensor over all processes."""
@@ -55,15 +55,10 @@ class Adversary:
             share: of the full learning rate.
         """
         generator = torch.Generator().manual_seed(hash((self._seed, 2, step, part)))
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._lr * share
         fake, total = restored.detach().float(), torch.zeros((), device=sharp.device)
         for _ in range(self._steps):
-            self.optimiser.zero_grad(set_to_none=True)
             loss = self._loss(fake, sharp, generator=generator)
-            loss.backward()  # type: ignore[no-untyped-call]
-            average_gradients(self.net, mean=self._mean)
-            self.optimiser.step()
+            take_step(self.net, self.optimiser, loss, lr=self._lr * share, mean=self._mean)
             total = total + loss.detach() / self._steps
         return total
 
@@ -98,7 +93,17 @@ class Adversary:
         self.optimiser.load_state_dict(state["optimiser"])
 
 
-def average_gradients(net: nn.Module, *, mean: Mean) -> None:
+def take_step(net: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor, *, lr: float, mean: Mean) -> None:
+    """One step of a network that is trained beside the one of the recipe, with the mean gradients of all processes."""
+    for group in optimiser.param_groups:
+        group["lr"] = lr
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    _average_gradients(net, mean=mean)
+    optimiser.step()
+
+
+def _average_gradients(net: nn.Module, *, mean: Mean) -> None:
     """Average the gradients of a network over all processes by hand: a penalty on gradients cannot go through the wrapper that averages those of the trained network."""
     parameters = [parameter for parameter in net.parameters() if parameter.grad is not None]
     whole = mean(torch.cat([parameter.grad.flatten() for parameter in parameters if parameter.grad is not None]))

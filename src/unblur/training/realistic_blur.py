@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unblur import losses
 from unblur.models.dbgan import BGAN
-from unblur.training.adversarial import Adversary, Mean, average_gradients
+from unblur.training.adversarial import Adversary, Mean, take_step
 from unblur.training.batch import Batch
 from unblur.training.recipe import RealisticBlurKeys, Recipe
 
@@ -51,16 +51,11 @@ class RealisticBlur:
             share: of the full learning rate.
         """
         generator = torch.Generator().manual_seed(hash((self._seed, 4, step, part)))
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._keys.blurrer_lr * share
         sharp, real = batch.truth, batch.blurry.roll(1, 0)  # unpaired
         blurred = self.net(sharp, generator=generator)
         shown = {"blurrer_adversary": self.adversary.learn(blurred, real, step=step, part=part, share=share)}
         loss = self._keys.blurrer_content_weight * losses.l1(blurred, sharp) + self.adversary.fool(blurred, real)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        average_gradients(self.net, mean=self._mean)
-        self.optimiser.step()
+        take_step(self.net, self.optimiser, loss, lr=self._keys.blurrer_lr * share, mean=self._mean)
         chosen = torch.rand(len(sharp), generator=generator).to(sharp.device) < self._keys.blurred_share
         blurry = torch.where(chosen[:, None, None, None], blurred.detach().clamp(0, 1), batch.blurry)
         return replace(batch, blurry=blurry), shown | {"blurrer": loss.detach()}

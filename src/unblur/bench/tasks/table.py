@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from unblur.bench.rows import Row, TaskRow, Way, which
+from unblur.bench.rows import Row, TaskRow
+from unblur.bench.table import OfModel
 from unblur.bench.tasks.score import Mean, mean_of
 
 __all__ = ["GROUPS", "LengthGroup", "TaskSummary", "summarise_tasks"]
@@ -25,17 +26,14 @@ class LengthGroup:
     restored: Mean
 
 
-@dataclass(frozen=True)
-class TaskSummary:
+@dataclass(frozen=True, kw_only=True)
+class TaskSummary(OfModel):
     """One method on the pictures of one task.
 
-    Attributes:
+    Attributes beside those of `OfModel`, whose `data` are size and seed of the pictures, or their folder:
         task: `text` or `codes`.
         measure: what the scores are called.
         reader: library and version.
-        data: size and seed of the pictures, or their folder.
-        model: name of the method.
-        pictures: measured.
         blurry: mean score of the blurry pictures.
         restored: that of the restored ones.
         sharp: that of the sharp ones; None if there are none.
@@ -43,22 +41,11 @@ class TaskSummary:
         better: pictures that were read better after restoring.
         worse: pictures that were read worse.
         groups: by blur length; empty if it is not known.
-        seconds: median of a picture.
-        device: where it ran.
-        precision: of the arithmetic.
-        way: `network`, `tool` or `alone`.
-        self_ensemble: mirrored and turned ones of which the mean is taken.
-        model_sha256: of the weights.
-        arguments_sha256: of the arguments of the network.
-        version: of the program that measured.
     """
 
     task: str
     measure: str
     reader: str
-    data: str
-    model: str
-    pictures: int
     blurry: Mean
     restored: Mean
     sharp: Mean | None
@@ -66,22 +53,6 @@ class TaskSummary:
     better: int
     worse: int
     groups: tuple[LengthGroup, ...]
-    seconds: float
-    device: str
-    precision: str
-    way: Way
-    self_ensemble: int
-    model_sha256: str
-    arguments_sha256: str
-    version: str
-
-    @property
-    def which(self) -> tuple[str, ...]:
-        """As `which` of the rows: what was measured."""
-        arguments, version = self.arguments_sha256, self.version
-        return which(
-            self.model_sha256, self.device, self.precision, self.way, self.self_ensemble, arguments_sha256=arguments, version=version
-        )
 
 
 def summarise_tasks(rows: Sequence[Row]) -> list[TaskSummary]:
