@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 from typer.core import TyperGroup
 
 import unblur
@@ -22,7 +23,9 @@ from unblur.app import ablate, bench, data, inspect, pull, restore, synth, train
 from unblur.errors import InputError, UnblurError, WeightsError
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Collection, Mapping
+
+    from unblur.weights import Card
 
 __all__ = ["app", "main"]
 
@@ -47,8 +50,6 @@ class _ShowByDefault(TyperGroup):
             args = ["show", *args]
         return super().parse_args(ctx, args)
 
-
-_LONGEST_RECIPE = 240  # characters of a recipe that a list of cards shows
 
 app = typer.Typer(
     cls=_RestoreByDefault,
@@ -119,42 +120,67 @@ def models(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the cards as JSON.")] = False,
 ) -> None:
-    """List the built-in and pulled weights with their cards, of which recipes are cut short; or print one in full."""
+    """List the built-in and pulled weights, a line each, or print the card of one in full."""
     from unblur.weights import card_of, names, pulled_names
 
-    pulled, cards = pulled_names(), []
+    pulled, cards = pulled_names(), {}
     for each in [name] if name else [*names(), *pulled]:
         try:
-            cards.append((card_of(each), ", pulled" if each in pulled else ""))
+            cards[each] = card_of(each)
         except WeightsError as error:  # in a list, the others are shown
             if each == name or each not in pulled:
                 raise
             Console(stderr=True).print(f"[yellow]note:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
     if as_json:
-        typer.echo(json.dumps([card.model_dump() for card, _ in cards], indent=2))
-        return
+        typer.echo(json.dumps([card.model_dump() for card in cards.values()], indent=2))
+    elif name:
+        _print_card(cards[name], how=", pulled" if name in pulled else "")
+    else:
+        _print_list(cards, pulled=pulled)
+
+
+def _print_list(cards: "Mapping[str, Card]", *, pulled: "Collection[str]") -> None:
+    """One line for each card: name, kind, megabytes, and what the weights are for."""
+    from unblur.weights import weights_path
+
+    table = Table(
+        Column("name", no_wrap=True),
+        Column("kind", no_wrap=True),
+        Column("MB", justify="right", no_wrap=True),
+        "for",
+        box=None,
+        padding=(0, 2, 0, 0),
+    )
+    for name, card in cards.items():
+        size = weights_path(name).stat().st_size
+        kind = f"{card.kind}, pulled" if name in pulled else card.kind
+        table.add_row(name, kind, f"{size / 1e6:.1f}", Text(card.summary, no_wrap=True, overflow="ellipsis"))
     console = Console()
-    for card, how in cards:
-        console.print(f"[bold]{card.name}[/] ({card.kind}{how}): {escape(card.summary)}", highlight=False)
-        table = Table(box=None, show_header=False, padding=(0, 2))
-        for key, value in (
-            ("architecture", f"{card.architecture} {json.dumps(card.arguments)}"),
-            ("origin", f"{card.origin}; {card.training_data}"),
-            ("recipe", card.recipe if name else _shortened(card.recipe, rest=f"unblur models {card.name}")),
-            ("licence", card.licence),
-            ("sha256", card.sha256),
-        ):
-            table.add_row(key, escape(value))
-        for result in card.results:
-            table.add_row(
-                "measured", escape(f"{result.measure}: {result.value:g} on {result.data} by {result.protocol} (`{result.command}`)")
-            )
-        console.print(table, highlight=False)
+    console.print(table, highlight=False)
+    console.print("\nTraining data, licence and results of one: unblur models NAME", highlight=False, soft_wrap=True)
 
 
-def _shortened(recipe: str, *, rest: str) -> str:
-    """The beginning of a long recipe, and the command that prints all of it."""
-    return recipe if len(recipe) <= _LONGEST_RECIPE else f"{recipe[:_LONGEST_RECIPE].rpartition(' ')[0]} … (all of it: `{rest}`)"
+def _print_card(card: "Card", *, how: str) -> None:
+    """Print all that a card says.
+
+    Args:
+        card: to print.
+        how: added to its kind.
+    """
+    console = Console()
+    console.print(f"[bold]{card.name}[/] ({card.kind}{how}): {escape(card.summary)}", highlight=False)
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    for key, value in (
+        ("architecture", f"{card.architecture} {json.dumps(card.arguments)}"),
+        ("origin", f"{card.origin}; {card.training_data}"),
+        ("recipe", card.recipe),
+        ("licence", card.licence),
+        ("sha256", card.sha256),
+    ):
+        table.add_row(key, escape(value))
+    for result in card.results:
+        table.add_row("measured", escape(f"{result.measure}: {result.value:g} on {result.data} by {result.protocol} (`{result.command}`)"))
+    console.print(table, highlight=False)
 
 
 @app.command("convert-weights")
