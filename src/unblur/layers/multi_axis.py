@@ -9,6 +9,7 @@ All features are (B, C, H, W) in channels-last memory, so that a matrix product 
 whose output or input is split in two is calculated as two products with views of the weight, which saves the copies of the halves.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -49,14 +50,29 @@ class ChannelLinear(nn.Linear):
         weights = torch.split(self.weight, [part.shape[1] for part in parts], dim=1)
         total = _product(parts[0], weights[0], self.bias)
         for part, weight in zip(parts[1:], weights[1:], strict=True):
-            total = total + _product(part, weight, None)
+            total = _added(total, _product(part, weight, None))
         return total
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Matrix product over the channels; the bias is added behind it, which on a processor takes less time than within."""
     y = linear(x.permute(0, 2, 3, 1), weight)
-    return (y if bias is None else y + bias).permute(0, 3, 1, 2)
+    return (y if bias is None else _added(y, bias)).permute(0, 3, 1, 2)
+
+
+def _added(result: Tensor, other: Tensor) -> Tensor:
+    """The sum of a result that nothing else refers to and another tensor: in the memory of the first where no gradient is kept."""
+    if result.requires_grad or other.requires_grad or result.dtype != other.dtype:
+        return result + other
+    return result.add_(other)
+
+
+def _gelu(x: Tensor) -> Tensor:
+    """GELU in the tanh approximation, `x · σ(2·sqrt(2/π)·(x + 0.044715·x³))`: where no gradient is kept, in half the time of torch's on a processor."""
+    if x.dtype != torch.float32 or x.device.type != "cpu" or x.requires_grad:
+        return gelu(x, approximate="tanh")
+    slope = 2 * (2 / math.pi) ** 0.5
+    return (x * x).mul_(0.044715 * slope).add_(slope).mul_(x).sigmoid_().mul_(x)
 
 
 class SpatialMix(nn.Module):
@@ -87,7 +103,7 @@ class SpatialMix(nn.Module):
             x.permute(0, 2, 3, 1).reshape(batch, rows, tall, columns, wide, channels).transpose(2, 3)
         )  # (B, rows, columns, tall, wide, C)
         mixed = parts.reshape(-1, side * side, channels if self.axis == "block" else tall * wide * channels)
-        mixed = torch.matmul(self.linear.weight, mixed) + self.linear.bias[:, None]
+        mixed = _added(torch.matmul(self.linear.weight, mixed), self.linear.bias[:, None])
         parts = mixed.view(batch, rows, columns, tall, wide, channels).transpose(2, 3)
         return parts.reshape(batch, height, width, channels).permute(0, 3, 1, 2)
 
@@ -113,8 +129,8 @@ class GatedMLP(nn.Module):
         self.project = ChannelLinear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        u, v = (gelu(half, approximate="tanh") for half in self.expand.halves(self.norm(x)))
-        return x + self.project(u * (self.mix(self.gate_norm(v)) + 1))
+        u, v = (_gelu(half) for half in self.expand.halves(self.norm(x)))
+        return _added(self.project(u * (self.mix(self.gate_norm(v)) + 1)), x)
 
 
 class MultiAxisGatedMLP(nn.Module):
@@ -139,8 +155,8 @@ class MultiAxisGatedMLP(nn.Module):
         self.project = ChannelLinear(2 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        u, v = (gelu(half, approximate="tanh") for half in self.expand.halves(self.norm(x)))
-        return x + self.project.of_parts(self.grid(u), self.block(v))
+        u, v = (_gelu(half) for half in self.expand.halves(self.norm(x)))
+        return _added(self.project.of_parts(self.grid(u), self.block(v)), x)
 
 
 class SpatialGate(nn.Module):
@@ -159,7 +175,7 @@ class SpatialGate(nn.Module):
         self.project = ChannelLinear(2 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        u, v = (gelu(half, approximate="tanh") for half in self.expand.halves(self.norm(x)))
+        u, v = (_gelu(half) for half in self.expand.halves(self.norm(x)))
         return self.project.of_parts(self.grid(u), self.block(v))
 
 
@@ -189,10 +205,10 @@ class CrossGating(nn.Module):
     def forward(self, x: Tensor | tuple[Tensor, ...], y: Tensor) -> tuple[Tensor, Tensor]:
         x = self.enter_x.of_parts(*x) if isinstance(x, tuple) else self.enter_x(x)
         y = self.enter_y(y)
-        of_x = gelu(self.expand_x(self.norm_x(x)), approximate="tanh")
-        of_y = gelu(self.expand_y(self.norm_y(y)), approximate="tanh")
-        y = y + self.project_y(of_y * self.gate_x(of_x))
-        return x + y + self.project_x(of_x * self.gate_y(of_y)), y
+        of_x = _gelu(self.expand_x(self.norm_x(x)))
+        of_y = _gelu(self.expand_y(self.norm_y(y)))
+        y = _added(self.project_y(of_y * self.gate_x(of_x)), y)
+        return _added(_added(self.project_x(of_x * self.gate_y(of_y)), x), y), y
 
 
 class ChannelAttention(nn.Module):
@@ -247,4 +263,4 @@ class RDCAB(nn.Module):
         self.attention = ChannelAttention(width=width, reduction=reduction)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.attention(self.project(gelu(self.expand(self.norm(x)), approximate="tanh")))
+        return x + self.attention(self.project(_gelu(self.expand(self.norm(x)))))
