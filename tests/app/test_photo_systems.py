@@ -35,8 +35,6 @@ SMALL = {
 SMALL["swift_fused"] = {
     "maxim": {"width": 4, "num_groups": 1, "num_bottlenecks": 1},
     "swift_best": SMALL["swift_best"],
-    "gate_widths": [8],
-    "gate_blocks": [1],
 }
 SPREAD = 30
 """Standard deviation, in levels of 255, to which the output of the untrained networks is brought: their own is arbitrary."""

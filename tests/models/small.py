@@ -33,7 +33,7 @@ SMALL = {
         "windows": {"side": 32, "stride": 14},
         "iterations": ((2, 1),),
     },
-    "swift_fused": {"maxim": {"width": 4, "num_groups": 1, "num_bottlenecks": 1}, "gate_widths": (8,), "gate_blocks": (1,)},
+    "swift_fused": {"maxim": {"width": 4, "num_groups": 1, "num_bottlenecks": 1}},
     "swift_video": {
         "widths": (8, 12),
         "blocks": (1, 1),

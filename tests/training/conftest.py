@@ -47,8 +47,6 @@ NETWORKS = {
     "swift_fused": {
         "maxim": {"width": 4, "num_groups": 1, "num_bottlenecks": 1},
         "swift_best": SWIFT_BEST,
-        "gate_widths": [8],
-        "gate_blocks": [1],
     },
     "swift_video_best": {
         "widths": [8, 12],

@@ -1,7 +1,5 @@
 """A gating network: how much of each of several candidate changes to apply to a picture, by how they agree with each other."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pad
@@ -9,12 +7,16 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 from unblur.layers.box_mean import box_mean
 from unblur.layers.unet import UNet
 
-__all__ = ["GATE_STRIDE", "GatingNet", "gate_features", "power_gates"]
+__all__ = ["GATE_RADIUS", "GATE_STRIDE", "GatingNet", "gate_features", "power_gates"]
 
 GATE_STRIDE = 8
 """Side of the cells over which changes are compared, pixels."""
 
 _REACH = 4  # cells on each side over which `power_gates` takes the power of a change
+
+GATE_RADIUS = (_REACH + 2) * GATE_STRIDE
+"""Pixels on each side that reach a gate of `power_gates`: those cells, the rest of the own one, and half a cell by resizing."""
+
 _EPSILON = 1e-7  # power of a change that is 0
 _UNIT_POWER = 1e-3  # power whose logarithm is 0 for the network
 
@@ -28,7 +30,6 @@ class GatingNet(nn.Module):
 
     Args:
         changes: number of changes.
-        untrained: the gates before training, one for each change; None for 1 for the first change and 0 for the others.
         side_channels: number of further input channels.
         widths: features at 1/8 of the resolution, at 1/16, ...
         blocks: residual blocks there, see `UNet`.
@@ -39,20 +40,16 @@ class GatingNet(nn.Module):
         *,
         changes: int,
         side_channels: int,
-        untrained: Sequence[float] | None = None,
         widths: tuple[int, ...] = (48, 64, 96),
         blocks: tuple[int, ...] = (1, 1, 0),
     ) -> None:
         super().__init__()
-        self.untrained = (1.0,) + (0.0,) * (changes - 1) if untrained is None else tuple(untrained)
-        if len(self.untrained) != changes:
-            raise ValueError(f"`untrained` names a gate for each of {changes} changes, got {self.untrained}")
         signals = changes + 2
         in_channels = signals * (signals + 3) // 2 + 1 + side_channels
         self.unet = UNet(in_channels=in_channels, out_channels=changes, widths=widths, blocks=blocks)
 
     def forward(self, picture: Tensor, changes: Tensor, side: Tensor) -> Tensor:
-        """Gates at full resolution; before training, those of `untrained`.
+        """Gates at full resolution; before training, 1 for the first change and 0 for the others.
 
         Args:
             picture: luma, in [0, 1].
@@ -68,7 +65,7 @@ class GatingNet(nn.Module):
         padded = pad(inputs, (0, -width % multiple, 0, -height % multiple), mode="replicate")
         gates = self.unet(padded)[..., :height, :width].float()
         gates = interpolate(gates, size=picture.shape[-2:], mode="bilinear", align_corners=False)  # (B, changes, H, W)
-        return gates + gates.new_tensor(self.untrained)[:, None, None]
+        return torch.cat([1 + gates[:, :1], gates[:, 1:]], dim=1)
 
 
 @torch.no_grad()

@@ -49,16 +49,13 @@ from unblur.models.base import CENTRE
 from unblur.models.diagnostic import Diagnostic, recorded_calls, restored_diagnostic
 from unblur.models.swift import LENGTH_UNIT, MAX_BLUR_LENGTH, POSITIONS, UNSHUFFLE, BlurFieldNet, blur_field_diagnostic, widen
 
-__all__ = ["SwiftBest", "gate_side", "gates_diagnostic", "swift_best"]
+__all__ = ["SwiftBest", "gates_diagnostic", "swift_best"]
 
 CHANGE_UNIT = 0.1
 """Change of luma by deconvolution that is 1 inside the network."""
 
 RESIZE_RADIUS = 5
 """Pixels beyond its own by which downscaling the picture and upscaling the change extend the receptive field."""
-
-SIDE_CHANNELS = 3 + CONFIDENCE_CHANNELS
-"""Channels of `gate_side`."""
 
 DETAIL_GAIN = 1.3
 """Factor on the finest detail of a change before it is upscaled, which attenuates it."""
@@ -196,7 +193,8 @@ class SwiftBest(BlurFieldNet):
         Shape:
             (B, 3, H, W), (B, 1 + n, H, W), (B, 3, H/4, W/4), (B, 13, H/8, W/8) -> (B, 1 + n, H, W)
         """
-        return self.gate(luma(blurry), changes, gate_side(blur_field, confidence))
+        side = torch.cat([avg_pool2d(blur_field, GATE_STRIDE // UNSHUFFLE) / LENGTH_UNIT, confidence], dim=1)  # (B, 16, H/8, W/8)
+        return self.gate(luma(blurry), changes, side)
 
     def diagnostics(self, blurry: Tensor) -> list[Diagnostic]:
         """The blur field, the kernel of each window as estimated and as refined, the deconvolved pictures, the gates of the first pass, and the restored picture."""
@@ -236,15 +234,6 @@ class SwiftBest(BlurFieldNet):
             caption="the kernels of the picture's windows: bright where the camera rested, in the middle where it was in the middle of the exposure",
             rows=(dict(zip(("found", "as the path of a hand"), grids, strict=True)),),
         )
-
-
-def gate_side(blur_field: Tensor, confidence: Tensor) -> Tensor:
-    """What a gating network sees of each cell beside the changes: the blur field, and the confidence in the kernels.
-
-    Shape:
-        (B, 3, H/4, W/4), (B, 13, H/8, W/8) -> (B, 16, H/8, W/8)
-    """
-    return torch.cat([avg_pool2d(blur_field, GATE_STRIDE // UNSHUFFLE) / LENGTH_UNIT, confidence], dim=1)
 
 
 def gates_diagnostic(gates: Tensor, *, iterations: Sequence[int]) -> Diagnostic:
@@ -305,7 +294,7 @@ def swift_best(
             iterations=iterations,
             cell=GATE_STRIDE,
         ),
-        gate=GatingNet(changes=1 + count, side_channels=SIDE_CHANNELS),
+        gate=GatingNet(changes=1 + count, side_channels=3 + CONFIDENCE_CHANNELS),
         colour_samples=colour_samples,
         ensemble=ensemble,
         scale=scale,
