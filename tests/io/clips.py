@@ -8,8 +8,17 @@ from pathlib import Path
 import av
 import numpy as np
 
+from unblur.io.video import VideoReader, VideoWriter
+
 WIDTH, HEIGHT = 64, 48
 MILLISECOND = Fraction(1, 1000)
+
+
+def copy(source: Path, target: Path, *, start: float = 0, duration: float | None = None, **options) -> VideoWriter:
+    with VideoReader(source, start=start, duration=duration) as clip, VideoWriter(target, clip, **options) as out:
+        for frame in clip:
+            out.write(frame.pixels, frame)
+    return out
 
 
 @dataclass
@@ -21,6 +30,7 @@ class Sound:
     codec: str = "aac"
     seconds: float = 0.6
     start: int = 0
+    rate: int = 48000
 
 
 @dataclass
@@ -120,8 +130,10 @@ class Clip:
         return frame.reformat(format=self.pixel_format, dst_colorspace=5, dst_color_range=1)
 
     def _sound_stream(self, out, sound: Sound):
-        stream = out.add_stream(sound.codec, rate=48000)
-        stream.layout = "mono"
+        stream = out.add_stream(sound.codec, rate=sound.rate)
+        stream.layout = "stereo" if sound.codec == "pcm_bluray" else "mono"
+        if sound.codec == "wmav2":
+            stream.bit_rate = 64000
         stream.metadata["language"] = sound.language
         if sound.title:
             stream.metadata["title"] = sound.title
@@ -150,13 +162,13 @@ def number_of(pixels: np.ndarray) -> int:
 
 def sound_packets(sound: Sound, stream) -> list:
     size = 960 if "opus" in sound.codec else 1024
-    kind = {"aac": "fltp", "libopus": "flt", "pcm_s16le": "s16"}[sound.codec]
+    kind = {"aac": "fltp", "libopus": "flt"}.get(sound.codec, "s16")  # the encoder converts it to its own
     packets = []
-    for i in range(int(sound.seconds * 48000 / size)):
+    for i in range(int(sound.seconds * sound.rate / size)):
         tone = 0.3 * np.sin((np.arange(size) + i * size) / (9 + len(sound.language + sound.title)))[None]
         samples = (tone * 32767).astype(np.int16) if kind == "s16" else tone.astype(np.float32)
         frame = av.AudioFrame.from_ndarray(samples, format=kind, layout="mono")
-        frame.sample_rate = 48000
+        frame.sample_rate = sound.rate
         frame.pts = sound.start + i * size
         packets += stream.encode(frame)
     return packets + stream.encode(None)

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 from av.sidedata.sidedata import Type
-from clips import HEIGHT, WIDTH, Clip, Sound, chapters, number_of
+from clips import HEIGHT, WIDTH, Clip, Sound, chapters, copy, number_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,13 +21,6 @@ from unblur.io.video import Expected, VideoReader, VideoWriter, verify_video
 
 FINE = {"movie_timescale": "720000", "video_track_timescale": "90000"}
 HDR = "log-level=error:max-cll=1000,400:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
-
-
-def copy(source: Path, target: Path, *, start: float = 0, duration: float | None = None, **options) -> VideoWriter:
-    with VideoReader(source, start=start, duration=duration) as clip, VideoWriter(target, clip, **options) as out:
-        for frame in clip:
-            out.write(frame.pixels, frame)
-    return out
 
 
 def shown(path: Path, **part) -> list[tuple[Fraction, int]]:

@@ -1,5 +1,6 @@
 """Opening media files, and what the releases of PyAV call differently."""
 
+import io
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +13,7 @@ from av.video.stream import VideoStream
 
 from unblur.errors import UnreadableError
 
-__all__ = ["chosen_video", "exact", "is_attached_picture", "open_media", "seconds"]
+__all__ = ["can_hold", "chosen_video", "exact", "is_attached_picture", "open_media", "seconds"]
 
 FORMATS = (
     "mov,matroska,webm,avi,mpegts,mpegtsraw,mpeg,mpegvideo,flv,live_flv,asf,ogg,mxf,nut,ivf,rm,dv,h264,hevc,av1,obu,m4v,"
@@ -92,6 +93,25 @@ def chosen_video(container: InputContainer) -> VideoStream | None:
 def is_attached_picture(stream: Stream) -> bool:
     """Tell whether a stream is a cover or a thumbnail and not video."""
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image))
+
+
+def can_hold(stream: Stream, *, container: str) -> bool:
+    """Tell whether FFmpeg writes the packets of a stream as they are into a container.
+
+    It is tried in a file of its own, since a refusal comes with the header and would spoil the whole output. What FFmpeg takes and then leaves out
+    or writes without a name does not count: covers in QuickTime, attachments in WebM, data in all but Matroska's family.
+    """
+    if (stream.type == "attachment" and container != "matroska") or (stream.type == "data" and container in ("mp4", "mov")):
+        return False
+    if container == "mov" and stream.type == "video" and is_attached_picture(stream):
+        return False
+    try:
+        with av.open(io.BytesIO(), "w", format=container) as trial:
+            trial.add_stream_from_template(stream, opaque=True)
+            trial.start_encoding()
+    except (FFmpegError, ValueError, LookupError):
+        return False
+    return True
 
 
 def _opened(path: Path) -> InputContainer:

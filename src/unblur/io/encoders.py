@@ -7,9 +7,11 @@ from pathlib import Path
 import av
 from av.video.format import VideoFormat
 
-from unblur.errors import InputError, OutputError
+from unblur.errors import InputError, OutputError, UnreadableError
 from unblur.io.clip_info import ClipInfo, LightLevel, MasteringDisplay
 from unblur.io.colour import Colour, bit_depth
+from unblur.io.containers import can_hold, open_media
+from unblur.io.sound import acm_header
 
 __all__ = ["CONTAINERS", "Encoding", "choose_encoding", "output_suffix"]
 
@@ -102,8 +104,24 @@ def choose_encoding(info: ClipInfo, *, container: str, codec: str | None = None,
 
 
 def output_suffix(path: Path) -> str:
-    """The suffix under which a restored clip is written: that of the source, or `.mkv`, which holds every kind of sound."""
-    return path.suffix if path.suffix.lower() in CONTAINERS else ".mkv"
+    """The suffix under which a restored clip is written where none is named.
+
+    It is that of the source, if it can be written and holds the sound and subtitles of the source as they are, or else `.mkv`; but `.mov` for
+    a file of the QuickTime family with sound that QuickTime alone holds. If none of them holds all, it is that of the source, or `.mkv`.
+    """
+    own = [path.suffix] if path.suffix.lower() in CONTAINERS else []
+    try:
+        with open_media(path) as source:
+            beside = [stream for stream in source.streams if stream.type in ("audio", "subtitle")]
+            family = [".mov"] if source.format.name.startswith("mov") else []
+            for suffix in (*own, ".mkv", *family):
+                if all(can_hold(stream, container=CONTAINERS[suffix.lower()]) for stream in beside):
+                    return suffix
+            if all(can_hold(stream, container="matroska") or acm_header(stream) for stream in beside):
+                return ".mkv"
+    except UnreadableError:
+        pass  # said when it is restored
+    return own[0] if own else ".mkv"
 
 
 def _encoder(info: ClipInfo, *, container: str, codec: str | None) -> str:

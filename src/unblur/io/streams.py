@@ -6,16 +6,20 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Stream
 
+from unblur.errors import OutputError
 from unblur.io.clip_info import TIMECODE_KEYS, ClipInfo
-from unblur.io.containers import exact, is_attached_picture, open_media
+from unblur.io.containers import can_hold, exact, is_attached_picture, open_media
+from unblur.io.sound import PcmConverter, acm_header, acm_stream, name_acm, pcm_codec, single_frames
 
 if TYPE_CHECKING:
     from _hashlib import HASH
@@ -80,17 +84,27 @@ class StreamCopier:
         info: the source.
         output: where to; streams are added when `add_streams` is called, before anything is written.
         container: FFmpeg's name of the output's container.
+        suffix: of the output, for messages.
+
+    Attributes:
+        copied: what was copied, to be compared with what the output holds.
+        dropped: streams that the container cannot hold, in words.
+        notes: sentences about what is not as in the source.
     """
 
-    def __init__(self, info: ClipInfo, output: OutputContainer, *, container: str) -> None:
+    def __init__(self, info: ClipInfo, output: OutputContainer, *, container: str, suffix: str) -> None:
         self.copied: list[CopiedStream] = []
         self.dropped: list[str] = []
+        self.notes: list[str] = []
+        self.has_acm = False
+        self._suffix = suffix
         self._info = info
         self._output = output
         self._container = container
         self._closing = contextlib.ExitStack()
         self._source: InputContainer = self._closing.enter_context(open_media(info.path))
         self._targets: dict[int, tuple[Stream, CopiedStream]] = {}
+        self._converters: dict[int, PcmConverter] = {}
         self._packets: Iterator[Packet[Stream]] = iter(())
         self._waiting: Packet[Stream] | None = None
         self._shift = Fraction(0)
@@ -98,7 +112,13 @@ class StreamCopier:
         self._end: Fraction | None = None
 
     def add_streams(self) -> None:
-        """Add the streams that the output's container can hold; the others are named in `dropped`."""
+        """Add the streams that the output's container can hold; the others are named in `dropped`.
+
+        Sound that it does not hold as it is becomes PCM, which is in `notes`.
+
+        Raises:
+            OutputError: if sound can be held in no way.
+        """
         names = {stream.index: str(stream) for stream in self._info.streams}
         for stream in self._source.streams:
             label = names.get(stream.index, f"stream {stream.index}")
@@ -106,10 +126,12 @@ class StreamCopier:
                 continue
             if stream.type == "video" and is_attached_picture(stream) and self._container in ("matroska", "webm"):
                 self._attach_picture(stream, label)
-            elif self._can_hold(stream):
+            elif can_hold(stream, container=self._container):
                 self._add(stream, label)
+            elif stream.type == "audio":
+                self._add_sound(stream, label)
             else:
-                self.dropped.append(label)
+                self._drop(stream, label)
 
     def start(self, *, shift: Fraction, begin: Fraction | None, end: Fraction | None) -> None:
         """Say which part is copied, before the first packet.
@@ -137,6 +159,17 @@ class StreamCopier:
                 return
             self._waiting = None
             self._copy(packet)
+        if time is None:
+            for index, converter in self._converters.items():
+                self._convert(converter, None, self._targets[index][1])
+                if converter.failures:
+                    self.notes.append(f"{converter.failures} damaged part(s) of {self._targets[index][1].label} could not be decoded")
+            self._converters = {}
+
+    def complete(self, path: Path) -> None:
+        """Put right in the finished file what its muxer cannot write."""
+        if self.has_acm:
+            name_acm(path)
 
     def close(self) -> None:
         """Close the source."""
@@ -195,9 +228,18 @@ class StreamCopier:
             ticks = round(self._shift / unit)
             packet.pts = None if packet.pts is None else packet.pts - ticks
             packet.dts = None if packet.dts is None else packet.dts - ticks
-        copied.add(packet, shown_at(packet))
-        packet.stream = target
-        self._output.mux_one(packet)
+        if packet.stream.index in self._converters:
+            self._convert(self._converters[packet.stream.index], packet, copied)
+            return
+        for single in single_frames(packet, copied.codec) if self._container == "mov" else (packet,):
+            copied.add(single, shown_at(single))
+            single.stream = target
+            self._output.mux_one(single)
+
+    def _convert(self, converter: PcmConverter, packet: "Packet[Stream] | None", copied: CopiedStream) -> None:
+        for converted in converter.convert(packet):
+            copied.add(converted, shown_at(converted))
+            self._output.mux_one(converted)
 
     def _add(self, stream: Stream, label: str) -> None:
         target = self._output.add_stream_from_template(stream, opaque=True)
@@ -210,28 +252,62 @@ class StreamCopier:
             self._targets[stream.index] = (target, copied)
         self.copied.append(copied)
 
+    def _add_sound(self, stream: Stream, label: str) -> None:
+        """Add sound that the muxer does not take: in the words of Windows, or as PCM."""
+        if self._container == "matroska" and isinstance(stream, AudioStream) and acm_header(stream):
+            target = self._output.add_stream_from_template(acm_stream(stream, self._closing), opaque=True)
+            self.has_acm = True
+            self._keep(stream, target, CopiedStream(label, "audio", _codec(stream), exact(stream.time_base) or Fraction(1, 1_000_000)))
+            return
+        codec = pcm_codec(self._info.path, stream.index)
+        if not codec or not isinstance(stream, AudioStream) or not _takes(codec, container=self._container):
+            raise OutputError(
+                f"{label} cannot be kept in `{self._suffix}`, and a clip is not written without its sound; {self._way_out(stream)}"
+            )
+        converter = PcmConverter(stream, self._output, codec)
+        self._converters[stream.index] = converter
+        self._keep(stream, converter.target, CopiedStream(label, "audio", codec, exact(stream.time_base) or Fraction(1, 1000)))
+        self.notes.append(f"{label} became PCM, without loss, since `{self._suffix}` does not hold {_codec(stream)}")
+
+    def _way_out(self, stream: Stream) -> str:
+        """What to do about a stream that the container does not hold."""
+        if elsewhere := self._elsewhere(stream):
+            return f"write to `{elsewhere}` to keep it"
+        name = self._info.path.name
+        return f"restore a copy without it (`ffmpeg -i {name} -map 0 -map -0:{stream.index} -c copy COPY`)"
+
+    def _elsewhere(self, stream: Stream) -> str:
+        """The suffix of a container that holds a stream; empty if there is none."""
+        if can_hold(stream, container="matroska"):
+            return ".mkv"
+        if stream.type == "audio" and (acm_header(stream) or pcm_codec(self._info.path, stream.index)):
+            return ".mkv"
+        return ".mov" if can_hold(stream, container="mov") else ""
+
+    def _drop(self, stream: Stream, label: str) -> None:
+        self.dropped.append(label)
+        elsewhere = self._elsewhere(stream)
+        advice = f"; write to `{elsewhere}` to keep it" if elsewhere and elsewhere != self._suffix.lower() else ""
+        self.notes.append(f"{label} cannot be kept in `{self._suffix}`{advice}")
+
+    def _keep(self, stream: Stream, target: Stream, copied: CopiedStream) -> None:
+        target.metadata.update(_kept_tags(stream.metadata))
+        target.disposition = stream.disposition
+        self._targets[stream.index] = (target, copied)
+        self.copied.append(copied)
+
     def _attach_picture(self, stream: Stream, label: str) -> None:
         """Matroska keeps a cover as an attached file, not as a stream."""
         name, mime = IMAGE_TYPES.get(_codec(stream), ("", ""))
         with open_media(self._info.path) as container:
             packet = next((p for p in container.demux(container.streams[stream.index]) if p.size), None)
             if not name or packet is None or self._container == "webm":
-                self.dropped.append(label)
+                self._drop(stream, label)
                 return
             self._output.add_attachment(name, mime, bytes(packet))
             copied = CopiedStream(label, _kind(stream), _codec(stream), Fraction(1, 1000))
             copied.add(packet, None)
             self.copied.append(copied)
-
-    def _can_hold(self, stream: Stream) -> bool:
-        """Try the stream in a file of its own, since a refusal comes with the header and would spoil the whole output."""
-        try:
-            with av.open(io.BytesIO(), "w", format=self._container) as trial:
-                trial.add_stream_from_template(stream, opaque=True)
-                trial.start_encoding()
-        except (FFmpegError, ValueError, LookupError):
-            return False
-        return True
 
     def _is_written_anew(self, stream: Stream) -> bool:
         """Tell whether the muxer makes this stream itself: the timecode and the chapter titles of QuickTime."""
@@ -277,6 +353,17 @@ def _time(packet: "Packet[Stream]") -> Fraction | None:
 
 def _kind(stream: Stream) -> str:
     return "cover" if stream.type == "video" and is_attached_picture(stream) else stream.type
+
+
+def _takes(codec: str, *, container: str) -> bool:
+    """Tell whether a container takes sound of a codec."""
+    try:
+        with av.open(io.BytesIO(), "w", format=container) as trial:
+            trial.add_stream(codec, rate=48000)
+            trial.start_encoding()
+    except (FFmpegError, ValueError):
+        return False
+    return True
 
 
 def _codec(stream: Stream) -> str:

@@ -142,8 +142,8 @@ class VideoWriter:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences about what the codec cannot keep; complete when the block has ended."""
-        return (*self.encoding.notes, *self._losses)
+        """Sentences about what the codec and the container cannot keep; complete when the block has ended."""
+        return (*self.encoding.notes, *self._losses, *(self._copier.notes if self._copier is not None else ()))
 
     @property
     def frames_before(self) -> int:
@@ -220,7 +220,7 @@ class VideoWriter:
                         self._open(partial, stack)
                     yield
                     with self._said_plainly():
-                        self._finish()
+                        self._finish(partial)
                 if self._verify:
                     try:
                         verify_video(partial, self.expected, name=self.target)
@@ -258,7 +258,7 @@ class VideoWriter:
             os.environ.setdefault("SVT_LOG", "1")  # errors only; this library takes its log level from nowhere else
         self._output = av.open(str(partial.absolute()), "w", format=self._container, container_options=self._muxer_options())
         stack.callback(self._abandon)
-        self._copier = StreamCopier(self.info, self._output, container=self._container)
+        self._copier = StreamCopier(self.info, self._output, container=self._container, suffix=self.target.suffix)
         stack.callback(self._copier.close)
         self._stream = self._add_video(self._output, self._copier)
         self._copier.add_streams()
@@ -417,7 +417,7 @@ class VideoWriter:
         if stamp is not None:
             self._copier.copy_until((stamp + self._shift) * self.info.time_base)
 
-    def _finish(self) -> None:
+    def _finish(self, partial: Path) -> None:
         if not self.expected.pts:
             raise OutputError(f"no frame was written to `{self.target}`")
         assert self._encoder is not None
@@ -428,6 +428,7 @@ class VideoWriter:
         self._copier.copy_until(None)
         output, self._output = self._output, None
         output.close()
+        self._copier.complete(partial)
 
     def _at_depth(self, pixels: NDArray[Any]) -> Pixels:
         """Give 8-bit pixels in 16 bits or the other way round, where the encoder needs it."""

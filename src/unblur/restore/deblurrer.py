@@ -535,7 +535,6 @@ def _warnings(reader: VideoReader, writer: VideoWriter, *, kept_input: float, sk
     said = [
         *([writer.discarded] if writer.discarded else []),
         *writer.notes,
-        *(f"{stream} cannot be kept in `{writer.target.suffix}`; write to `.mkv` to keep it" for stream in writer.dropped_streams),
     ]
     if reader.truncated:
         said.append("the clip is broken off; what there was of it has been restored")

@@ -1,0 +1,71 @@
+"""Elements of Matroska and WebM: reading the head of a file, building elements, and changing some in place.
+
+Source: RFC 8794 (EBML: an element is its id, the length of its body in a number whose leading zeros say how many bytes it has, and its body);
+RFC 9559 (Matroska: the ids).
+"""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+__all__ = ["CLUSTER", "EBML", "SEGMENT", "TRACKS", "Element", "children", "element", "number", "unsigned", "with_checksum"]
+
+EBML = 0x1A45DFA3
+SEGMENT = 0x18538067
+INFO = 0x1549A966
+TRACKS = 0x1654AE6B
+CLUSTER = 0x1F43B675
+CRC_32 = 0xBF
+
+
+@dataclass(frozen=True)
+class Element:
+    """Where an element lies in the bytes that it was found in: `begin` of its id, `body` and `end`; -1 if its length is unknown."""
+
+    id: int
+    begin: int
+    body: int
+    end: int
+
+
+def children(data: bytes, begin: int = 0, end: int | None = None) -> Iterator[Element]:
+    """Yield the elements that begin in a range of `data`, of the last ones perhaps only the beginning."""
+    at, stop = begin, len(data) if end is None else end
+    while at < stop:
+        found, at_length = number(data, at, keep_marker=True)
+        length, body = number(data, at_length)
+        if not found or body > stop:
+            return
+        yield Element(found, at, body, -1 if length < 0 else body + length)
+        if length < 0:
+            return
+        at = body + length
+
+
+def number(data: bytes, at: int, *, keep_marker: bool = False) -> tuple[int, int]:
+    """Read an id (with its marker) or a length, and give the place behind it; -1 for an unknown length, 0 where there is none."""
+    width = 9 - data[at].bit_length() if at < len(data) and data[at] else 0
+    value = int.from_bytes(data[at : at + width], "big")
+    if not keep_marker:
+        value &= (1 << 7 * width) - 1
+        value = -1 if width and value == (1 << 7 * width) - 1 else value
+    return value, at + width
+
+
+def element(kind: int, *bodies: bytes) -> bytes:
+    """Build an element; its length takes eight bytes."""
+    body = b"".join(bodies)
+    return unsigned(kind) + (len(body) | 1 << 56).to_bytes(8, "big") + body
+
+
+def unsigned(value: int) -> bytes:
+    """Write a whole number in as many bytes as it takes, one at least."""
+    return value.to_bytes(max(1, (value.bit_length() + 7) // 8), "big")
+
+
+def with_checksum(body: bytes) -> bytes:
+    """Give the body of an element with its CRC-32, which is its first child if it has one, made to fit."""
+    first = next(children(body), None)
+    if first is None or first.id != CRC_32:
+        return body
+    return body[: first.body] + zlib.crc32(body[first.end :]).to_bytes(4, "little") + body[first.end :]
