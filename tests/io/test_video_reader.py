@@ -340,3 +340,60 @@ class Rational:
 def test_rational_numbers_of_both_releases():
     assert exact(Rational(1, 25)) == exact(Fraction(1, 25)) == Fraction(1, 25)
     assert exact(Rational(0, 1)) is exact(Rational(1, 0)) is exact(None) is None
+
+
+def with_b_frames(path: Path, *, encoder: str = "libx264", rate: Fraction = Fraction(25)) -> Path:
+    """Write a clip of 15 frames with frames that are decoded in another order than shown, in the times of its container."""
+    with av.open(str(path), "w") as out:
+        parameters = "log-level=error:bframes=3:b-adapt=0"
+        stream = out.add_stream(encoder, rate=rate, options={"preset": "fast", f"{encoder[3:]}-params": parameters})
+        stream.width, stream.height = WIDTH, HEIGHT
+        clip = Clip()
+        for number in range(15):
+            frame = clip._frame(number)
+            frame.pts, frame.time_base = number, 1 / rate
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path
+
+
+def test_order_of_h264_in_avi(tmp_path):
+    path = with_b_frames(tmp_path / "clip.avi")
+    reader = VideoReader(path)
+    assert numbers(reader) == list(range(15))
+    assert times(reader) == [Fraction(i, 25) for i in range(15)]
+    assert reader.repaired_times == 0
+    assert numbers(VideoReader(path, start=0.2, duration=0.12)) == [5, 6, 7]
+    assert [frame.pts for frame in reader.frames_from(9)] == list(range(9, 15))
+
+
+@pytest.mark.parametrize("rate", [Fraction(60), Fraction(24000, 1001)])
+@pytest.mark.parametrize(("encoder", "suffix"), [("libx264", ".h264"), ("libx265", ".hevc")])
+def test_rate_of_a_raw_stream_is_the_one_that_it_states(tmp_path, encoder, suffix, rate):
+    reader = VideoReader(with_b_frames(tmp_path / f"clip{suffix}", encoder=encoder, rate=rate))
+    assert numbers(reader) == list(range(15))
+    start = reader.info.start_pts * reader.info.time_base
+    assert [time - start for time in times(reader)] == [i / rate for i in range(15)]
+    assert reader.info.average_rate == rate
+
+
+@pytest.mark.parametrize("name", ["scan.pdf", "camera.raw"])
+def test_picture_inside_another_file_is_no_clip(tmp_path, name):
+    head = {"scan.pdf": b"%PDF-1.4\n1 0 obj\n<</Filter/DCTDecode>>\nstream\n", "camera.raw": bytes([16, 18, 0, 9]) + bytes(120)}[name]
+    (tmp_path / name).write_bytes(head + jpeg() + b"\nendstream\n%%EOF")
+    assert not is_video(tmp_path / name)
+    with pytest.raises(UnreadableError, match="is not a video that can be read"):
+        VideoReader(tmp_path / name)
+    (tmp_path / "film.mjpeg").write_bytes(jpeg() * 3)
+    assert is_video(tmp_path / "film.mjpeg")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [(b"zzzz", "FFmpeg does not decode"), (b"drmi", r"encrypted \(DRM\)"), (b"encv", r"encrypted \(DRM\)")]
+)
+def test_a_sound_file_is_not_called_damaged(tmp_path, name, words):
+    path = Clip().make(tmp_path / "clip.mp4")
+    path.write_bytes(path.read_bytes().replace(b"avc1\0\0", name + b"\0\0"))
+    assert is_video(path)
+    with pytest.raises(UnsupportedError, match=words):
+        VideoReader(path)

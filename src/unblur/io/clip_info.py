@@ -7,7 +7,7 @@ from pathlib import Path
 
 from av.buffer import Buffer
 from av.container import InputContainer
-from av.error import FFmpegError
+from av.error import FFmpegError, PatchWelcomeError
 from av.sidedata.sidedata import Type
 from av.stream import Stream
 from av.video.format import VideoFormat
@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from unblur.errors import UnreadableError, UnsupportedError
 from unblur.io.colour import Colour, bit_depth
-from unblur.io.containers import chosen_video, exact, is_attached_picture, open_media
+from unblur.io.containers import chosen_video, exact, has_unknown_video, is_attached_picture, is_picture, open_media
 
 __all__ = ["ClipInfo", "LightLevel", "MasteringDisplay", "StreamInfo", "describe", "is_video", "side_data"]
 
@@ -26,7 +26,18 @@ PROBED_PACKETS = 600
 INTERLACED_ORDERS = (2, 3, 4, 5)
 """FFmpeg's codes of field order for everything but progressive (1) and unknown (0)."""
 
+ENCRYPTED = "encv"
+"""Name of encrypted video in MP4."""
+
+CONVERT = "convert it first with the program that made it"
+
 TIMECODE_KEYS = ("timecode", "TIMECODE")
+
+RAW_STREAMS = ("h264", "hevc", "m4v", "mpegvideo", "vc1", "dirac", "obu", "vvc")
+"""FFmpeg's names of demuxers of bare video, for which it assumes 25 frames a second whatever the stream itself says."""
+
+REORDERED = ("h264", "hevc", "vvc")
+"""Codecs whose order of presentation FFmpeg does not work out for a container that has times of decoding only (AVI)."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,7 @@ class ClipInfo:
         bit_depth: of a sample; more than 8 means that frames are given in 16 bits.
         colour: tags of the stream.
         time_base: seconds in one tick of the frames' times.
+        times_by_order: the file has times in the order of decoding only: the n-th frame is shown at the n-th of them.
         average_rate: frames in a second, None if unknown. The rate need not be constant.
         start_pts: time of the first frame, in ticks. Seconds of a preview are counted from it.
         duration: seconds, None if the file does not say.
@@ -110,6 +122,7 @@ class ClipInfo:
     bit_depth: int
     colour: Colour
     time_base: Fraction
+    times_by_order: bool
     average_rate: Fraction | None
     start_pts: int
     duration: Fraction | None
@@ -142,14 +155,21 @@ def describe(path: Path) -> ClipInfo:
 
     Raises:
         UnreadableError: if the file is missing, empty, damaged from the start, or has no video (sound only, a picture).
-        UnsupportedError: if its frames cannot be converted to RGB.
+        UnsupportedError: if it is sound, but encrypted or in a form that FFmpeg does not decode, or if its frames cannot be converted to RGB.
     """
     with open_media(path) as container:
         stream = chosen_video(container)
+        if stream is None and has_unknown_video(container):
+            raise UnsupportedError(f"the video of `{path}` is encrypted (DRM), or in a form that FFmpeg does not decode; {CONVERT}")
         if stream is None:
             what = "only sound" if container.streams.audio else "no video"
             raise UnreadableError(f"`{path}` holds {what}; name a video file")
-        frame = _first_frame(container, stream)
+        if stream.codec_context.codec_tag == ENCRYPTED:
+            raise UnsupportedError(f"the video of `{path}` is encrypted (DRM), and cannot be read without its key")
+        frame, is_supported = _first_frame(container, stream)
+        if not is_supported:
+            codec = stream.codec_context.codec.canonical_name
+            raise UnsupportedError(f"the video of `{path}` is in a form of {codec} that FFmpeg does not decode; {CONVERT}")
         if frame is None:
             raise UnreadableError(f"`{path}` is damaged: no picture of its video can be decoded")
         return _describe(path, container, stream, frame)
@@ -159,7 +179,7 @@ def is_video(path: Path) -> bool:
     """Tell by its content whether a file is a video. Covers, photos (HEIF too), animated GIFs and sound are not. Never raises."""
     try:
         with open_media(path) as container:
-            return chosen_video(container) is not None
+            return chosen_video(container) is not None or (not is_picture(container) and has_unknown_video(container))
     except UnreadableError:
         return False
 
@@ -173,20 +193,29 @@ def side_data(frame: VideoFrame, kind: Type) -> bytes | None:
     return None if found is None else bytes(found)
 
 
-def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
+def _first_frame(container: InputContainer, stream: VideoStream) -> tuple[VideoFrame | None, bool]:
+    """Decode a first frame, None if there is none; also tell whether the decoder knows this form of its codec."""
     stream.codec_context.thread_type = "SLICE"  # frame threads would decode far ahead for this one frame
+    is_supported = True
     try:
         for number, packet in enumerate(container.demux(stream)):
             try:
                 for frame in stream.decode(packet):
-                    return frame
+                    return frame, True
+            except PatchWelcomeError:
+                is_supported = False
             except FFmpegError:
                 pass  # a later packet may start well; the reader counts what fails
             if number >= PROBED_PACKETS:
                 break
     except FFmpegError:
         pass
-    return None
+    return None, is_supported
+
+
+def _first_dts(path: Path, index: int) -> int | None:
+    with open_media(path) as container:
+        return next((packet.dts for packet in container.demux(container.streams[index]) if packet.size), None)
 
 
 def _describe(path: Path, container: InputContainer, stream: VideoStream, frame: VideoFrame) -> ClipInfo:
@@ -196,6 +225,9 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
         raise UnsupportedError(f"`{path}` does not say in which unit its times are; remux it, for example to Matroska")
     pixel_format = frame.format.name
     rate = exact(stream.average_rate) or exact(stream.guessed_rate)
+    if container.format.name in RAW_STREAMS:
+        rate = exact(stream.guessed_rate) or rate
+    by_order = container.format.name == "avi" and context.codec.canonical_name in REORDERED
     duration = _duration(container, stream, time_base)
     count = stream.frames or (round(duration * rate) if duration and rate else 0)
     matrix = side_data(frame, Type.DISPLAYMATRIX)
@@ -205,7 +237,7 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
         matrix=_said(frame.colorspace, context.colorspace, silent=2),
         range=_said(frame.color_range, context.color_range, silent=0),
     )
-    start = frame.pts if frame.pts is not None else frame.dts
+    start = _first_dts(path, stream.index) if by_order else frame.pts if frame.pts is not None else frame.dts
     return ClipInfo(
         path=path,
         container=container.format.name,
@@ -217,6 +249,7 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
         bit_depth=bit_depth(pixel_format),
         colour=colour,
         time_base=time_base,
+        times_by_order=by_order,
         average_rate=rate,
         start_pts=start if start is not None else 0,
         duration=duration,

@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 
 from unblur.errors import UnreadableError
 
-__all__ = ["can_hold", "chosen_video", "exact", "is_attached_picture", "open_media", "seconds"]
+__all__ = ["can_hold", "chosen_video", "exact", "has_unknown_video", "is_attached_picture", "is_picture", "open_media", "seconds"]
 
 FORMATS = (
     "mov,matroska,webm,avi,mpegts,mpegtsraw,mpeg,mpegvideo,flv,live_flv,asf,ogg,mxf,nut,ivf,rm,dv,h264,hevc,av1,obu,m4v,"
@@ -24,6 +24,9 @@ neither are pictures and text files, which FFmpeg would also play. Sound files a
 
 PICTURE_BRANDS = {"heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1", "avif", "avis", "crx "}
 """Brands of photos (HEIF, AVIF, Canon raw) that are kept in the container of MP4."""
+
+JPEG = b"\xff\xd8"
+"""Begin of a JPEG picture. FFmpeg finds a picture anywhere in the first bytes and takes the file for a film of such pictures."""
 
 
 def exact(value: object) -> Fraction | None:
@@ -78,8 +81,7 @@ def open_media(path: Path) -> InputContainer:
 
 def chosen_video(container: InputContainer) -> VideoStream | None:
     """Give the video stream to restore: the default one, and of several such the largest. Cover pictures do not count."""
-    brand = container.metadata.get("major_brand", "")
-    if brand in PICTURE_BRANDS:
+    if is_picture(container):
         return None
     streams = [stream for stream in container.streams.video if not is_attached_picture(stream) and stream.codec_context is not None]
 
@@ -88,6 +90,16 @@ def chosen_video(container: InputContainer) -> VideoStream | None:
         return bool(stream.disposition & Disposition.default), area, -stream.index
 
     return max(streams, key=rank, default=None)
+
+
+def is_picture(container: InputContainer) -> bool:
+    """Tell whether a file is a photo in the container of MP4."""
+    return container.metadata.get("major_brand", "") in PICTURE_BRANDS
+
+
+def has_unknown_video(container: InputContainer) -> bool:
+    """Tell whether a file has video that FFmpeg has no decoder for."""
+    return any(stream.codec_context is None and not is_attached_picture(stream) for stream in container.streams.video)
 
 
 def is_attached_picture(stream: Stream) -> bool:
@@ -118,10 +130,19 @@ def _opened(path: Path) -> InputContainer:
     options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
     name = os.fspath(path.absolute())  # an absolute name cannot be mistaken for a protocol such as `http:`
     try:
-        return av.open(name, "r", container_options=options)
+        opened = av.open(name, "r", container_options=options)
     except UnicodeDecodeError:
         # Titles in an old encoding. PyAV 19 always reads them this way and no longer knows the argument.
-        return av.open(name, "r", container_options=options, metadata_errors="surrogateescape")
+        opened = av.open(name, "r", container_options=options, metadata_errors="surrogateescape")
+    if opened.format.name == "mjpeg" and not _begins_with(path, JPEG):
+        opened.close()
+        raise ValueError("a JPEG picture inside another file")  # PDF, raw files of cameras
+    return opened
+
+
+def _begins_with(path: Path, head: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(head)) == head
 
 
 def _begins_like_mp4(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """Reading the frames of a clip, in the order and at the times in which they are shown."""
 
 import contextlib
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -198,7 +199,7 @@ class VideoReader:
 
     def _decoded_from(self, first: int, stack: contextlib.ExitStack) -> Iterator[VideoFrame]:
         """Decode from a place from which the frame at `first` and all after it are sure to come."""
-        if first > self.info.start_pts:
+        if first > self.info.start_pts and not self.info.times_by_order:  # by order, a frame's time is known by those before it
             for margin in SEEK_MARGINS:
                 attempt = stack.enter_context(contextlib.ExitStack())
                 container, stream = self._open(attempt)
@@ -229,19 +230,26 @@ class VideoReader:
 
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
         failed_in_a_row = 0
+        times: deque[int | None] = deque()  # of the packets whose frames have not come out yet
         for packet in self._packets(container, stream):
+            if self.info.times_by_order and packet is not None and packet.size:
+                times.append(packet.dts)
             try:
                 frames = stream.decode(packet)
             except FFmpegError as error:
                 if isinstance(error, MemoryError):
                     raise
                 self.decode_failures += 1
+                if times:
+                    times.pop()  # of this packet, which gives no frame
                 failed_in_a_row += 1
                 if failed_in_a_row > MAX_CONSECUTIVE_FAILURES:
                     raise UnreadableError(f"`{self.info.path}` is damaged: {failed_in_a_row} packets in a row cannot be decoded") from error
                 continue
             for frame in frames:
                 failed_in_a_row = 0
+                if times:
+                    frame.pts = times.popleft()
                 self.decode_failures += frame.is_corrupt  # shown all the same, with what the decoder made up for the hole
                 yield frame
 
