@@ -99,7 +99,8 @@ def is_picture(container: InputContainer) -> bool:
 
 def has_unknown_video(container: InputContainer) -> bool:
     """Tell whether a file has video that FFmpeg has no decoder for."""
-    return any(stream.codec_context is None and not is_attached_picture(stream) for stream in container.streams.video)
+    known = {stream.index for stream in container.streams.video if stream.codec_context is not None}
+    return any(stream.index not in known and not is_attached_picture(stream) for stream in container.streams.video)
 
 
 def is_attached_picture(stream: Stream) -> bool:

@@ -19,6 +19,7 @@ from av.stream import AttachmentStream, Discard, Stream
 from unblur.errors import OutputError
 from unblur.io.clip_info import TIMECODE_KEYS, ClipInfo
 from unblur.io.containers import can_hold, exact, is_attached_picture, open_media
+from unblur.io.moov import Header, TrackPair
 from unblur.io.sound import PcmConverter, acm_header, acm_stream, name_acm, pcm_codec, single_frames
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ IMAGE_TYPES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image
 
 MOV_FAMILY = "mov"
 """First of the names that FFmpeg gives the demuxer of QuickTime and MP4."""
+
+QUICKTIME = ("mp4", "mov")
+"""Containers of that family that are written."""
 
 SEEK_BACK = 2_000_000
 """Microseconds before the start of a preview from which on the other streams are read."""
@@ -97,6 +101,8 @@ class StreamCopier:
         self.dropped: list[str] = []
         self.notes: list[str] = []
         self.has_acm = False
+        self._header = Header(info.path) if info.container.startswith(MOV_FAMILY) else None
+        self._pairs: list[TrackPair] = []
         self._suffix = suffix
         self._info = info
         self._output = output
@@ -124,10 +130,12 @@ class StreamCopier:
             label = names.get(stream.index, f"stream {stream.index}")
             if stream.index == self._info.video_index or self._is_written_anew(stream):
                 continue
-            if stream.type == "video" and is_attached_picture(stream) and self._container in ("matroska", "webm"):
+            if stream.type == "video" and is_attached_picture(stream) and self._container != "mp4":
                 self._attach_picture(stream, label)
             elif can_hold(stream, container=self._container):
                 self._add(stream, label)
+            elif self._is_carried_by_header(stream):
+                self._add_foreign(stream, label)
             elif stream.type == "audio":
                 self._add_sound(stream, label)
             else:
@@ -170,6 +178,15 @@ class StreamCopier:
         """Put right in the finished file what its muxer cannot write."""
         if self.has_acm:
             name_acm(path)
+        if self._header is None:
+            return
+        if self._container in QUICKTIME:
+            video = self._source.streams[self._info.video_index]
+            self._header.carry_to(path, [TrackPair(video.id, 1, is_video=True), *self._pairs])
+            self.notes += self._header.notes
+        elif extras := self._header.extras():
+            named = ", ".join(f"`{kind}`" for kind in extras)
+            self.notes.append(f"data in the file's header ({named}) cannot be kept in `{self._suffix}`; write to `.mov` to keep it")
 
     def close(self) -> None:
         """Close the source."""
@@ -234,6 +251,8 @@ class StreamCopier:
         for single in single_frames(packet, copied.codec) if self._container == "mov" else (packet,):
             copied.add(single, shown_at(single))
             single.stream = target
+            if copied.kind == "data" and not single.duration:
+                single.duration = 1  # the last sample would not be shown at all
             self._output.mux_one(single)
 
     def _convert(self, converter: PcmConverter, packet: "Packet[Stream] | None", copied: CopiedStream) -> None:
@@ -250,7 +269,28 @@ class StreamCopier:
             copied.digest.update(stream.data)  # written with the header, not as packets
         else:
             self._targets[stream.index] = (target, copied)
+            self._pairs.append(TrackPair(stream.id, target.index + 1))
         self.copied.append(copied)
+
+    def _is_carried_by_header(self, stream: Stream) -> bool:
+        """Tell whether a stream that FFmpeg does not write can go from one QuickTime or MP4 file into another as it is."""
+        return self._container in QUICKTIME and self._is_foreign(stream)
+
+    def _is_foreign(self, stream: Stream) -> bool:
+        unnamed = stream.type == "data" or (stream.type in ("audio", "subtitle") and stream.codec_context is None)
+        return unnamed and self._header is not None and self._header.describes(stream.id)
+
+    def _add_foreign(self, stream: Stream, label: str) -> None:
+        """Add a track of data, to be described afterwards as in the source."""
+        if self._container == "mp4":
+            target: Stream = self._output.add_data_stream("bin_data")
+        else:
+            target = self._output.add_stream_from_template(_data_template(self._closing))
+            target.metadata.clear()
+        target.time_base = stream.time_base
+        copied = CopiedStream(label, stream.type, _codec(stream), exact(stream.time_base) or Fraction(1, 1_000_000))
+        self._keep(stream, target, copied)
+        self._pairs.append(TrackPair(stream.id, target.index + 1, is_foreign=True))
 
     def _add_sound(self, stream: Stream, label: str) -> None:
         """Add sound that the muxer does not take: in the words of Windows, or as PCM."""
@@ -282,7 +322,7 @@ class StreamCopier:
             return ".mkv"
         if stream.type == "audio" and (acm_header(stream) or pcm_codec(self._info.path, stream.index)):
             return ".mkv"
-        return ".mov" if can_hold(stream, container="mov") else ""
+        return ".mov" if can_hold(stream, container="mov") or self._is_foreign(stream) else ""
 
     def _drop(self, stream: Stream, label: str) -> None:
         self.dropped.append(label)
@@ -297,14 +337,16 @@ class StreamCopier:
         self.copied.append(copied)
 
     def _attach_picture(self, stream: Stream, label: str) -> None:
-        """Matroska keeps a cover as an attached file, not as a stream."""
+        """Add a cover where it is no stream: Matroska keeps it as an attached file, QuickTime in the header, which is carried as it is."""
         name, mime = IMAGE_TYPES.get(_codec(stream), ("", ""))
         with open_media(self._info.path) as container:
             packet = next((p for p in container.demux(container.streams[stream.index]) if p.size), None)
-            if not name or packet is None or self._container == "webm":
+            is_kept = name and packet is not None and (self._container == "matroska" or (self._container == "mov" and self._header))
+            if not is_kept or packet is None:
                 self._drop(stream, label)
                 return
-            self._output.add_attachment(name, mime, bytes(packet))
+            if self._container == "matroska":
+                self._output.add_attachment(name, mime, bytes(packet))
             copied = CopiedStream(label, _kind(stream), _codec(stream), Fraction(1, 1000))
             copied.add(packet, None)
             self.copied.append(copied)
@@ -353,6 +395,17 @@ def _time(packet: "Packet[Stream]") -> Fraction | None:
 
 def _kind(stream: Stream) -> str:
     return "cover" if stream.type == "video" and is_attached_picture(stream) else stream.type
+
+
+def _data_template(closing: contextlib.ExitStack) -> Stream:
+    """Give a stream of data with a tag, without which QuickTime's muxer takes none; only a reader of files sets one."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mpegts") as out:
+        packet: Packet[Stream] = Packet(b"data")
+        packet.stream, packet.pts, packet.dts, packet.time_base = out.add_data_stream("klv"), 0, 0, Fraction(1, 90000)
+        out.mux_one(packet)
+    file.seek(0)
+    return closing.enter_context(av.open(file, format="mpegts")).streams[0]
 
 
 def _takes(codec: str, *, container: str) -> bool:

@@ -347,7 +347,9 @@ class VideoWriter:
             wider = math.lcm(shared, stream.time_base.denominator)
             shared = wider if wider <= MAX_TIMESCALE else shared
         options = {"video_track_timescale": str(own), "movie_timescale": str(shared)}
-        # Tags of phones (camera, lens) survive only in the list of free keys, which cannot stand beside a cover.
+        if self.info.container.startswith("mov"):
+            return options  # its tags are carried as they are
+        # Tags with names of any kind survive only in the list of free keys, which cannot stand beside a cover.
         has_cover = any(stream.attached_picture for stream in self.info.streams)
         return options if has_cover or not self.info.has_free_tags else options | {"movflags": "+use_metadata_tags"}
 
