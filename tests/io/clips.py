@@ -55,6 +55,7 @@ class Clip:
     attachment: bool = False
     chapters: bool = False
     timecode: str = ""
+    title: str = ""  # of the video stream
     tags: dict[str, str] = field(default_factory=dict)
     picture: np.ndarray | None = None  # instead of numbered frames
 
@@ -104,6 +105,8 @@ class Clip:
             context.sample_aspect_ratio = self.aspect
         if self.rotation:
             stream.set_display_rotation(self.rotation)
+        if self.title:
+            stream.metadata["title"] = self.title
         if self.timecode:
             stream.metadata["timecode"] = self.timecode
         return stream

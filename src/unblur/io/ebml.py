@@ -5,17 +5,34 @@ RFC 9559 (Matroska: the ids).
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-__all__ = ["CLUSTER", "EBML", "SEGMENT", "TRACKS", "Element", "children", "element", "number", "unsigned", "with_checksum"]
+__all__ = [
+    "CLUSTER",
+    "CRC_32",
+    "EBML",
+    "SEGMENT",
+    "TRACKS",
+    "TRACK_ENTRY",
+    "Element",
+    "change_tracks",
+    "children",
+    "element",
+    "number",
+    "padded",
+    "unsigned",
+]
 
 EBML = 0x1A45DFA3
 SEGMENT = 0x18538067
 INFO = 0x1549A966
 TRACKS = 0x1654AE6B
 CLUSTER = 0x1F43B675
+TRACK_ENTRY = 0xAE
 CRC_32 = 0xBF
+VOID = 0xEC
 
 
 @dataclass(frozen=True)
@@ -63,7 +80,52 @@ def unsigned(value: int) -> bytes:
     return value.to_bytes(max(1, (value.bit_length() + 7) // 8), "big")
 
 
-def with_checksum(body: bytes) -> bytes:
+def padded(body: bytes, length: int) -> bytes:
+    """Give the body of an element with an empty element (Void) behind it that makes it `length` bytes long.
+
+    Raises:
+        ValueError: if it is longer, or so little shorter that no element fits.
+    """
+    room = length - len(body)
+    if room == 0:
+        return body
+    if room < 9:
+        raise ValueError(f"no element of {room} bytes")
+    return body + element(VOID, bytes(room - 9))
+
+
+def change_tracks(path: Path, change: Callable[[int, bytes], bytes]) -> None:
+    """Change the entries of tracks in a finished file in place.
+
+    Args:
+        path: of a Matroska or WebM file.
+        change: gives, for the index of a track and its element, an element of the same length.
+    """
+    with path.open("r+b") as file:
+        segment = next(each for each in children(file.read(64)) if each.id == SEGMENT)
+        at = segment.body
+        while True:
+            file.seek(at)
+            found = next(children(file.read(16)), None)
+            if found is None or found.id == CLUSTER or found.end < 0:
+                return
+            if found.id == TRACKS:
+                break
+            at += found.end
+        file.seek(at + found.body)
+        body = file.read(found.end - found.body)
+        entries = [each for each in children(body) if each.id == TRACK_ENTRY]
+        for index, entry in enumerate(entries):
+            changed = change(index, body[entry.begin : entry.end])
+            whole = next(children(changed))
+            changed = changed[: whole.body] + _with_checksum(changed[whole.body :])
+            assert len(changed) == entry.end - entry.begin
+            body = body[: entry.begin] + changed + body[entry.end :]
+        file.seek(at + found.body)
+        file.write(_with_checksum(body))
+
+
+def _with_checksum(body: bytes) -> bytes:
     """Give the body of an element with its CRC-32, which is its first child if it has one, made to fit."""
     first = next(children(body), None)
     if first is None or first.id != CRC_32:

@@ -217,11 +217,13 @@ def _carry_visual(source: Box, target: Box) -> None:
     entries, own = parsed(theirs.body[8:]), parsed(ours.body[8:])
     if not entries or not own:
         return
-    has = {each.kind for each in parsed(own[0].body[VISUAL:])}
+    written = parsed(own[0].body[VISUAL:])
+    has_tags = any(each.kind == b"colr" for each in written)
     extra = [each for each in parsed(entries[0].body[VISUAL:]) if each.kind not in OF_CODECS]
-    profiles = [each for each in extra if each.kind == b"colr" and each.body[:4] in (b"prof", b"rICC")]
-    added = [each for each in extra if each.kind not in has] + [each for each in profiles if b"colr" in has]
-    entry = Box(own[0].kind, own[0].body + b"".join(bytes(each) for each in added))
+    added = [each for each in extra if each.kind != b"colr" or not has_tags or each.body[:4] in (b"prof", b"rICC")]
+    anew = {each.kind for each in added} - {b"colr"}
+    boxes = [*(each for each in written if each.kind not in anew), *added]
+    entry = Box(own[0].kind, own[0].body[:VISUAL] + b"".join(bytes(each) for each in boxes))
     ours.body = ours.body[:8] + bytes(entry) + b"".join(bytes(each) for each in own[1:])
 
 

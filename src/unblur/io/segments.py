@@ -17,22 +17,23 @@ class SegmentEncoder:
     """Encodes frames for a stream, each segment of `length` frames by a new encoder.
 
     What an encoder makes of a segment depends on nothing but its frames, so that a clip that is gone on with at the beginning of a segment
-    gets the packets that it would have got at once. The first segment is encoded by the stream's own encoder, all others by encoders with
-    the same settings.
+    gets the packets that it would have got at once. The first segment is encoded by the stream's own encoder if it has one, all others by
+    encoders with the same settings.
 
     Decoding times continue over the segments: the n-th packet of the clip is decoded at the time of the frame that is presented as the
     (n - d)-th, d being the number of packets by which the first encoder's decoding runs ahead.
 
     Args:
-        stream: of the output; its encoder must be open.
+        stream: of the output; its encoder, if it has one, must be open.
+        name: FFmpeg's name of the encoder.
         configure: sets up another encoder like that of the stream; called with one that is not open yet.
         length: frames in a segment.
     """
 
-    def __init__(self, stream: VideoStream, *, configure: Callable[[VideoCodecContext], None], length: int) -> None:
+    def __init__(self, stream: VideoStream, *, name: str, configure: Callable[[VideoCodecContext], None], length: int) -> None:
         self._stream, self._configure, self._length = stream, configure, length
-        self._name = stream.codec_context.codec.name
-        self._encoder: VideoCodecContext | None = stream.codec_context
+        self._name = name
+        self._encoder: VideoCodecContext | None = stream.codec_context if stream.codec_context.is_encoder else None
         self._pts: array[int] = array("q")  # of all frames, in the order of presentation
         self._durations: dict[int, int] = {}  # of frames that are in the encoder
         self._in_segment = 0  # frames

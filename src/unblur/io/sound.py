@@ -26,7 +26,7 @@ ACM, STAND_IN = b"A_MS/ACM", b"A_TRUEHD"
 """Matroska's names of sound that a header of Windows describes, and of the codec as which it is handed to the muxer, which knows no ACM by way of
 PyAV. Both are of one length, and TrueHD has no header of its own."""
 
-TRACK, NUMBER, UID, TYPE, CODEC, PRIVATE, AUDIO, RATE, CHANNELS, TIME = 0xAE, 0xD7, 0x73C5, 0x83, 0x86, 0x63A2, 0xE1, 0xB5, 0x9F, 0xE7
+NUMBER, UID, TYPE, CODEC, PRIVATE, AUDIO, RATE, CHANNELS, TIME = 0xD7, 0x73C5, 0x83, 0x86, 0x63A2, 0xE1, 0xB5, 0x9F, 0xE7
 
 PCM = {
     "u8": "pcm_s16le",
@@ -79,7 +79,7 @@ def acm_stream(stream: AudioStream, closing: ExitStack) -> Stream:
         ebml.element(CHANNELS, ebml.unsigned(stream.codec_context.layout.nb_channels)),
     )
     track = ebml.element(
-        TRACK,
+        ebml.TRACK_ENTRY,
         *(ebml.element(kind, ebml.unsigned(value)) for kind, value in ((NUMBER, 1), (UID, 1), (TYPE, 2))),
         ebml.element(CODEC, STAND_IN),
         ebml.element(PRIVATE, acm_header(stream)),
@@ -91,36 +91,14 @@ def acm_stream(stream: AudioStream, closing: ExitStack) -> Stream:
     return closing.enter_context(opened).streams[0]
 
 
-def name_acm(path: Path) -> None:
-    """Name the tracks of `acm_stream` in a finished Matroska file; real TrueHD has no header and stays."""
-    with path.open("r+b") as file:
-        head = file.read(64)
-        top = {each.id: each for each in ebml.children(head)}
-        at = top[ebml.SEGMENT].body
-        while True:
-            file.seek(at)
-            each = next(ebml.children(file.read(16)), None)
-            if each is None or each.id == ebml.CLUSTER or each.end < 0:
-                return
-            if each.id == ebml.TRACKS:
-                break
-            at += each.end
-        file.seek(at + each.body)
-        body = file.read(each.end - each.body)
-        for track in (track for track in ebml.children(body) if track.id == TRACK):
-            parts = {part.id: part for part in ebml.children(body, track.body, track.end)}
-            codec = parts.get(CODEC)
-            if codec is not None and PRIVATE in parts and body[codec.body : codec.end] == STAND_IN:
-                body = body[: track.begin] + _renamed(body[track.begin : track.end]) + body[track.end :]
-        file.seek(at + each.body)
-        file.write(ebml.with_checksum(body))
-
-
-def _renamed(track: bytes) -> bytes:
+def name_acm(track: bytes) -> bytes:
+    """Name a track of `acm_stream` in a finished Matroska file; real TrueHD has no header and stays. Any other track is given back as it is."""
     whole = next(ebml.children(track))
-    (codec,) = (part for part in ebml.children(track, whole.body) if part.id == CODEC)
-    track = track[: codec.body] + ACM + track[codec.end :]
-    return track[: whole.body] + ebml.with_checksum(track[whole.body :])
+    parts = {part.id: part for part in ebml.children(track, whole.body)}
+    codec = parts.get(CODEC)
+    if codec is None or PRIVATE not in parts or track[codec.body : codec.end] != STAND_IN:
+        return track
+    return track[: codec.body] + ACM + track[codec.end :]
 
 
 def pcm_codec(path: Path, index: int) -> str:

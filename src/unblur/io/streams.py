@@ -15,12 +15,15 @@ from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Stream
+from av.video.stream import VideoStream
 
 from unblur.errors import OutputError
+from unblur.io import ebml
 from unblur.io.clip_info import TIMECODE_KEYS, ClipInfo
 from unblur.io.containers import can_hold, exact, is_attached_picture, open_media
 from unblur.io.moov import Header, TrackPair
 from unblur.io.sound import PcmConverter, acm_header, acm_stream, name_acm, pcm_codec, single_frames
+from unblur.io.track import ROOM, described_stream, with_display_size
 
 if TYPE_CHECKING:
     from _hashlib import HASH
@@ -36,6 +39,8 @@ IMAGE_TYPES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image
 
 MOV_FAMILY = "mov"
 """First of the names that FFmpeg gives the demuxer of QuickTime and MP4."""
+
+MATROSKA = ("matroska", "webm")
 
 QUICKTIME = ("mp4", "mov")
 """Containers of that family that are written."""
@@ -101,14 +106,16 @@ class StreamCopier:
         self.dropped: list[str] = []
         self.notes: list[str] = []
         self.has_acm = False
-        self._header = Header(info.path) if info.container.startswith(MOV_FAMILY) else None
-        self._pairs: list[TrackPair] = []
         self._suffix = suffix
         self._info = info
         self._output = output
         self._container = container
         self._closing = contextlib.ExitStack()
         self._source: InputContainer = self._closing.enter_context(open_media(info.path))
+        self._header = Header(info.path) if info.container.startswith(MOV_FAMILY) else None
+        self._pairs: list[TrackPair] = []
+        self._has_shape = container in MATROSKA and info.sample_aspect_ratio not in (None, 1)
+        self._title = self._source.streams[info.video_index].metadata.get("title", "")
         self._targets: dict[int, tuple[Stream, CopiedStream]] = {}
         self._converters: dict[int, PcmConverter] = {}
         self._packets: Iterator[Packet[Stream]] = iter(())
@@ -176,8 +183,8 @@ class StreamCopier:
 
     def complete(self, path: Path) -> None:
         """Put right in the finished file what its muxer cannot write."""
-        if self.has_acm:
-            name_acm(path)
+        if self._container in MATROSKA and (self.has_acm or self._has_shape):
+            ebml.change_tracks(path, self._changed_track)
         if self._header is None:
             return
         if self._container in QUICKTIME:
@@ -188,9 +195,21 @@ class StreamCopier:
             named = ", ".join(f"`{kind}`" for kind in extras)
             self.notes.append(f"data in the file's header ({named}) cannot be kept in `{self._suffix}`; write to `.mov` to keep it")
 
+    def _changed_track(self, index: int, track: bytes) -> bytes:
+        aspect = self._info.sample_aspect_ratio
+        if index == 0 and self._has_shape and aspect is not None:
+            return with_display_size(track, aspect=aspect, title=self._title)
+        return name_acm(track)
+
     def close(self) -> None:
         """Close the source."""
         self._closing.close()
+
+    def described_video(self, encoder: str) -> Stream | None:
+        """Give a stream of an encoder's codec with what the source's container says of its video; None if it says nothing besides the coding."""
+        video = self._source.streams[self._info.video_index]
+        assert isinstance(video, VideoStream)
+        return described_stream(video, encoder=encoder, closing=self._closing)
 
     def metadata(self) -> dict[str, str]:
         """Give the tags of the file."""
@@ -198,7 +217,10 @@ class StreamCopier:
 
     def video_metadata(self) -> dict[str, str]:
         """Give the tags of the video stream."""
-        return _kept_tags(self._source.streams[self._info.video_index].metadata)
+        tags = _kept_tags(self._source.streams[self._info.video_index].metadata)
+        if self._has_shape:
+            tags["title"] = self._title + " " * ROOM
+        return tags
 
     def video_disposition(self) -> int:
         """Give the flags of the video stream."""

@@ -19,6 +19,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from unblur.errors import InputError, UnreadableError, UnsupportedError
+from unblur.io import ebml
 from unblur.io.clip_info import ClipInfo, describe, side_data
 from unblur.io.colour import PixelConverter, Pixels
 from unblur.io.containers import open_media, seconds
@@ -33,8 +34,6 @@ MAX_STEP_BACK = Fraction(1)
 
 CARRIED = (Type.A53_CC, Type.DYNAMIC_HDR_PLUS)
 """Side data that changes with each frame: closed captions, which encoders can write again, and HDR10+, whose loss the writer tells."""
-
-EBML_HEADER, EBML_SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 
 SEEK_MARGINS = (Fraction(0), Fraction(2), Fraction(10))
 """Seconds before the start of a preview to seek to; each is tried when the one before it lands after the start."""
@@ -280,26 +279,14 @@ def _ends_early(path: Path, stream: VideoStream) -> bool:
 def _announced_size(head: bytes) -> int:
     """Read the size of a file from its first bytes, 0 if they do not tell.
 
-    Source: RFC 8794 (EBML: an element is its id, the length of its body in a number whose leading zeros say how many bytes it has,
-    and its body); RIFF: four letters and the length of the rest.
+    Source: RFC 8794 (EBML, see `unblur.io.ebml`); RIFF: four letters and the length of the rest.
     """
     if head[:4] == b"RIFF":
         return 8 + int.from_bytes(head[4:8], "little")
-    if head[:4] != EBML_HEADER:
+    if head[:4] != ebml.unsigned(ebml.EBML):
         return 0
-    at, length = _ebml_length(head, 4)
-    segment = at + length
-    if head[segment : segment + 4] != EBML_SEGMENT:
-        return 0
-    at, length = _ebml_length(head, segment + 4)
-    return at + length if length else 0
-
-
-def _ebml_length(head: bytes, at: int) -> tuple[int, int]:
-    """Give where the body of an element begins and its length; 0 if unknown, as in a live recording."""
-    width = 9 - head[at].bit_length() if at < len(head) and head[at] else 0
-    value = int.from_bytes(head[at : at + width], "big") & ((1 << 7 * width) - 1)
-    return at + width, 0 if value == (1 << 7 * width) - 1 else value
+    segment = next((each for each in ebml.children(head) if each.id == ebml.SEGMENT), None)
+    return max(segment.end, 0) if segment is not None else 0
 
 
 def _carried(decoded: VideoFrame, shrinker: VideoReformatter) -> VideoFrame | None:

@@ -11,11 +11,13 @@ from typing import Any, Self
 
 import av
 import numpy as np
+from av.codec import CodecContext
+from av.codec.context import Flags
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.sidedata.sidedata import Type
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -306,18 +308,19 @@ class VideoWriter:
             self.begin_at = last + 1 if following is None else following.pts
 
     def _configure(self, context: VideoCodecContext) -> None:
-        """Set up an encoder for the frames of this clip."""
+        """Set up an encoder for the frames of this clip, or describe what it gives."""
         encoding, info = self.encoding, self.info
-        context.options = dict(encoding.options)
         context.framerate = encoding.rate
-        context.time_base = info.time_base
+        if context.is_encoder:
+            context.options = dict(encoding.options)
+            context.time_base = info.time_base
+            context.thread_count = 0
         context.width, context.height = info.width, info.height
         context.pix_fmt = encoding.pixel_format
         context.color_primaries = encoding.colour.primaries
         context.color_trc = encoding.colour.transfer
         context.colorspace = encoding.colour.matrix
         context.color_range = encoding.colour.range
-        context.thread_count = 0
         if info.sample_aspect_ratio is not None:
             context.sample_aspect_ratio = info.sample_aspect_ratio
         if encoding.encoder == "libx265" and self._container in ("mp4", "mov"):
@@ -325,10 +328,19 @@ class VideoWriter:
 
     def _add_video(self, output: OutputContainer, copier: StreamCopier) -> VideoStream:
         encoding, info = self.encoding, self.info
-        stream = output.add_stream(encoding.encoder, rate=encoding.rate, options=encoding.options)
-        assert isinstance(stream, VideoStream)
-        stream.time_base = info.time_base  # of the encoder as well, or times are rounded to the frame rate
-        self._configure(stream.codec_context)
+        described = copier.described_video(encoding.encoder)
+        if described is None:
+            stream = output.add_stream(encoding.encoder, rate=encoding.rate, options=encoding.options)
+            assert isinstance(stream, VideoStream)
+            stream.time_base = info.time_base  # of the encoder as well, or times are rounded to the frame rate
+            self._configure(stream.codec_context)
+        else:
+            added: Stream = output.add_stream_from_template(described, opaque=True)
+            assert isinstance(added, VideoStream)
+            stream = added
+            stream.time_base = info.time_base
+            self._configure(stream.codec_context)
+            stream.codec_context.extradata = self._extradata()
         if info.display_matrix is not None:
             stream.set_display_matrix(info.display_matrix)
         stream.metadata.update(copier.video_metadata())
@@ -336,6 +348,15 @@ class VideoWriter:
             stream.metadata["timecode"] = info.timecode
         stream.disposition = Disposition(copier.video_disposition())
         return stream
+
+    def _extradata(self) -> bytes | None:
+        """What the encoder says to decoders before the first packet."""
+        encoder = CodecContext.create(self.encoding.encoder, "w")
+        assert isinstance(encoder, VideoCodecContext)
+        self._configure(encoder)
+        encoder.flags |= Flags.global_header
+        encoder.open()
+        return encoder.extradata
 
     def _muxer_options(self) -> dict[str, str]:
         if self._container not in ("mp4", "mov"):
@@ -346,7 +367,11 @@ class VideoWriter:
         for stream in self.info.streams:
             wider = math.lcm(shared, stream.time_base.denominator)
             shared = wider if wider <= MAX_TIMESCALE else shared
-        options = {"video_track_timescale": str(own), "movie_timescale": str(shared)}
+        options = {
+            "video_track_timescale": str(own),
+            "movie_timescale": str(shared),
+            "strict": "unofficial",
+        }  # the last for spherical video
         if self.info.container.startswith("mov"):
             return options  # its tags are carried as they are
         # Tags with names of any kind survive only in the list of free keys, which cannot stand beside a cover.
@@ -371,7 +396,7 @@ class VideoWriter:
         self._copier.start(shift=shift, begin=begin, end=end)
         self._copier.copy_chapters(shift=shift, begin=begin, end=end)
         self._output.start_encoding()
-        self._encoder = SegmentEncoder(self._stream, configure=self._configure, length=int(encoders.KEY_EVERY))
+        self._encoder = SegmentEncoder(self._stream, name=self.encoding.encoder, configure=self._configure, length=int(encoders.KEY_EVERY))
         self._started = True
 
     def _note_losses(self, frame: Frame) -> None:

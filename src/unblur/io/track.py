@@ -1,0 +1,114 @@
+"""What a container says of a video besides its coding, carried into a track of another coding: spherical, stereo, crop, colour.
+
+FFmpeg carries these from a stream that it has read to one that it writes, but PyAV has no way to give them to a stream for an encoder. So the
+head of a track is written for the source, the name of its codec is replaced by that of the encoder, and the head is read again: this gives a
+stream that a track of the output can be made of.
+"""
+
+import io
+import math
+from contextlib import ExitStack
+from fractions import Fraction
+
+import av
+from av.error import FFmpegError
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from unblur.io import ebml
+
+__all__ = ["ROOM", "described_stream", "with_display_size"]
+
+CODEC_NAMES = {
+    "libx264": b"V_MPEG4/ISO/AVC",
+    "libx264rgb": b"V_MPEG4/ISO/AVC",
+    "libx265": b"V_MPEGH/ISO/HEVC",
+    "libvpx": b"V_VP8",
+    "libvpx-vp9": b"V_VP9",
+    "libsvtav1": b"V_AV1",
+    "prores_ks": b"V_PRORES",
+    "ffv1": b"V_FFV1",
+}
+"""Matroska's names of what the encoders write."""
+
+CODEC, PRIVATE, ADDITIONS, VIDEO, COLOUR, TIME = 0x86, 0x63A2, 0x41E4, 0xE0, 0x55B0, 0xE7
+PROJECTION, STEREO = 0x7670, 0x53B8
+CROP = (0x54AA, 0x54BB, 0x54CC, 0x54DD)
+NAME, WIDTH, HEIGHT, DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT = 0x536E, 0xB0, 0xBA, 0x54B0, 0x54BA, 0x54B2
+
+ROOM = 64
+"""Bytes by which a track's title is made longer, for what is written into the finished file in place of them."""
+SITING = (0x55B7, 0x55B8)
+LEVELS = (0x55BC, 0x55BD, 0x55D0)
+"""Content light level, of a pixel and of a frame, and mastering display."""
+
+
+def described_stream(source: VideoStream, *, encoder: str, closing: ExitStack) -> Stream | None:
+    """Give a stream of the encoder's codec with all that FFmpeg knows of the source's besides its coding; None if there is nothing.
+
+    Args:
+        source: of the file that is read.
+        encoder: FFmpeg's name of the encoder.
+        closing: keeps the stream open.
+    """
+    file = io.BytesIO()
+    try:
+        with av.open(file, "w", format="matroska") as out:
+            out.add_stream_from_template(source, opaque=True)
+            out.start_encoding()
+    except (FFmpegError, ValueError, LookupError):
+        return None
+    head = file.getvalue()
+    segment = next((each for each in ebml.children(head) if each.id == ebml.SEGMENT), None)
+    tracks = next((each for each in ebml.children(head, segment.body) if each.id == ebml.TRACKS), None) if segment else None
+    track = next((each for each in ebml.children(head, tracks.body, tracks.end) if each.id == ebml.TRACK_ENTRY), None) if tracks else None
+    if track is None:
+        return None
+    parts = {part.id: part for part in ebml.children(head, track.body, track.end)}
+    if VIDEO not in parts or not _says_something(head[parts[VIDEO].body : parts[VIDEO].end]):
+        return None
+    kept = [head[part.begin : part.end] for part in parts.values() if part.id not in (CODEC, PRIVATE, ADDITIONS, ebml.CRC_32)]
+    written = ebml.element(ebml.TRACK_ENTRY, ebml.element(CODEC, CODEC_NAMES[encoder]), *kept)
+    body = ebml.element(ebml.TRACKS, written), ebml.element(ebml.CLUSTER, ebml.element(TIME, b"\0"))
+    whole = ebml.element(ebml.EBML, ebml.element(0x4282, b"matroska")) + ebml.element(ebml.SEGMENT, *body)
+    return closing.enter_context(av.open(io.BytesIO(whole), format="matroska")).streams[0]
+
+
+def with_display_size(track: bytes, *, aspect: Fraction, title: str) -> bytes:
+    """Give the entry of a video's track with the size at which it is shown, which says the shape of its pixels.
+
+    FFmpeg writes it from a field that PyAV does not set. The entry keeps its length: its title was made longer by `ROOM`.
+
+    Args:
+        track: the element.
+        aspect: width of a pixel by its height.
+        title: of the track; empty for none.
+    """
+    whole = next(ebml.children(track))
+    kept = []
+    for part in ebml.children(track, whole.body):
+        data = track[part.begin : part.end]
+        if part.id == VIDEO:
+            data = ebml.element(VIDEO, _with_size(track[part.body : part.end], aspect))
+        elif part.id == NAME:
+            data = ebml.element(NAME, title.encode()) if title else b""
+        kept.append(data)
+    return track[: whole.body] + ebml.padded(b"".join(kept), whole.end - whole.body)
+
+
+def _with_size(video: bytes, aspect: Fraction) -> bytes:
+    parts = {part.id: part for part in ebml.children(video)}
+    values = {kind: int.from_bytes(video[part.body : part.end], "big") for kind, part in parts.items()}
+    bottom, top, left, right = (values.get(kind, 0) for kind in CROP)
+    width, height = values[WIDTH] - left - right, values[HEIGHT] - top - bottom
+    shown = Fraction(width, height) * aspect  # in whole pixels, exactly
+    times = max(1, math.ceil(Fraction(height) / shown.denominator))
+    size = ((DISPLAY_WIDTH, shown.numerator * times), (DISPLAY_HEIGHT, shown.denominator * times))
+    kept = [video[part.begin : part.end] for kind, part in parts.items() if kind not in (DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT)]
+    return b"".join([*kept, *(ebml.element(kind, ebml.unsigned(value)) for kind, value in size)])
+
+
+def _says_something(video: bytes) -> bool:
+    parts = {part.id: part for part in ebml.children(video)}
+    colour = {part.id for part in ebml.children(video, parts[COLOUR].body, parts[COLOUR].end)} if COLOUR in parts else set()
+    return bool({PROJECTION, STEREO, *CROP} & parts.keys() or {*SITING, *LEVELS} & colour)
