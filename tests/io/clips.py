@@ -14,8 +14,13 @@ WIDTH, HEIGHT = 64, 48
 MILLISECOND = Fraction(1, 1000)
 
 
-def copy(source: Path, target: Path, *, start: float = 0, duration: float | None = None, **options) -> VideoWriter:
-    with VideoReader(source, start=start, duration=duration) as clip, VideoWriter(target, clip, **options) as out:
+def copy(
+    source: Path, target: Path, *, start: float = 0, duration: float | None = None, allow_interlaced: bool = False, **options
+) -> VideoWriter:
+    with (
+        VideoReader(source, start=start, duration=duration, allow_interlaced=allow_interlaced) as clip,
+        VideoWriter(target, clip, **options) as out,
+    ):
         for frame in clip:
             out.write(frame.pixels, frame)
     return out

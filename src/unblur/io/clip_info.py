@@ -1,5 +1,6 @@
 """What there is to know about a clip before its frames are read."""
 
+import contextlib
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,6 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from unblur.errors import UnreadableError, UnsupportedError
+from unblur.io.boxes import read_box
 from unblur.io.colour import Colour, bit_depth
 from unblur.io.containers import chosen_video, exact, has_unknown_video, is_attached_picture, is_picture, open_media
 
@@ -23,6 +25,20 @@ __all__ = ["ClipInfo", "LightLevel", "MasteringDisplay", "StreamInfo", "describe
 PROBED_PACKETS = 600
 """Packets of video that are tried for a first picture: several seconds, more than there are between two key frames of a broadcast."""
 
+FRAMES_SEEN = 5
+"""Frames by which interlaced video is told. In film at the rate of television, two of five frames are."""
+
+_USUAL = (
+    "title artist album_artist composer album date comment genre copyright grouping lyrics description synopsis show episode_id network keywords "
+    "season_number episode_sort media_type hd_video gapless_playback compilation track disc tmpo location creation_time encoder duration "
+    "major_brand minor_version compatible_brands"
+)
+USUAL_TAGS = set(_USUAL.split())
+"""Tags for which MP4 has a place of its own, and those that are written anew."""
+
+DOLBY_VISION_TAGS = ("dvh1", "dvhe")
+"""Names of HEVC with Dolby Vision that nothing else can show."""
+
 INTERLACED_ORDERS = (2, 3, 4, 5)
 """FFmpeg's codes of field order for everything but progressive (1) and unknown (0)."""
 
@@ -30,6 +46,9 @@ ENCRYPTED = "encv"
 """Name of encrypted video in MP4."""
 
 CONVERT = "convert it first with the program that made it"
+
+TOP_FIRST = (2, 5)
+"""Those of them that show the upper field first."""
 
 TIMECODE_KEYS = ("timecode", "TIMECODE")
 
@@ -89,6 +108,7 @@ class ClipInfo:
         container: FFmpeg's names of the container, such as `mov,mp4,m4a,3gp,3g2,mj2`.
         video_index: which stream of the file is the video; other streams, further video among them, are in `streams`.
         codec: FFmpeg's name of the codec, such as `h264`.
+        profile: FFmpeg's name of its profile, empty if unknown.
         width: of the frames as they are coded, before rotation.
         height: of the frames as they are coded, before rotation.
         pixel_format: FFmpeg's name.
@@ -104,11 +124,13 @@ class ClipInfo:
         rotation: degrees by which players turn the frames, counter-clockwise.
         display_matrix: the same as the file has it (nine numbers), with mirroring; None if there is none.
         interlaced: frames hold two fields of different times.
+        top_field_first: which of them is shown first, None if unknown.
         timecode: of the first frame, empty if there is none.
         mastering: HDR mastering display, if any.
         light: HDR content light level, if any.
         dolby_vision: the stream has Dolby Vision metadata, which cannot be kept.
-        has_free_tags: the file has tags with names of their maker's choice, such as `com.apple.quicktime.make`.
+        alpha_beside: the transparency is in pictures beside those of the video (VP8 and VP9), which are not kept.
+        has_free_tags: the file has tags with names of their maker's choice, such as `com.apple.quicktime.make` or `prompt`.
         streams: every stream of the file.
     """
 
@@ -116,6 +138,7 @@ class ClipInfo:
     container: str
     video_index: int
     codec: str
+    profile: str
     width: int
     height: int
     pixel_format: str
@@ -131,10 +154,12 @@ class ClipInfo:
     rotation: int
     display_matrix: tuple[int, ...] | None
     interlaced: bool
+    top_field_first: bool | None
     timecode: str
     mastering: MasteringDisplay | None
     light: LightLevel | None
     dolby_vision: bool
+    alpha_beside: bool
     has_free_tags: bool
     streams: tuple[StreamInfo, ...]
 
@@ -147,7 +172,7 @@ class ClipInfo:
     @property
     def has_alpha(self) -> bool:
         """Whether the frames have transparency, which is not kept."""
-        return any(component.is_alpha for component in VideoFormat(self.pixel_format, 16, 16).components)
+        return self.alpha_beside or any(component.is_alpha for component in VideoFormat(self.pixel_format, 16, 16).components)
 
 
 def describe(path: Path) -> ClipInfo:
@@ -155,7 +180,7 @@ def describe(path: Path) -> ClipInfo:
 
     Raises:
         UnreadableError: if the file is missing, empty, damaged from the start, or has no video (sound only, a picture).
-        UnsupportedError: if it is sound, but encrypted or in a form that FFmpeg does not decode, or if its frames cannot be converted to RGB.
+        UnsupportedError: if it is Dolby Vision of profile 5; if it is sound, but encrypted or in a form that FFmpeg does not decode, or if its frames cannot be converted to RGB.
     """
     with open_media(path) as container:
         stream = chosen_video(container)
@@ -172,6 +197,11 @@ def describe(path: Path) -> ClipInfo:
             raise UnsupportedError(f"the video of `{path}` is in a form of {codec} that FFmpeg does not decode; {CONVERT}")
         if frame is None:
             raise UnreadableError(f"`{path}` is damaged: no picture of its video can be decoded")
+        if _needs_dolby_vision(path, stream, frame):
+            raise UnsupportedError(
+                f"`{path}` is Dolby Vision of profile 5, whose colours are wrong without its metadata, which cannot be kept; "
+                "restore a version in HDR10 or in profile 8"
+            )
         return _describe(path, container, stream, frame)
 
 
@@ -213,6 +243,35 @@ def _first_frame(container: InputContainer, stream: VideoStream) -> tuple[VideoF
     return None, is_supported
 
 
+def _are_interlaced(path: Path, index: int) -> bool:
+    """Tell whether most of the first frames, or two of them, are interlaced."""
+    flags: list[bool] = []
+    with open_media(path) as container, contextlib.suppress(FFmpegError):
+        stream = container.streams[index]
+        assert isinstance(stream, VideoStream)
+        stream.codec_context.thread_type = "SLICE"
+        for number, packet in enumerate(container.demux(stream)):
+            with contextlib.suppress(FFmpegError):
+                flags += [frame.interlaced_frame for frame in stream.decode(packet)]
+            if len(flags) >= FRAMES_SEEN or number >= PROBED_PACKETS:
+                break
+    return sum(flags[:FRAMES_SEEN]) >= min(2, max(len(flags), 1))
+
+
+def _needs_dolby_vision(path: Path, stream: VideoStream, frame: VideoFrame) -> bool:
+    """Tell whether a clip is Dolby Vision of profile 5: of its metadata (FFmpeg's AVDOVIMetadata), or of the record in MP4."""
+    data = side_data(frame, Type.DOVI_METADATA)
+    if data is not None and len(data) > 16:
+        at = struct.unpack_from("=Q", data)[0] + 4  # of the profile of the metadata, which is 0 in profile 5 alone
+        if len(data) > at and data[at] == 0:
+            return True
+    if stream.codec_context.codec_tag not in DOLBY_VISION_TAGS:
+        return False
+    head = bytes(read_box(path, b"moov") or b"")
+    at = head.find(b"dvcC")
+    return at >= 0 and head[at + 6] >> 1 == 5  # after the kind: two bytes of version, and seven bits of the profile
+
+
 def _first_dts(path: Path, index: int) -> int | None:
     with open_media(path) as container:
         return next((packet.dts for packet in container.demux(container.streams[index]) if packet.size), None)
@@ -243,6 +302,7 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
         container=container.format.name,
         video_index=stream.index,
         codec=context.codec.canonical_name,
+        profile=context.profile or "",
         width=frame.width,
         height=frame.height,
         pixel_format=pixel_format,
@@ -257,12 +317,14 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
         sample_aspect_ratio=exact(stream.sample_aspect_ratio),
         rotation=frame.rotation,
         display_matrix=struct.unpack("=9i", matrix) if matrix is not None and len(matrix) == 36 else None,
-        interlaced=frame.interlaced_frame or context.field_order in INTERLACED_ORDERS,
+        interlaced=context.field_order in INTERLACED_ORDERS or _are_interlaced(path, stream.index),
+        top_field_first=context.field_order in TOP_FIRST if context.field_order in INTERLACED_ORDERS else None,
         timecode=next((stream.metadata[key] for key in TIMECODE_KEYS if key in stream.metadata), ""),
         mastering=_mastering(side_data(frame, Type.MASTERING_DISPLAY_METADATA)),
         light=_light(side_data(frame, Type.CONTENT_LIGHT_LEVEL)),
         dolby_vision=side_data(frame, Type.DOVI_RPU_BUFFER) is not None or side_data(frame, Type.DOVI_METADATA) is not None,
-        has_free_tags=any("." in key for key in container.metadata),
+        alpha_beside=stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE", "0")) == "1",
+        has_free_tags=any(key.casefold().partition("-")[0] not in USUAL_TAGS for key in container.metadata),
         streams=tuple(_describe_stream(each) for each in container.streams),
     )
 

@@ -29,6 +29,12 @@ ENCODERS = {
 }
 """Encoder of each codec that is written as it was read; everything else becomes H.264."""
 
+WRITTEN = {name: codec for codec, name in ENCODERS.items() if codec != "vp8"} | {"libx264rgb": "h264"}
+"""FFmpeg's name of the codec that each encoder writes."""
+
+PRORES = {"Proxy": "proxy", "LT": "lt", "Standard": "standard", "HQ": "hq", "4444": "4444", "XQ": "4444xq", "4444 XQ": "4444xq"}
+"""Flavours of ProRes, by FFmpeg's name of the profile, and what its encoder calls them."""
+
 HOLDS = {
     "mp4": {"libx264", "libx265", "libvpx-vp9", "libsvtav1"},
     "mov": {"libx264", "libx265", "prores_ks"},
@@ -100,7 +106,11 @@ def choose_encoding(info: ClipInfo, *, container: str, codec: str | None = None,
     colour = _colour(info, pixel_format)
     options = _options(info, encoder, pixel_format=pixel_format, quality=quality)
     rate = min(max(info.average_rate or Fraction(25), Fraction(1)), Fraction(MAX_RATE))
-    return Encoding(encoder, pixel_format, colour, options, rate, tuple(_notes(info, encoder, pixel_format)))
+    notes = _notes(info, encoder, pixel_format)
+    written = WRITTEN.get(encoder, encoder)
+    if codec is None and written != info.codec:
+        notes.append(f"{info.codec} video is written as {written}")
+    return Encoding(encoder, pixel_format, colour, options, rate, tuple(notes))
 
 
 def output_suffix(path: Path) -> str:
@@ -208,7 +218,10 @@ def _options(info: ClipInfo, encoder: str, *, pixel_format: str, quality: float 
     lossless = quality == 100
     if encoder in ("libx264", "libx264rgb"):
         options = {"preset": "medium", "g": KEY_EVERY, **({"qp": "0"} if lossless else {"crf": crf})}
-        parameters = _hdr_of_x264(info)
+        order = {True: "tff=1", False: "bff=1", None: ""}[info.top_field_first]
+        fields = order if info.interlaced and encoder == "libx264" else ""
+        parameters = ":".join(each for each in (fields, _hdr_of_x264(info)) if each)
+        options |= {"flags": "+ildct+ilme"} if fields else {}
         return options | ({"x264-params": parameters} if parameters else {})
     if encoder == "libx265":
         parameters = ":".join(["log-level=error", "open-gop=0", *(["lossless=1"] if lossless else []), *_hdr_of_x265(info)])
@@ -229,7 +242,10 @@ def _options(info: ClipInfo, encoder: str, *, pixel_format: str, quality: float 
             {"svtav1-params": parameters} if parameters else {}
         )
     if encoder == "prores_ks":
-        profile = {"profile": "4444" if "444" in pixel_format else "hq", "vendor": "apl0"}
+        flavour = PRORES.get(info.profile, "") if info.codec == "prores" else ""
+        if not flavour or ("444" in pixel_format) != flavour.startswith("4444"):
+            flavour = "4444" if "444" in pixel_format else "hq"
+        profile = {"profile": flavour, "vendor": "apl0"}
         return profile if quality is None else profile | {"flags": "+qscale", "global_quality": f"{max(1, round(float(crf))) * 118}"}
     return {"level": "3", "slicecrc": "1"}
 
@@ -244,6 +260,8 @@ def _notes(info: ClipInfo, encoder: str, pixel_format: str) -> list[str]:
         notes.append("HDR mastering metadata is not kept by this codec; choose hevc or av1 to keep it")
     if info.interlaced:
         notes.append("interlaced frames were processed as progressive ones")
+        if encoder != "libx264" or info.top_field_first is None:
+            notes.append("that the frames are interlaced is not kept in the result")
     if bit_depth(pixel_format) < info.bit_depth:
         notes.append(f"{info.bit_depth}-bit video is written with {bit_depth(pixel_format)} bits, the most that {encoder} takes")
     ours, theirs = _halving(pixel_format), _halving(info.pixel_format)

@@ -23,14 +23,14 @@ from unblur.io.clip_info import TIMECODE_KEYS, ClipInfo
 from unblur.io.containers import can_hold, exact, is_attached_picture, open_media
 from unblur.io.moov import Header, TrackPair
 from unblur.io.sound import PcmConverter, acm_header, acm_stream, name_acm, pcm_codec, single_frames
-from unblur.io.track import ROOM, described_stream, with_display_size
+from unblur.io.track import ROOM, described_stream, has_nested_chapters, with_display_size
 
 if TYPE_CHECKING:
     from _hashlib import HASH
 
 __all__ = ["CopiedStream", "StreamCopier", "is_counted", "payload", "shown_at"]
 
-FORGOTTEN_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "timecode"}
+FORGOTTEN_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "timecode", "alpha_mode"}
 """Tags about the old file that the muxer writes anew or that would be wrong."""
 
 FORGOTTEN_PREFIXES = ("bps", "number_of_", "_statistics_")
@@ -183,6 +183,7 @@ class StreamCopier:
 
     def complete(self, path: Path) -> None:
         """Put right in the finished file what its muxer cannot write."""
+        self._note_lost_tags(path)
         if self._container in MATROSKA and (self.has_acm or self._has_shape):
             ebml.change_tracks(path, self._changed_track)
         if self._header is None:
@@ -194,6 +195,16 @@ class StreamCopier:
         elif extras := self._header.extras():
             named = ", ".join(f"`{kind}`" for kind in extras)
             self.notes.append(f"data in the file's header ({named}) cannot be kept in `{self._suffix}`; write to `.mov` to keep it")
+
+    def _note_lost_tags(self, path: Path) -> None:
+        """Say which tags of the file its muxer has left out; those of QuickTime that go there as they are do not count."""
+        if self._header is not None and self._container in QUICKTIME:
+            return
+        with open_media(path) as written:
+            there = {_plain(key) for key in written.metadata}
+        lost = [key for key in self.metadata() if _plain(key) not in there]
+        if lost:
+            self.notes.append(f"the tag(s) {', '.join(f'`{key}`' for key in lost)} cannot be kept in `{self._suffix}`")
 
     def _changed_track(self, index: int, track: bytes) -> bytes:
         aspect = self._info.sample_aspect_ratio
@@ -239,6 +250,8 @@ class StreamCopier:
             start = max(start, begin) if begin is not None else start
             stop = min(stop, end) if end is not None else stop
             chapters.append({**chapter, "start": round((start - shift) / unit), "end": round((stop - shift) / unit), "time_base": unit})
+        if self._info.container.startswith("matroska") and has_nested_chapters(self._info.path):
+            self.notes.append("chapters inside chapters are not kept")
         self._output.set_chapters(chapters)  # type: ignore[arg-type]
 
     def _next(self) -> "Packet[Stream] | None":
@@ -443,6 +456,11 @@ def _takes(codec: str, *, container: str) -> bool:
 
 def _codec(stream: Stream) -> str:
     return stream.codec_context.codec.canonical_name if stream.codec_context is not None else ""
+
+
+def _plain(key: str) -> str:
+    """The name of a tag without the language that FFmpeg adds to it, whose case the containers change."""
+    return key.casefold().partition("-")[0]
 
 
 def _kept_tags(tags: dict[str, str]) -> dict[str, str]:

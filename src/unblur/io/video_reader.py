@@ -65,7 +65,7 @@ class VideoReader:
 
     One thread may iterate; other threads may have their own readers. Frames come in presentation order with strictly
     increasing times: a time that equals the one before, or lies up to a second before it, is moved to one tick after it and
-    counted in `repaired_times`; frames without a time follow at the clip's rate.
+    counted in `repaired_times`; frames without a time follow at the clip's rate. Interlaced frames are counted in `interlaced_frames`.
 
     A damaged packet is skipped and counted in `decode_failures`. A file that was cut off gives the frames that are there, and
     then `truncated` is true: process what there is, and warn. A transport stream (`.ts`) does not tell whether it was cut off.
@@ -100,6 +100,7 @@ class VideoReader:
         self.end = None if duration is None else self.start + seconds(duration)
         self.decode_failures = 0
         self.repaired_times = 0
+        self.interlaced_frames = 0
         self.truncated = False
         self._running: contextlib.ExitStack | None = None
         # Refuses matrices that cannot be converted now and not at the first frame.
@@ -141,6 +142,7 @@ class VideoReader:
         self.close()
         self.decode_failures = 0
         self.repaired_times = 0
+        self.interlaced_frames = 0
         self.truncated = False
         return self._frames(pts)
 
@@ -165,6 +167,7 @@ class VideoReader:
                     break
                 if pts < first:
                     continue
+                self.interlaced_frames += decoded.interlaced_frame
                 if converter is None or decoded.format.name != converted_format:
                     converted_format = decoded.format.name
                     converter = PixelConverter(converted_format, colour=info.colour, width=info.width, height=info.height)

@@ -346,6 +346,8 @@ class VideoWriter:
         stream.metadata.update(copier.video_metadata())
         if info.timecode and not self._reader.is_part:
             stream.metadata["timecode"] = info.timecode
+        elif info.timecode:
+            self._losses["the timecode is not kept, since it is that of the first frame of the whole clip"] = None
         stream.disposition = Disposition(copier.video_disposition())
         return stream
 

@@ -536,6 +536,8 @@ def _warnings(reader: VideoReader, writer: VideoWriter, *, kept_input: float, sk
         *([writer.discarded] if writer.discarded else []),
         *writer.notes,
     ]
+    if reader.interlaced_frames and not reader.info.interlaced:
+        said.append(f"{reader.interlaced_frames} of the frames are interlaced, and were restored as if they were progressive")
     if reader.truncated:
         said.append("the clip is broken off; what there was of it has been restored")
     if reader.decode_failures:

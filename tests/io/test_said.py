@@ -1,0 +1,150 @@
+"""What of a clip cannot be kept is said, in one sentence each."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from clips import Clip, chapters, copy, number_of
+
+from unblur.errors import UnsupportedError
+from unblur.io import ebml
+from unblur.io.boxes import Box, parsed, places, read_box
+from unblur.io.video import VideoReader
+
+FIELDS = {"preset": "ultrafast", "flags": "+ildct+ilme"}
+CHAPTERS, EDITION, ATOM, START, VOID = 0x1043A770, 0x45B9, 0xB6, 0x91, 0xEC
+
+
+def with_alpha(path: Path, encoder: str) -> Path:
+    """Write a clip whose transparency is beside its pictures, and the tag that says so."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(encoder, rate=25, options={"auto-alt-ref": "0", "deadline": "realtime"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuva420p"
+        stream.metadata["alpha_mode"] = "1"
+        for number in range(5):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 4), 30 + 8 * number, np.uint8), "rgba").reformat(format="yuva420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(("encoder", "more"), [("libvpx-vp9", ()), ("libvpx", ("vp8 video is written as vp9",))])
+def test_transparency_beside_the_pictures(tmp_path, encoder, more):
+    source, target = with_alpha(tmp_path / "a.webm", encoder), tmp_path / "b.webm"
+    assert VideoReader(source).info.has_alpha
+    assert copy(source, target).notes == ("transparency is not kept", *more)
+    with av.open(str(target)) as container:
+        assert "alpha_mode" not in {key.lower() for key in container.streams.video[0].metadata}
+    assert not VideoReader(target).info.has_alpha
+
+
+def test_another_codec_is_said_unless_it_was_asked_for(tmp_path):
+    source = Clip(encoder="mpeg4", options={}, time_base=Fraction(1, 25), pts=range(5)).make(tmp_path / "a.mkv")
+    assert copy(source, tmp_path / "b.mkv").notes == ("mpeg4 video is written as h264",)
+    assert copy(source, tmp_path / "c.mkv", codec="h264").notes == ()
+
+
+@pytest.mark.parametrize(("flavour", "profile"), [("proxy", "Proxy"), ("lt", "LT"), ("standard", "Standard"), ("hq", "HQ")])
+def test_flavour_of_prores_is_kept(tmp_path, flavour, profile):
+    clip = Clip(encoder="prores_ks", options={"profile": flavour}, pixel_format="yuv422p10le", pts=[0, 40])
+    source = clip.make(tmp_path / "a.mov")
+    copy(source, tmp_path / "b.mov")
+    assert VideoReader(source).info.profile == VideoReader(tmp_path / "b.mov").info.profile == profile
+
+
+@pytest.mark.parametrize("first", ["tff", "bff"])
+def test_order_of_fields_is_kept_in_h264(tmp_path, first):
+    source = Clip(options=FIELDS | {"x264-params": f"{first}=1:log-level=none"}).make(tmp_path / "a.mp4")
+    with VideoReader(source, allow_interlaced=True) as clip:
+        assert clip.info.top_field_first is (first == "tff")
+    notes = copy(source, tmp_path / "b.mp4", allow_interlaced=True).notes
+    assert notes == ("interlaced frames were processed as progressive ones",)
+    assert VideoReader(tmp_path / "b.mp4", allow_interlaced=True).info.top_field_first is (first == "tff")
+    notes = copy(source, tmp_path / "c.mp4", allow_interlaced=True, codec="hevc").notes
+    assert "that the frames are interlaced is not kept in the result" in notes
+
+
+def joined(path: Path, *clips: Path) -> Path:
+    """Write transport streams one after the other."""
+    path.write_bytes(b"".join(clip.read_bytes() for clip in clips))
+    return path
+
+
+def piece(path: Path, numbers: range, *, interlaced: bool) -> Path:
+    options = (FIELDS if interlaced else {"preset": "ultrafast"}) | {"x264-params": "log-level=none" + (":tff=1" if interlaced else "")}
+    return Clip(pts=[3600 * i for i in numbers], time_base=Fraction(1, 90000), options=options).make(path)
+
+
+def test_interlacing_is_seen_in_more_frames_than_the_first(tmp_path):
+    one = piece(tmp_path / "one.ts", range(1), interlaced=False)
+    rest = piece(tmp_path / "rest.ts", range(1, 15), interlaced=True)
+    with pytest.raises(UnsupportedError, match="interlaced"):
+        VideoReader(joined(tmp_path / "a.ts", one, rest))
+
+
+def test_interlaced_frames_behind_progressive_ones_are_counted(tmp_path):
+    many = piece(tmp_path / "many.ts", range(10), interlaced=False)
+    rest = piece(tmp_path / "rest.ts", range(10, 15), interlaced=True)
+    reader = VideoReader(joined(tmp_path / "a.ts", many, rest))
+    assert len(list(reader)) == 15
+    assert reader.interlaced_frames == 5
+
+
+@pytest.mark.parametrize(("profile", "refused"), [(5, True), (8, False)])
+def test_dolby_vision_of_profile_5_is_refused(tmp_path, profile, refused):
+    path = tmp_path / "a.mp4"
+    Clip(encoder="libx265", options={"x265-params": "log-level=error"}, pixel_format="yuv420p10le", pts=[0]).make(path)
+    moov = read_box(path, b"moov")
+    described = moov.child(b"trak", b"mdia", b"minf", b"stbl", b"stsd")
+    entry = parsed(described.body[8:])[0]
+    record = Box(b"dvcC", bytes([1, 0, profile << 1, 9 << 3 | 5]) + bytes(20))
+    described.body = described.body[:8] + bytes(Box(b"dvh1", entry.body + bytes(record)))
+    with path.open("r+b") as file:
+        (place,) = (each for each in places(file) if each.kind == b"moov")
+        file.truncate(place.begin)
+        file.seek(place.begin)
+        file.write(bytes(moov))
+    if refused:
+        with pytest.raises(UnsupportedError, match="profile 5"):
+            VideoReader(path)
+    else:
+        assert VideoReader(path).info.codec == "hevc"
+
+
+def test_free_tags_of_matroska_in_mp4(tmp_path):
+    source = Clip(tags={"prompt": "a cat", "title": "Cat"}).make(tmp_path / "a.mkv")
+    assert copy(source, tmp_path / "b.mp4").notes == ()
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert {key.lower(): value for key, value in container.metadata.items()}["prompt"] == "a cat"
+        assert {key.lower(): value for key, value in container.metadata.items()}["title"] == "Cat"
+
+
+def test_tags_that_are_lost_are_named(tmp_path):
+    source = Clip(tags={"prompt": "a cat", "title": "Cat"}, cover=True).make(tmp_path / "a.mkv")
+    assert copy(source, tmp_path / "b.mp4").notes == (
+        "the tag(s) `PROMPT` cannot be kept in `.mp4`",
+    )  # which has no free names beside a cover
+
+
+def test_timecode_of_a_part(tmp_path):
+    source = Clip(timecode="01:00:00:00").make(tmp_path / "a.mov")
+    assert copy(source, tmp_path / "b.mov", start=0.2).notes == (
+        "the timecode is not kept, since it is that of the first frame of the whole clip",
+    )
+
+
+def test_chapters_inside_chapters(tmp_path):
+    path = Clip(chapters=True).make(tmp_path / "a.mkv")
+    data = path.read_bytes()
+    assert copy(path, tmp_path / "b.mkv").notes == ()
+    (segment,) = (each for each in ebml.children(data) if each.id == ebml.SEGMENT)
+    (found,) = (each for each in ebml.children(data, segment.body) if each.id == CHAPTERS)
+    inner = ebml.element(ATOM, ebml.element(START, b"\0"))
+    nested = ebml.element(EDITION, ebml.element(ATOM, ebml.element(START, b"\0"), inner))
+    path.write_bytes(data[: found.body] + ebml.padded(nested, found.end - found.body) + data[found.end :])
+    assert copy(path, tmp_path / "c.mkv").notes == ("chapters inside chapters are not kept",)
+    assert len(chapters()) == 2
+    assert [number_of(frame.pixels) for frame in VideoReader(tmp_path / "c.mkv")] == list(range(15))
