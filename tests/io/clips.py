@@ -15,12 +15,17 @@ MILLISECOND = Fraction(1, 1000)
 
 
 def copy(
-    source: Path, target: Path, *, start: float = 0, duration: float | None = None, allow_interlaced: bool = False, **options
+    source: Path,
+    target: Path,
+    *,
+    start: float = 0,
+    duration: float | None = None,
+    allow_interlaced: bool = False,
+    deinterlace: bool = False,
+    **options,
 ) -> VideoWriter:
-    with (
-        VideoReader(source, start=start, duration=duration, allow_interlaced=allow_interlaced) as clip,
-        VideoWriter(target, clip, **options) as out,
-    ):
+    reader = VideoReader(source, start=start, duration=duration, allow_interlaced=allow_interlaced, deinterlace=deinterlace)
+    with reader as clip, VideoWriter(target, clip, **options) as out:
         for frame in clip:
             out.write(frame.pixels, frame)
     return out

@@ -58,6 +58,9 @@ Codec = Annotated[
     str | None, typer.Option(help="Of the written video: h264, hevc, vp9, av1, prores or ffv1.", show_default="that of the source")
 ]
 AllowInterlaced = Annotated[bool, typer.Option("--allow-interlaced", help="Restore interlaced video as it is, instead of refusing it.")]
+Deinterlace = Annotated[
+    bool, typer.Option("--deinterlace", help="Make a progressive frame of each interlaced one first, instead of refusing them.")
+]
 SkipSharp = Annotated[bool, typer.Option("--skip-sharp", help="Leave photos and frames alone, bit for bit, that are sharp.")]
 TemporalFusion = Annotated[
     bool,
@@ -133,6 +136,7 @@ def restore(
     file_quality: FileQuality = None,
     codec: Codec = None,
     allow_interlaced: AllowInterlaced = False,
+    deinterlace: Deinterlace = False,
     skip_sharp: SkipSharp = False,
     temporal_fusion: TemporalFusion = True,
     self_ensemble: SelfEnsemble = None,
@@ -165,6 +169,7 @@ def restore(
             start=start,
             duration=duration,
             allow_interlaced=allow_interlaced,
+            deinterlace=deinterlace,
             codec=codec,
             file_quality=file_quality,
             device=device.value,

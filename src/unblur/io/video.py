@@ -5,7 +5,8 @@
             out.write(restore(frame.pixels), frame)
 
 The parts are `containers` (opening), `clip_info` (what a clip is), `video_reader`, `colour` (to RGB and back), `encoders`
-(which codec and how), `streams` (sound and the rest), `video_writer` and `verify`.
+(which codec and how), `streams` (sound and the rest), `sound` (what no container takes), `fields` (deinterlacing), `moov` and `track` (what
+containers say of a clip, by their `boxes` and `ebml` elements), `video_writer` and `verify`.
 """
 
 from unblur.io.clip_info import ClipInfo, is_video

@@ -3,7 +3,7 @@
 import contextlib
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -23,6 +23,7 @@ from unblur.io import ebml
 from unblur.io.clip_info import ClipInfo, describe, side_data
 from unblur.io.colour import PixelConverter, Pixels
 from unblur.io.containers import open_media, seconds
+from unblur.io.fields import deinterlaced
 
 __all__ = ["Frame", "VideoReader"]
 
@@ -76,6 +77,8 @@ class VideoReader:
         duration: seconds from `start` in which frames are given, None for all.
         allow_interlaced: process interlaced frames as if they were progressive. Otherwise they are refused, since each holds
             two moments, and taking them for one blurs what is to be sharpened.
+        deinterlace: make one progressive frame of each interlaced one, at its time, by FFmpeg's filter bwdif; `info` is then of a progressive
+            clip.
 
     Raises:
         UnreadableError: if the file is missing, empty, not a video, or damaged from the start; while iterating, if many
@@ -85,17 +88,24 @@ class VideoReader:
     """
 
     def __init__(
-        self, path: Path, *, start: float | Fraction = 0, duration: float | Fraction | None = None, allow_interlaced: bool = False
+        self,
+        path: Path,
+        *,
+        start: float | Fraction = 0,
+        duration: float | Fraction | None = None,
+        allow_interlaced: bool = False,
+        deinterlace: bool = False,
     ) -> None:
         if start < 0 or (duration is not None and duration <= 0):
             raise InputError(
                 f"a part of a clip must start at 0 s or later and last longer than 0 s, got start {start}, duration {duration}"
             )
         self.info: ClipInfo = describe(Path(path))
-        if self.info.interlaced and not allow_interlaced:
-            raise UnsupportedError(
-                f"`{path}` is interlaced: each frame holds two moments; deinterlace it first, for example with FFmpeg's filter `bwdif`"
-            )
+        if self.info.interlaced and not (allow_interlaced or deinterlace):
+            raise UnsupportedError(f"`{path}` is interlaced: each frame holds two moments; `--deinterlace` makes one of them")
+        self.deinterlaces = self.info.interlaced and deinterlace
+        if self.deinterlaces:
+            self.info = replace(self.info, interlaced=False, top_field_first=None)
         self.start = seconds(start)
         self.end = None if duration is None else self.start + seconds(duration)
         self.decode_failures = 0
@@ -156,7 +166,7 @@ class VideoReader:
         last: int | None = None
         with contextlib.ExitStack() as stack:
             self._running = stack
-            for decoded in self._decoded_from(first, stack):
+            for decoded in self._shown_from(first, stack):
                 if (decoded.width, decoded.height) != (info.width, info.height):
                     raise UnsupportedError(
                         f"`{info.path}` changes its size from {info.width}×{info.height} to {decoded.width}×{decoded.height} on the way; "
@@ -198,6 +208,13 @@ class VideoReader:
             )
         self.repaired_times += 1
         return last + 1
+
+    def _shown_from(self, first: int, stack: contextlib.ExitStack) -> Iterator[VideoFrame]:
+        if not self.deinterlaces:
+            return self._decoded_from(first, stack)
+        return deinterlaced(
+            self._decoded_from(first - 1, stack)
+        )  # with the frame before the first, so that it is the same as when read from the start
 
     def _decoded_from(self, first: int, stack: contextlib.ExitStack) -> Iterator[VideoFrame]:
         """Decode from a place from which the frame at `first` and all after it are sure to come."""

@@ -68,8 +68,9 @@ class VideoWriter:
     (`verify_video`); after any exception nothing of it is left. One thread may write; the reader may run in another.
 
     Kept are the size, the time of every frame, bit depth and chroma where the codec allows, colour tags, HDR mastering metadata,
-    captions, rotation, aspect of the pixels, titles, languages, chapters, timecode, and every other stream byte for byte.
-    What the container or codec cannot hold is named in `dropped_streams` and `notes`.
+    captions, rotation, aspect of the pixels, titles, languages, chapters, timecode, and every other stream byte for byte; between MP4 and
+    QuickTime files all that their header says (`unblur.io.moov`). Sound that the container does not hold becomes PCM.
+    What the container or codec cannot hold is named in `notes`.
 
     When the reader reads a part of the clip, so does the writer: other streams are cut to the packets that begin in that part,
     and times are shifted so that the first frame is at 0. Times of a source that runs on a clock of its own (MPEG-TS, AVI, ...)
@@ -90,8 +91,8 @@ class VideoWriter:
         discarded: which frames that an earlier run has finished are not used, and why, in a sentence; empty if all are.
 
     Raises:
-        OutputError: if the target exists, its suffix is not known, its folder refuses it, the codec does not fit, or the disk is
-            full (the last while writing).
+        OutputError: if the target exists, its suffix is not known, its folder refuses it, the codec does not fit, its container can hold the
+            sound in no way, or the disk is full (the last while writing).
         InputError: if the codec or quality is not known.
         VerifyError: when the block ends, if the file does not hold what was written; it is discarded.
     """

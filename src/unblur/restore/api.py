@@ -38,6 +38,7 @@ def restore(
     start: float = 0.0,
     duration: float | None = None,
     allow_interlaced: bool = False,
+    deinterlace: bool = False,
     codec: str | None = None,
     file_quality: int | None = None,
     device: "Device" = "auto",
@@ -74,6 +75,7 @@ def restore(
         start: first second of a clip to restore.
         duration: seconds of a clip to restore; None for all.
         allow_interlaced: restore interlaced frames as if they were progressive, instead of refusing them.
+        deinterlace: make one progressive frame of each interlaced one first (FFmpeg's filter bwdif), instead of refusing them.
         codec: of the written video: h264, hevc, vp9, av1, prores or ffv1; that of the source if None.
         file_quality: of the written file, 1 (small) to 100 (best); as the source, without visible loss, if None.
         device: where to run; `auto` takes a GPU if there is one.
@@ -117,6 +119,7 @@ def restore(
         start=start,
         duration=duration,
         allow_interlaced=allow_interlaced,
+        deinterlace=deinterlace,
         codec=codec,
         file_quality=file_quality,
         overwrite=overwrite,

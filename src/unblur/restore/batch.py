@@ -67,6 +67,7 @@ class Options:
     start: float = 0.0
     duration: float | None = None
     allow_interlaced: bool = False
+    deinterlace: bool = False
     codec: str | None = None
     file_quality: int | None = None
     overwrite: bool = False
@@ -230,6 +231,7 @@ def _restore_clip(
             start=options.start,
             duration=options.duration,
             allow_interlaced=options.allow_interlaced,
+            deinterlace=options.deinterlace,
             codec=options.codec,
             file_quality=options.file_quality,
             overwrite=options.overwrite,

@@ -147,6 +147,7 @@ class Deblurrer:
         start: float = 0.0,
         duration: float | None = None,
         allow_interlaced: bool = False,
+        deinterlace: bool = False,
         codec: str | None = None,
         file_quality: int | None = None,
         overwrite: bool = False,
@@ -169,6 +170,7 @@ class Deblurrer:
             start: first second to restore, for a preview; the rest is left out.
             duration: seconds to restore, for a preview; None for all.
             allow_interlaced: restore interlaced frames as if they were progressive, instead of refusing them.
+            deinterlace: make one progressive frame of each interlaced one first, instead of refusing them.
             codec: h264, hevc, vp9, av1, prores or ffv1; that of the source, where it can be written, if None.
             file_quality: of the encoding, 1 (small) to 100 (lossless, where the codec can); visually lossless if None.
             overwrite: replace `target` if it exists.
@@ -191,7 +193,7 @@ class Deblurrer:
         began = time.monotonic()
         done = 0
         tally = _Tally()
-        with VideoReader(source, start=start, duration=duration, allow_interlaced=allow_interlaced) as reader:
+        with VideoReader(source, start=start, duration=duration, allow_interlaced=allow_interlaced, deinterlace=deinterlace) as reader:
             total = reader.frame_count
             restore = self._restoring(strength=strength, temporal_fusion=temporal_fusion, tally=tally)
 
@@ -207,6 +209,7 @@ class Deblurrer:
 
             identity = source_identity(source)
             work = self._work(identity, strength=strength, temporal_fusion=temporal_fusion) | {"part": [start, duration]}
+            work |= {"deinterlace": True} if reader.deinterlaces else {}
             with VideoWriter(target, reader, codec=codec, quality=file_quality, overwrite=overwrite, work=work) as writer:
                 done = before = writer.frames_before
                 if writer.discarded and notify is not None:
@@ -536,6 +539,8 @@ def _warnings(reader: VideoReader, writer: VideoWriter, *, kept_input: float, sk
         *([writer.discarded] if writer.discarded else []),
         *writer.notes,
     ]
+    if reader.deinterlaces:
+        said.append("the frames were deinterlaced")
     if reader.interlaced_frames and not reader.info.interlaced:
         said.append(f"{reader.interlaced_frames} of the frames are interlaced, and were restored as if they were progressive")
     if reader.truncated:
