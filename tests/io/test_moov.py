@@ -6,7 +6,7 @@ import pytest
 from clips import MILLISECOND, Clip, Sound, copy, number_of
 
 from unblur.io.boxes import Box, parsed, places, read_box
-from unblur.io.video import VideoReader
+from unblur.io.video import VideoReader, VideoWriter
 
 KEYS = b"\0\0\0\x18mebx" + bytes(6) + b"\0\7\0\0\0\x08keys"
 """A sample entry as phones write it, with a table of keys, that refers to the seventh place of data."""
@@ -137,3 +137,20 @@ def test_boxes_round_trip():
     assert moov.child(b"trak", b"mdia", b"hdlr") is None
     long = b"\0\0\0\1free" + (17).to_bytes(8, "big") + b"x"
     assert [each.body for each in parsed(long + b"\0\0\0\x09cut")] == [b"x"]
+
+
+def test_a_clip_that_was_stopped_gets_the_same_header(tmp_path, monkeypatch):
+    monkeypatch.setattr("unblur.io.journal.SAVE_EVERY", 0.0)
+    monkeypatch.setattr("unblur.io.encoders.KEY_EVERY", "5")
+    source = phone_clip(tmp_path / "a.mov")
+    copy(source, tmp_path / "whole.mov", work={})
+    with pytest.raises(KeyboardInterrupt), VideoReader(source) as clip, VideoWriter(tmp_path / "b.mov", clip, work={}) as out:
+        for number, frame in enumerate(clip):
+            if number == 8:
+                raise KeyboardInterrupt
+            out.write(frame.pixels, frame)
+    with VideoReader(source) as clip, VideoWriter(tmp_path / "b.mov", clip, work={}) as out:
+        assert out.frames_before > 0
+        for frame in clip.frames_from(out.begin_at):
+            out.write(frame.pixels, frame)
+    assert (tmp_path / "b.mov").read_bytes() == (tmp_path / "whole.mov").read_bytes()

@@ -8,7 +8,7 @@ from clips import Clip, Sound, copy
 from unblur.errors import OutputError
 from unblur.io import ebml
 from unblur.io.sound import acm_header, single_frames
-from unblur.io.video import output_suffix
+from unblur.io.video import VideoReader, VideoWriter, output_suffix
 
 PLAIN = {"pts": range(15), "time_base": Fraction(1, 25), "options": {"bf": "0", "x264-params": "log-level=error"}}
 
@@ -79,3 +79,23 @@ def test_frames_of_amr_one_by_one():
     assert [bytes(each) for each in single] == frames
     assert [(each.pts, each.duration) for each in single] == [(100, 160), (260, 160), (420, 160)]
     assert single_frames(packet, "aac") == [packet]
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("adpcm_ms", ".mkv"), ("adpcm_ms", ".mp4")])
+def test_sound_of_a_clip_that_was_stopped(tmp_path, monkeypatch, codec, suffix):
+    monkeypatch.setattr("unblur.io.journal.SAVE_EVERY", 0.0)
+    monkeypatch.setattr("unblur.io.encoders.KEY_EVERY", "5")
+    source = Clip(sounds=[Sound(codec=codec)], **PLAIN).make(tmp_path / "a.avi")
+    copy(source, tmp_path / f"whole{suffix}", work={})
+    target = tmp_path / f"b{suffix}"
+    with pytest.raises(KeyboardInterrupt), VideoReader(source) as clip, VideoWriter(target, clip, work={}) as out:
+        for number, frame in enumerate(clip):
+            if number == 8:
+                raise KeyboardInterrupt
+            out.write(frame.pixels, frame)
+    with VideoReader(source) as clip, VideoWriter(target, clip, work={}) as out:
+        assert out.frames_before > 0
+        for frame in clip.frames_from(out.begin_at):
+            out.write(frame.pixels, frame)
+    with av.open(str(target)) as a, av.open(str(tmp_path / f"whole{suffix}")) as b:
+        assert [(p.stream.index, p.pts, bytes(p)) for p in a.demux()] == [(p.stream.index, p.pts, bytes(p)) for p in b.demux()]
