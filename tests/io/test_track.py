@@ -1,3 +1,4 @@
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def video_with(path: Path, *parts: bytes, **more) -> Path:
             kept.append(b"" if part.id == NAME else data)
         return track[: whole.body] + ebml.padded(b"".join(kept), whole.end - whole.body)
 
-    Clip(title=TITLE, **more).make(path)
+    Clip(**({"title": TITLE} | more)).make(path)
     ebml.change_tracks(path, change)
     return path
 
@@ -130,3 +131,16 @@ def test_elements_round_trip():
         ebml.padded(data, len(data) + 8)
     assert ebml.number(b"\x01\xff\xff\xff\xff\xff\xff\xff", 0) == (-1, 8)  # a live recording does not know its length
     assert ebml.number(b"\x81", 0) == (1, 1)
+
+
+def test_mastering_display_in_the_container(tmp_path):
+    """Red, green, blue and white point, and the luminance, as Matroska has them (RFC 9559, section 5.1.4.1.28.30)."""
+    values = [0.68, 0.32, 0.265, 0.69, 0.15, 0.06, 0.3127, 0.329, 1000.0, 0.005]
+    display = ebml.element(0x55D0, *(ebml.element(0x55D1 + i, struct.pack(">d", value)) for i, value in enumerate(values)))
+    source = video_with(tmp_path / "a.mkv", ebml.element(COLOUR, display), title="t" * 240)
+    before = VideoReader(source).info.mastering
+    assert before is not None
+    out = copy(source, tmp_path / "b.webm", codec="vp9")
+    after = VideoReader(tmp_path / "b.webm").info.mastering
+    assert after == before
+    assert out.notes == ()

@@ -43,6 +43,9 @@ HOLDS = {
 }
 """Encoders whose codec players expect in each container."""
 
+HDR_NOTE = "HDR mastering metadata is not kept by this codec; choose hevc or av1 to keep it"
+"""What is said where the codec does not hold it, unless the container does."""
+
 CRF = {"libx264": 16, "libx265": 18, "libvpx-vp9": 18, "libsvtav1": 18}
 """Quality that cannot be told from the source by eye, on each encoder's own scale; lower is better."""
 
@@ -257,7 +260,7 @@ def _notes(info: ClipInfo, encoder: str, pixel_format: str) -> list[str]:
     if info.dolby_vision:
         notes.append("Dolby Vision metadata is not kept; players show the base layer")
     if (info.mastering or info.light) and encoder in ("libvpx-vp9", "prores_ks", "ffv1"):
-        notes.append("HDR mastering metadata is not kept by this codec; choose hevc or av1 to keep it")
+        notes.append(HDR_NOTE)
     if info.interlaced:
         notes.append("interlaced frames were processed as progressive ones")
         if encoder != "libx264" or info.top_field_first is None:

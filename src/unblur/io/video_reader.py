@@ -102,7 +102,7 @@ class VideoReader:
             )
         self.info: ClipInfo = describe(Path(path))
         if self.info.interlaced and not (allow_interlaced or deinterlace):
-            raise UnsupportedError(f"`{path}` is interlaced: each frame holds two moments; `--deinterlace` makes one of them")
+            raise UnsupportedError(f"`{path}` is interlaced: each frame holds two moments; deinterlace it (`unblur --deinterlace`)")
         self.deinterlaces = self.info.interlaced and deinterlace
         if self.deinterlaces:
             self.info = replace(self.info, interlaced=False, top_field_first=None)

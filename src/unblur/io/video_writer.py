@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from unblur.errors import OutputError, ShapeError, VerifyError
 from unblur.io import encoders
-from unblur.io.clip_info import ClipInfo, side_data
+from unblur.io.clip_info import ClipInfo, describe, side_data
 from unblur.io.colour import PixelConverter, Pixels
 from unblur.io.encoders import CONTAINERS, Encoding, choose_encoding
 from unblur.io.journal import FrameStore, Journal, difference, frames_of, journal_of
@@ -125,6 +125,7 @@ class VideoWriter:
         self._held: VideoFrame | None = None
         self._losses: dict[str, None] = {}  # in order, each once
         self._started = False
+        self._container_has_hdr = False
         self._shift = 0
         self._copier: StreamCopier | None = None
         self._output: OutputContainer | None = None
@@ -146,7 +147,8 @@ class VideoWriter:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about what the codec and the container cannot keep; complete when the block has ended."""
-        return (*self.encoding.notes, *self._losses, *(self._copier.notes if self._copier is not None else ()))
+        said = (note for note in self.encoding.notes if note != encoders.HDR_NOTE or not self._container_has_hdr)
+        return (*said, *self._losses, *(self._copier.notes if self._copier is not None else ()))
 
     @property
     def frames_before(self) -> int:
@@ -459,6 +461,9 @@ class VideoWriter:
         output, self._output = self._output, None
         output.close()
         self._copier.complete(partial)
+        if encoders.HDR_NOTE in self.encoding.notes:
+            written = describe(partial)
+            self._container_has_hdr = (written.mastering, written.light) == (self.info.mastering, self.info.light)
 
     def _at_depth(self, pixels: NDArray[Any]) -> Pixels:
         """Give 8-bit pixels in 16 bits or the other way round, where the encoder needs it."""
