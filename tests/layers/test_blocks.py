@@ -21,6 +21,15 @@ def test_no_activation_after_the_sum():
     assert block(torch.ones(1, 1, 1, 1)).item() == -2
 
 
+def test_activation_after_the_sum_where_asked_for():
+    block = ResBlock(width=1, kernel_size=1, act_after_sum=True)
+    for parameter in block.parameters():
+        parameter.data.fill_(0)
+    block.conv2.bias.data.fill_(-3)
+    assert [block(torch.full((1, 1, 1, 1), value)).item() for value in (1.0, 5.0)] == [0, 2]
+    assert [each.act_after_sum for each in res_blocks(2, width=1, act_after_sum=True)] == [True, True]
+
+
 def test_block_by_hand():
     """1x1 kernels: conv1 times -1, ReLU or slope 0.5, conv2 times 2; x = 3 gives 3 or 3 + 2 * 0.5 * -3 = 0."""
     for slope, expected in ((0.0, 3.0), (0.5, 0.0)):

@@ -38,9 +38,36 @@ def test_upconvolution_is_learned():
     assert net.ups[0].weight.grad.abs().sum() > 0
 
 
-def test_needs_a_scale():
+def test_fixed_upsampling_is_bilinear_and_has_nothing_to_learn():
+    net = DeepDeblur(num_scales=2, width=2, num_blocks=1, upsampling="fixed")
+    assert list(net.ups.parameters()) == []
+    ramp = torch.arange(4.0).expand(1, 3, 2, 4)
+    torch.testing.assert_close(net.ups[0](ramp)[0, 0, 0], torch.tensor([0.0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3.0]))
+    assert [scale.shape[-1] for scale in net.forward_scales(torch.rand(1, 3, 8, 8))] == [8, 4]
+
+
+def test_fixed_upsampling_reads_what_the_learned_one_reads():
+    reached = []
+    for upsampling in ("fixed", "learned"):
+        coarser = torch.rand(1, 3, 6, 6, requires_grad=True)
+        DeepDeblur(num_scales=2, width=2, num_blocks=1, upsampling=upsampling).ups[0](coarser)[..., 5, 5].sum().backward()
+        reached.append(coarser.grad.abs().sum((0, 1)) > 0)
+    assert torch.equal(*reached)
+
+
+def test_relu_after_the_sum_is_in_every_block():
+    net = DeepDeblur(num_scales=2, width=2, num_blocks=3, relu_after_sum=True)
+    assert [block.act_after_sum for scale in net.scales for block in scale[1]] == [True] * 6
+    feats = net.scales[0][:2](torch.randn(1, 6, 8, 8))
+    assert feats.min() >= 0
+    assert not any(block.act_after_sum for scale in DeepDeblur(num_scales=1).scales for block in scale[1])
+
+
+def test_arguments_that_make_no_sense():
     with pytest.raises(ValueError, match="at least 1"):
         DeepDeblur(num_scales=0)
+    with pytest.raises(ValueError, match="`learned` or `fixed`, got 'cubic'"):
+        DeepDeblur(upsampling="cubic")
 
 
 def test_discriminator_follows_the_table():

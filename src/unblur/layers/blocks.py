@@ -12,33 +12,47 @@ class ResBlock(nn.Module):
     """Residual block: convolution, ReLU, convolution, identity; no activation after the sum.
 
     Source: Nah et al. (CVPR 2017), section 3.1 (kernel 5, 64 features). With `gate`, the HMPCARB of Tang et al. (2022),
-    eq. (14)-(16): the gate weights the residual, never the identity.
+    eq. (14)-(16): the gate weights the residual, never the identity. With `act_after_sum`, the block of He et al. (CVPR 2016) that Nah et al.
+    compare with, here without its batch normalisation, so that the activation alone makes the difference.
 
     Args:
         width: number of features in and out.
         kernel_size: of both convolutions, odd.
         negative_slope: of the activation; 0 is the ReLU, anything else a leaky one.
         gate: applied to the residual before the sum, for instance a channel attention; it keeps the shape.
+        act_after_sum: whether the same activation follows the sum.
 
     Shape:
         (B, width, H, W) -> (B, width, H, W)
     """
 
-    def __init__(self, *, width: int, kernel_size: int = 5, negative_slope: float = 0.0, gate: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        width: int,
+        kernel_size: int = 5,
+        negative_slope: float = 0.0,
+        gate: nn.Module | None = None,
+        act_after_sum: bool = False,
+    ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(width, width, kernel_size, padding=kernel_size // 2)
         self.act = _activation(negative_slope)
         self.conv2 = nn.Conv2d(width, width, kernel_size, padding=kernel_size // 2)
         self.gate = gate
+        self.act_after_sum = act_after_sum
 
     def forward(self, x: Tensor) -> Tensor:
         residual = self.conv2(self.act(self.conv1(x)))
-        return x + (residual if self.gate is None else self.gate(residual))
+        total = x + (residual if self.gate is None else self.gate(residual))
+        return self.act(total) if self.act_after_sum else total
 
 
-def res_blocks(count: int, *, width: int, kernel_size: int = 5, negative_slope: float = 0.0) -> nn.Sequential:
+def res_blocks(count: int, *, width: int, kernel_size: int = 5, negative_slope: float = 0.0, act_after_sum: bool = False) -> nn.Sequential:
     """A chain of `count` residual blocks."""
-    return nn.Sequential(*(ResBlock(width=width, kernel_size=kernel_size, negative_slope=negative_slope) for _ in range(count)))
+    return nn.Sequential(
+        *(ResBlock(width=width, kernel_size=kernel_size, negative_slope=negative_slope, act_after_sum=act_after_sum) for _ in range(count))
+    )
 
 
 def conv(in_width: int, out_width: int, *, kernel_size: int, stride: int = 1, relu: bool = False, negative_slope: float = 0.0) -> nn.Module:

@@ -15,6 +15,8 @@ Source: Nah, Kim, Lee, "Deep Multi-scale Convolutional Neural Network for Dynami
 K = 2 29.23 / 0.9162, K = 3 29.08 / 0.9135.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -34,27 +36,48 @@ class DeepDeblur(Net):
     Source: section 3.2.
     Decided: the learned upconvolution is a 4x4 transposed convolution of stride 2 from 3 to 3 channels, and a level
     puts out the picture itself, not a residual to be added to its input (the source draws neither an addition nor a
-    size).
+    size). What the source claims to be worse can be had for comparison: a ReLU after each sum, and, instead of the upconvolution, fixed
+    upsampling, which is decided to be bilinear: it reads the pixels that the 4x4 transposed convolution reads.
 
     Args:
         num_scales: K, the number of levels.
         width: features of every level.
         num_blocks: residual blocks of every level.
+        relu_after_sum: whether a ReLU follows the sum of each residual block.
+        upsampling: of the coarser result, `learned` or `fixed`.
+
+    Raises:
+        ValueError: if there is no scale, or `upsampling` is neither.
     """
 
-    def __init__(self, *, num_scales: int = 3, width: int = 64, num_blocks: int = 19) -> None:
+    def __init__(
+        self,
+        *,
+        num_scales: int = 3,
+        width: int = 64,
+        num_blocks: int = 19,
+        relu_after_sum: bool = False,
+        upsampling: Literal["learned", "fixed"] = "learned",
+    ) -> None:
         super().__init__()
         if num_scales < 1:
             raise ValueError(f"num_scales must be at least 1, got {num_scales}")
+        if upsampling not in ("learned", "fixed"):
+            raise ValueError(f"upsampling must be `learned` or `fixed`, got {upsampling!r}")
         self.scales = nn.ModuleList(
             nn.Sequential(
                 conv(3 if k == num_scales - 1 else 6, width, kernel_size=KERNEL),
-                res_blocks(num_blocks, width=width, kernel_size=KERNEL),
+                res_blocks(num_blocks, width=width, kernel_size=KERNEL, act_after_sum=relu_after_sum),
                 conv(width, 3, kernel_size=KERNEL),
             )
             for k in range(num_scales)
         )
-        self.ups = nn.ModuleList(nn.ConvTranspose2d(3, 3, 4, stride=2, padding=1) for _ in range(num_scales - 1))
+        self.ups = nn.ModuleList(
+            nn.ConvTranspose2d(3, 3, 4, stride=2, padding=1)
+            if upsampling == "learned"
+            else nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+            for _ in range(num_scales - 1)
+        )
         self.size_multiple = 2 ** (num_scales - 1)
         self.receptive_radius = _receptive_radius(num_scales=num_scales, num_blocks=num_blocks)
 

@@ -11,15 +11,17 @@ chapter 3, eq. (3-8)-(3-11).
 
     aligned_{-2} ⊕ ... ⊕ aligned_{2} ─ 1x1 ─ conv ─ 2 blocks ─ C_t ─ 2 x (deconv, 2 blocks) ─ conv ─ + B_t ─ R_t
 
-0.60 M parameters, 0.43 M without alignment. Published: DVD 32.15 dB / 0.9302, GoPro 31.72 / 0.9283.
+0.60 M parameters, 0.43 M without alignment or with that by flow, its network apart. Published: DVD 32.15 dB / 0.9302, GoPro 31.72 / 0.9283.
 
 Training is part of the method: offsets are learned without supervision and may run out of the frame, where every sample reads
 0; the thesis trains the alignment (`MDCN.alignment`) at a hundredth of the learning rate and goes back to the last epoch's
 checkpoint when it happens.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,10 +30,16 @@ from unblur.layers.blocks import ResBlock
 from unblur.layers.coordinates import CoordinateConv
 from unblur.layers.deform import DeformConv
 from unblur.layers.reconstruction import Reconstruction
+from unblur.layers.warp import flow_resize, flow_warp
+from unblur.models.arguments import DEFAULTS
 from unblur.models.base import CENTRE
+from unblur.models.flow import FlowNet
+from unblur.models.pwcnet import flow_network
 from unblur.models.video import VideoNet
 
-__all__ = ["MDCN", "DeformAlign", "KeepUnaligned", "PyramidAlign", "mdcn"]
+__all__ = ["MDCN", "DeformAlign", "FlowMDCN", "KeepUnaligned", "PyramidAlign", "mdcn"]
+
+Alignment = Literal["deformable", "features", "pictures", "none"]
 
 
 class MDCN(VideoNet):
@@ -63,14 +71,17 @@ class MDCN(VideoNet):
         self.receptive_radius = receptive_radius
 
     def features(self, frame: Tensor) -> tuple[Tensor, ...]:
-        feat = frame - CENTRE
+        return self.levels(frame - CENTRE)
+
+    def levels(self, feat: Tensor) -> tuple[Tensor, ...]:
+        """The pyramid of a centred frame, finest first."""
         levels = []
         for level in self.pyramid:
             feat = level(feat)  # (B, 16, H, W), (B, 32, H/2, W/2), (B, 64, H/4, W/4)
             levels.append(feat)
         return tuple(levels)
 
-    def motion(self, reference: Tensor, neighbour: Tensor) -> None:  # noqa: ARG002 (the contract of a video network)
+    def motion(self, reference: Tensor, neighbour: Tensor) -> Tensor | None:  # noqa: ARG002 (the contract of a video network)
         return None
 
     def align(self, reference: tuple[Tensor, ...], neighbour: tuple[Tensor, ...], motion: Tensor | None) -> tuple[Tensor, ...]:  # noqa: ARG002
@@ -81,6 +92,63 @@ class MDCN(VideoNet):
 
     def reconstruct(self, fused: tuple[Tensor, ...], reference: Tensor) -> Tensor:
         return reference + self.reconstruction(fused[0])  # R_t = B_t + rec(C_t)
+
+
+class FlowMDCN(MDCN):
+    """`MDCN` that aligns by flow in place of deformable convolutions: the two variants that the thesis compares.
+
+    Source: section 3.3.1, eq. (3-1)-(3-7). Either the neighbour's picture is warped, and features are computed of what comes out, or its
+    features are warped by the flow brought to their resolution.
+    Decided: all else is as in `MDCN` (the source names no network), features are warped at every level of the pyramid, what is read outside the
+    frame is 0, which is mid-grey in a picture, and the flow network gets the frames as they are.
+
+    Stages: `features` puts out the pyramid, or, where pictures are warped, the centred frame; `motion` the flow at full resolution.
+
+    Args:
+        pyramid: as for `MDCN`.
+        alignment: from the reference's pyramid and the warped one, which it does not move any more, to one map.
+        fusion: as for `MDCN`.
+        reconstruction: as for `MDCN`.
+        flow: flow network.
+        warps: `features` or `pictures`.
+        receptive_radius: of the convolutions without the flow network; flow reaches further.
+    """
+
+    def __init__(
+        self,
+        *,
+        pyramid: nn.ModuleList,
+        alignment: nn.Module,
+        fusion: nn.Module,
+        reconstruction: nn.Module,
+        flow: FlowNet,
+        warps: Literal["features", "pictures"],
+        receptive_radius: int,
+    ) -> None:
+        super().__init__(
+            pyramid=pyramid, alignment=alignment, fusion=fusion, reconstruction=reconstruction, receptive_radius=receptive_radius
+        )
+        self.flow = flow
+        self.warps_pictures = warps == "pictures"
+        self.aligns_features = not self.warps_pictures
+        self.size_multiple = math.lcm(self.size_multiple, flow.size_multiple)
+        self.receptive_radius += flow.receptive_radius
+
+    def features(self, frame: Tensor) -> tuple[Tensor, ...]:
+        return (frame - CENTRE,) if self.warps_pictures else super().features(frame)  # (3-4), (3-5)
+
+    def motion(self, reference: Tensor, neighbour: Tensor) -> Tensor:
+        return self.flow(reference, neighbour)  # (3-1); (B, 2, H, W)
+
+    def align(self, reference: tuple[Tensor, ...], neighbour: tuple[Tensor, ...], motion: Tensor | None) -> tuple[Tensor, ...]:
+        warped = neighbour if motion is None else tuple(_warped(each, motion) for each in neighbour)  # (3-2); (3-6), (3-7)
+        if self.warps_pictures:
+            reference, warped = self.levels(reference[0]), self.levels(warped[0])  # (3-3)
+        return super().align(reference, warped, None)
+
+
+def _warped(feat: Tensor, flow: Tensor) -> Tensor:
+    return flow_warp(feat, flow_resize(flow, size=(feat.shape[-2], feat.shape[-1])))
 
 
 class DeformAlign(nn.Module):
@@ -145,7 +213,14 @@ class PyramidAlign(nn.Module):
         return passed
 
 
-def mdcn(*, widths: tuple[int, ...] = (16, 32, 64), num_blocks: int = 2, kernel_size: int = 3, aligned: bool = True) -> MDCN:
+def mdcn(
+    *,
+    widths: tuple[int, ...] = (16, 32, 64),
+    num_blocks: int = 2,
+    kernel_size: int = 3,
+    alignment: Alignment = "deformable",
+    flow: Mapping[str, object] | None = DEFAULTS,
+) -> MDCN:
     """Build `MDCN` from plain values.
 
     Decided: every level of the pyramid is one 3x3 convolution with a ReLU, the coarser ones with stride 2.
@@ -154,34 +229,48 @@ def mdcn(*, widths: tuple[int, ...] = (16, 32, 64), num_blocks: int = 2, kernel_
         widths: features at full, half, quarter resolution.
         num_blocks: residual blocks of the fusion and of each stage of the reconstruction.
         kernel_size: of the deformable convolutions; K is its square.
-        aligned: false leaves the alignment of every level out.
+        alignment: `deformable` is the network; `features` and `pictures` align these by flow, see `FlowMDCN`; `none` leaves frames as they are.
+        flow: arguments of `PWCNet`, where features or pictures are aligned by flow; None for a flow of zero.
+
+    Raises:
+        ValueError: if there is no such alignment.
     """
+    if alignment not in ("deformable", "features", "pictures", "none"):
+        raise ValueError(f"alignment must be `deformable`, `features`, `pictures` or `none`, got {alignment!r}")
     inputs = (3, *widths[:-1])
     pyramid = nn.ModuleList(_conv_relu(inputs[i], widths[i], stride=2 if i else 1) for i in range(len(widths)))
-    aligners = [DeformAlign(width=width, kernel_size=kernel_size) if aligned else KeepUnaligned() for width in widths]
+    deformable = alignment == "deformable"
+    aligners = [DeformAlign(width=width, kernel_size=kernel_size) if deformable else KeepUnaligned() for width in widths]
     fusion = nn.Sequential(
         nn.Conv2d(MDCN.num_frames * widths[-1], widths[-1], 1),
         nn.Conv2d(widths[-1], widths[-1], 3, padding=1),
         *(ResBlock(width=widths[-1], kernel_size=3) for _ in range(num_blocks)),
     )
-    return MDCN(
-        pyramid=pyramid,
-        alignment=PyramidAlign(aligners=aligners, widths=widths),
-        fusion=fusion,
-        reconstruction=Reconstruction(widths=widths, num_blocks=num_blocks),
-        receptive_radius=_receptive_radius(levels=len(widths), num_blocks=num_blocks, taps_reach=kernel_size // 2),
-    )
+    passing = PyramidAlign(aligners=aligners, widths=widths)
+    reconstruction = Reconstruction(widths=widths, num_blocks=num_blocks)
+    radius = _receptive_radius(levels=len(widths), num_blocks=num_blocks, align_reach=2 + kernel_size // 2 if deformable else 0)
+    if alignment in ("features", "pictures"):
+        return FlowMDCN(
+            pyramid=pyramid,
+            alignment=passing,
+            fusion=fusion,
+            reconstruction=reconstruction,
+            flow=flow_network(flow),
+            warps=alignment,
+            receptive_radius=radius,
+        )
+    return MDCN(pyramid=pyramid, alignment=passing, fusion=fusion, reconstruction=reconstruction, receptive_radius=radius)
 
 
 def _conv_relu(in_width: int, out_width: int, *, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(in_width, out_width, 3, stride=stride, padding=1), nn.ReLU(inplace=True))
 
 
-def _receptive_radius(*, levels: int, num_blocks: int, taps_reach: int) -> int:
+def _receptive_radius(*, levels: int, num_blocks: int, align_reach: int) -> int:
     """The longest way through the convolutions, each adding a position of its resolution, a deconvolution one and a half."""
-    full = 1 + (2 + taps_reach) + 1  # finest level: pyramid, offset and sampling; last convolution
+    full = 1 + align_reach + 1  # finest level: pyramid, offset and sampling; last convolution
     for level in range(1, levels):
         step, fine = 2**level, 2 ** (level - 1)
-        full += fine + (2 + taps_reach) * step + fine + step  # pyramid, alignment, step down, merge
+        full += fine + align_reach * step + fine + step  # pyramid, alignment, step down, merge
         full += 2 * step + 2 * num_blocks * fine  # deconvolution and blocks after it
     return full + 2 ** (levels - 1) * (1 + 2 * num_blocks)  # fusion
