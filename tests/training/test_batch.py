@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,7 @@ from unblur.data.layouts import Sample
 from unblur.data.transforms import Adjust, Crop, Flip, Noise, PermuteChannels, Reverse, Rotate90
 from unblur.errors import InputError
 from unblur.training.batch import Batch, transforms_of
+from unblur.training.loop import train
 from unblur.training.prefetch import Prefetch
 from unblur.training.recipe import Recipe
 from unblur.training.sources import Files, Made, read_samples
@@ -132,6 +135,34 @@ def test_a_twin_sees_nothing_but_the_reference(shrink, sets, change):
         assert torch.equal(twin.blurry[:, place], clip.reference)
         assert torch.equal(twin.sharp[:, place], clip.truth)
     assert not torch.equal(clip.blurry[:, 0], clip.reference)
+
+
+def test_a_network_of_one_frame_can_see_the_middle_one_of_a_clip(shrink, sets, change):
+    recipe = shrink("mdcn/gopro")
+    windows = read_samples("gopro", [sets["gopro"]], choice=recipe.data.choice, num_frames=5, edges="drop")
+    clip = Files(windows, recipe=recipe).batch(0, slots=range(2))
+    picture = Files(windows, recipe=change(recipe, middle_only=True)).batch(0, slots=range(2))
+    assert torch.equal(picture.blurry, clip.blurry[:, 2])
+    assert torch.equal(picture.truth, clip.truth)
+    assert torch.equal(picture.reference, clip.reference)
+    assert (picture.sharp.shape, picture.flow) == ((2, 1, 3, 16, 16), None)
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "words"),
+    [
+        ("srn/gopro", {"kind": "clips", "layout": "gopro", "frames": 3}, "`data.middle_only: true` shows it the middle frame of `clips`"),
+        (
+            "mdcn/gopro",
+            {"kind": "clips", "layout": "gopro", "frames": 5, "middle_only": True},
+            "`data.middle_only` is for networks that see one",
+        ),
+    ],
+)
+def test_who_may_see_the_middle_frame_alone(name, keys, words, shrink, sets, tmp_path):
+    recipe = shrink(name, data=keys | {"choice": {"split": "train", "blur": "blur_gamma"}})
+    with pytest.raises(InputError, match=re.escape(words)):
+        list(train(recipe, out=tmp_path, data=[sets["gopro"]]))
 
 
 def test_pictures_smaller_than_the_crop_and_of_two_sizes_are_named(shrink, sets, tmp_path):

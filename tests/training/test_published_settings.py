@@ -161,6 +161,8 @@ def test_no_recipe_trains_on_dvd_what_was_only_tested_there():
         ("mscnn/gopro-codecs-5", {"num_codecs": 5}),
         ("mscnn/gopro-no-attention", {"attention": False}),
         ("deepdeblur/gopro-k1", {"num_scales": 1}),
+        ("deepdeblur/gopro-relu-after-sum", {"relu_after_sum": True}),
+        ("deepdeblur/gopro-fixed-upsampling", {"upsampling": "fixed"}),
         ("astcn/dvd-filter-7", {"filter_size": 7}),
         ("astcn/dvd-no-alignment", {"align": False}),
         ("astcn/dvd-no-residual-offset", {"residual_offset": False}),
@@ -174,6 +176,37 @@ def test_variants_differ_from_their_base_by_what_they_are_named_after(name, argu
     for values in (own, base):
         values["lr_of"] = {part: rate for part, rate in values["lr_of"].items() if part not in ("flow", "alignment")}
     assert own == base
+
+
+def test_the_variant_without_adversary_has_the_same_content_loss_and_all_else():
+    own, base = (read_recipe(name).model_dump() for name in ("deepdeblur/gopro-no-adversary", "deepdeblur/gopro"))
+    assert own.pop("objective") == {"kind": "content", "loss": base.pop("objective")["loss"], "truths": "middle"}
+    assert own == base
+
+
+def test_pictures_and_features_are_aligned_by_flow_in_trainings_that_are_alike():
+    pictures, features, base = (read_recipe(f"mdcn/{name}").model_dump() for name in ("dvd-picture-flow", "dvd-feature-flow", "dvd"))
+    assert pictures.pop("arguments") == features.pop("arguments") | {"alignment": "pictures"}
+    assert pictures == features
+    changed = {key for key in features if features[key] != base[key]}
+    assert changed == {"flow_weights", "lr_of"}
+    assert (features["flow_weights"], features["lr_of"]) == ("pwcnet", {"flow": 1e-6})
+
+
+@pytest.mark.parametrize(
+    "name", ["ppnet/gopro", "edvr/gopro", "ovd/gopro", "xiang/gopro", "pvdnet/gopro", "gsta/gopro", "stfan/gopro", "dbn/gopro"]
+)
+def test_recipes_of_gopro_are_those_of_dvd(name):
+    own, base = (read_recipe(each).model_dump() for each in (name, name.replace("gopro", "dvd")))
+    assert (own["data"]["layout"], own["data"]["choice"]) == ("gopro", {"split": "train", "blur": "blur_gamma"})
+    assert {key for key in own if own[key] != base[key]} - {"data", "steps", "decay"} == {
+        "protocol",
+        "validate_layout",
+        "validate_choice",
+        "validate_pictures",
+    }
+    epochs = [each["steps"] / windows(layout, frames=each["data"]["frames"]) for each, layout in ((own, "gopro"), (base, "dvd"))]
+    assert name != "ppnet/gopro" or epochs[0] == pytest.approx(epochs[1], rel=1e-4)
 
 
 def test_blur_is_made_of_7_to_13_frames_as_gopro_was():

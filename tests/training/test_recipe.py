@@ -86,6 +86,8 @@ def test_a_recipe_survives_its_own_record(name):
         (SWIFT, {"objective": None}, "`objective` is missing"),
         # what does not fit together
         (MSCNN, {"objective.truths": "all"}, r"`objective\.truths: all` needs"),
+        ("mdcn/dvd", {"data.middle_only": True, "data.reference_only": True}, "`data.middle_only` is for networks that see one frame"),
+        ("ifirnn/gopro", {"data.middle_only": True}, "`data.middle_only` is for networks that see one frame"),
         (MSCNN, {"objective": TOLD}, r"needs `data\.kind: stills`"),
         (ADVERSARIAL, {"accumulate": 2}, "must be 1"),
         (PATH, {"crop": 128}, "crops of the whole `pair_size`"),

@@ -30,8 +30,8 @@ def ablate(
         str,
         typer.Argument(
             metavar="STUDY",
-            help="`mscnn-codecs`, `astcn-alignment`, `astcn-filter`, `ppnet-modules` or `deepdeblur-scales`, which are published; "
-            "`photo-systems` or `video-systems` side by side.",
+            help="`deepdeblur-scales`, `deepdeblur-parts`, `deepdeblur-adversary`, `mscnn-codecs`, `mscnn-generalisation`, `mdcn-alignment`, "
+            "`astcn-alignment`, `astcn-filter` or `ppnet-modules`, which the papers have; `photo-systems`, `video-systems` or `all-systems` side by side.",
             show_default=False,
         ),
     ],
@@ -63,6 +63,9 @@ def ablate(
     ] = None,
     small: Annotated[bool, typer.Option("--small", help="Narrow networks, to try a study on a processor.")] = False,
     protocol: Annotated[str, typer.Option(help="How to measure.")] = "gopro-skimage",
+    save_pictures: Annotated[
+        bool, typer.Option("--save-pictures", help="Keep every restored picture as PNG, in `pictures` of the run, for figures.")
+    ] = False,
     recipes: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of the recipes, `SYSTEM/NAME.yaml`.", show_default="the built-in ones")
     ] = None,
@@ -95,7 +98,7 @@ def ablate(
                 from unblur.training.budget import train_within
             except ImportError as error:
                 raise InputError(f"training needs more packages ({error}); `pip install 'unblur[train]'`") from error
-            recipe = _recipe(row, recipes=recipes, short=bool(photos), changes=values | {"seed": seed})
+            recipe = _recipe(row, study=chosen, recipes=recipes, short=bool(photos), changes=values | {"seed": seed})
             out = run / "trainings" / folder
             budget = train_within(
                 recipe,
@@ -119,6 +122,7 @@ def ablate(
             measured_by,
             seeds=range(1, seeds + 1),
             run=run,
+            save_pictures=save_pictures,
             device=device.value,
             precision=precision.value,
             progress=bar.tell,
@@ -139,7 +143,7 @@ def _budget(minutes: float | None, steps: int | None) -> str:
     return f"{steps} steps each" if steps is not None else "the steps of its recipe"
 
 
-def _recipe(row: "StudyRow", *, recipes: Path | None, short: bool, changes: dict[str, Any]) -> "Recipe":
+def _recipe(row: "StudyRow", *, study: "Study", recipes: Path | None, short: bool, changes: dict[str, Any]) -> "Recipe":
     """The recipe of a row: its own, made short and narrow where that is asked for, then changed."""
     from unblur.bench.ablate import short_changes
     from unblur.training.recipe import read_recipe
@@ -147,7 +151,7 @@ def _recipe(row: "StudyRow", *, recipes: Path | None, short: bool, changes: dict
     path = row.recipe if recipes is None else recipes / f"{row.recipe}.yaml"
     own = read_recipe(path)
     narrow = {key: value for key, value in row.arguments.items() if own.arguments.get(key, value) is not None}
-    made = short_changes(own.model_dump()) if short else {}
+    made = short_changes(own.model_dump(), on_clips=study.on_clips, adversary=study.adversary) if short else {}
     alone = {"data.reference_only": True} if row.twin_of else {}
     return read_recipe(path, changes=made | {"arguments": own.arguments | narrow} | alone | changes)
 
@@ -157,7 +161,7 @@ def _show(study: "Study", found: "list[Comparison]", *, budget: str, measured: s
     lines = [
         f"[bold]{study.name}[/]: {study.question}",
         f"  measured on {escape(measured)}, trained for {escape(budget)}",
-        f"  published: {'; '.join(study.sources)}",
+        f"  published: {'; '.join(study.sources) or 'no numbers'}",
     ]
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
@@ -173,7 +177,7 @@ def _ablation(found: "list[Comparison]") -> Table:
             *_measured(each),
             f"{each.difference:+.2f}",
             _published(each),
-            f"{each.published_difference:+.2f}" if each.published_difference is not None else "",
+            f"{each.published_difference:+.2f}" if each.published_difference is not None else each.row.claim,
             each.verdict,
         )
     return table
@@ -222,16 +226,7 @@ def _words(study: "Study", found: "list[Comparison]") -> list[str]:
     blurry = found[0].means["psnr"] - found[0].gain
     lines = [f"gain: dB over the blurry input, {blurry:.2f} dB. min: minutes of the training, on a processor those for which it worked."]
     if study.reference:
-        verdicts = [each.verdict for each in found if each.verdict != "reference"]
-        same, other = verdicts.count("same sign"), verdicts.count("other sign")
-        return [
-            *lines,
-            (
-                f"diff.: to `{study.reference}`, dB. Of {len(verdicts)} published differences, {same} have the same sign at this budget, {other} "
-                f"the other, and {len(verdicts) - same - other} say nothing: within noise, or not better than the blurry input. "
-                "A small budget confirms no published number."
-            ),
-        ]
+        return [*lines, *_words_of_ablation(study, found)]
     learnt = [each for each in found if each.verdict == "learnt"]
     lines.append(f"{len(learnt)} of {len(found)} trainings are above the blurry input.")
     pairs = [each.difference for each in found if each.difference is not None]
@@ -241,3 +236,16 @@ def _words(study: "Study", found: "list[Comparison]") -> list[str]:
             f"{len(pairs)} systems are above their own twin."
         )
     return [*lines, "published: on other data, after days of training; not to be compared with what was measured here."]
+
+
+def _words_of_ablation(study: "Study", found: "list[Comparison]") -> list[str]:
+    verdicts = [each.verdict for each in found if each.verdict != "reference" and (each.published_difference is not None or each.row.claim)]
+    same, other = verdicts.count("same sign"), verdicts.count("other sign")
+    claimed = " `better` and `worse`: what the source says in words." if any(each.row.claim for each in found) else ""
+    said = (
+        f" Of {len(verdicts)} published differences, {same} have the same sign at this budget, {other} "
+        f"the other, and {len(verdicts) - same - other} say nothing: within noise, or not better than the blurry input."
+        if verdicts
+        else " The source says nothing of what is better."
+    )
+    return [f"diff.: to `{study.reference}`, dB.{claimed}{said} A small budget confirms no published number."]

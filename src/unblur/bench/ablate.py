@@ -42,6 +42,8 @@ __all__ = [
 
 Verdict = Literal["reference", "same sign", "other sign", "within noise", "learnt", "not learnt"]
 
+Claim = Literal["", "better", "worse"]
+
 _NOISE = 0.05
 """dB by which two trainings of one network differ easily; the least that a single training can show."""
 
@@ -56,6 +58,7 @@ class StudyRow:
         arguments: of its network, in place of the recipe's.
         twin_of: the row that this one is the twin of, empty if it is none: the same network without neighbouring frames.
         published: what is published of it, None if nothing is.
+        claim: what a source says of it in comparison with the reference where it gives no number, empty if nothing.
     """
 
     name: str
@@ -63,6 +66,7 @@ class StudyRow:
     arguments: dict[str, Any]
     twin_of: str
     published: Published | None
+    claim: Claim = ""
 
     @property
     def system(self) -> str:
@@ -79,12 +83,16 @@ class Study:
         question: what it asks.
         reference: the row that the others are compared with; empty where systems stand side by side.
         rows: in the order of the table, each before its twin.
+        on_clips: whether networks of one frame are trained on middle frames of the sequences that the others see, in short trainings.
+        adversary: whether the objectives of the recipes stay as they are in short trainings, with their discriminators.
     """
 
     name: str
     question: str
     reference: str
     rows: tuple[StudyRow, ...]
+    on_clips: bool = False
+    adversary: bool = False
 
     @property
     def sources(self) -> list[str]:
@@ -144,10 +152,10 @@ class Comparison:
         seconds: of the training, mean over the seeds.
         parameters: of the network.
         multiply_adds: for one frame of 1280x720.
-        verdict: whether both differences have the same sign. `within noise` if the measured one is smaller than the spread of
+        verdict: whether both differences have the same sign, or the measured one that of the row's claim. `within noise` if the measured one is smaller than the spread of
             either row over the seeds, or, with a single seed, than 0.05 dB, below which a single training says nothing. `not
             learnt` if the row or the reference is no better than the blurry input: then the difference says nothing about deblurring.
-            Where no difference is published, `learnt` or `not learnt`.
+            Where no difference is published or claimed, `learnt` or `not learnt`.
     """
 
     row: StudyRow
@@ -195,17 +203,21 @@ def read_study(name: str, *, small: bool = False, only: Sequence[str] = ()) -> S
             continue
         system = recipe.split("/")[0]
         narrow = _document()["small"][system] if small else {}
-        rows.append(StudyRow(called, recipe, narrow, "", _published(study["published"], system, None if by_system else called)))
+        published = _published(study["published"], system, None if by_system else called)
+        rows.append(StudyRow(called, recipe, narrow, "", published, study.get("claims", {}).get(called, "")))
         if study.get("twins"):
             rows.append(StudyRow(f"{called}, alone", recipe, narrow, called, None))
-    return Study(name, study["question"], study.get("reference", ""), tuple(rows))
+    on_clips, adversary = study.get("on_clips", False), study.get("adversary", False)
+    return Study(name, study["question"], study.get("reference", ""), tuple(rows), on_clips=on_clips, adversary=adversary)
 
 
-def short_changes(recipe: Mapping[str, Any]) -> dict[str, Any]:
+def short_changes(recipe: Mapping[str, Any], *, on_clips: bool = False, adversary: bool = False) -> dict[str, Any]:
     """Changes to a recipe for a training of minutes on samples that are made of photos; see `studies.yaml`.
 
     Args:
         recipe: all keys of the recipe; one with `flow_weights` begins from these.
+        on_clips: as for `Study`.
+        adversary: as for `Study`.
 
     Example:
         >>> own = {"data": {"kind": "pairs"}, "objective": {"kind": "content", "loss": {"l1": 1.0}}, "lr_of": {"flow": 1e-6}}
@@ -215,11 +227,16 @@ def short_changes(recipe: Mapping[str, Any]) -> dict[str, Any]:
     short = _document()["short"]
     several = "frames" in recipe["data"]
     truths = recipe["objective"].get("truths", "middle")
-    changes = short["all"] | short["several" if several else "one"]
+    changes = short["all"] | short["several" if several or on_clips else "one"]
     changes["data"] = short["data"] | changes["data"]
     if several:
         changes["data"]["frames"] = short["unrolled"] if truths == "all" else recipe["data"]["frames"]
+    elif on_clips:
+        changes["data"] |= short["on_clips"]["data"]
     changes["objective"] = {"kind": "content", "loss": recipe["objective"]["loss"], "truths": truths}
+    if adversary:
+        changes["data"] |= short["adversary"]["data"]
+        changes |= {"crop": short["adversary"]["crop"], "objective": recipe["objective"]}
     changes["lr_of"] = {
         part: short["trained_flow"] if recipe.get("flow_weights") and part.endswith("flow") else short["parts"] for part in recipe["lr_of"]
     }
@@ -234,6 +251,7 @@ def run_study(
     *,
     seeds: Sequence[int] = (1,),
     run: Path,
+    save_pictures: bool = False,
     device: Device = "auto",
     precision: Precision = "auto",
     progress: Progress | None = None,
@@ -247,6 +265,7 @@ def run_study(
         protocol: by which.
         seeds: of the trainings of each row.
         run: folder for the rows, see `unblur.bench.run`; a model is called `STUDY: ROW, seed N`.
+        save_pictures: keep every restored picture, as `unblur.bench.run.run_bench` does.
         device: where to measure.
         precision: of measuring.
         progress: called after each picture.
@@ -270,7 +289,7 @@ def run_study(
                 precision=precision,
                 alone=bool(row.twin_of),
             )
-            lines = run_bench([contender], [data], [protocol], run=run, progress=progress)
+            lines = run_bench([contender], [data], [protocol], run=run, save_pictures=save_pictures, progress=progress)
             pictures = [line for line in lines if isinstance(line, PictureRow) and line.which == contender.which]
             newest = {(line.sequence, line.frame): line for line in pictures if (line.data, line.protocol) == (data.name, protocol.id)}
             chosen = [(sample.sequence, sample.frame) for sample in data.samples]  # pictures may have changed since the run began
@@ -323,7 +342,7 @@ def compare(study: Study, measured: Mapping[str, Sequence[Measured]], *, blurry_
                     is_reference=name == study.reference,
                     learnt=min(psnr[name], psnr[study.reference or name]) > blurry_psnr,
                     ours=difference,
-                    theirs=published,
+                    theirs=_CLAIMED[row.claim] if published is None else published,
                     noise=max(
                         (each for each in (_psnr_range(trainings), _psnr_range(measured.get(other, ()))) if each is not None),
                         default=_NOISE,
@@ -332,6 +351,10 @@ def compare(study: Study, measured: Mapping[str, Sequence[Measured]], *, blurry_
             )
         )
     return found
+
+
+_CLAIMED: dict[Claim, float | None] = {"": None, "better": 1.0, "worse": -1.0}
+"""A difference of the sign that a claim names."""
 
 
 def _plain(name: str) -> str:

@@ -69,6 +69,10 @@ class Batch:
         blurry = self.reference[:, None].expand(self.blurry.shape).contiguous()
         return replace(self, blurry=blurry, sharp=self.truth[:, None].expand(self.sharp.shape).contiguous())
 
+    def middle(self) -> "Batch":
+        """The middle frames of the clips and their truths, as pictures; flow belongs to clips."""
+        return replace(self, blurry=self.reference, sharp=self.truth[:, None], flow=None, flow_next=None)
+
     def at_ends(self, first: Tensor, last: Tensor) -> "Batch":
         """The same clips, but that those which are `first` have copies of the middle frame before it, and the `last` ones after it.
 

@@ -99,6 +99,8 @@ class _OfSeveralFrames(_Section):
     """Frames of a clip: as many as the network sees, or with `truths: all` as long as it is to go through."""
     reference_only: bool = False
     """Show copies of the middle frame in place of all frames of a clip: the single-frame twin of a network, for comparison."""
+    middle_only: bool = False
+    """Show the middle frame of a clip as a picture of its own: to networks that see one frame, for comparison with others on the same clips."""
 
 
 class StillsKeys(_MadeOfPhotos):
@@ -382,6 +384,11 @@ class Recipe(_Keys):
         return isinstance(self.data, _OfSeveralFrames) and self.data.reference_only
 
     @property
+    def middle_only(self) -> bool:
+        """Whether the middle frame of a clip is all that is shown, as a picture."""
+        return isinstance(self.data, _OfSeveralFrames) and self.data.middle_only
+
+    @property
     def several_frames(self) -> bool:
         """Whether samples are clips or sequences, not pairs."""
         return isinstance(self.data, _OfSeveralFrames)
@@ -410,6 +417,10 @@ class Recipe(_Keys):
         objective, data = self.objective, self.data
         if self.all_truths and not self.several_frames:
             raise ValueError("`objective.truths: all` needs `data.kind` to be clips or sequences")
+        if self.middle_only and (self.all_truths or self.reference_only):
+            raise ValueError(
+                "`data.middle_only` is for networks that see one frame; with it, leave out `objective.truths: all` and `data.reference_only`"
+            )
         if isinstance(objective, AdversarialKeys) and self.accumulate > 1:
             raise ValueError(
                 f"`accumulate` must be 1 with `objective.kind: {objective.kind}`, whose two players take turns on a whole batch"

@@ -55,6 +55,8 @@ class Source(ABC):
             generator = np.random.default_rng([self.recipe.seed, 1, step, slot, order])
             samples.append(apply(self.draw(step, generator), self._transforms, generator))
         batch = to_batch(samples, slots=slots, photo=not self.recipe.several_frames)
+        if self.recipe.middle_only:
+            return batch.middle()
         return batch.alone() if self.recipe.reference_only else batch
 
     def stop(self) -> None:  # noqa: B027 (most sources have nothing to wait for)
@@ -188,12 +190,15 @@ def open_source(
         InputError: if the recipe's data do not suit the network, or what it needs was not given or found.
     """
     keys = recipe.data
-    if recipe.several_frames != (num_frames > 1):
+    if recipe.middle_only and num_frames > 1:
+        raise InputError(f"network `{recipe.model}` sees {num_frames} frames; `data.middle_only` is for networks that see one")
+    if (recipe.several_frames and not recipe.middle_only) != (num_frames > 1):
         fitting = "`clips` or `sequences`" if num_frames > 1 else "`stills`, `dynamic` or `pairs`"
+        middle = f"; `data.middle_only: true` shows it the middle frame of `{keys.kind}`" if num_frames == 1 else ""
         raise InputError(
-            f"network `{recipe.model}` sees {num_frames} frame(s), so that it needs `data.kind` to be {fitting}, not `{keys.kind}`"
+            f"network `{recipe.model}` sees {num_frames} frame(s), so that it needs `data.kind` to be {fitting}, not `{keys.kind}`{middle}"
         )
-    if recipe.several_frames and not recipe.all_truths and recipe.frames != num_frames:
+    if num_frames > 1 and not recipe.all_truths and recipe.frames != num_frames:
         raise InputError(f"network `{recipe.model}` sees {num_frames} frames; `data.frames` must be that, not {recipe.frames}")
     if isinstance(keys, PairsKeys | ClipsKeys):
         if not data:
