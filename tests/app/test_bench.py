@@ -91,10 +91,26 @@ def test_report_is_written_in_the_form_of_its_name(run, pairs, tmp_path):
         assert run("report", "run", "-o", name)[0] == 0
         assert (tmp_path / name).read_text(encoding="utf-8").startswith(beginning)
     code, _, err = run("report", "run", "-o", "a.pdf")
-    assert (code, ".html, .tex, .md or .csv" in err) == (2, True)
+    assert (code, ".html, .tex, .md, .csv or .png" in err) == (2, True)
     assert run("report", "run", "-o", "b.csv", "--mean", "a=b*")[0] == 2
     assert "fits no model" in run("report", "run", "-o", "b.md", "--mean", "a=b-*")[2]
     assert "names no line" in run("report", "run", "-o", "b.md", "--mean", "a")[2]
+
+
+def test_a_figure_needs_places_and_data_and_nothing_else_takes_them(run, pairs, tmp_path):
+    (pairs / "copy").mkdir()
+    for number in range(2):
+        (pairs / "copy" / f"{number}.png").write_bytes((pairs / "blurry" / f"{number}.png").read_bytes())
+    words = ("--data", pairs, "--protocol", "gopro-skimage", "-o", "run", "--save-pictures")
+    assert run("bench", "--results", "copied=pairs/copy", *words)[0] == 0
+    figure = ("report", "run", "-o", "a.png", "--data", pairs)
+    assert run(*figure, "--crop", "1:10,20,40,30", "--model", "copied=As it was")[0] == 0
+    assert cv2.imread(str(tmp_path / "a.png")).shape[1] == 1600
+    assert "exists" in run(*figure, "--crop", "1:10,20,40,30")[2]
+    assert "is no place" in run(*figure, "--crop", "1")[2]
+    for wrong in (figure, figure[:4], (*figure[:3], "a.html", *figure[4:]), (*figure[:3], "a.md", "--crop", "1:10,20,40,30")):
+        code, _, err = run(*wrong)
+        assert (code, "a figure needs" in err) == (2, True)
 
 
 def test_bench_measures_results_of_another_program_beside_models(run, pairs):
@@ -210,7 +226,7 @@ def test_commands_of_the_page(run, tmp_path):
     (tmp_path / "photos").mkdir()
     assert cv2.imwrite(str(tmp_path / "photos" / "a.png"), texture(0))
     commands = re.findall(r"^    unblur (.*)$", PAGE.read_text(), flags=re.MULTILINE)
-    assert len(commands) == 15
+    assert len(commands) == 16
     said = {}
     for command in commands:
         words = shlex.split(command)
@@ -222,6 +238,7 @@ def test_commands_of_the_page(run, tmp_path):
     assert "A small budget confirms no published number." in said["ablate deepdeblur-scales"]
     assert re.search(r"swift( +[\d.]+){4} +0\.\d+ +[+-]\d+\.\d\d +(not )?learnt", said["ablate photo-systems"])
     assert re.search(r"ifirnn, alone( +[\d.]+){4} +0\.\d+ +[+-]\d+\.\d\d +(not )?learnt", said["ablate video-systems"])
+    assert cv2.imread(str(tmp_path / "figure.png")).shape[1] == 1600
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
     assert '<tr class="measured">' in (tmp_path / "report.html").read_text()
 

@@ -381,7 +381,7 @@ def test_restored_pictures_are_saved(pairs, weights, tmp_path):
     assert len(saved) == 12
     contender = open_contender(str(path), device="cpu", precision="fp32")
     sample = open_data(str(pairs)).samples[4]
-    file = saved_picture(tmp_path / "run" / "pictures", contender, data="pairs", sample=sample)
+    file = saved_picture(tmp_path / "run" / "pictures", method=contender.name, which=contender.which, data="pairs", sample=sample)
     assert file.relative_to(tmp_path / "run" / "pictures").parts[1:] == ("pairs", "clip1", "001.png")
     (restored,) = contender.restore([read_picture(sample.reference)])
     assert np.array_equal(np.asarray(Image.open(file)), (restored.picture * 255).round().astype(np.uint8))

@@ -187,7 +187,7 @@ def report(
         typer.Option(
             "--output",
             "-o",
-            help="File to write: a page, `.html`; tables, `.tex` or `.md`; or a row for each picture, `.csv`.",
+            help="File to write: a page, `.html`; tables, `.tex` or `.md`; a row for each picture, `.csv`; or, with `--crop`, a figure, `.png`.",
             show_default=False,
         ),
     ],
@@ -200,14 +200,41 @@ def report(
         ),
     ] = None,
     cases: Annotated[int, typer.Option(min=0, help="Worst pictures to show on a page.")] = 12,
+    crop: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PLACE",
+            help="A place for the figure, `SEQUENCE/NAME:LEFT,TOP,WIDTH,HEIGHT`, of which the runs keep the restored pictures. Again for more.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="DIR|LAYOUT:DIR", help="Where the pictures of the figure are, as for `unblur bench`.", show_default=False),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=LABEL]", help="A method that the figure shows, in this order. Again for more.", show_default="all of the runs"
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
 ) -> None:
-    """Make one page of runs, with tables, plots and pictures, that needs nothing else; or tables for a paper, or a table of all pictures."""
+    """Make one page of runs, with tables, plots and pictures, that needs nothing else; or tables or a figure for a paper, or a table of all pictures."""
     from unblur.bench.export import write_csv, write_tables
     from unblur.bench.report import write_report
 
     means = _patterns(mean or [])
-    match output.suffix.lower():
+    suffix = output.suffix.lower()
+    if (suffix == ".png") != bool(crop and data) or (suffix != ".png" and (crop or data or model)):
+        raise typer.BadParameter(
+            "a figure needs `--crop`, `--data` and a name that ends in .png, and nothing else takes them", param_hint="--crop"
+        )
+    match suffix:
+        case ".png" if means:
+            raise typer.BadParameter("`.png` shows single methods, and no means", param_hint="--mean")
+        case ".png":
+            _figure(runs, output, data=data or "", crops=crop or [], methods=model or [], overwrite=overwrite)
         case ".csv" if means:
             raise typer.BadParameter("`.csv` has a row for each picture of each model, and no means", param_hint="--mean")
         case ".csv":
@@ -217,7 +244,7 @@ def report(
         case ".html" | ".htm":
             write_report(runs, output, cases=cases, means=means, overwrite=overwrite)
         case _:
-            raise typer.BadParameter(f"`{output}` must end in .html, .tex, .md or .csv", param_hint="--output")
+            raise typer.BadParameter(f"`{output}` must end in .html, .tex, .md, .csv or .png", param_hint="--output")
     Console(stderr=True).print(f"[green]done[/] {escape(str(output))}", highlight=False, soft_wrap=True)
 
 
@@ -251,6 +278,15 @@ def published(
                 of = "" if len(named) == len(part) else f"{', '.join(named)}: "
                 console.print(f"  {escape(of + note)}", highlight=False, soft_wrap=True)
             console.print(_published_table(part, sequences=sequences), highlight=False)
+
+
+def _figure(runs: Sequence[Path], target: Path, *, data: str, crops: Sequence[str], methods: Sequence[str], overwrite: bool) -> None:
+    """Draw the places that `--crop` names."""
+    from unblur.bench.datasets import open_data
+    from unblur.bench.figure import read_place, write_figure
+
+    labels = {name: label or name for name, _, label in (text.partition("=") for text in methods)}
+    write_figure(runs, open_data(data), [read_place(text) for text in crops], target, methods=labels, overwrite=overwrite)
 
 
 def _pair(text: str) -> "tuple[DataSet, Protocol]":

@@ -120,19 +120,20 @@ def read_picture(path: Path) -> Picture:
     return to_float(read_rgb(path))
 
 
-def saved_picture(folder: Path, contender: Contender, *, data: str, sample: Sample) -> Path:
+def saved_picture(folder: Path, *, method: str, which: Sequence[str], data: str, sample: Sample) -> Path:
     """Where a restored picture is kept: `METHOD-DIGEST/DATA/SEQUENCE/NAME.png`, the digest being that of weights, device, precision and way.
 
     Args:
         folder: of the pictures of a run.
-        contender: the method.
+        method: its name.
+        which: what it is, as `which` of `unblur.bench.contender.Contender` and of the rows.
         data: name of the data set.
         sample: of which it is.
     """
-    digest = hashlib.sha256("|".join(contender.which).encode()).hexdigest()[:8]
-    method = contender.name.rstrip("/").rpartition("/")[2].removesuffix(".safetensors")
+    digest = hashlib.sha256("|".join(which).encode()).hexdigest()[:8]
+    last = method.rstrip("/").rpartition("/")[2].removesuffix(".safetensors")
     name = sample.reference.name if sample.reference.suffix.lower() == ".png" else f"{sample.reference.name}.png"
-    return folder.joinpath(*(safe_name(part) for part in (f"{method}-{digest}", data, sample.sequence)), name)
+    return folder.joinpath(*(safe_name(part) for part in (f"{last}-{digest}", data, sample.sequence)), name)
 
 
 def safe_name(text: str) -> str:
@@ -261,7 +262,8 @@ class _Measuring:
         """Where the restored picture of a sample is to be kept; None if it is not."""
         if self.keeping.pictures is None:
             return None
-        return saved_picture(self.keeping.pictures, self.contender, data=self.data.name, sample=sample)
+        method, which = self.contender.name, self.contender.which
+        return saved_picture(self.keeping.pictures, method=method, which=which, data=self.data.name, sample=sample)
 
     def _clip_row(self, sequence: str, *, blurry_sha256: str, sharp_sha256: str) -> ClipRow:
         return ClipRow(

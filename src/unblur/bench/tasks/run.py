@@ -157,7 +157,7 @@ def _row(contender: Contender, source: TaskSource, picture: TaskPicture) -> Task
 def _saved(folder: Path, contender: Contender, source: TaskSource, picture: TaskPicture) -> Path:
     """`METHOD-DIGEST/TASK-DATA/NAME.png`."""
     sample = Sample((Path(picture.name),), (), "task", 0)
-    target = saved_picture(folder, contender, data=f"{source.task.name} {source.name}", sample=sample)
+    target = saved_picture(folder, method=contender.name, which=contender.which, data=f"{source.task.name} {source.name}", sample=sample)
     return target.parent.parent / target.name
 
 
