@@ -144,8 +144,8 @@ class FrameFolder:
             with written_whole(target, overwrite=target.name in self._old) as partial:
                 shutil.copyfile(self._frames[place], partial)
             return True
-        write_image(target, image.with_pixels(restored), quality=self._quality, overwrite=target.name in self._old)
-        for note in image.notes:
+        lost = write_image(target, image.with_pixels(restored), quality=self._quality, overwrite=target.name in self._old)
+        for note in (*image.notes, *lost):
             self.notes[note] = self.notes.get(note, 0) + 1
         return True
 

@@ -2,14 +2,13 @@
 
     picture  Image, Metadata; the canvas that turns them upright while they are decoded
     ifd      tag directories          exif   orientation, sizes, thumbnails
-    jpeg  png  webp  tiff             one file a format
-    pillow   the bridge to Pillow's decoders; BMP and GIF go over it as they are
+    holds    which format holds what of it
+    jpeg  png  webp  tiff  bmp  gif   one file a format; jpeg_parts: what stands behind a JPEG
+    pillow   the bridge to Pillow's decoders
 
 Pixels stay in the colour space of the picture: nothing is converted, and the profile goes back byte for byte.
 """
 
-import io
-import logging
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,14 +16,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import BmpImagePlugin, GifImagePlugin
 from PIL import Image as PillowImage
 
 from unblur.errors import InputError, OutputError, UnreadableError, UnsupportedError
+from unblur.io.bmp import HEADER_SIZES as BMP_HEADER_SIZES
+from unblur.io.bmp import read_bmp, write_bmp
 from unblur.io.exif import photoshop_without_thumbnail, upright_exif, upright_xmp
+from unblur.io.gif import read_gif
+from unblur.io.holds import held
 from unblur.io.jpeg import read_jpeg, write_jpeg
 from unblur.io.picture import MAX_PIXELS, Coding, Image, Metadata, Pixels
-from unblur.io.pillow import decode, decoding, encodable
+from unblur.io.pillow import decoding
 from unblur.io.png import SIGNATURE as PNG_SIGNATURE
 from unblur.io.png import read_png, write_png
 from unblur.io.tiff import read_tiff, write_tiff
@@ -48,17 +50,15 @@ __all__ = [
     "write_image",
 ]
 
-_log = logging.getLogger(__name__)
-
 READABLE = ("JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF")
 WRITABLE = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+_KIND_OF_SUFFIX = dict(zip(WRITABLE, ("JPEG", "JPEG", "PNG", "WebP", "TIFF", "TIFF", "BMP"), strict=True))
 
 HEAD = 64
 """Bytes by which a format is told."""
 
 OPAQUE = {8: 0xFF, 16: 0xFFFF}
 
-BMP_HEADER_SIZES = (12, 16, 40, 52, 56, 64, 108, 124)
 RAW_SUFFIXES = frozenset(
     [
         ".3fr",
@@ -195,11 +195,11 @@ def size_of(path: Path) -> tuple[int, int]:
         return width, height
 
 
-def write_image(target: Path, image: Image, *, quality: int | None = None, overwrite: bool = False) -> None:
+def write_image(target: Path, image: Image, *, quality: int | None = None, overwrite: bool = False) -> tuple[str, ...]:
     """Write a picture in the format of the suffix of `target`.
 
-    JPEG, WebP and BMP hold 8 bit: 16-bit samples are rounded. JPEG and BMP hold no alpha: it is left out if the
-    picture is opaque everywhere. What a format cannot hold of the metadata is left out; the log says so.
+    JPEG, WebP and BMP hold 8 bit: 16-bit samples are rounded. JPEG holds no alpha: it is left out if the picture is
+    opaque everywhere.
 
     Args:
         target: where to; the suffix is one of `WRITABLE`.
@@ -209,6 +209,9 @@ def write_image(target: Path, image: Image, *, quality: int | None = None, overw
             as that of quality 90, and a lossless WebP stays lossless. Else 95.
         overwrite: replace `target` if it exists.
 
+    Returns:
+        Sentences for the user on what the format does not hold of the picture and its metadata.
+
     Raises:
         InputError: if `quality` is out of range.
         OutputError: if the format is none of `WRITABLE` or cannot hold the picture, `target` exists and `overwrite`
@@ -216,22 +219,30 @@ def write_image(target: Path, image: Image, *, quality: int | None = None, overw
     """
     if quality is not None and not 1 <= quality <= 100:
         raise InputError(f"the file quality must be from 1 to 100, got {quality}")
-    suffix = target.suffix.lower()
-    if suffix not in WRITABLE:
+    kind = _KIND_OF_SUFFIX.get(target.suffix.lower())
+    if kind is None:
         raise OutputError(f"cannot write `{target}`: the name must end in one of {', '.join(WRITABLE)}")
-    if suffix in (".jpg", ".jpeg", ".bmp"):
-        image = _without_alpha(image, target)
+    metadata, notes = held(image.metadata, kind)
+    image = replace(image, metadata=metadata)
+    if kind == "JPEG":
+        image = _without_alpha(image, target, notes)
     with written_whole(target, overwrite=overwrite) as partial, partial.open("wb") as file:
-        if suffix in (".jpg", ".jpeg"):
-            write_jpeg(file, image, quality=quality)
-        elif suffix == ".webp":
-            write_webp(file, image, quality=quality)
-        elif suffix == ".png":
-            write_png(file, image)
-        elif suffix == ".bmp":
-            _write_bmp(file, image)
-        else:
-            write_tiff(file, image)
+        notes += _write(file, image, kind, quality=quality)
+    return tuple(notes)
+
+
+def _write(file: BinaryIO, image: Image, kind: str, *, quality: int | None) -> list[str]:
+    if kind == "JPEG":
+        return write_jpeg(file, image, quality=quality)
+    if kind == "WebP":
+        return write_webp(file, image, quality=quality)
+    if kind == "PNG":
+        return write_png(file, image)
+    if kind == "BMP":
+        write_bmp(file, image)
+    else:
+        write_tiff(file, image)
+    return []
 
 
 def _format_of(path: Path) -> str | None:
@@ -251,31 +262,13 @@ def _format_of(path: Path) -> str | None:
     return None
 
 
-def _read_bmp(path: Path) -> Image:
-    with decoding(path), path.open("rb") as file:
-        picture = BmpImagePlugin.BmpImageFile(file)
-        canvas = decode(picture, path)
-        across, down = picture.info.get("dpi", (0, 0))
-    metadata = Metadata(dpi=(across, down) if across > 0 < down else None)
-    return Image(canvas.pixels, canvas.alpha, metadata, Coding("BMP", compressed=False))
-
-
-def _read_gif(path: Path) -> Image:
-    with decoding(path), path.open("rb") as file:
-        picture = GifImagePlugin.GifImageFile(file)
-        if picture.is_animated:
-            raise UnsupportedError(f"`{path}` is an animation; convert it to a video, such as a lossless MKV, first")
-        canvas = decode(picture, path)
-    return Image(canvas.pixels, canvas.alpha, Metadata(), Coding("GIF"))
-
-
 _READERS: dict[str, Callable[[Path], Image]] = {
     "JPEG": read_jpeg,
     "PNG": read_png,
     "WebP": read_webp,
     "TIFF": read_tiff,
-    "BMP": _read_bmp,
-    "GIF": _read_gif,
+    "BMP": read_bmp,
+    "GIF": read_gif,
 }
 
 
@@ -296,16 +289,10 @@ def _upright(image: Image) -> Image:
     return replace(image, metadata=metadata, notes=notes)
 
 
-def _without_alpha(image: Image, target: Path) -> Image:
+def _without_alpha(image: Image, target: Path, notes: list[str]) -> Image:
     if image.alpha is None:
         return image
     if image.alpha.min() < OPAQUE[image.bit_depth]:
         raise OutputError(f"cannot write `{target}`: the picture is partly transparent, which {target.suffix} cannot hold; choose .png")
-    _log.info("`%s`: the alpha channel, opaque everywhere, is left out", target)
+    notes.append("its alpha channel, opaque everywhere, was left out")
     return replace(image, alpha=None)
-
-
-def _write_bmp(file: BinaryIO, image: Image) -> None:
-    buffer = io.BytesIO()
-    encodable(image, with_alpha=False).save(buffer, format="BMP", dpi=image.metadata.dpi or (0, 0))
-    file.write(buffer.getbuffer())

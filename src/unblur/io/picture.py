@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unblur.errors import ShapeError, UnsupportedError
 
-__all__ = ["MAX_PIXELS", "Canvas", "Coding", "Image", "Metadata", "Pixels", "check_size", "row_blocks"]
+__all__ = ["MAX_PIXELS", "Attached", "Canvas", "Coding", "Image", "Metadata", "Pixels", "check_size", "row_blocks"]
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 """Sample values as they are stored in the file, in the picture's own colour space."""
@@ -21,6 +22,21 @@ BLOCK_PIXELS = 1 << 20
 
 
 @dataclass(frozen=True)
+class Attached:
+    """Something that stands behind the end of a JPEG, in its file.
+
+    Attributes:
+        kind: what it is, in words for the user.
+        data: its bytes.
+        index: place in the index of pictures (CIPA DC-007, MP Entry), 0 if it is not in it.
+    """
+
+    kind: Literal["gain map", "motion-photo video", "further picture", "data behind the picture"]
+    data: bytes
+    index: int = 0
+
+
+@dataclass(frozen=True)
 class Metadata:
     """What a picture file says besides its pixels; every part is None or empty where the file has none.
 
@@ -29,18 +45,22 @@ class Metadata:
         icc: ICC profile, byte for byte as it came.
         xmp: XMP packet; `tiff:Orientation` 1 where it has one.
         photoshop: Photoshop resource blocks (with the IPTC caption, byline, ...), without the thumbnail.
-        comment: JPEG comment.
+        comments: JPEG and GIF comments.
         dpi: pixels per inch, horizontally and vertically.
-        png_chunks: PNG text and colour chunks (gAMA, cHRM, sRGB, cICP, mDCV, cLLI) as (kind, data).
+        png_chunks: chunks of PNG that no other attribute stands for, such as text, colour and private ones, as (kind, data).
+        segments: JPEG application segments that no other attribute stands for, such as those of camera makers, as (marker, content).
+        attached: what stands behind the end of a JPEG, in order.
     """
 
     exif: bytes | None = None
     icc: bytes | None = None
     xmp: bytes | None = None
     photoshop: bytes | None = None
-    comment: bytes | None = None
+    comments: tuple[bytes, ...] = ()
     dpi: tuple[float, float] | None = None
     png_chunks: tuple[tuple[bytes, bytes], ...] = ()
+    segments: tuple[tuple[int, bytes], ...] = ()
+    attached: tuple[Attached, ...] = ()
 
     @property
     def cicp(self) -> tuple[int, int, int, int] | None:

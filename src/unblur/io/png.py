@@ -35,6 +35,17 @@ FILTERED_PIXELS = 1 << 16
 GREY, RGB, PALETTE, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
 COLOUR_CHUNKS = (b"cICP", b"mDCV", b"cLLI", b"gAMA", b"cHRM", b"sRGB")
 TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
+LATER_CHUNKS = (b"tIME", b"oFFs", b"pCAL", b"sCAL", b"sTER", b"gIFg", b"gIFx", b"sPLT", b"pHYs", b"vpAg")
+"""Further registered chunks that stay true when the pixels change, as do unregistered ones that say so (PNG, 14.2: safe to copy)."""
+
+ABOUT_CODING = (b"iDOT", b"acTL", b"fcTL", b"fdAT")
+"""Where rows begin in the coded pixels; and the animation of a single frame, which is the picture itself."""
+
+LOST_CHUNKS = {
+    b"hIST": "the histogram of its palette was not kept",
+    b"caBX": "its proof of origin (C2PA) was not kept, since the pixels change",
+    b"dSIG": "its digital signature was not kept, since the pixels change",
+}
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 RAW_PROFILE = b"Raw profile type "
 INCHES_A_METRE = 0.0254
@@ -56,7 +67,7 @@ def read_png(path: Path) -> Image:
         header, transparent, pixel_chunks, others = _take_apart(file, path, notes)
         width, height, depth, kind = struct.unpack(">IIBB", header[:10])
         check_size(path, width=width, height=height)
-        metadata = _metadata(others, notes)
+        metadata = _metadata(_of_whole_samples(others, pixel_chunks.getvalue(), depth=depth, kind=kind, notes=notes), notes)
         orientation = exif_orientation(metadata.exif) or xmp_orientation(metadata.xmp) or 1
         if depth == 16:
             canvas = _decode_16_bit(pixel_chunks, path, width=width, height=height, kind=kind, orientation=orientation)
@@ -65,17 +76,19 @@ def read_png(path: Path) -> Image:
         alpha = canvas.alpha
         if transparent is not None and alpha is None and len(transparent) == (2 if kind == GREY else 6):
             alpha = _keyed_alpha(canvas.pixels, struct.unpack(f">{len(transparent) // 2}H", transparent), depth=depth)
-    return Image(canvas.pixels, alpha, metadata, Coding("PNG"), tuple(notes))
+    return Image(canvas.pixels, alpha, metadata, Coding("PNG"), tuple(dict.fromkeys(notes)))
 
 
-def write_png(file: BinaryIO, image: Image) -> None:
-    """Write a PNG file of the picture's own depth."""
+def write_png(file: BinaryIO, image: Image) -> list[str]:
+    """Write a PNG file of the picture's own depth; gives sentences on what of the metadata it does not hold."""
+    notes: list[str] = []
     height, width = image.pixels.shape[:2]
     grey, opaque = image.pixels.shape[2] == 1, image.alpha is None
     kind = (GREY if opaque else GREY_ALPHA) if grey else (RGB if opaque else RGB_ALPHA)
     file.write(SIGNATURE)
     file.write(_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, image.bit_depth, kind, 0, 0, 0)))
-    for name, data in _metadata_chunks(image.metadata):
+    samples = image.pixels.shape[2] + (image.alpha is not None)
+    for name, data in _metadata_chunks(image.metadata, samples=samples, depth=image.bit_depth, notes=notes):
         file.write(_chunk(name, data))
     deflate = zlib.compressobj(COMPRESSION_LEVEL, zlib.DEFLATED, 15, 9, zlib.Z_FILTERED)
     above = None
@@ -89,6 +102,7 @@ def write_png(file: BinaryIO, image: Image) -> None:
             file.write(_chunk(b"IDAT", packed))
     file.write(_chunk(b"IDAT", deflate.flush()))
     file.write(_chunk(b"IEND", b""))
+    return notes
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
@@ -104,6 +118,8 @@ def _take_apart(file: BinaryIO, path: Path, notes: list[str]) -> tuple[bytes, by
     name = b""
     while name != b"IEND":
         head = file.read(8)
+        if len(head) < 8:
+            raise UnreadableError(f"`{path}` is broken off; copy it again from where it came")
         length, name = struct.unpack(">I4s", head)
         data, check = file.read(length), file.read(4)
         if len(check) < 4:
@@ -124,6 +140,8 @@ def _take_apart(file: BinaryIO, path: Path, notes: list[str]) -> tuple[bytes, by
             others.append((name, data))
         else:
             notes.append(f"a damaged {name.decode('ascii', 'replace')} chunk was not kept")
+    if file.read(1):
+        notes.append("the data behind the end of the picture was not kept")
     if len(header) != 13:
         raise UnreadableError(f"`{path}` is damaged (no header); copy it again from where it came")
     pixel_chunks.seek(0)
@@ -154,7 +172,7 @@ def _keyed_alpha(pixels: Pixels, key: tuple[int, ...], *, depth: int) -> Pixels:
 
 
 def _metadata(chunks: list[tuple[bytes, bytes]], notes: list[str]) -> Metadata:
-    exif = icc = xmp = dpi = None
+    exif = icc = xmp = dpi = photoshop = None
     kept: list[tuple[bytes, bytes]] = []
     old_exif = None
     for name, data in chunks:
@@ -164,26 +182,65 @@ def _metadata(chunks: list[tuple[bytes, bytes]], notes: list[str]) -> Metadata:
             icc = _inflated(data.partition(b"\0")[2][1:])
             if icc is None:
                 notes.append("its colour profile is damaged and was not kept")
-        elif name == b"pHYs" and len(data) == 9:
-            across, down, unit = struct.unpack(">IIB", data)
-            dpi = (across * INCHES_A_METRE, down * INCHES_A_METRE) if unit == 1 and across and down else None
+        elif name == b"pHYs" and len(data) == 9 and data[8] == 1:
+            across, down = struct.unpack(">II", data[:8])
+            dpi = (across * INCHES_A_METRE, down * INCHES_A_METRE) if across and down else None
         elif name == b"iTXt" and data.startswith(XMP_KEYWORD + b"\0"):
             xmp = xmp or _international_text(data)
         elif name in TEXT_CHUNKS and data.startswith((RAW_PROFILE + b"exif\0", RAW_PROFILE + b"APP1\0")):
             old_exif = old_exif or _raw_profile(name, data)
         elif name in TEXT_CHUNKS and data.startswith(RAW_PROFILE + b"xmp\0"):
             xmp = xmp or _raw_profile(name, data)
-        elif name in TEXT_CHUNKS or (name in COLOUR_CHUNKS and name not in dict(kept)):
+        elif name in TEXT_CHUNKS and data.startswith(RAW_PROFILE + b"8bim\0"):
+            photoshop = photoshop or _raw_profile(name, data)
+        elif name in TEXT_CHUNKS or (_stays_true(name) and name not in dict(kept)):
             kept.append((name, data))
+        elif name not in ABOUT_CODING:
+            notes.append(
+                LOST_CHUNKS.get(name, f"a chunk `{name.decode('latin-1')}` of the PNG was not kept, since it may depend on the pixels")
+            )
     for profile in (old_exif, exif):  # ImageMagick writes EXIF as text; a true eXIf chunk goes first
         if profile and profile.startswith(b"Exif\0\0"):
             profile = profile[6:]
         exif = profile or exif
-    return Metadata(exif=exif, icc=icc, xmp=xmp, dpi=dpi, png_chunks=tuple(kept))
+    return Metadata(exif=exif, icc=icc, xmp=xmp, photoshop=photoshop, dpi=dpi, png_chunks=tuple(kept))
 
 
-def _metadata_chunks(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
-    yield from ((name, data) for name, data in metadata.png_chunks if name in COLOUR_CHUNKS)
+def _stays_true(name: bytes) -> bool:
+    """Whether a chunk is true of other pixels as well: known ones, and unknown ones that say so by their fourth letter (PNG, 5.4)."""
+    known = (*COLOUR_CHUNKS, *LATER_CHUNKS, b"sBIT", b"bKGD")
+    return name in known or (name not in (*LOST_CHUNKS, *ABOUT_CODING, b"eXIf", b"iCCP") and bool(name[3] & 0x20))
+
+
+def _of_whole_samples(
+    chunks: list[tuple[bytes, bytes]], png: bytes, *, depth: int, kind: int, notes: list[str]
+) -> list[tuple[bytes, bytes]]:
+    """State the background, which is stored as a sample of the file, as one of the picture: 8 bit at least, without a palette."""
+    changed = []
+    for name, data in chunks:
+        if name == b"bKGD" and kind == PALETTE:
+            place = png.find(b"PLTE") + 4 + 3 * data[0] if data else len(png)
+            colour = png[place : place + 3]
+            if len(colour) < 3:
+                notes.append("a damaged bKGD chunk was not kept")
+                continue
+            data = b"".join(bytes((0, value)) for value in colour)
+        elif name == b"bKGD" and depth < 8 and len(data) == 2:
+            data = struct.pack(">H", min(struct.unpack(">H", data)[0] * 255 // ((1 << depth) - 1), 255))
+        changed.append((name, data))
+    return changed
+
+
+def _metadata_chunks(metadata: Metadata, *, samples: int, depth: int, notes: list[str]) -> Iterator[tuple[bytes, bytes]]:
+    """Give the chunks that stand before the pixels; `notes` say what does not fit to the samples that are written."""
+    for name, data in metadata.png_chunks:
+        colours = samples - (samples in (2, 4))
+        if name == b"sBIT" and len(data) == colours < samples:
+            data += bytes((depth,))  # of an alpha channel that was a colour or a palette entry
+        if (name == b"sBIT" and len(data) != samples) or (name == b"bKGD" and len(data) != 2 * colours):
+            notes.append(f"the chunk {name.decode()} does not fit to the samples that are written, and was not kept")
+        elif name not in TEXT_CHUNKS and not (name == b"pHYs" and metadata.dpi):
+            yield name, data
     if metadata.icc:
         yield b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc)
     if metadata.dpi:
@@ -193,7 +250,22 @@ def _metadata_chunks(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
         yield b"eXIf", metadata.exif
     if metadata.xmp:
         yield b"iTXt", XMP_KEYWORD + bytes(5) + metadata.xmp
+    if metadata.photoshop:  # as ImageMagick and ExifTool have it
+        text = b"\n8bim\n%8d\n%s\n" % (len(metadata.photoshop), metadata.photoshop.hex().encode())
+        yield b"zTXt", RAW_PROFILE + b"8bim\0\0" + zlib.compress(text)
     yield from ((name, data) for name, data in metadata.png_chunks if name in TEXT_CHUNKS)
+    for comment in metadata.comments:
+        yield _text_chunk(comment)
+
+
+def _text_chunk(comment: bytes) -> tuple[bytes, bytes]:
+    """A comment as text of PNG: UTF-8 where it is more than ASCII and valid as such, else Latin-1, which takes all bytes."""
+    comment = comment.rstrip(b"\0").replace(b"\0", b" ")
+    try:
+        comment.decode("utf-8")
+    except UnicodeDecodeError:
+        return b"tEXt", b"Comment\0" + comment
+    return (b"tEXt", b"Comment\0" + comment) if comment.isascii() else (b"iTXt", b"Comment" + bytes(5) + comment)
 
 
 def _inflated(data: bytes) -> bytes | None:

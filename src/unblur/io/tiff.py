@@ -56,6 +56,15 @@ ABOUT_PIXELS = frozenset(
 OPTIONAL = frozenset((XMP, PHOTOSHOP, ICC, 37724))
 """Those of them without which the picture can be read."""
 
+LOST = {
+    301: "its transfer function was not kept",
+    290: "its grey response curve was not kept",
+    291: "its grey response curve was not kept",
+    330: "smaller versions of the picture in it (SubIFDs) were not kept, since they show it as it was",
+    37724: "its Photoshop layers were not kept, since only the flat picture was restored",
+}
+"""Tags that are not kept, and what to say of them."""
+
 PLAIN, ADOBE_DEFLATE, OLD_DEFLATE = 1, 8, 32946
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 COLOUR_KINDS = {4: "mask", 5: "CMYK", 8: "Lab", 9: "Lab", 10: "Lab", 32803: "raw", 34892: "raw", 32844: "LogL", 32845: "LogLuv"}
@@ -120,14 +129,15 @@ def read_tiff(path: Path) -> Image:
             raise UnreadableError(f"`{path}` is damaged or broken off (tags {sorted(found.broken)}); copy it again from where it came")
         if found.broken:
             notes.append(f"damaged tags were not kept ({', '.join(map(str, sorted(found.broken)))})")
-        _check_single(found, order, path, read_at)
+        notes += [text for tag, text in LOST.items() if tag in ifd]
+        _check_single(found, order, path, read_at, notes)
         metadata = _metadata(ifd, order)
         layout = _layout(ifd, order, path, xmp_orientation(metadata.xmp))
         if any(offset + length > size for offset, length in layout.grid):
             raise UnreadableError(f"`{path}` is broken off; copy it again from where it came")
         canvas = _decode(file, path, layout, order, notes)
     compressed = layout.compression != PLAIN
-    return Image(canvas.pixels, canvas.alpha, metadata, Coding("TIFF", compressed=compressed), tuple(notes))
+    return Image(canvas.pixels, canvas.alpha, metadata, Coding("TIFF", compressed=compressed), tuple(dict.fromkeys(notes)))
 
 
 def write_tiff(file: BinaryIO, image: Image) -> None:
@@ -190,7 +200,7 @@ def _check_room(size: int) -> None:
         raise OutputError("the picture needs more than the 4 GB that TIFF can hold; choose PNG")
 
 
-def _check_single(first: Directory, order: Order, path: Path, read_at: ReadAt) -> None:
+def _check_single(first: Directory, order: Order, path: Path, read_at: ReadAt, notes: list[str]) -> None:
     """Refuse raw files and several pages; smaller versions and masks of the one picture are no pages."""
     if DNG_VERSION in first.entries or _number(first.entries, SUBFILE, order, 0) & REDUCED:
         raise UnsupportedError(f"`{path}` is a raw file; develop it to a 16-bit TIFF first, such as with darktable or RawTherapee")
@@ -205,6 +215,7 @@ def _check_single(first: Directory, order: Order, path: Path, read_at: ReadAt) -
         following = page.following
         if not _number(page.entries, SUBFILE, order, 0) & (REDUCED | MASK):
             raise UnsupportedError(f"`{path}` has several pages; save each as a file of its own first")
+        notes.append("smaller versions of the picture, or masks, behind it in the file were not kept")
 
 
 def _metadata(ifd: Ifd, order: Order) -> Metadata:

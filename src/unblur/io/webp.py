@@ -1,7 +1,6 @@
 """WebP through Pillow: what came lossless is written lossless."""
 
 import io
-import logging
 import struct
 import threading
 from collections.abc import Iterator
@@ -18,7 +17,6 @@ from unblur.io.pillow import decode, decoding, encodable
 
 __all__ = ["read_webp", "write_webp"]
 
-_log = logging.getLogger(__name__)
 _pillow_limit = threading.Lock()
 
 DEFAULT_QUALITY = 95
@@ -27,6 +25,7 @@ LOSSLESS_EFFORT = 75
 
 MAX_SIDE = 16383
 ICC_COLOUR_SPACE = slice(16, 20)
+KNOWN = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF", b"XMP ")
 
 
 def read_webp(path: Path) -> Image:
@@ -42,6 +41,7 @@ def read_webp(path: Path) -> Image:
             if name == b"ANMF" and name in chunks:
                 raise UnsupportedError(f"`{path}` is an animation; convert it to a video, such as a lossless MKV, first")
             chunks.setdefault(name, data)
+        notes = [_note_of(name) for name in chunks if name not in KNOWN]
         exif = chunks.get(b"EXIF")
         if exif and exif.startswith(b"Exif\0\0"):
             exif = exif[6:]
@@ -50,10 +50,10 @@ def read_webp(path: Path) -> Image:
         file.seek(0)
         canvas = decode(_opened(file), path, orientation=orientation)
     lossless = b"VP8L" in chunks or b"VP8L" in chunks.get(b"ANMF", b"")[16:20]
-    return Image(canvas.pixels, canvas.alpha, metadata, Coding("WebP", lossless=lossless))
+    return Image(canvas.pixels, canvas.alpha, metadata, Coding("WebP", lossless=lossless), tuple(notes))
 
 
-def write_webp(file: BinaryIO, image: Image, *, quality: int | None) -> None:
+def write_webp(file: BinaryIO, image: Image, *, quality: int | None) -> list[str]:
     """Write a WebP file; 16 bit is rounded to 8, grey becomes RGB.
 
     Args:
@@ -61,15 +61,19 @@ def write_webp(file: BinaryIO, image: Image, *, quality: int | None) -> None:
         image: what to write.
         quality: 1 to 100 for lossy coding; None for lossless if the source was, and 95 if it was not.
 
+    Returns:
+        Sentences on what of the metadata the format does not hold.
+
     Raises:
         OutputError: if it is too large for the format.
     """
     height, width = image.pixels.shape[:2]
     if max(height, width) > MAX_SIDE:
         raise OutputError(f"WebP holds at most {MAX_SIDE} pixels a side, the picture has {width}x{height}; choose PNG or TIFF")
+    notes: list[str] = []
     icc = image.metadata.icc or b""
     if icc[ICC_COLOUR_SPACE] == b"GRAY":
-        _log.warning("WebP has no grey pictures; the grey colour profile was left out")
+        notes.append("WebP has no grey pictures; the grey colour profile was not kept")
         icc = b""
     lossless = quality is None and image.source.lossless
     buffer = io.BytesIO()
@@ -84,6 +88,13 @@ def write_webp(file: BinaryIO, image: Image, *, quality: int | None) -> None:
         xmp=image.metadata.xmp or b"",
     )
     file.write(buffer.getbuffer())
+    return notes
+
+
+def _note_of(name: bytes) -> str:
+    if name == b"C2PA":
+        return "its proof of origin (C2PA) was not kept, since the pixels change"
+    return f"a chunk `{name.decode('latin-1')}` of the WebP was not kept, since it may depend on the pixels"
 
 
 def _opened(file: BinaryIO) -> WebPImagePlugin.WebPImageFile:

@@ -263,13 +263,14 @@ def _restore_photo(deblurrer: Deblurrer, job: Job, options: Options) -> tuple[st
         with written_whole(job.target, overwrite=options.overwrite) as partial:
             shutil.copyfile(job.source, partial)
         return ("it is sharp, and was copied as it is",)
-    write_image(job.target, image.with_pixels(report.picture), quality=options.file_quality, overwrite=options.overwrite)
+    lost = write_image(job.target, image.with_pixels(report.picture), quality=options.file_quality, overwrite=options.overwrite)
     if report.kept_input:
         return (
             *image.notes,
+            *lost,
             f"the network's result looked wrong on {100 * report.kept_input:.1f} % of the area; the input was kept there",
         )
-    return image.notes
+    return (*image.notes, *lost)
 
 
 class _Reading:

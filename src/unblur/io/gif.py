@@ -1,0 +1,92 @@
+"""GIF: a still picture read by Pillow, and what its extension blocks say (GIF89a, sections 23 to 26)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import GifImagePlugin
+
+from unblur.errors import UnsupportedError
+from unblur.io.picture import Coding, Image, Metadata
+from unblur.io.pillow import decode, decoding
+
+__all__ = ["read_gif"]
+
+EXTENSION, IMAGE, TRAILER = 0x21, 0x2C, 0x3B
+PLAIN_TEXT, GRAPHIC_CONTROL, COMMENT, APPLICATION = 0x01, 0xF9, 0xFE, 0xFF
+ICC, XMP = b"ICCRGBG1012", b"XMP DataXMP"
+LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
+"""How often an animation is repeated, which says nothing of a single picture."""
+
+XMP_END = 258
+"""XMP stands as it is, and what follows brings readers of blocks to its end (XMP specification, part 3, 1.1.2)."""
+
+
+def read_gif(path: Path) -> Image:
+    """Read a GIF file of one picture.
+
+    Raises:
+        UnreadableError: if it is damaged or broken off.
+        UnsupportedError: if it is too large or animated.
+    """
+    with decoding(path), path.open("rb") as file:
+        picture = GifImagePlugin.GifImageFile(file)
+        if picture.is_animated:
+            raise UnsupportedError(f"`{path}` is an animation; convert it to a video, such as a lossless MKV, first")
+        canvas = decode(picture, path)
+        metadata, notes = _metadata(path.read_bytes())
+    return Image(canvas.pixels, canvas.alpha, metadata, Coding("GIF"), notes)
+
+
+def _metadata(data: bytes) -> tuple[Metadata, tuple[str, ...]]:
+    comments, notes = [], []
+    icc = xmp = None
+    for label, name, raw in _extensions(data):
+        if label == COMMENT:
+            comments.append(_joined(raw))
+        elif label == APPLICATION and name == ICC:
+            icc = icc or _joined(raw) or None
+        elif label == APPLICATION and name == XMP:
+            xmp = xmp or raw[:-XMP_END] or None
+        elif label == PLAIN_TEXT:
+            notes.append("the text that is drawn over the picture (plain text extension) was not kept")
+        elif label == APPLICATION and name not in LOOPS:
+            notes.append(f"the data of `{name.decode('latin-1').strip()}` in it was not kept")
+        elif label not in (APPLICATION, GRAPHIC_CONTROL):
+            notes.append(f"an unknown extension {label} of the GIF was not kept")
+    return Metadata(icc=icc, xmp=xmp, comments=tuple(comments)), tuple(dict.fromkeys(notes))
+
+
+def _extensions(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Give label, name (of an application) and blocks, with their lengths, of each extension; stop where the structure breaks."""
+    at = 13 + _table(data[10:11])
+    while at < len(data) and data[at] != TRAILER:
+        if data[at] == IMAGE:
+            at = _behind_blocks(data, at + 11 + _table(data[at + 9 : at + 10]))
+        elif data[at] == EXTENSION and at + 2 < len(data):
+            label, start = data[at + 1], at + 2
+            name = b""
+            if label == APPLICATION:
+                name, start = data[start + 1 : start + 1 + data[start]], start + 1 + data[start]
+            at = _behind_blocks(data, start)
+            yield label, name, data[start:at]
+        else:
+            return
+
+
+def _table(flags: bytes) -> int:
+    """Bytes of a colour table."""
+    return 3 << ((flags[0] & 7) + 1) if flags and flags[0] & 0x80 else 0
+
+
+def _behind_blocks(data: bytes, at: int) -> int:
+    while at < len(data) and data[at]:
+        at += 1 + data[at]
+    return at + 1
+
+
+def _joined(blocks: bytes) -> bytes:
+    joined, at = b"", 0
+    while at < len(blocks) and blocks[at]:
+        joined += blocks[at + 1 : at + 1 + blocks[at]]
+        at += 1 + blocks[at]
+    return joined
