@@ -66,7 +66,8 @@ IN_SHOTS = ["B.PNG", "a.jpg", "day 1/a.jpg", "day 1/clip.mp4", "day 1/late/c.png
 )
 def test_a_photo_goes_beside_its_source(tmp_path, name, result):
     source = photo(tmp_path / name)
-    assert list(plan([source], None)) == [Job(source, tmp_path / result, "photo")]
+    note = "GIF cannot be written, or not without loss; the result is a `.png` file" if name == "a.gif" else ""
+    assert list(plan([source], None)) == [Job(source, tmp_path / result, "photo", note=note)]
 
 
 @pytest.mark.parametrize(("name", "result"), [("a.mp4", "a_unblurred.mp4"), ("a.avi", "a_unblurred.mkv")])
@@ -175,6 +176,21 @@ def test_results_never_land_among_the_originals(shots, tmp_path):
 
 def test_the_parent_may_be_the_output(shots, tmp_path):
     assert targets(list(plan([shots], tmp_path)), tmp_path) == IN_SHOTS
+
+
+def test_a_photo_that_its_target_cannot_hold_is_refused_before_the_work(tmp_path):
+    Image.fromarray(np.full((8, 12, 4), 100, np.uint8)).save(tmp_path / "a.png")
+    (outcome,) = run(list(plan([tmp_path / "a.png"], tmp_path / "b.jpg")), net=NanMaker())  # whose work would fail in another way
+    assert outcome.status == "failed"
+    assert "transparent" in outcome.message
+
+
+def test_a_result_of_another_format_that_nobody_asked_for_is_said(tmp_path):
+    photo(tmp_path / "a.gif")
+    (outcome,) = run(list(plan([tmp_path / "a.gif"], None)))
+    assert any("`.png` file" in warning for warning in outcome.warnings)
+    (outcome,) = run(list(plan([photo(tmp_path / "c.jpg")], None)))
+    assert outcome.warnings == ()
 
 
 def test_no_original_is_replaced(tmp_path):

@@ -60,7 +60,7 @@ class FrameFolder:
         frames: of the clip, in order.
         folder: for the results.
         work: what is done with what, as JSON has it; what lies under `settings` is not compared.
-        quality: of JPEG and WebP, see `unblur.io.image.write_image`.
+        quality: of JPEG, WebP, HEIC and AVIF, see `unblur.io.image.write_image`.
         copy_unchanged: copy the file of a frame whose pixels are as they were, where that is possible.
         overwrite: replace results that exist.
 

@@ -3,7 +3,7 @@
     picture  Image, Metadata; the canvas that turns them upright while they are decoded
     ifd      tag directories          exif   orientation, sizes, thumbnails
     holds    which format holds what of it
-    jpeg  png  webp  tiff  bmp  gif   one file a format; jpeg_parts: what stands behind a JPEG
+    jpeg  png  webp  tiff  bmp  gif  heif  raw   one file a format; jpeg_parts: what stands behind a JPEG
     pillow   the bridge to Pillow's decoders
 
 Pixels stay in the colour space of the picture: nothing is converted, and the profile goes back byte for byte.
@@ -23,12 +23,17 @@ from unblur.io.bmp import HEADER_SIZES as BMP_HEADER_SIZES
 from unblur.io.bmp import read_bmp, write_bmp
 from unblur.io.exif import photoshop_without_thumbnail, upright_exif, upright_xmp
 from unblur.io.gif import read_gif
+from unblur.io.heif import INSTALL as INSTALL_HEIF
+from unblur.io.heif import can_write_heic, is_deep_avif, read_avif, read_heic, write_avif, write_heic
 from unblur.io.holds import held
 from unblur.io.jpeg import read_jpeg, write_jpeg
 from unblur.io.picture import MAX_PIXELS, Coding, Image, Metadata, Pixels
 from unblur.io.pillow import decoding
 from unblur.io.png import SIGNATURE as PNG_SIGNATURE
 from unblur.io.png import read_png, write_png
+from unblur.io.raw import BEGINNINGS as RAW_BEGINNINGS
+from unblur.io.raw import SUFFIXES as RAW_SUFFIXES
+from unblur.io.raw import read_raw
 from unblur.io.tiff import read_tiff, write_tiff
 from unblur.io.webp import read_webp, write_webp
 from unblur.io.whole import written_whole
@@ -42,6 +47,8 @@ __all__ = [
     "Image",
     "Metadata",
     "Pixels",
+    "check_target",
+    "format_note",
     "is_image",
     "output_suffix",
     "read_image",
@@ -50,53 +57,28 @@ __all__ = [
     "write_image",
 ]
 
-READABLE = ("JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF")
-WRITABLE = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
-_KIND_OF_SUFFIX = dict(zip(WRITABLE, ("JPEG", "JPEG", "PNG", "WebP", "TIFF", "TIFF", "BMP"), strict=True))
+READABLE = ("JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "HEIC", "AVIF", "raw")
+WRITABLE = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif")
+_KIND_OF_SUFFIX = dict(zip(WRITABLE, ("JPEG", "JPEG", "PNG", "WebP", "TIFF", "TIFF", "BMP", "HEIC", "HEIC", "AVIF"), strict=True))
 
 HEAD = 64
 """Bytes by which a format is told."""
 
+ICC_COLOUR_SPACE = slice(16, 20)
 OPAQUE = {8: 0xFF, 16: 0xFFFF}
 
-RAW_SUFFIXES = frozenset(
-    [
-        ".3fr",
-        ".arw",
-        ".cr2",
-        ".dcr",
-        ".dng",
-        ".erf",
-        ".iiq",
-        ".kdc",
-        ".mef",
-        ".mos",
-        ".nef",
-        ".nrw",
-        ".orf",
-        ".pef",
-        ".rw2",
-        ".rwl",
-        ".sr2",
-        ".srf",
-        ".srw",
-    ]
-)
 HOW = {
-    "HEIC": "convert it to a PNG or a 16-bit TIFF first",
-    "AVIF": "convert it to a PNG or a 16-bit TIFF first",
     "JPEG 2000": "convert it to a 16-bit TIFF first",
     "JPEG XL": "convert it to a PNG or a 16-bit TIFF first",
     "OpenEXR": "convert it to a 16-bit TIFF first",
     "Radiance HDR": "convert it to a 16-bit TIFF first",
     "Photoshop": "save it as a flat 16-bit TIFF first",
     "BigTIFF": "save it as a plain TIFF or as PNG first",
-    "raw": "develop it to a 16-bit TIFF first, such as with darktable or RawTherapee",
 }
 """Formats that are told but not read, and what to do."""
 
 ISO_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"heis": "HEIC", b"hevc": "HEIC", b"hevx": "HEIC", b"mif1": "HEIC"}
-ISO_BRANDS |= {b"msf1": "HEIC", b"avif": "AVIF", b"avis": "AVIF", b"crx ": "raw"}
+ISO_BRANDS |= {b"msf1": "HEIC", b"jpeg": "HEIC", b"jpgs": "HEIC", b"avif": "AVIF", b"avis": "AVIF", b"crx ": "raw"}
 BEGINNINGS = {
     b"\xff\xd8\xff": "JPEG",
     PNG_SIGNATURE: "PNG",
@@ -112,11 +94,6 @@ BEGINNINGS = {
     b"#?RADIANCE": "Radiance HDR",
     b"#?RGBE": "Radiance HDR",
     b"8BPS\0": "Photoshop",
-    b"FUJIFILMCCD-RAW": "raw",
-    b"IIU\0": "raw",
-    b"IIRO": "raw",
-    b"IIRS": "raw",
-    b"MMOR": "raw",
 }
 
 
@@ -132,10 +109,26 @@ def is_image(path: Path) -> bool:
 
 
 def output_suffix(path: Path) -> str:
-    """The suffix under which a restored picture is written: that of the source, or one of its format, or `.png`."""
-    if path.suffix.lower() in WRITABLE:
+    """The suffix under which a restored picture is written: that of the source, or one of its format, or `.png`.
+
+    AVIF of more than 8 bit, or of other colours than sRGB, becomes a PNG of 16 bit, since Pillow writes AVIF of 8 bit in sRGB alone.
+    """
+    kind = _format_of(path)
+    if kind == "AVIF" and is_deep_avif(path):
+        return ".png"
+    if path.suffix.lower() in WRITABLE and kind != "raw":
         return path.suffix
-    return {"JPEG": ".jpg", "WebP": ".webp", "TIFF": ".tif", "BMP": ".bmp"}.get(_format_of(path) or "", ".png")
+    return {"JPEG": ".jpg", "WebP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "HEIC": ".heic", "AVIF": ".avif", "raw": ".tif"}.get(
+        kind or "", ".png"
+    )
+
+
+def format_note(path: Path) -> str:
+    """What to say of the suffix that `output_suffix` gives, a sentence; empty if it is of the format of the source."""
+    kind, suffix = _format_of(path), output_suffix(path)
+    if kind == _KIND_OF_SUFFIX[suffix.lower()]:
+        return ""
+    return f"{kind} cannot be written, or not without loss; the result is a `{suffix.lower()}` file"
 
 
 def read_image(path: Path) -> Image:
@@ -149,7 +142,7 @@ def read_image(path: Path) -> Image:
     Raises:
         UnreadableError: if the file is not there, empty, no picture, damaged or broken off.
         UnsupportedError: if it is animated, has several pages, more than `MAX_PIXELS`, or samples that are not 8- or
-            16-bit grey or RGB, or is of a format such as HEIC or raw; the message says how to convert it.
+            16-bit grey or RGB, or is of a format such as OpenEXR; the message says how to convert it.
     """
     try:
         if path.is_dir():
@@ -188,6 +181,8 @@ def size_of(path: Path) -> tuple[int, int]:
         UnreadableError, UnsupportedError: as `read_image`.
     """
     try:
+        if _format_of(path) == "raw":
+            raise UnreadableError(f"`{path}` is raw, of which Pillow reads the preview")
         with decoding(path), PillowImage.open(path) as picture:
             return picture.size
     except UnreadableError:
@@ -198,13 +193,13 @@ def size_of(path: Path) -> tuple[int, int]:
 def write_image(target: Path, image: Image, *, quality: int | None = None, overwrite: bool = False) -> tuple[str, ...]:
     """Write a picture in the format of the suffix of `target`.
 
-    JPEG, WebP and BMP hold 8 bit: 16-bit samples are rounded. JPEG holds no alpha: it is left out if the picture is
+    JPEG, WebP, BMP and AVIF hold 8 bit and HEIC 10: 16-bit samples are rounded. JPEG holds no alpha: it is left out if the picture is
     opaque everywhere.
 
     Args:
         target: where to; the suffix is one of `WRITABLE`.
         image: what to write.
-        quality: of JPEG and WebP, 1 to 100; other formats lose nothing and ignore it. None for the quality that the
+        quality: of JPEG, WebP, HEIC and AVIF, 1 to 100; other formats lose nothing and ignore it. None for the quality that the
             source came in: a JPEG is written with the quantisation tables of its source, each step at least as fine
             as that of quality 90, and a lossless WebP stays lossless. Else 95.
         overwrite: replace `target` if it exists.
@@ -219,26 +214,55 @@ def write_image(target: Path, image: Image, *, quality: int | None = None, overw
     """
     if quality is not None and not 1 <= quality <= 100:
         raise InputError(f"the file quality must be from 1 to 100, got {quality}")
-    kind = _KIND_OF_SUFFIX.get(target.suffix.lower())
-    if kind is None:
-        raise OutputError(f"cannot write `{target}`: the name must end in one of {', '.join(WRITABLE)}")
+    check_target(target, image)
+    kind = _KIND_OF_SUFFIX[target.suffix.lower()]
     metadata, notes = held(image.metadata, kind)
     image = replace(image, metadata=metadata)
-    if kind == "JPEG":
-        image = _without_alpha(image, target, notes)
+    if _becomes_rgb(image, kind) and (metadata.icc or b"")[ICC_COLOUR_SPACE] == b"GRAY":
+        notes.append(f"{kind} is written in colour; the grey colour profile was not kept")
+        image = replace(image, metadata=replace(metadata, icc=None))
+    if kind == "JPEG" and image.alpha is not None:
+        notes.append("its alpha channel, opaque everywhere, was left out")
+        image = replace(image, alpha=None)
     with written_whole(target, overwrite=overwrite) as partial, partial.open("wb") as file:
         notes += _write(file, image, kind, quality=quality)
     return tuple(notes)
 
 
+def _becomes_rgb(image: Image, kind: str) -> bool:
+    """Whether a format has no grey pictures, or none that are grey with alpha."""
+    grey = image.pixels.shape[2] == 1
+    return grey and (kind in ("WebP", "AVIF") or (kind in ("HEIC", "BMP") and image.alpha is not None))
+
+
+def check_target(target: Path, image: Image) -> None:
+    """Refuse a target that the picture cannot be written to, before there is any work to lose.
+
+    Raises:
+        OutputError: if the format of its suffix is none of `WRITABLE`, needs a library that is not there, or holds no
+            transparency and the picture has some.
+    """
+    kind = _KIND_OF_SUFFIX.get(target.suffix.lower())
+    if kind is None:
+        raise OutputError(f"cannot write `{target}`: the name must end in one of {', '.join(WRITABLE)}")
+    if kind == "HEIC" and not can_write_heic():
+        raise OutputError(f"cannot write `{target}`: {INSTALL_HEIF}; or choose .png")
+    if kind == "JPEG" and image.alpha is not None and image.alpha.min() < OPAQUE[image.bit_depth]:
+        raise OutputError(f"cannot write `{target}`: the picture is partly transparent, which {target.suffix} cannot hold; choose .png")
+
+
 def _write(file: BinaryIO, image: Image, kind: str, *, quality: int | None) -> list[str]:
     if kind == "JPEG":
         return write_jpeg(file, image, quality=quality)
-    if kind == "WebP":
-        return write_webp(file, image, quality=quality)
     if kind == "PNG":
         return write_png(file, image)
-    if kind == "BMP":
+    if kind == "AVIF":
+        return write_avif(file, image, quality=quality)
+    if kind == "HEIC":
+        write_heic(file, image, quality=quality)
+    elif kind == "WebP":
+        write_webp(file, image, quality=quality)
+    elif kind == "BMP":
         write_bmp(file, image)
     else:
         write_tiff(file, image)
@@ -248,17 +272,22 @@ def _write(file: BinaryIO, image: Image, kind: str, *, quality: int | None) -> l
 def _format_of(path: Path) -> str | None:
     with path.open("rb") as file:
         head = file.read(HEAD)
-    for beginning, kind in BEGINNINGS.items():
+    for beginning, kind in (BEGINNINGS | RAW_BEGINNINGS).items():
         if head.startswith(beginning):
             return kind
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
     if head[:4] in (b"II*\0", b"MM\0*"):
         return "raw" if head[8:10] == b"CR" or path.suffix.lower() in RAW_SUFFIXES else "TIFF"
+    if head[6:14] == b"HEAPCCDR":
+        return "raw"
     if head[:2] == b"BM" and len(head) >= 18 and struct.unpack("<I", head[14:18])[0] in BMP_HEADER_SIZES:
         return "BMP"
     if head[4:8] == b"ftyp":
-        return ISO_BRANDS.get(head[8:12])
+        brands = [head[8:12], *(head[at : at + 4] for at in range(16, min(struct.unpack(">I", head[:4])[0], HEAD), 4))]
+        if brands[0] in (b"mif1", b"msf1") and b"avif" in brands:
+            return "AVIF"
+        return ISO_BRANDS.get(brands[0])
     return None
 
 
@@ -269,6 +298,9 @@ _READERS: dict[str, Callable[[Path], Image]] = {
     "TIFF": read_tiff,
     "BMP": read_bmp,
     "GIF": read_gif,
+    "HEIC": read_heic,
+    "AVIF": read_avif,
+    "raw": read_raw,
 }
 
 
@@ -287,12 +319,3 @@ def _upright(image: Image) -> Image:
         photoshop=(photoshop_without_thumbnail(metadata.photoshop) or None) if metadata.photoshop else None,
     )
     return replace(image, metadata=metadata, notes=notes)
-
-
-def _without_alpha(image: Image, target: Path, notes: list[str]) -> Image:
-    if image.alpha is None:
-        return image
-    if image.alpha.min() < OPAQUE[image.bit_depth]:
-        raise OutputError(f"cannot write `{target}`: the picture is partly transparent, which {target.suffix} cannot hold; choose .png")
-    notes.append("its alpha channel, opaque everywhere, was left out")
-    return replace(image, alpha=None)

@@ -24,7 +24,6 @@ LOSSLESS_EFFORT = 75
 """What the encoder calls quality is effort where nothing is lost."""
 
 MAX_SIDE = 16383
-ICC_COLOUR_SPACE = slice(16, 20)
 KNOWN = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF", b"XMP ")
 
 
@@ -53,7 +52,7 @@ def read_webp(path: Path) -> Image:
     return Image(canvas.pixels, canvas.alpha, metadata, Coding("WebP", lossless=lossless), tuple(notes))
 
 
-def write_webp(file: BinaryIO, image: Image, *, quality: int | None) -> list[str]:
+def write_webp(file: BinaryIO, image: Image, *, quality: int | None) -> None:
     """Write a WebP file; 16 bit is rounded to 8, grey becomes RGB.
 
     Args:
@@ -61,20 +60,12 @@ def write_webp(file: BinaryIO, image: Image, *, quality: int | None) -> list[str
         image: what to write.
         quality: 1 to 100 for lossy coding; None for lossless if the source was, and 95 if it was not.
 
-    Returns:
-        Sentences on what of the metadata the format does not hold.
-
     Raises:
         OutputError: if it is too large for the format.
     """
     height, width = image.pixels.shape[:2]
     if max(height, width) > MAX_SIDE:
         raise OutputError(f"WebP holds at most {MAX_SIDE} pixels a side, the picture has {width}x{height}; choose PNG or TIFF")
-    notes: list[str] = []
-    icc = image.metadata.icc or b""
-    if icc[ICC_COLOUR_SPACE] == b"GRAY":
-        notes.append("WebP has no grey pictures; the grey colour profile was not kept")
-        icc = b""
     lossless = quality is None and image.source.lossless
     buffer = io.BytesIO()
     encodable(image, with_alpha=True).save(
@@ -83,12 +74,11 @@ def write_webp(file: BinaryIO, image: Image, *, quality: int | None) -> list[str
         lossless=lossless,
         quality=LOSSLESS_EFFORT if lossless else DEFAULT_QUALITY if quality is None else quality,
         exact=True,  # keeps the colours of transparent pixels
-        icc_profile=icc,
+        icc_profile=image.metadata.icc or b"",
         exif=image.metadata.exif or b"",
         xmp=image.metadata.xmp or b"",
     )
     file.write(buffer.getbuffer())
-    return notes
 
 
 def _note_of(name: bytes) -> str:

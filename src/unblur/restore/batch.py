@@ -11,8 +11,8 @@ from typing import Literal, get_args
 
 from unblur.errors import InputError, OutputError, UnblurError, UnreadableError
 from unblur.io.frame_folder import frame_targets
+from unblur.io.image import check_target, format_note, read_image, write_image
 from unblur.io.image import output_suffix as photo_suffix
-from unblur.io.image import read_image, write_image
 from unblur.io.journal import frames_of, journal_of
 from unblur.io.kind import Kind, kind_of
 from unblur.io.numbered import NumberedFrames, numbered_frames
@@ -258,6 +258,7 @@ def _restore_photo(deblurrer: Deblurrer, job: Job, options: Options) -> tuple[st
     if job.target.exists() and not options.overwrite:
         raise OutputError(f"`{job.target}` exists; add `--overwrite` to replace it, or choose another place with `--output`")
     image = read_image(job.source)
+    check_target(job.target, image)
     report = deblurrer.photo_report(image.pixels, strength=options.strength, scale=options.scale or 1.0)
     if report.skipped_sharp and options.file_quality is None and job.target.suffix.lower() == job.source.suffix.lower():
         with written_whole(job.target, overwrite=options.overwrite) as partial:
@@ -331,7 +332,8 @@ def _jobs(source: Path, output: Path | None, reading: _Reading, *, several: bool
         target = output / name
     else:
         target = output
-    yield Job(source, target, kind)
+    note = format_note(source) if kind == "photo" and target.suffix == _suffix(source, kind) else ""
+    yield Job(source, target, kind, note=note)
 
 
 def _jobs_in(folder: Path, target: Path, reading: _Reading, *, output: Path | None) -> Iterator[Job | Outcome]:

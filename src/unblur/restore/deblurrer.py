@@ -245,7 +245,7 @@ class Deblurrer:
             target: folder for the restored frames, made if it is not there.
             strength: as for `photo`.
             temporal_fusion: as for `video`.
-            file_quality: of JPEG and WebP, 1 (small) to 100 (best); as the source, without visible loss, if None.
+            file_quality: of JPEG, WebP, HEIC and AVIF, 1 (small) to 100 (best); as the source, without visible loss, if None.
             overwrite: replace frames that exist.
             progress: as for `video`.
 
