@@ -26,7 +26,7 @@ from unblur.io.gif import read_gif
 from unblur.io.heif import INSTALL as INSTALL_HEIF
 from unblur.io.heif import can_write_heic, is_deep_avif, read_avif, read_heic, write_avif, write_heic
 from unblur.io.holds import held
-from unblur.io.jpeg import read_jpeg, write_jpeg
+from unblur.io.jpeg import is_deep_jpeg, read_jpeg, write_jpeg
 from unblur.io.picture import MAX_PIXELS, Coding, Image, Metadata, Pixels
 from unblur.io.pillow import decoding
 from unblur.io.png import SIGNATURE as PNG_SIGNATURE
@@ -111,10 +111,10 @@ def is_image(path: Path) -> bool:
 def output_suffix(path: Path) -> str:
     """The suffix under which a restored picture is written: that of the source, or one of its format, or `.png`.
 
-    AVIF of more than 8 bit, or of other colours than sRGB, becomes a PNG of 16 bit, since Pillow writes AVIF of 8 bit in sRGB alone.
+    JPEG of more than 8 bit and AVIF of more or of other colours than sRGB become PNG, since Pillow writes both with 8 bit alone, and AVIF in sRGB.
     """
     kind = _format_of(path)
-    if kind == "AVIF" and is_deep_avif(path):
+    if (kind == "AVIF" and is_deep_avif(path)) or (kind == "JPEG" and is_deep_jpeg(path)):
         return ".png"
     if path.suffix.lower() in WRITABLE and kind != "raw":
         return path.suffix

@@ -13,14 +13,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 from PIL import Image as PillowImage
 from PIL import JpegImagePlugin
 
 from unblur.errors import InputError, OutputError, UnreadableError, UnsupportedError
+from unblur.io.codecs import canvas_of, decode_jpeg
 from unblur.io.exif import exif_orientation, exif_within, upright_exif, xmp_orientation
 from unblur.io.jpeg_parts import (
     MULTI_PICTURE,
     end_of_picture,
+    frame_of,
     moved_afcp,
     multi_picture_kinds,
     parts_behind,
@@ -29,10 +32,10 @@ from unblur.io.jpeg_parts import (
     with_item_length,
     without_claims,
 )
-from unblur.io.picture import Attached, Coding, Image, Metadata
-from unblur.io.pillow import decode, decoding, encodable
+from unblur.io.picture import Attached, Coding, Image, Metadata, check_size
+from unblur.io.pillow import decode, decoding, encodable, rgb_of_cmyk
 
-__all__ = ["read_jpeg", "write_jpeg"]
+__all__ = ["is_deep_jpeg", "read_jpeg", "write_jpeg"]
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +55,10 @@ APP0, APP1, APP2, APP11, APP13, APP14, APP15, COMMENT = 0xE0, 0xE1, 0xE2, 0xEB, 
 ABOUT_CODING = ((APP0, b"JFIF\0"), (APP0, b"JFXX\0"), (APP14, b"Adobe"))
 """Segments that are written anew, or show the picture as it was (JFXX: a thumbnail)."""
 
+EXTENDED = 0xC1
+BY_PILLOW = (0, 0xC0, EXTENDED, 0xC2, 0xC9, 0xCA)
+"""Frames that libjpeg decodes, with 8 bit: baseline, extended and progressive, by Huffman or arithmetic codes."""
+
 STEREO_KINDS = {0x020001: "panorama", 0x020002: "stereo", 0x020003: "multi-angle"}
 """Kinds of pictures that only make sense together (CIPA DC-007, 5.2.3.3)."""
 
@@ -59,14 +66,20 @@ STEREO_KINDS = {0x020001: "panorama", 0x020002: "stereo", 0x020003: "multi-angle
 def read_jpeg(path: Path) -> Image:
     """Read a JPEG file with all that stands behind the picture.
 
-    What depends on where the pixels are, such as a gain map, is turned upright with the picture.
+    CMYK becomes sRGB. What depends on where the pixels are, such as a gain map, is turned upright with the picture.
 
     Raises:
         UnreadableError: if it is damaged or broken off.
-        UnsupportedError: if it is too large, CMYK, or one of a stereo or panorama set.
+        UnsupportedError: if it is too large, one of a stereo or panorama set, or of a coding whose library is not installed.
     """
     with decoding(path):
         return _read(path.read_bytes(), path)
+
+
+def is_deep_jpeg(path: Path) -> bool:
+    """Whether a JPEG has more than 8 bit or is lossless, which it cannot be written as."""
+    marker, bits = frame_of(path.read_bytes())
+    return bits != 8 or marker not in BY_PILLOW
 
 
 def _read(data: bytes, path: Path, *, orientation: int | None = None) -> Image:
@@ -79,11 +92,19 @@ def _read(data: bytes, path: Path, *, orientation: int | None = None) -> Image:
     metadata = _metadata(segments, notes)
     _check_single(segments, path)
     turn = exif_orientation(metadata.exif) or xmp_orientation(metadata.xmp) or orientation or 1
-    picture = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
-    if picture.mode == "CMYK":
-        raise UnsupportedError(f"`{path}` is in CMYK, for print; convert it to RGB with its colour profile first")
-    canvas = decode(picture, path, orientation=turn)
-    coding = Coding("JPEG", lossless=False, tables=_tables(picture), subsampling=_subsampling(picture, turn))
+    marker, bits = frame_of(data)
+    if bits != 8 or marker not in BY_PILLOW:
+        canvas = canvas_of(decode_jpeg(data, path, marker=marker, bits=bits), orientation=turn)
+        coding = Coding("JPEG", lossless=marker != EXTENDED)
+    else:
+        picture = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+        if picture.mode == "CMYK":
+            check_size(path, width=picture.width, height=picture.height)
+            canvas = canvas_of(np.asarray(rgb_of_cmyk(picture, metadata.icc, notes)), orientation=turn)
+            metadata, coding = replace(metadata, icc=None), Coding("JPEG", lossless=False)
+        else:
+            canvas = decode(picture, path, orientation=turn)
+            coding = Coding("JPEG", lossless=False, tables=_tables(picture), subsampling=_subsampling(picture, turn))
     metadata = _with_attached(metadata, data, end, path, orientation=turn, notes=notes)
     return Image(canvas.pixels, None, metadata, coding, tuple(dict.fromkeys(notes)))
 

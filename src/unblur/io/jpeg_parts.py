@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from unblur.io.codecs import JPEG_LS
 from unblur.io.ifd import DamagedError, Entry, read_directory, read_header, reader_of
 from unblur.io.picture import Attached
 
@@ -19,6 +20,7 @@ __all__ = [
     "MULTI_PICTURE",
     "Part",
     "end_of_picture",
+    "frame_of",
     "moved_afcp",
     "multi_picture_kinds",
     "parts_behind",
@@ -71,6 +73,14 @@ def segments_of(data: bytes) -> Iterator[tuple[int, bytes, int]]:
         (length,) = struct.unpack(">H", data[at + 2 : at + 4])
         yield marker, data[at + 4 : at + 2 + max(length, 2)], at + 4
         at += 2 + max(length, 2)
+
+
+def frame_of(data: bytes) -> tuple[int, int]:
+    """Give the marker of the frame, which tells the way of coding, and the bits of a sample; (0, 8) if there is none before the first scan."""
+    for marker, content, _ in segments_of(data):
+        if (marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC)) or marker == JPEG_LS:
+            return marker, content[0] if content else 8
+    return 0, 8
 
 
 def end_of_picture(data: bytes) -> int | None:

@@ -4,6 +4,7 @@ Pillow's format classes are called directly. `PIL.Image.open` would refuse pictu
 warn from half of that on; here the limit is `unblur.io.picture.MAX_PIXELS`.
 """
 
+import io
 import struct
 import warnings
 import zlib
@@ -13,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image as PillowImage
-from PIL import ImageFile
+from PIL import ImageCms, ImageFile
 
 from unblur.errors import InputError, UnreadableError, UnsupportedError
 from unblur.io.picture import Canvas, Image, check_size, row_blocks
 from unblur.pixels import as_8_bit
 
-__all__ = ["decode", "decoding", "encodable"]
+__all__ = ["decode", "decoding", "encodable", "rgb_of_cmyk"]
 
 FAILURES = (
     OSError,
@@ -83,6 +84,22 @@ def decode(picture: ImageFile.ImageFile, path: Path, *, orientation: int = 1) ->
             pixels = np.asarray(block if block.mode == mode else block.convert(mode))
             canvas.put(top, left, pixels.reshape(bottom - top, right - left, -1))
     return canvas
+
+
+def rgb_of_cmyk(picture: PillowImage.Image, icc: bytes | None, notes: list[str]) -> PillowImage.Image:
+    """Convert CMYK to sRGB by its colour profile; without one, or with a damaged one, by the inverse of each ink."""
+    if icc:
+        try:
+            profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+            made = ImageCms.profileToProfile(picture, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError):
+            pass
+        else:
+            assert made is not None
+            notes.append("its CMYK was converted to sRGB by its colour profile")
+            return made
+    notes.append("its CMYK was converted to RGB without a colour profile, so that colours are not exact")
+    return picture.convert("RGB")
 
 
 def encodable(image: Image, *, with_alpha: bool) -> PillowImage.Image:

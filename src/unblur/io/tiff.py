@@ -19,6 +19,7 @@ import numpy as np
 from PIL import TiffImagePlugin
 
 from unblur.errors import OutputError, UnreadableError, UnsupportedError
+from unblur.io.codecs import at_full_range, decode_tiff
 from unblur.io.exif import exif_of_directory, read_exif, xmp_orientation
 from unblur.io.ifd import (
     DamagedError,
@@ -68,6 +69,10 @@ LOST = {
 PLAIN, ADOBE_DEFLATE, OLD_DEFLATE = 1, 8, 32946
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 COLOUR_KINDS = {4: "mask", 5: "CMYK", 8: "Lab", 9: "Lab", 10: "Lab", 32803: "raw", 34892: "raw", 32844: "LogL", 32845: "LogLuv"}
+BY_OPENCV = (1, 5, 8, 32773, 32946)
+BY_PILLOW = (1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32809, 32908, 32909, 32946, 34661, 34925)
+"""Compressions that each library decodes; others are for tifffile."""
+
 ASSOCIATED = 1
 REDUCED, MASK = 1, 4
 """Bits of SUBFILE: a smaller version of another picture, or a mask for one."""
@@ -279,6 +284,8 @@ def _decode(file: BinaryIO, path: Path, layout: _Layout, order: Order, notes: li
     simple = layout.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB) and layout.bits in (8, 16)
     if simple and layout.compression in (PLAIN, ADOBE_DEFLATE, OLD_DEFLATE) and layout.predictor in (1, 2):
         return _decode_blocks(file, path, layout, order)
+    if layout.compression not in (BY_OPENCV if layout.bits == 16 else BY_PILLOW):
+        return _decode_by_tifffile(path, layout)
     if layout.bits == 16:
         return _decode_by_opencv(path, layout, order)
     file.seek(0)
@@ -316,6 +323,17 @@ def _decode_blocks(file: BinaryIO, path: Path, layout: _Layout, order: Order) ->
                 canvas.put_plane(top + first, left, block[..., 0], plane=plane)
             else:
                 canvas.put(top + first, left, block)
+    return _finished(canvas, layout)
+
+
+def _decode_by_tifffile(path: Path, layout: _Layout) -> Canvas:
+    samples = decode_tiff(path, compression=layout.compression)
+    if samples.shape[:2] != (layout.height, layout.width) or samples.size != layout.height * layout.width * layout.samples:
+        raise UnsupportedError(f"`{path}` has a layout of channels that cannot be read; save it uncompressed")
+    if layout.photometric == PALETTE or samples.dtype not in (np.uint8, np.uint16):
+        raise UnsupportedError(f"`{path}` has compressed samples of a kind that cannot be read; save it uncompressed, as RGB")
+    canvas = _canvas(layout)
+    canvas.put(0, 0, at_full_range(samples.reshape(layout.height, layout.width, -1), layout.bits))
     return _finished(canvas, layout)
 
 
