@@ -18,10 +18,8 @@ __all__ = ["JPEG_LS", "at_full_range", "canvas_of", "decode_jpeg", "decode_tiff"
 JPEG_LS = 0xF7
 """Marker of a frame of JPEG-LS (ISO/IEC 14495-1, C.1.1)."""
 
-INSTALL = "`pip install 'unblur[codecs]'`; or convert it to a 16-bit TIFF first"
 
-
-def imported(name: str, path: Path, what: str) -> ModuleType:
+def imported(name: str, path: Path, what: str, *, extra: str = "codecs") -> ModuleType:
     """Import a library that is optional.
 
     Raises:
@@ -30,7 +28,9 @@ def imported(name: str, path: Path, what: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise UnsupportedError(f"`{path}` is {what}, which needs the library {name}: {INSTALL}") from error
+        licence = " (in which pillow-jxl-plugin is under the GPL)" if extra == "jxl" else ""
+        install = f"`pip install 'unblur[{extra}]'`{licence}; or convert it to a 16-bit TIFF first"
+        raise UnsupportedError(f"`{path}` is {what}, which needs the library {name}: {install}") from error
 
 
 def decode_jpeg(data: bytes, path: Path, *, marker: int, bits: int) -> Pixels:

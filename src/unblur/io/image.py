@@ -3,7 +3,7 @@
     picture  Image, Metadata; the canvas that turns them upright while they are decoded
     ifd      tag directories          exif   orientation, sizes, thumbnails
     holds    which format holds what of it
-    jpeg  png  webp  tiff  bmp  gif  heif  raw   one file a format; jpeg_parts: what stands behind a JPEG
+    jpeg  png  webp  tiff  bmp  gif  heif  jxl  raw   one file a format; jpeg_parts: what stands behind a JPEG
     pillow   the bridge to Pillow's decoders
 
 Pixels stay in the colour space of the picture: nothing is converted, and the profile goes back byte for byte.
@@ -27,6 +27,7 @@ from unblur.io.heif import INSTALL as INSTALL_HEIF
 from unblur.io.heif import can_write_heic, is_deep_avif, read_avif, read_heic, write_avif, write_heic
 from unblur.io.holds import held
 from unblur.io.jpeg import is_deep_jpeg, read_jpeg, write_jpeg
+from unblur.io.jxl import read_jxl
 from unblur.io.picture import MAX_PIXELS, Coding, Image, Metadata, Pixels
 from unblur.io.pillow import decoding
 from unblur.io.png import SIGNATURE as PNG_SIGNATURE
@@ -57,7 +58,7 @@ __all__ = [
     "write_image",
 ]
 
-READABLE = ("JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "HEIC", "AVIF", "raw")
+READABLE = ("JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "HEIC", "AVIF", "JPEG XL", "raw")
 WRITABLE = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif")
 _KIND_OF_SUFFIX = dict(zip(WRITABLE, ("JPEG", "JPEG", "PNG", "WebP", "TIFF", "TIFF", "BMP", "HEIC", "HEIC", "AVIF"), strict=True))
 
@@ -69,7 +70,6 @@ OPAQUE = {8: 0xFF, 16: 0xFFFF}
 
 HOW = {
     "JPEG 2000": "convert it to a 16-bit TIFF first",
-    "JPEG XL": "convert it to a PNG or a 16-bit TIFF first",
     "OpenEXR": "convert it to a 16-bit TIFF first",
     "Radiance HDR": "convert it to a 16-bit TIFF first",
     "Photoshop": "save it as a flat 16-bit TIFF first",
@@ -300,6 +300,7 @@ _READERS: dict[str, Callable[[Path], Image]] = {
     "GIF": read_gif,
     "HEIC": read_heic,
     "AVIF": read_avif,
+    "JPEG XL": read_jxl,
     "raw": read_raw,
 }
 
