@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from unblur.app.choices import NETWORK_HELP, WEIGHTS_HELP, Device, Folders, Precision, Quality
+from unblur.app.piped import piped
 from unblur.restore.observer import Observer
 
 if TYPE_CHECKING:
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
 
 __all__ = ["restore"]
 
-Inputs = Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Photos, videos or folders.", show_default=False)]
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(metavar="INPUT...", help="Photos, videos or folders; `-` for a photo from standard input.", show_default=False),
+]
 Output = Annotated[
     Path | None,
     typer.Option(
         "--output",
         "-o",
-        help="File for the result, or folder: a name without a suffix is one.",
+        help="File for the result, or folder: a name without a suffix is one; `-` for standard output.",
         show_default="beside the input, `_unblurred` added",
     ),
 ]
@@ -152,10 +156,10 @@ def restore(
     from unblur.restore.api import restore as restore_files
 
     _refuse_contradictions(model, quality, weights=weights, time_limit=time_limit, self_ensemble=self_ensemble)
-    with _Shown(Console(stderr=True), as_json=as_json) as shown:
+    with piped(inputs, output, as_json=as_json) as (sources, target), _Shown(Console(stderr=True), as_json=as_json) as shown:
         report = restore_files(
-            inputs,
-            output,
+            sources,
+            target,
             model=model,
             network=network,
             weights=weights,
