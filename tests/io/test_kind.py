@@ -1,5 +1,6 @@
 import io
 
+import av
 import numpy as np
 import pytest
 from clips import Clip
@@ -7,7 +8,6 @@ from PIL import Image
 
 from unblur.errors import UnreadableError
 from unblur.io.kind import kind_of
-from unblur.io.video import is_video
 
 
 def jpeg():
@@ -29,7 +29,8 @@ def test_a_file_with_a_jpeg_in_it_is_no_video(tmp_path, name):
         Image.open(io.BytesIO(jpeg())).save(path)
     else:
         path.write_bytes(bytes(124) + jpeg())
-    assert is_video(path)  # as FFmpeg sees it
+    with av.open(str(path)) as container:  # as FFmpeg sees it
+        assert container.format.name == "mjpeg"
     with pytest.raises(UnreadableError, match="neither a photo nor a video"):
         kind_of(path)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Literal
 
 from unblur.errors import UnreadableError
-from unblur.io.containers import open_media
 from unblur.io.image import is_image
 from unblur.io.video import is_video
 
@@ -36,12 +35,6 @@ def kind_of(path: Path) -> Kind:
         raise UnreadableError(f"`{path}` is empty")
     if is_image(path):
         return "photo"
-    if is_video(path) and not _holds_a_jpeg(path):
+    if is_video(path):
         return "video"
     raise UnreadableError(f"`{path}` is neither a photo nor a video that can be read")
-
-
-def _holds_a_jpeg(path: Path) -> bool:
-    """Whether FFmpeg takes a file for a stream of JPEGs, as it does any file with a JPEG in it, such as a PDF; a true one begins with its first."""
-    with open_media(path) as container:
-        return container.format.name == "mjpeg"
