@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from unblur.io.video import VideoReader, VideoWriter
+from unblur.io.video import Interlaced, VideoReader, VideoWriter
 
 WIDTH, HEIGHT = 64, 48
 MILLISECOND = Fraction(1, 1000)
@@ -20,11 +20,10 @@ def copy(
     *,
     start: float = 0,
     duration: float | None = None,
-    allow_interlaced: bool = False,
-    deinterlace: bool = False,
+    interlaced: Interlaced = "refuse",
     **options,
 ) -> VideoWriter:
-    reader = VideoReader(source, start=start, duration=duration, allow_interlaced=allow_interlaced, deinterlace=deinterlace)
+    reader = VideoReader(source, start=start, duration=duration, interlaced=interlaced)
     with reader as clip, VideoWriter(target, clip, **options) as out:
         for frame in clip:
             out.write(frame.pixels, frame)

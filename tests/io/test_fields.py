@@ -58,9 +58,9 @@ def test_progressive_frames_stay_as_they_are(tmp_path):
 
 def test_reader_deinterlaces_on_request(tmp_path):
     path = interlaced(tmp_path / "a.mp4")
-    with pytest.raises(UnsupportedError, match="--deinterlace"):
+    with pytest.raises(UnsupportedError, match="--interlaced deinterlace"):
         VideoReader(path)
-    reader = VideoReader(path, deinterlace=True)
+    reader = VideoReader(path, interlaced="deinterlace")
     assert reader.deinterlaces
     frames = list(reader)
     assert [frame.pts * reader.info.time_base for frame in frames] == [Fraction(i, 25) for i in range(9)]
@@ -69,8 +69,8 @@ def test_reader_deinterlaces_on_request(tmp_path):
         rest = list(reader.frames_from(frames[begin].pts))
         assert [frame.pts for frame in rest] == [frame.pts for frame in frames[begin:]]
         assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(rest, frames[begin:], strict=True))
-    copy(path, tmp_path / "b.mp4", deinterlace=True)
+    copy(path, tmp_path / "b.mp4", interlaced="deinterlace")
     assert not VideoReader(tmp_path / "b.mp4").info.interlaced
-    plain = VideoReader(Clip().make(tmp_path / "c.mp4"), deinterlace=True)
+    plain = VideoReader(Clip().make(tmp_path / "c.mp4"), interlaced="deinterlace")
     assert not plain.deinterlaces
     assert [number_of(frame.pixels) for frame in plain] == list(range(15))

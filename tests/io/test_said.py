@@ -58,12 +58,12 @@ def test_flavour_of_prores_is_kept(tmp_path, flavour, profile):
 @pytest.mark.parametrize("first", ["tff", "bff"])
 def test_order_of_fields_is_kept_in_h264(tmp_path, first):
     source = Clip(options=FIELDS | {"x264-params": f"{first}=1:log-level=none"}).make(tmp_path / "a.mp4")
-    with VideoReader(source, allow_interlaced=True) as clip:
+    with VideoReader(source, interlaced="keep") as clip:
         assert clip.info.top_field_first is (first == "tff")
-    notes = copy(source, tmp_path / "b.mp4", allow_interlaced=True).notes
+    notes = copy(source, tmp_path / "b.mp4", interlaced="keep").notes
     assert notes == ("interlaced frames were processed as progressive ones",)
-    assert VideoReader(tmp_path / "b.mp4", allow_interlaced=True).info.top_field_first is (first == "tff")
-    notes = copy(source, tmp_path / "c.mp4", allow_interlaced=True, codec="hevc").notes
+    assert VideoReader(tmp_path / "b.mp4", interlaced="keep").info.top_field_first is (first == "tff")
+    notes = copy(source, tmp_path / "c.mp4", interlaced="keep", codec="hevc").notes
     assert "that the frames are interlaced is not kept in the result" in notes
 
 

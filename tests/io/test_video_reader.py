@@ -187,7 +187,9 @@ def test_interlaced_is_refused_unless_allowed(tmp_path):
     path = Clip(options=options).make(tmp_path / "clip.mp4")
     with pytest.raises(UnsupportedError, match="deinterlace"):
         VideoReader(path)
-    reader = VideoReader(path, allow_interlaced=True)
+    with pytest.raises(InputError, match="one of refuse, keep, deinterlace, got 'yes'"):
+        VideoReader(path, interlaced="yes")
+    reader = VideoReader(path, interlaced="keep")
     assert reader.info.interlaced
     assert numbers(reader) == list(range(15))
 

@@ -276,7 +276,7 @@ def test_options_reach_a_clip(tmp_path):
     assert outcome.status == "failed"
     assert "no frame in the part" in outcome.message
     interlaced = Clip(options={"x264-params": "log-level=error:tff=1", "flags": "+ildct+ilme"}).make(tmp_path / "i.mp4")
-    assert [run(list(plan([interlaced], None)), allow_interlaced=allowed)[0].status for allowed in (False, True)] == ["failed", "done"]
+    assert [run(list(plan([interlaced], None)), interlaced=how)[0].status for how in ("refuse", "keep")] == ["failed", "done"]
 
 
 def test_the_fail_safe_is_told(tmp_path):

@@ -777,4 +777,4 @@ def test_interlaced_clips_need_a_word(tmp_path):
     source = Clip(options=options).make(tmp_path / "a.mp4")
     with pytest.raises(UnsupportedError, match="interlaced"):
         restore(source, tmp_path / "b.mp4")
-    assert restore(source, tmp_path / "b.mp4", allow_interlaced=True).frames == 15
+    assert restore(source, tmp_path / "b.mp4", interlaced="keep").frames == 15

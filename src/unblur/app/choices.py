@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-__all__ = ["NETWORK_HELP", "WEIGHTS_HELP", "Device", "Folders", "Precision", "Quality"]
+__all__ = ["NETWORK_HELP", "WEIGHTS_HELP", "Device", "Folders", "Interlaced", "Precision", "Quality"]
 
 WEIGHTS_HELP = (
     "Instead of `--model`: the published checkpoint of a third-party network (NAFNet, FFTformer, ...), a `.pth`, `.pt`, `.ckpt` or `.safetensors` file. "
@@ -30,6 +30,14 @@ class Folders(StrEnum):
     auto = "auto"
     clips = "clips"
     photos = "photos"
+
+
+class Interlaced(StrEnum):
+    """What is done with interlaced video."""
+
+    refuse = "refuse"
+    keep = "keep"
+    deinterlace = "deinterlace"
 
 
 class Quality(StrEnum):

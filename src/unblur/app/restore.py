@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from unblur.app.choices import NETWORK_HELP, WEIGHTS_HELP, Device, Folders, Precision, Quality
+from unblur.app.choices import NETWORK_HELP, WEIGHTS_HELP, Device, Folders, Interlaced, Precision, Quality
 from unblur.app.piped import piped
 from unblur.restore.observer import Observer
 
@@ -61,9 +61,11 @@ FileQuality = Annotated[
 Codec = Annotated[
     str | None, typer.Option(help="Of the written video: h264, hevc, vp9, av1, prores or ffv1.", show_default="that of the source")
 ]
-AllowInterlaced = Annotated[bool, typer.Option("--allow-interlaced", help="Restore interlaced video as it is, instead of refusing it.")]
-Deinterlace = Annotated[
-    bool, typer.Option("--deinterlace", help="Make a progressive frame of each interlaced one first, instead of refusing them.")
+InterlacedVideo = Annotated[
+    Interlaced,
+    typer.Option(
+        "--interlaced", help="Interlaced video: `refuse` it, `keep` its frames as if they were progressive, or `deinterlace` it first."
+    ),
 ]
 SkipSharp = Annotated[bool, typer.Option("--skip-sharp", help="Leave photos and frames alone, bit for bit, that are sharp.")]
 TemporalFusion = Annotated[
@@ -139,8 +141,7 @@ def restore(
     duration: Duration = None,
     file_quality: FileQuality = None,
     codec: Codec = None,
-    allow_interlaced: AllowInterlaced = False,
-    deinterlace: Deinterlace = False,
+    interlaced: InterlacedVideo = Interlaced.refuse,
     skip_sharp: SkipSharp = False,
     temporal_fusion: TemporalFusion = True,
     self_ensemble: SelfEnsemble = None,
@@ -172,8 +173,7 @@ def restore(
             skip_sharp=skip_sharp,
             start=start,
             duration=duration,
-            allow_interlaced=allow_interlaced,
-            deinterlace=deinterlace,
+            interlaced=interlaced.value,
             codec=codec,
             file_quality=file_quality,
             device=device.value,

@@ -3,12 +3,16 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from typing import Literal
 
 from av.error import FFmpegError
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
-__all__ = ["deinterlaced"]
+__all__ = ["Interlaced", "deinterlaced"]
+
+Interlaced = Literal["refuse", "keep", "deinterlace"]
+"""What is done with an interlaced clip: it is refused, taken as if its frames were progressive, or made progressive first."""
 
 _UNIT = Fraction(1, 1000)
 

@@ -11,8 +11,9 @@ containers say of a clip, by their `boxes` and `ebml` elements), `video_writer` 
 
 from unblur.io.clip_info import ClipInfo, is_video
 from unblur.io.encoders import output_suffix
+from unblur.io.fields import Interlaced
 from unblur.io.verify import Expected, verify_video
 from unblur.io.video_reader import Frame, VideoReader
 from unblur.io.video_writer import VideoWriter
 
-__all__ = ["ClipInfo", "Expected", "Frame", "VideoReader", "VideoWriter", "is_video", "output_suffix", "verify_video"]
+__all__ = ["ClipInfo", "Expected", "Frame", "Interlaced", "VideoReader", "VideoWriter", "is_video", "output_suffix", "verify_video"]

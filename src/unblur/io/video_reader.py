@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, get_args
 
 from av.container import InputContainer
 from av.error import FFmpegError
@@ -23,7 +23,7 @@ from unblur.io import ebml
 from unblur.io.clip_info import ClipInfo, describe, side_data
 from unblur.io.colour import PixelConverter, Pixels
 from unblur.io.containers import open_media, seconds
-from unblur.io.fields import deinterlaced
+from unblur.io.fields import Interlaced, deinterlaced
 
 __all__ = ["Frame", "VideoReader"]
 
@@ -75,16 +75,14 @@ class VideoReader:
         path: the file.
         start: seconds from the first frame; frames before are left out, to the frame.
         duration: seconds from `start` in which frames are given, None for all.
-        allow_interlaced: process interlaced frames as if they were progressive. Otherwise they are refused, since each holds
-            two moments, and taking them for one blurs what is to be sharpened.
-        deinterlace: make one progressive frame of each interlaced one, at its time, by FFmpeg's filter bwdif; `info` is then of a progressive
-            clip.
+        interlaced: `refuse` an interlaced clip, since each of its frames holds two moments; `keep` its frames as if they were progressive; or `deinterlace`: make one
+            progressive frame of each, at its time, by FFmpeg's filter bwdif; `info` is then of a progressive clip.
 
     Raises:
         UnreadableError: if the file is missing, empty, not a video, or damaged from the start; while iterating, if many
             packets in a row are damaged.
         UnsupportedError: if it is interlaced; while iterating, if the size of the frames changes or times jump back.
-        InputError: if `start` or `duration` is negative, or no frame lies in that part.
+        InputError: if `start` or `duration` is negative, no frame lies in that part, or `interlaced` is something else.
     """
 
     def __init__(
@@ -93,17 +91,18 @@ class VideoReader:
         *,
         start: float | Fraction = 0,
         duration: float | Fraction | None = None,
-        allow_interlaced: bool = False,
-        deinterlace: bool = False,
+        interlaced: Interlaced = "refuse",
     ) -> None:
         if start < 0 or (duration is not None and duration <= 0):
             raise InputError(
                 f"a part of a clip must start at 0 s or later and last longer than 0 s, got start {start}, duration {duration}"
             )
         self.info: ClipInfo = describe(Path(path))
-        if self.info.interlaced and not (allow_interlaced or deinterlace):
-            raise UnsupportedError(f"`{path}` is interlaced: each frame holds two moments; deinterlace it (`unblur --deinterlace`)")
-        self.deinterlaces = self.info.interlaced and deinterlace
+        if interlaced not in get_args(Interlaced):
+            raise InputError(f"`interlaced` is one of {', '.join(get_args(Interlaced))}, got {interlaced!r}")
+        if self.info.interlaced and interlaced == "refuse":
+            raise UnsupportedError(f"`{path}` is interlaced: each frame holds two moments; deinterlace it (`--interlaced deinterlace`)")
+        self.deinterlaces = self.info.interlaced and interlaced == "deinterlace"
         if self.deinterlaces:
             self.info = replace(self.info, interlaced=False, top_field_first=None)
         self.start = seconds(start)

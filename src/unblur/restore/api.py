@@ -12,6 +12,7 @@ from unblur.restore.observer import Observer
 from unblur.restore.report import Report
 
 if TYPE_CHECKING:
+    from unblur.io.video import Interlaced
     from unblur.restore.auto import AutoDeblurrer
     from unblur.restore.batch import Folders
     from unblur.restore.deblurrer import Deblurrer
@@ -37,8 +38,7 @@ def restore(
     skip_sharp: bool = False,
     start: float = 0.0,
     duration: float | None = None,
-    allow_interlaced: bool = False,
-    deinterlace: bool = False,
+    interlaced: "Interlaced" = "refuse",
     codec: str | None = None,
     file_quality: int | None = None,
     device: "Device" = "auto",
@@ -74,8 +74,7 @@ def restore(
         skip_sharp: leave photos and frames alone, bit for bit, that are sharp (`unblur.restore.blurred`).
         start: first second of a clip to restore.
         duration: seconds of a clip to restore; None for all.
-        allow_interlaced: restore interlaced frames as if they were progressive, instead of refusing them.
-        deinterlace: make one progressive frame of each interlaced one first (FFmpeg's filter bwdif), instead of refusing them.
+        interlaced: `refuse` interlaced clips, `keep` their frames as if they were progressive, or `deinterlace` them first (FFmpeg's filter bwdif).
         codec: of the written video: h264, hevc, vp9, av1, prores or ffv1; that of the source if None.
         file_quality: of the written file, 1 (small) to 100 (best); as the source, without visible loss, if None.
         device: where to run; `auto` takes a GPU if there is one.
@@ -118,8 +117,7 @@ def restore(
         temporal_fusion=temporal_fusion,
         start=start,
         duration=duration,
-        allow_interlaced=allow_interlaced,
-        deinterlace=deinterlace,
+        interlaced=interlaced,
         codec=codec,
         file_quality=file_quality,
         overwrite=overwrite,

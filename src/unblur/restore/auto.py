@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from unblur.io.video import Interlaced
 from unblur.restore.batch import Job
 from unblur.restore.checks import as_path
 from unblur.restore.deblurrer import Deblurrer
@@ -56,8 +57,7 @@ class AutoDeblurrer:
         temporal_fusion: bool = True,
         start: float = 0.0,
         duration: float | None = None,
-        allow_interlaced: bool = False,
-        deinterlace: bool = False,
+        interlaced: Interlaced = "refuse",
         codec: str | None = None,
         file_quality: int | None = None,
         overwrite: bool = False,
@@ -73,8 +73,7 @@ class AutoDeblurrer:
             temporal_fusion=temporal_fusion,
             start=start,
             duration=duration,
-            allow_interlaced=allow_interlaced,
-            deinterlace=deinterlace,
+            interlaced=interlaced,
             codec=codec,
             file_quality=file_quality,
             overwrite=overwrite,

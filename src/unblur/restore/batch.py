@@ -16,6 +16,7 @@ from unblur.io.image import output_suffix as photo_suffix
 from unblur.io.journal import frames_of, journal_of
 from unblur.io.kind import Kind, kind_of
 from unblur.io.numbered import NumberedFrames, numbered_frames
+from unblur.io.video import Interlaced
 from unblur.io.video import output_suffix as video_suffix
 from unblur.io.whole import file_identity, refuse_inputs, written_whole
 from unblur.restore.checks import check_number
@@ -66,8 +67,7 @@ class Options:
     temporal_fusion: bool = True
     start: float = 0.0
     duration: float | None = None
-    allow_interlaced: bool = False
-    deinterlace: bool = False
+    interlaced: Interlaced = "refuse"
     codec: str | None = None
     file_quality: int | None = None
     overwrite: bool = False
@@ -230,8 +230,7 @@ def _restore_clip(
             temporal_fusion=options.temporal_fusion,
             start=options.start,
             duration=options.duration,
-            allow_interlaced=options.allow_interlaced,
-            deinterlace=options.deinterlace,
+            interlaced=options.interlaced,
             codec=options.codec,
             file_quality=options.file_quality,
             overwrite=options.overwrite,

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from unblur.errors import InputError, UnsupportedError
 from unblur.io.frame_folder import FrameFolder, frames_identity
-from unblur.io.video import Frame, VideoReader, VideoWriter
+from unblur.io.video import Frame, Interlaced, VideoReader, VideoWriter
 from unblur.models.base import Net
 from unblur.pixels import to_pixels, to_tensor
 from unblur.restore.blurred import BlurMeter
@@ -146,8 +146,7 @@ class Deblurrer:
         temporal_fusion: bool = True,
         start: float = 0.0,
         duration: float | None = None,
-        allow_interlaced: bool = False,
-        deinterlace: bool = False,
+        interlaced: Interlaced = "refuse",
         codec: str | None = None,
         file_quality: int | None = None,
         overwrite: bool = False,
@@ -169,8 +168,7 @@ class Deblurrer:
             temporal_fusion: put each restored frame together with its neighbours, see `unblur.restore.temporal_fusion`: sharper, and with less flicker.
             start: first second to restore, for a preview; the rest is left out.
             duration: seconds to restore, for a preview; None for all.
-            allow_interlaced: restore interlaced frames as if they were progressive, instead of refusing them.
-            deinterlace: make one progressive frame of each interlaced one first, instead of refusing them.
+            interlaced: see `VideoReader`.
             codec: h264, hevc, vp9, av1, prores or ffv1; that of the source, where it can be written, if None.
             file_quality: of the encoding, 1 (small) to 100 (lossless, where the codec can); visually lossless if None.
             overwrite: replace `target` if it exists.
@@ -193,7 +191,7 @@ class Deblurrer:
         began = time.monotonic()
         done = 0
         tally = _Tally()
-        with VideoReader(source, start=start, duration=duration, allow_interlaced=allow_interlaced, deinterlace=deinterlace) as reader:
+        with VideoReader(source, start=start, duration=duration, interlaced=interlaced) as reader:
             total = reader.frame_count
             restore = self._restoring(strength=strength, temporal_fusion=temporal_fusion, tally=tally)
 
