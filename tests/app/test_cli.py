@@ -293,7 +293,7 @@ def test_within_chooses_by_the_time_there_is(run, tmp_path, monkeypatch):
     monkeypatch.setattr("unblur.restore.networks.seconds_a_pixel", lambda *_, **__: 0.01)  # 5 s for the photo
     code, _, err = run("photo.png", "--time-limit", 0.5)
     assert code == 0
-    assert "taking `--model swift_best` with `--self-ensemble 4`" in err
+    assert "taking `--model swift_fused` with `--self-ensemble 4`" in err
     (tmp_path / "photo_unblurred.png").rename(tmp_path / "four.png")
     assert run("photo.png", "--self-ensemble", 4)[0] == 0
     np.testing.assert_array_equal(pixels(tmp_path / "photo_unblurred.png"), pixels(tmp_path / "four.png"))

@@ -27,7 +27,7 @@ def built_in(tmp_path, monkeypatch):
     """Small networks in place of the built-in ones, so that what is taken is known and fast."""
     folder = tmp_path / "weights"
     folder.mkdir()
-    for seed, name in enumerate(("swift", "swift_quick", "swift_best")):
+    for seed, name in enumerate(("swift", "swift_quick", "swift_best", "swift_fused")):
         save_weights(folder / f"{name}.safetensors", tiny_swift(seed=seed))
     for name in ("swift_video", "swift_video_best"):
         net = create("swift_video", **TINY_VIDEO)
@@ -68,7 +68,7 @@ def test_files_are_those_of_the_command(photo, clip, tmp_path, monkeypatch):
     assert command(photo, clip, "-o", tmp_path / "command", monkeypatch=monkeypatch) == 0
     report = unblur.restore([photo, str(clip)], tmp_path / "api", **CPU)
     assert [outcome.status for outcome in report.outcomes] == ["done", "done"]
-    assert [outcome.model for outcome in report.outcomes] == ["swift_best", "swift_video_best"]
+    assert [outcome.model for outcome in report.outcomes] == ["swift_fused", "swift_video_best"]
     for name in ("photo_unblurred.png", "clip_unblurred.mp4"):
         assert (tmp_path / "api" / name).read_bytes() == (tmp_path / "command" / name).read_bytes()
 
@@ -123,7 +123,7 @@ def test_a_report_cannot_be_changed():
 @pytest.mark.usefixtures("built_in")
 def test_loaded_weights_are_those_that_restore_takes(clip, tmp_path):
     loaded = unblur.load(**CPU)
-    assert (loaded.for_photos.model, loaded.for_videos.model) == ("swift_best", "swift_video_best")
+    assert (loaded.for_photos.model, loaded.for_videos.model) == ("swift_fused", "swift_video_best")
     assert loaded.for_photos is loaded.for_photos  # loaded once
     np.testing.assert_array_equal(loaded.photo(PICTURE), unblur.restore(PICTURE, **CPU).picture)
     loaded.video(clip, tmp_path / "a.mp4")
@@ -137,7 +137,7 @@ def test_loaded_weights_are_those_that_restore_takes(clip, tmp_path):
 @pytest.mark.usefixtures("built_in")
 @pytest.mark.parametrize(
     ("quality", "expected"),
-    [("fast", ("swift", "swift")), ("good", ("swift_quick", "swift_video")), ("best", ("swift_best", "swift_video_best"))],
+    [("fast", ("swift_quick", "swift")), ("good", ("swift_best", "swift_video")), ("best", ("swift_fused", "swift_video_best"))],
 )
 def test_quality_chooses_among_the_built_in_weights(quality, expected, photo, clip, tmp_path):
     report = unblur.restore([photo, clip], tmp_path / "out", quality=quality, duration=0.04, **CPU)
@@ -155,7 +155,7 @@ def test_a_photo_gets_the_same_weights_and_scale_however_busy_the_machine_is_lat
     for seconds in (0.1, 1.0, 1e-9):
         monkeypatch.setattr("unblur.restore.choose.seconds_a_pixel", lambda *_, seconds=seconds, **__: seconds)
         chosen.append(unblur.restore(PICTURE, **CPU).outcomes[0])
-    assert [(outcome.model, outcome.scale) for outcome in chosen] == [("swift_best", 0.75)] * 3
+    assert [(outcome.model, outcome.scale) for outcome in chosen] == [("swift_fused", 0.75)] * 3
 
 
 @pytest.mark.usefixtures("built_in")
@@ -164,10 +164,10 @@ def test_large_pictures_are_restored_at_a_smaller_scale_where_time_is_short(monk
     monkeypatch.setattr("unblur.restore.choose.LEAST_PIXELS", 100)
     report = unblur.restore(PICTURE, **CPU)
     (outcome,) = report.outcomes
-    assert (outcome.model, outcome.scale) == ("swift_best", 0.75)
+    assert (outcome.model, outcome.scale) == ("swift_fused", 0.75)
     assert "0.75 of the photo's size" in report.warnings[0]
     np.testing.assert_array_equal(unblur.load(**CPU).photo(PICTURE), report.picture)
-    np.testing.assert_array_equal(unblur.load("swift_best", **CPU).photo(PICTURE, scale=0.75), report.picture)
+    np.testing.assert_array_equal(unblur.load("swift_fused", **CPU).photo(PICTURE, scale=0.75), report.picture)
     assert unblur.restore(PICTURE, scale=1, **CPU).outcomes[0].model == "swift"
 
 
@@ -181,8 +181,8 @@ def test_a_time_limit_chooses_for_a_picture(monkeypatch):
             said.append(summary)
 
     report = unblur.restore(PICTURE, time_limit=0.2, observer=Listens(), **CPU)
-    assert "`--model swift_best` with `--self-ensemble 2`" in said[0]
-    np.testing.assert_array_equal(report.picture, unblur.restore(PICTURE, model="swift_best", self_ensemble=2, **CPU).picture)
+    assert "`--model swift_fused` with `--self-ensemble 2`" in said[0]
+    np.testing.assert_array_equal(report.picture, unblur.restore(PICTURE, model="swift_fused", self_ensemble=2, **CPU).picture)
 
 
 @pytest.mark.usefixtures("built_in")

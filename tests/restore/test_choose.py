@@ -24,7 +24,7 @@ from unblur.restore.choose import (
 from unblur.restore.multi_scale import area
 from unblur.weights import FASTEST, by_quality
 
-SPEED = {"swift": 1.0, "swift_quick": 2.0, "swift_best": 3.0, "swift_video": 2.0, "swift_video_best": 4.0}
+SPEED = {"swift": 1.0, "swift_quick": 2.0, "swift_best": 3.0, "swift_fused": 6.0, "swift_video": 2.0, "swift_video_best": 4.0}
 
 
 def chosen(work, time_limit):
@@ -35,10 +35,12 @@ def chosen(work, time_limit):
 @pytest.mark.parametrize(
     ("time_limit", "expected"),
     [
-        (28800, ("swift_best", "swift_video_best", 8)),
-        (28799, ("swift_best", "swift_video_best", 4)),
-        (14400, ("swift_best", "swift_video_best", 4)),
-        (7200, ("swift_best", "swift_video_best", 2)),
+        (57600, ("swift_fused", "swift_video_best", 8)),
+        (57599, ("swift_fused", "swift_video_best", 4)),
+        (28800, ("swift_fused", "swift_video_best", 4)),
+        (14400, ("swift_fused", "swift_video_best", 2)),
+        (7200, ("swift_fused", "swift_video_best", 1)),
+        (7199, ("swift_best", "swift_video_best", 1)),
         (3600, ("swift_best", "swift_video_best", 1)),
         (3599, ("swift_quick", "swift_video_best", 1)),
         (2400, ("swift_quick", "swift_video_best", 1)),
@@ -52,10 +54,11 @@ def test_photos_get_as_many_views_as_there_is_time_for(time_limit, expected):
 
 
 def test_clips_are_restored_frame_by_frame_before_nothing_is():
-    assert chosen({"video": 1000.0}, 4800) == ("swift_best", "swift_video_best", 1)
+    assert chosen({"video": 1000.0}, 4800) == ("swift_fused", "swift_video_best", 1)
     assert chosen({"video": 1000.0}, 4799) == ("swift", "swift_video", 1)
     assert chosen({"video": 1000.0}, 2400) == ("swift", "swift_video", 1)
     assert chosen({"video": 1000.0}, 1300) == ("swift", "swift", 1)
+    assert chosen({"photo": 1000.0, "video": 1000.0}, 12000) == ("swift_fused", "swift_video_best", 1)
     assert chosen({"photo": 1000.0, "video": 1000.0}, 8400) == ("swift_best", "swift_video_best", 1)
     assert chosen({"photo": 1000.0, "video": 1000.0}, 7200) == ("swift_quick", "swift_video_best", 1)
     assert chosen({"photo": 1000.0, "video": 1000.0}, 6000) == ("swift", "swift_video_best", 1)
@@ -81,12 +84,12 @@ def test_a_network_is_timed_once_and_only_if_it_has_work():
     assert timed == ["swift_video_best", "swift_video", "swift"]
     timed.clear()
     choose({"photo": 1.0, "video": 0.0}, time_limit=0, speed=lambda name: timed.append(name) or 1.0)
-    assert timed == ["swift_best", "swift_quick", "swift"]
+    assert timed == ["swift_fused", "swift_best", "swift_quick", "swift"]
 
 
 def test_what_was_chosen_is_told_with_its_options():
     choice = choose({"photo": 60.0}, time_limit=1000, speed=SPEED.__getitem__)
-    assert choice.summary(["photo"], time_limit=1000) == "taking `--model swift_best` with `--self-ensemble 4`: about 14.4 minutes"
+    assert choice.summary(["photo"], time_limit=1000) == "taking `--model swift_fused` with `--self-ensemble 2`: about 14.4 minutes"
     choice = choose({"video": 1000.0}, time_limit=60, speed=SPEED.__getitem__)
     assert choice.summary(["video"], time_limit=60) == (
         "taking `--model swift` with `--self-ensemble 1`: about 20.0 minutes, though the fastest there is for 1"
@@ -138,7 +141,7 @@ def test_a_photo_is_restored_by_the_best_weights_that_do_not_take_too_long():
     assert photo_choice(4e6, speed=slow) == PhotoChoice(best, 0.5, 4 * PHOTO_SECONDS)
     assert f"`--model {best} --scale 1` would take about 120 s" in photo_choice(4e6, speed=slow).note()
     assert photo_choice(1.2e7, speed=slow).scale == 0.25
-    assert photo_choice(2e7, speed=slow).weights != best  # even a quarter takes too long
+    assert photo_choice(2e7, speed=slow) == PhotoChoice(second, 0.4, 20 * PHOTO_SECONDS)  # even a quarter takes the best too long
     slower = photo_choice(1e6, speed=lambda name: 2 * slow(name))  # at 0.7 of its sides it would have half a megapixel
     assert (slower.weights, slower.scale) == (second, 1)
     assert photo_choice(1e12, speed=slow).weights == FASTEST
@@ -159,7 +162,13 @@ def test_no_better_weights_are_taken_than_those_of_the_quality_that_was_asked_fo
     large = photo_choice(1.6e7, speed=slow, quality="good")
     assert (large.weights, large.scale) == (second, 0.5)
     assert f"`--model {second} --scale 1` would take about 120 s" in large.note()
-    fastest = photo_choice(1e12, speed=lambda _: pytest.fail("nothing is left to choose"), quality="fast")
+    fast = [photo_choice(pixels, speed=slow, quality="fast") for pixels in (1e6, 1e12)]
+    assert [(choice.weights, choice.scale) for choice in fast] == [(by_quality("photo", quality="fast")[0], 1), (FASTEST, 1)]
+
+
+def test_nothing_is_timed_where_nothing_is_left_to_choose(monkeypatch):
+    monkeypatch.setattr("unblur.restore.choose.by_quality", lambda _, **__: [FASTEST])
+    fastest = photo_choice(1e12, speed=lambda _: pytest.fail("nothing is left to choose"))
     assert (fastest.weights, fastest.scale, fastest.note()) == (FASTEST, 1, "")
 
 

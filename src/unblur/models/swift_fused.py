@@ -14,6 +14,7 @@ Decided here, no paper's: the gates are proportional to the root mean square of 
 on pictures of other blur than it was trained on (`docs/lab/2026-11-29-fusing-two-networks.md`).
 """
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -58,6 +59,8 @@ class SwiftFused(Net):
         maxim: any network that restores photos; that of MAXIM's paper here.
         swift_best: of scale 1.
     """
+
+    scale_step = math.sqrt(3)
 
     def __init__(self, *, maxim: Net, swift_best: SwiftBest) -> None:
         if swift_best.scale != 1:

@@ -94,7 +94,7 @@ class PhotoChoice:
 def photo_choice(pixels: float, *, speed: Callable[[str], float], scale: float | None = None, quality: Quality = "best") -> PhotoChoice:
     """The best built-in weights for a photo, at the largest scale at which they take `PHOTO_SECONDS` here.
 
-    Where that leaves fewer than `LEAST_PIXELS` of a larger photo, the best of the faster weights that are done in time, or the fastest.
+    Where that leaves fewer than `LEAST_PIXELS` of a larger photo, the same of the next faster weights, and in the end the fastest at the photo's own scale.
 
     Args:
         pixels: of the photo.
@@ -106,11 +106,12 @@ def photo_choice(pixels: float, *, speed: Callable[[str], float], scale: float |
     if not faster or pixels * speed(best) <= PHOTO_SECONDS:
         return PhotoChoice(best, scale or 1.0, quality=quality)
     full = pixels * speed(best)
-    fitting = scale or next((each for each in SCALES if full * each**2 <= PHOTO_SECONDS), 0.0)
-    if full * fitting**2 <= PHOTO_SECONDS and pixels * fitting**2 >= LEAST_PIXELS:
-        return PhotoChoice(best, fitting, full, quality)
-    quick = next((name for name in faster if pixels * (scale or 1.0) ** 2 * speed(name) <= PHOTO_SECONDS), faster[-1])
-    return PhotoChoice(quick, scale or 1.0, full, quality)
+    for name in (best, *faster):
+        for each in (scale,) if scale else (1.0, *SCALES):
+            enough = each in (1.0, scale) or pixels * each**2 >= LEAST_PIXELS
+            if enough and pixels * speed(name) * each**2 <= PHOTO_SECONDS:
+                return PhotoChoice(name, each, full, quality)
+    return PhotoChoice(faster[-1], scale or 1.0, full, quality)
 
 
 def choose(work: Mapping[Kind, float], *, time_limit: float, speed: Callable[[str], float], fusion_seconds: float = 0.0) -> Choice:

@@ -49,7 +49,7 @@ Quality = Literal["fast", "good", "best"]
 """How much effort a restoration may take: the names by which built-in weights are chosen."""
 
 QUALITIES: dict[Literal["photo", "video"], dict[Quality, str]] = {
-    "photo": {"best": "swift_best", "good": "swift_quick", "fast": FASTEST},
+    "photo": {"best": "swift_fused", "good": "swift_best", "fast": "swift_quick"},
     "video": {"best": "swift_video_best", "good": "swift_video", "fast": FASTEST},
 }
 """The built-in weights of each quality, the best first."""
