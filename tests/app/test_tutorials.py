@@ -81,7 +81,7 @@ def test_first_photo(folder):
         "photo.jpg",
         "photo_unblurred.jpg",
         "quick.jpg",
-        "small.jpg",
+        "quicker.jpg",
     }
     assert (folder / "photo.jpg").read_bytes() == before
 

@@ -63,7 +63,7 @@ def motion_of(net, reference, neighbour):
 
 
 def test_all_recipes_of_networks_with_flow_are_checked():
-    assert {name.split("/")[0] for name in WITH_FLOW} == {"astcn", "ppnet", "dbn", "cdvdtsp", "pvdnet", "xiang"}
+    assert {name.split("/")[0] for name in WITH_FLOW} == {"astcn", "ppnet", "dbn", "cdvdtsp", "mdcn", "pvdnet", "xiang"}
     assert {"astcn/dvd", "astcn/gopro", "ppnet/dvd", "dbn/dvd", "dbn/gopro", "cdvdtsp/dvd", "cdvdtsp/gopro"} < set(WITH_FLOW)
     assert not {"astcn/dvd-no-flow", "astcn/dvd-no-alignment", "dbn/dvd-no-flow"} & set(WITH_FLOW)
 
