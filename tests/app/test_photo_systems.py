@@ -7,34 +7,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from shrunk import NETWORKS
 
 from unblur.models import create, names
 from unblur.restore import executor
 from unblur.restore.safety import Guarded
 
-SMALL = {
-    "dbgan": {"width": 4, "num_blocks": 1},
+SHARED = ("dbgan", "deepdeblur", "dmphn", "mscnn", "pssnsc", "srn", "svrnn", "swift", "swift_best", "swift_fused")
+SMALL = {name: NETWORKS[name] for name in SHARED} | {
     "deblurgan": {"width": 8, "num_blocks": 1},
-    "deepdeblur": {"width": 4, "num_blocks": 1},
-    "dmphn": {"widths": [4, 6, 8], "num_blocks": 1},
     "l0": {"kernel_size": 9, "iterations": [2, 2]},
-    "maxim": {"num_stages": 1, "width": 4, "num_groups": 1, "num_bottlenecks": 1},
-    "mscnn": {"widths": [4, 6, 8], "num_blocks": 1},
-    "pssnsc": {"widths": [4, 6, 8], "num_blocks": 1},
-    "srn": {"widths": [4, 6, 8], "num_blocks": 1, "kernel_size": 3},
-    "svrnn": {"widths": [4, 6], "guide_widths": [4, 6, 8, 8], "num_filters": 2},
-    "swift_best": {
-        "widths": [8, 12],
-        "blocks": [1, 1],
-        "motion_widths": [8, 12],
-        "motion_blocks": [1, 1],
-        "kernels": {"size": 5, "refiner_widths": [8], "refiner_blocks": [1]},
-    },
-    "swift": {"widths": [8, 12], "blocks": [1, 1], "motion_widths": [8, 12], "motion_blocks": [1, 1]},
-}
-SMALL["swift_fused"] = {
-    "maxim": {"width": 4, "num_groups": 1, "num_bottlenecks": 1},
-    "swift_best": SMALL["swift_best"],
+    "maxim": NETWORKS["maxim"] | {"num_stages": 1},
 }
 SPREAD = 30
 """Standard deviation, in levels of 255, to which the output of the untrained networks is brought: their own is arbitrary."""

@@ -17,7 +17,10 @@ from unblur.app.synth import Bar
 from unblur.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from unblur.bench.ablate import Comparison, Study, StudyRow, Trained
+    from unblur.bench.datasets import DataSet
     from unblur.training.recipe import Recipe
 
 __all__ = ["ablate"]
@@ -86,9 +89,7 @@ def ablate(
         raise InputError("give `--steps` or `--minutes`, not both")
     chosen, measured_by, measured_on = read_study(study, small=small, only=rows or []), protocols.get(protocol), open_data(data)
     pictures = find_photos(photos) if photos else []
-    own = {path.resolve() for path in pictures} & {path.resolve() for sample in measured_on.samples for path in sample.sharp}
-    if own:
-        raise InputError(f"`{min(own)}` is both trained on and measured on; measure on other data")
+    _refuse_shared(pictures, measured_on)
     values = parse_changes(changes or [])
 
     with ends_soon(), Bar() as bar:
@@ -134,6 +135,12 @@ def ablate(
     changed = "".join(f", {change}" for change in changes or [])
     budget = f"{given}, {seeds} seed(s){', narrow networks' if small else ''}{', short schedules' if photos else ''}{changed}"
     _show(chosen, found, budget=budget, measured=f"{data} by {measured_by.id}")
+
+
+def _refuse_shared(pictures: "Sequence[Path]", measured_on: "DataSet") -> None:
+    shared = {path.resolve() for path in pictures} & {path.resolve() for sample in measured_on.samples for path in sample.sharp}
+    if shared:
+        raise InputError(f"`{min(shared)}` is both trained on and measured on; measure on other data")
 
 
 def _budget(minutes: float | None, steps: int | None) -> str:

@@ -118,13 +118,19 @@ def can_hold(stream: Stream, *, container: str) -> bool:
         return False
     if container == "mov" and stream.type == "video" and is_attached_picture(stream):
         return False
+    return muxed_head(stream, container=container) is not None
+
+
+def muxed_head(stream: Stream, *, container: str) -> bytes | None:
+    """What FFmpeg writes before the first packet of a file of this stream alone; None if the container does not take it."""
+    file = io.BytesIO()
     try:
-        with av.open(io.BytesIO(), "w", format=container) as trial:
+        with av.open(file, "w", format=container) as trial:
             trial.add_stream_from_template(stream, opaque=True)
             trial.start_encoding()
     except (FFmpegError, ValueError, LookupError):
-        return False
-    return True
+        return None
+    return file.getvalue()
 
 
 def _opened(path: Path) -> InputContainer:

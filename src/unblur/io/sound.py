@@ -18,7 +18,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from unblur.io import ebml
-from unblur.io.containers import exact, open_media
+from unblur.io.containers import exact, muxed_head, open_media
 
 __all__ = ["PcmConverter", "acm_header", "acm_stream", "name_acm", "pcm_codec", "single_frames"]
 
@@ -54,14 +54,7 @@ PROBED_PACKETS = 200
 
 def acm_header(stream: Stream) -> bytes:
     """Give the header that describes a stream of sound in files of Windows (WAVEFORMATEX), as FFmpeg writes it; empty if it has none."""
-    file = io.BytesIO()
-    try:
-        with av.open(file, "w", format="wav") as trial:
-            trial.add_stream_from_template(stream, opaque=True)
-            trial.start_encoding()
-    except (FFmpegError, ValueError, LookupError):
-        return b""
-    data = file.getvalue()
+    data = muxed_head(stream, container="wav") or b""
     at = data.find(b"fmt ") + 4
     return data[at + 4 : at + 4 + int.from_bytes(data[at : at + 4], "little")] if at > 3 else b""
 

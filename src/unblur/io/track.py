@@ -12,11 +12,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.error import FFmpegError
 from av.stream import Stream
 from av.video.stream import VideoStream
 
 from unblur.io import ebml
+from unblur.io.containers import muxed_head
 
 __all__ = ["ROOM", "described_stream", "has_nested_chapters", "with_display_size"]
 
@@ -53,14 +53,9 @@ def described_stream(source: VideoStream, *, encoder: str, closing: ExitStack) -
         encoder: FFmpeg's name of the encoder.
         closing: keeps the stream open.
     """
-    file = io.BytesIO()
-    try:
-        with av.open(file, "w", format="matroska") as out:
-            out.add_stream_from_template(source, opaque=True)
-            out.start_encoding()
-    except (FFmpegError, ValueError, LookupError):
+    head = muxed_head(source, container="matroska")
+    if head is None:
         return None
-    head = file.getvalue()
     segment = next((each for each in ebml.children(head) if each.id == ebml.SEGMENT), None)
     tracks = next((each for each in ebml.children(head, segment.body) if each.id == ebml.TRACKS), None) if segment else None
     track = next((each for each in ebml.children(head, tracks.body, tracks.end) if each.id == ebml.TRACK_ENTRY), None) if tracks else None

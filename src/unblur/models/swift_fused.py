@@ -14,7 +14,6 @@ Decided here, no paper's: the gates are proportional to the root mean square of 
 on pictures of other blur than it was trained on (`docs/lab/2026-11-29-fusing-two-networks.md`).
 """
 
-import math
 from collections.abc import Mapping
 
 import torch
@@ -60,8 +59,6 @@ class SwiftFused(Net):
         swift_best: of scale 1.
     """
 
-    scale_step = math.sqrt(3)
-
     def __init__(self, *, maxim: Net, swift_best: SwiftBest) -> None:
         if swift_best.scale != 1:
             raise ValueError(f"`swift_best` must have a scale of 1, got {swift_best.scale}")
@@ -71,7 +68,7 @@ class SwiftFused(Net):
         self.size_minimum = max(maxim.size_minimum, swift_best.size_minimum)
         self.receptive_radius = max(maxim.receptive_radius, swift_best.receptive_radius) + GATE_RADIUS
         self.global_context = True  # the grid of `maxim` and the windows of `swift_best` depend on the size of the picture
-        self.preferred_tile = maxim.preferred_tile
+        self.preferred_tile, self.scale_step = maxim.preferred_tile, swift_best.scale_step
         self.precisions = tuple(name for name in maxim.precisions if name in swift_best.precisions)
 
     def forward(self, blurry: Tensor) -> Tensor:

@@ -19,9 +19,9 @@ from unblur.io.numbered import NumberedFrames, numbered_frames
 from unblur.io.video import Interlaced
 from unblur.io.video import output_suffix as video_suffix
 from unblur.io.whole import file_identity, refuse_inputs, written_whole
-from unblur.restore.checks import check_number
+from unblur.restore.checks import check_how
 from unblur.restore.deblurrer import Deblurrer
-from unblur.restore.report import Outcome, VideoReport
+from unblur.restore.report import Outcome, VideoReport, kept_input_note
 
 __all__ = ["Folders", "Job", "Options", "check_folders", "failure", "plan", "restore_job", "what_remains"]
 
@@ -73,14 +73,7 @@ class Options:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        check_number("strength", self.strength, least=0, most=1)
-        check_number("start", self.start, least=0)
-        if self.scale is not None:
-            check_number("scale", self.scale, above=0, most=1)
-        if self.duration is not None:
-            check_number("duration", self.duration, least=0)
-        if self.file_quality is not None:
-            check_number("file_quality", self.file_quality, least=1, most=100)
+        check_how(strength=self.strength, scale=self.scale, start=self.start, duration=self.duration, file_quality=self.file_quality)
 
 
 def check_folders(folders: object) -> None:
@@ -264,13 +257,7 @@ def _restore_photo(deblurrer: Deblurrer, job: Job, options: Options) -> tuple[st
             shutil.copyfile(job.source, partial)
         return ("it is sharp, and was copied as it is",)
     lost = write_image(job.target, image.with_pixels(report.picture), quality=options.file_quality, overwrite=options.overwrite)
-    if report.kept_input:
-        return (
-            *image.notes,
-            *lost,
-            f"the network's result looked wrong on {100 * report.kept_input:.1f} % of the area; the input was kept there",
-        )
-    return (*image.notes, *lost)
+    return (*image.notes, *lost, *([kept_input_note(report.kept_input)] if report.kept_input else []))
 
 
 class _Reading:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from unblur.errors import InputError
 
-__all__ = ["as_path", "check_number", "check_whole"]
+__all__ = ["as_path", "check_how", "check_number", "check_whole"]
 
 
 def check_number(name: str, value: object, *, least: float | None = None, above: float | None = None, most: float | None = None) -> None:
@@ -45,6 +45,24 @@ def check_whole(name: str, value: object, *, least: int) -> None:
     """Raise an `InputError` unless a value is a whole number that is large enough."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise InputError(f"{name} must be a whole number, at least {least}, got {value!r}")
+
+
+def check_how(
+    *, strength: float, scale: float | None = None, start: float = 0.0, duration: float | None = None, file_quality: int | None = None
+) -> None:
+    """Check how a file is to be restored; the arguments are those of `unblur.restore`.
+
+    Raises:
+        InputError: if a number is out of its bounds.
+    """
+    check_number("strength", strength, least=0, most=1)
+    check_number("start", start, least=0)
+    if scale is not None:
+        check_number("scale", scale, above=0, most=1)
+    if duration is not None:
+        check_number("duration", duration, least=0)
+    if file_quality is not None:
+        check_number("file_quality", file_quality, least=1, most=100)
 
 
 def as_path(value: object) -> Path:

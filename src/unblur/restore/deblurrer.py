@@ -21,7 +21,7 @@ from unblur.io.video import Frame, Interlaced, VideoReader, VideoWriter
 from unblur.models.base import Net
 from unblur.pixels import to_pixels, to_tensor
 from unblur.restore.blurred import BlurMeter
-from unblur.restore.checks import as_path, check_number, check_whole
+from unblur.restore.checks import as_path, check_how, check_number, check_whole
 from unblur.restore.clip import ClipRestorer
 from unblur.restore.executor import bytes_per_pixel, mixed_safely, within_memory
 from unblur.restore.memory import free_bytes
@@ -30,7 +30,7 @@ from unblur.restore.multi_scale_clip import MultiScaleClip
 from unblur.restore.pillow_pictures import upright, with_pixels
 from unblur.restore.pipeline import overlapped
 from unblur.restore.precision import Setup
-from unblur.restore.report import PhotoReport, Picture, VideoReport
+from unblur.restore.report import PhotoReport, Picture, VideoReport, kept_input_note
 from unblur.restore.temporal_fusion import TemporalFusion
 from unblur.restore.tiles import BAND, Pixels, best_core, restore_tiled
 from unblur.weights import Card
@@ -181,12 +181,7 @@ class Deblurrer:
             OutputError: if the target cannot be written.
             DeviceError: if memory is too small even for the smallest tile.
         """
-        check_number("strength", strength, least=0, most=1)
-        check_number("start", start, least=0)
-        if duration is not None:
-            check_number("duration", duration, least=0)
-        if file_quality is not None:
-            check_number("file_quality", file_quality, least=1, most=100)
+        check_how(strength=strength, start=start, duration=duration, file_quality=file_quality)
         source, target = as_path(source), as_path(target)
         began = time.monotonic()
         done = 0
@@ -205,18 +200,14 @@ class Deblurrer:
                     if progress is not None:
                         progress(done, total)
 
-            identity = source_identity(source)
-            work = self._work(identity, strength=strength, temporal_fusion=temporal_fusion) | {"part": [start, duration]}
-            work |= {"deinterlace": True} if reader.deinterlaces else {}
+            work = self._work(source_identity(source), strength=strength, temporal_fusion=temporal_fusion)
+            work |= {"part": [start, duration], "deinterlaced": reader.deinterlaces}
             with VideoWriter(target, reader, codec=codec, quality=file_quality, overwrite=overwrite, work=work) as writer:
                 done = before = writer.frames_before
                 if writer.discarded and notify is not None:
                     notify(writer.discarded)
-                frames = (
-                    reader
-                    if writer.begin_at is None
-                    else reader.frames_from(writer.time_before(self._lead(temporal_fusion=temporal_fusion)))
-                )
+                lead = self._lead(temporal_fusion=temporal_fusion)
+                frames = reader if writer.begin_at is None else reader.frames_from(writer.time_before(lead))
                 overlapped(chain(frames, (None,)), restore, write)
             kept = tally.kept_input / max(done - before, 1)
             warnings = _warnings(reader, writer, kept_input=kept, skipped_sharp=tally.skipped_sharp, frames=done - before)
@@ -252,9 +243,7 @@ class Deblurrer:
             OutputError: if a frame cannot be written, is there already, or `target` holds frames of other work.
             DeviceError: if memory is too small even for the smallest tile.
         """
-        check_number("strength", strength, least=0, most=1)
-        if file_quality is not None:
-            check_number("file_quality", file_quality, least=1, most=100)
+        check_how(strength=strength, file_quality=file_quality)
         if not frames:
             raise InputError("a clip has at least one frame")
         began = time.monotonic()
@@ -554,7 +543,7 @@ def _said_of_frames(*, kept_input: float, skipped_sharp: int, frames: int) -> li
     """What the user should know of frames that were restored now."""
     said = []
     if kept_input:
-        said.append(f"the network's result looked wrong on {100 * kept_input:.1f} % of the area; the input was kept there")
+        said.append(kept_input_note(kept_input))
     if skipped_sharp:
         said.append(f"{skipped_sharp} of {frames} frames are sharp and were left as they are")
     return said

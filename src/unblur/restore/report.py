@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from PIL import Image as PillowImage
     from torch import Tensor
 
-__all__ = ["Outcome", "PhotoReport", "Picture", "Report", "VideoReport"]
+__all__ = ["Outcome", "PhotoReport", "Picture", "Report", "VideoReport", "kept_input_note"]
 
 Picture = TypeVar("Picture", "NDArray[Any]", "PillowImage.Image", "Tensor")
 """A picture in memory."""
@@ -114,3 +114,8 @@ class Report:
     def with_status(self, status: Literal["done", "skipped", "failed"]) -> tuple[Outcome, ...]:
         """The outcomes with a status."""
         return tuple(outcome for outcome in self.outcomes if outcome.status == status)
+
+
+def kept_input_note(share: float) -> str:
+    """What to say where the fail-safe has kept the input, by its share of the area, 0 to 1."""
+    return f"the network's result looked wrong on {100 * share:.1f} % of the area; the input was kept there"

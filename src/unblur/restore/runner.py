@@ -16,7 +16,7 @@ from unblur.io.kind import kind_of
 from unblur.restore.batch import Folders, Job, Options, failure, plan, restore_job
 from unblur.restore.networks import Networks, Request
 from unblur.restore.observer import Observer
-from unblur.restore.report import Outcome, Report
+from unblur.restore.report import Outcome, Report, kept_input_note
 
 __all__ = ["Run", "is_picture", "pixels_in", "restore_file", "restore_files", "restore_picture"]
 
@@ -51,7 +51,7 @@ def restore_picture(picture: Any, *, request: Request, options: Options, observe
     if done.skipped_sharp:
         warnings.append("it is sharp, and was left as it is")
     if done.kept_input:
-        warnings.append(f"the network's result looked wrong on {100 * done.kept_input:.1f} % of the area; the input was kept there")
+        warnings.append(kept_input_note(done.kept_input))
     seconds = time.monotonic() - began
     outcome = Outcome(
         None, "done", kind="photo", frames=1, seconds=seconds, warnings=tuple(warnings), model=deblurrer.model, scale=choice.scale

@@ -105,11 +105,7 @@ def train(
 
     accelerator = Accelerator(mixed_precision="no", cpu=cpu)  # precision is the recipe's, not the launcher's
     processes = accelerator.num_processes
-    if recipe.batch % (processes * recipe.accumulate):
-        raise InputError(
-            f"`batch` ({recipe.batch}) must be a multiple of the {processes} process(es) times `accumulate` ({recipe.accumulate}); "
-            "it counts the crops of all processes together"
-        )
+    _check_batch(recipe, processes=processes)
     with accelerator.main_process_first():
         if accelerator.is_main_process:
             make_folder(out)
@@ -139,6 +135,14 @@ def train(
         batches = stack.enter_context(Prefetch(source, slots=slots, threads=threads))
         stack.callback(training.close)
         yield from training.run(batches)
+
+
+def _check_batch(recipe: Recipe, *, processes: int) -> None:
+    if recipe.batch % (processes * recipe.accumulate):
+        raise InputError(
+            f"`batch` ({recipe.batch}) must be a multiple of the {processes} process(es) times `accumulate` ({recipe.accumulate}); "
+            "it counts the crops of all processes together"
+        )
 
 
 class Training:
