@@ -2,35 +2,20 @@
 TIFF compressed in rarer ways. Without the libraries such a file is refused, with the command that installs them.
 """
 
-import importlib
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unblur.errors import UnreadableError, UnsupportedError
+from unblur.io.optional import needed
 from unblur.io.picture import Canvas, Pixels
 
-__all__ = ["JPEG_LS", "at_full_range", "canvas_of", "decode_jpeg", "decode_tiff", "imported"]
+__all__ = ["JPEG_LS", "at_full_range", "canvas_of", "decode_jpeg", "decode_tiff"]
 
 JPEG_LS = 0xF7
 """Marker of a frame of JPEG-LS (ISO/IEC 14495-1, C.1.1)."""
-
-
-def imported(name: str, path: Path, what: str, *, extra: str = "codecs") -> ModuleType:
-    """Import a library that is optional.
-
-    Raises:
-        UnsupportedError: if it is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        licence = " (in which pillow-jxl-plugin is under the GPL)" if extra == "jxl" else ""
-        install = f"`pip install 'unblur[{extra}]'`{licence}; or convert it to a 16-bit TIFF first"
-        raise UnsupportedError(f"`{path}` is {what}, which needs the library {name}: {install}") from error
 
 
 def decode_jpeg(data: bytes, path: Path, *, marker: int, bits: int) -> Pixels:
@@ -46,7 +31,7 @@ def decode_jpeg(data: bytes, path: Path, *, marker: int, bits: int) -> Pixels:
         (H, W, 1) or (H, W, 3) of full range.
     """
     name = "JPEG-LS" if marker == JPEG_LS else f"{bits}-bit JPEG" if bits == 12 else f"lossless JPEG of {bits} bit"
-    library = imported("imagecodecs", path, f"a {name}")
+    library = needed("imagecodecs", path, f"a {name}", extra="codecs")
     try:
         samples = library.jpegls_decode(data) if marker == JPEG_LS else library.jpeg8_decode(data)
     except Exception as error:  # each codec of the library has an exception of its own
@@ -60,8 +45,8 @@ def decode_jpeg(data: bytes, path: Path, *, marker: int, bits: int) -> Pixels:
 def decode_tiff(path: Path, *, compression: int) -> NDArray[Any]:
     """Decode the first page of a TIFF of a rarer compression: (H, W) or (H, W, channels), as they are stored."""
     what = f"a TIFF of compression {compression}"
-    imported("imagecodecs", path, what)  # first, since tifffile looks for it when it is imported
-    library = imported("tifffile", path, what)
+    needed("imagecodecs", path, what, extra="codecs")  # first, since tifffile looks for it when it is imported
+    library = needed("tifffile", path, what, extra="codecs")
     try:
         with library.TiffFile(path) as file:
             page = file.pages[0]

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from PIL import GifImagePlugin
 
-from unblur.errors import UnsupportedError
-from unblur.io.picture import Coding, Image, Metadata
+from unblur.io.picture import Coding, Image, Metadata, animation
 from unblur.io.pillow import decode, decoding
 
 __all__ = ["read_gif"]
@@ -31,7 +30,7 @@ def read_gif(path: Path) -> Image:
     with decoding(path), path.open("rb") as file:
         picture = GifImagePlugin.GifImageFile(file)
         if picture.is_animated:
-            raise UnsupportedError(f"`{path}` is an animation; convert it to a video, such as a lossless MKV, first")
+            raise animation(path)
         canvas = decode(picture, path)
         metadata, notes = _metadata(path.read_bytes())
     return Image(canvas.pixels, canvas.alpha, metadata, Coding("GIF"), notes)

@@ -6,11 +6,9 @@ transformations that the file states; what EXIF says of the orientation is then 
 The video of a motion photo stands behind the picture in a box `mpvd` (Google, Motion Photo format 1.0), which is kept as it is.
 """
 
-import importlib
 import io
 import struct
 from pathlib import Path
-from types import ModuleType
 from typing import Any, BinaryIO
 
 import cv2
@@ -20,14 +18,16 @@ from PIL import AvifImagePlugin
 
 from unblur.errors import OutputError, UnreadableError, UnsupportedError
 from unblur.io.boxes import boxes_of, first_of
+from unblur.io.codecs import at_full_range
 from unblur.io.exif import exif_orientation, read_exif
 from unblur.io.jpeg_parts import without_claims
-from unblur.io.picture import Attached, Canvas, Coding, Image, Metadata, Pixels, check_size
+from unblur.io.optional import INSTALL, needed, optional
+from unblur.io.picture import Attached, Canvas, Coding, Image, Metadata, Pixels, animation, check_size
 from unblur.io.pillow import decode, decoding, encodable
 
-__all__ = ["INSTALL", "MOTION_BOX", "can_write_heic", "is_deep_avif", "read_avif", "read_heic", "write_avif", "write_heic"]
+__all__ = ["MOTION_BOX", "can_write_heic", "is_deep_avif", "read_avif", "read_heic", "write_avif", "write_heic"]
 
-INSTALL = "HEIC needs the library pillow-heif: `pip install 'unblur[heif]'` (its wheels carry x265, which is under the GPL)"
+LIBRARY = "pillow_heif"
 MOTION_BOX = b"mpvd"
 DEFAULT_QUALITY = 95
 CHROMA = {444: 0, 422: 1, 420: 2}
@@ -44,9 +44,7 @@ def read_heic(path: Path) -> Image:
         UnreadableError: if it is damaged or broken off.
         UnsupportedError: if pillow-heif is not installed, it is too large, or its coding is not known to the library.
     """
-    library = _library()
-    if library is None:
-        raise UnsupportedError(f"`{path}` cannot be read: {INSTALL}; or convert it to a PNG or a 16-bit TIFF first")
+    library = needed(LIBRARY, path, "a HEIC", extra="heif")
     data = path.read_bytes()
     with decoding(path):
         try:
@@ -75,9 +73,9 @@ def write_heic(file: BinaryIO, image: Image, *, quality: int | None) -> None:
     Raises:
         OutputError: if pillow-heif is not installed, or the picture is too large.
     """
-    library = _library()
+    library = optional(LIBRARY)
     if library is None:
-        raise OutputError(f"cannot write HEIC: {INSTALL}")
+        raise OutputError(f"HEIC is written by the library {LIBRARY}: {INSTALL['heif']}")
     height, width, colours = image.pixels.shape
     if max(height, width) > MAX_SIDE:
         raise OutputError(f"HEIC holds at most {MAX_SIDE} pixels a side, the picture has {width}x{height}; choose PNG or TIFF")
@@ -102,7 +100,7 @@ def write_heic(file: BinaryIO, image: Image, *, quality: int | None) -> None:
 
 def can_write_heic() -> bool:
     """Whether pillow-heif is installed, with an encoder."""
-    library = _library()
+    library = optional(LIBRARY)
     return library is not None and bool(library.libheif_info()["HEIF"])
 
 
@@ -117,7 +115,7 @@ def read_avif(path: Path) -> Image:
     with decoding(path):
         picture = AvifImagePlugin.AvifImageFile(io.BytesIO(data))
         if getattr(picture, "is_animated", False):
-            raise UnsupportedError(f"`{path}` is an animation; convert it to a video, such as a lossless MKV, first")
+            raise animation(path)
         notes: list[str] = []
         info: dict[str, Any] = {"nclx_profile": _nclx_of(data)}
         info.update((str(name), value) for name, value in picture.info.items())
@@ -161,13 +159,6 @@ def _without_orientation(exif: bytes) -> bytes:
     changed = bytearray(exif)
     struct.pack_into(order + "H", changed, ifd[ORIENTATION].place - 8, PRIVATE)  # before its type and count
     return bytes(changed)
-
-
-def _library() -> ModuleType | None:
-    try:
-        return importlib.import_module("pillow_heif")
-    except ImportError:
-        return None
 
 
 def _metadata(info: dict[str, Any], data: bytes, notes: list[str]) -> Metadata:
@@ -246,7 +237,7 @@ def _deep_avif(data: bytes, path: Path, size: tuple[int, int], depth: int, orien
     if decoded is None or decoded.dtype != np.uint16 or decoded.shape[:2] != size[::-1]:
         raise UnreadableError(f"`{path}` is damaged or broken off; copy it again from where it came")
     samples: NDArray[np.uint16] = np.asarray(decoded, np.uint16).reshape(*decoded.shape[:2], -1)
-    scaled: NDArray[np.uint16] = ((samples << (16 - depth)) | (samples >> (2 * depth - 16))).astype(np.uint16)
+    scaled = at_full_range(samples, depth)
     order = [0] if scaled.shape[2] == 1 else [2, 1, 0, 3][: scaled.shape[2]]
     colours = 1 if len(order) == 1 else 3
     canvas = Canvas(*size, channels=colours, has_alpha=len(order) > colours, dtype=np.uint16, orientation=orientation)

@@ -23,11 +23,11 @@ from unblur.io.bmp import HEADER_SIZES as BMP_HEADER_SIZES
 from unblur.io.bmp import read_bmp, write_bmp
 from unblur.io.exif import photoshop_without_thumbnail, upright_exif, upright_xmp
 from unblur.io.gif import read_gif
-from unblur.io.heif import INSTALL as INSTALL_HEIF
 from unblur.io.heif import can_write_heic, is_deep_avif, read_avif, read_heic, write_avif, write_heic
 from unblur.io.holds import held
 from unblur.io.jpeg import is_deep_jpeg, read_jpeg, write_jpeg
 from unblur.io.jxl import read_jxl
+from unblur.io.optional import INSTALL
 from unblur.io.picture import MAX_PIXELS, Coding, Image, Metadata, Pixels
 from unblur.io.pillow import decoding
 from unblur.io.png import SIGNATURE as PNG_SIGNATURE
@@ -246,7 +246,7 @@ def check_target(target: Path, image: Image) -> None:
     if kind is None:
         raise OutputError(f"cannot write `{target}`: the name must end in one of {', '.join(WRITABLE)}")
     if kind == "HEIC" and not can_write_heic():
-        raise OutputError(f"cannot write `{target}`: {INSTALL_HEIF}; or choose .png")
+        raise OutputError(f"cannot write `{target}`: HEIC needs another library, {INSTALL['heif']}; or choose .png")
     if kind == "JPEG" and image.alpha is not None and image.alpha.min() < OPAQUE[image.bit_depth]:
         raise OutputError(f"cannot write `{target}`: the picture is partly transparent, which {target.suffix} cannot hold; choose .png")
 

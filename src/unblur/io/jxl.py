@@ -11,8 +11,9 @@ import numpy as np
 
 from unblur.errors import UnreadableError, UnsupportedError
 from unblur.io.boxes import boxes_of
-from unblur.io.codecs import at_full_range, canvas_of, imported
-from unblur.io.picture import Coding, Image, Metadata, check_size
+from unblur.io.codecs import at_full_range, canvas_of
+from unblur.io.optional import needed
+from unblur.io.picture import Coding, Image, Metadata, animation, check_size
 
 __all__ = ["CONTAINER", "read_jxl", "size_in"]
 
@@ -32,7 +33,7 @@ def read_jxl(path: Path) -> Image:
         UnsupportedError: if a library is not installed, it is too large, animated, or has floating-point samples.
     """
     what = "a JPEG XL"
-    codecs, decoder = (imported(name, path, what, extra="jxl") for name in ("imagecodecs", "pillow_jxl"))
+    codecs, decoder = (needed(name, path, what, extra="jxl") for name in ("imagecodecs", "pillow_jxl"))
     data = path.read_bytes()
     width, height = size_in(data) or (0, 0)
     check_size(path, width=width, height=height)
@@ -42,7 +43,7 @@ def read_jxl(path: Path) -> Image:
     except Exception as error:  # imagecodecs has an exception of its own for each codec
         raise UnreadableError(f"`{path}` is damaged or broken off ({error}); copy it again from where it came") from error
     if samples.ndim > 3:
-        raise UnsupportedError(f"`{path}` is an animation; convert it to a video, such as a lossless MKV, first")
+        raise animation(path)
     samples = samples.reshape(*samples.shape[:2], -1)
     if samples.dtype not in (np.uint8, np.uint16) or samples.shape[2] > 4:
         raise UnsupportedError(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from unblur.errors import ShapeError, UnsupportedError
 
-__all__ = ["MAX_PIXELS", "Attached", "Canvas", "Coding", "Image", "Metadata", "Pixels", "check_size", "row_blocks"]
+__all__ = ["MAX_PIXELS", "Attached", "Canvas", "Coding", "Image", "Metadata", "Pixels", "animation", "check_size", "row_blocks"]
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 """Sample values as they are stored in the file, in the picture's own colour space."""
@@ -182,6 +182,11 @@ class Canvas:
         """Lay down one channel, `block` (h, w); alpha is the last."""
         height, width = block.shape
         self._planes[plane][top : top + height, left : left + width] = block
+
+
+def animation(path: Path) -> UnsupportedError:
+    """The error of a file with several pictures in time."""
+    return UnsupportedError(f"`{path}` is an animation; convert it to a video, such as a lossless MKV, first")
 
 
 def check_size(path: Path, *, width: int, height: int) -> None:

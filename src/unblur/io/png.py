@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import PngImagePlugin
 
-from unblur.errors import UnreadableError, UnsupportedError
+from unblur.errors import UnreadableError
 from unblur.io.exif import exif_orientation, xmp_orientation
-from unblur.io.picture import Canvas, Coding, Image, Metadata, Pixels, check_size, row_blocks
+from unblur.io.picture import Canvas, Coding, Image, Metadata, Pixels, animation, check_size, row_blocks
 from unblur.io.pillow import decode, decoding
 
 __all__ = ["SIGNATURE", "read_png", "write_png"]
@@ -129,7 +129,7 @@ def _take_apart(file: BinaryIO, path: Path, notes: list[str]) -> tuple[bytes, by
         if essential and not sound:
             raise UnreadableError(f"`{path}` is damaged (checksum of {name.decode('ascii', 'replace')}); copy it again from where it came")
         if name == b"acTL" and len(data) >= 4 and struct.unpack(">I", data[:4])[0] > 1:
-            raise UnsupportedError(f"`{path}` is an animation; convert it to a video, such as a lossless MKV, first")
+            raise animation(path)
         if name == b"IHDR" and not header:
             header = data
         if name == b"tRNS" and header[9:10] != bytes((PALETTE,)):

@@ -4,7 +4,6 @@ Developed is with the white balance that the camera chose and without a change o
 picture upright. EXIF is that of the main directory, where the file is built like a TIFF, and else that of the preview in it.
 """
 
-import importlib
 import io
 from pathlib import Path
 from types import ModuleType
@@ -16,15 +15,12 @@ from unblur.errors import UnreadableError, UnsupportedError
 from unblur.io.exif import exif_of_directory
 from unblur.io.ifd import DamagedError, Ifd, Order, ReadAt, read_directory, read_header
 from unblur.io.jpeg_parts import segments_of
+from unblur.io.optional import needed
 from unblur.io.picture import Coding, Image, Metadata, Pixels, check_size
 from unblur.io.pillow import decoding
 from unblur.io.tiff import ABOUT_PIXELS, XMP
 
 __all__ = ["BEGINNINGS", "SUFFIXES", "read_raw"]
-
-INSTALL = (
-    "needs the library rawpy: `pip install 'unblur[raw]'`; or develop it to a 16-bit TIFF first, such as with darktable or RawTherapee"
-)
 
 BEGINNINGS = {
     b"FUJIFILMCCD-RAW": "raw",
@@ -106,9 +102,7 @@ def read_raw(path: Path) -> Image:
         UnreadableError: if it is damaged or broken off.
         UnsupportedError: if rawpy is not installed, LibRaw does not know the camera, or it is too large.
     """
-    library = _library()
-    if library is None:
-        raise UnsupportedError(f"`{path}` is a raw file of a camera, which {INSTALL}")
+    library = needed("rawpy", path, "a raw file of a camera", extra="raw")
     data = path.read_bytes()
     with decoding(path):
         try:
@@ -133,13 +127,6 @@ def read_raw(path: Path) -> Image:
             raise UnreadableError(f"`{path}` is damaged or broken off ({error}); copy it again from where it came") from error
     note = "it was developed with the white balance of the camera, to sRGB of 16 bit"
     return Image(pixels, None, metadata, Coding("raw"), (note,))
-
-
-def _library() -> ModuleType | None:
-    try:
-        return importlib.import_module("rawpy")
-    except ImportError:
-        return None
 
 
 def _metadata(data: bytes, library: ModuleType, raw: Any) -> Metadata:  # noqa: ANN401 - rawpy may be missing, and so may its types

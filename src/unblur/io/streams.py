@@ -297,15 +297,12 @@ class StreamCopier:
 
     def _add(self, stream: Stream, label: str) -> None:
         target = self._output.add_stream_from_template(stream, opaque=True)
-        target.metadata.update(_kept_tags(stream.metadata))
-        target.disposition = stream.disposition
-        copied = CopiedStream(label, _kind(stream), _codec(stream), exact(stream.time_base) or Fraction(1, 1_000_000))
+        copied = self._keep(stream, target, label)
         if isinstance(stream, AttachmentStream):
             copied.digest.update(stream.data)  # written with the header, not as packets
+            del self._targets[stream.index]
         else:
-            self._targets[stream.index] = (target, copied)
             self._pairs.append(TrackPair(stream.id, target.index + 1))
-        self.copied.append(copied)
 
     def _is_carried_by_header(self, stream: Stream) -> bool:
         """Tell whether a stream that FFmpeg does not write can go from one QuickTime or MP4 file into another as it is."""
@@ -323,8 +320,7 @@ class StreamCopier:
             target = self._output.add_stream_from_template(_data_template(self._closing))
             target.metadata.clear()
         target.time_base = stream.time_base
-        copied = CopiedStream(label, stream.type, _codec(stream), exact(stream.time_base) or Fraction(1, 1_000_000))
-        self._keep(stream, target, copied)
+        self._keep(stream, target, label)
         self._pairs.append(TrackPair(stream.id, target.index + 1, is_foreign=True))
 
     def _add_sound(self, stream: Stream, label: str) -> None:
@@ -332,7 +328,7 @@ class StreamCopier:
         if self._container == "matroska" and isinstance(stream, AudioStream) and acm_header(stream):
             target = self._output.add_stream_from_template(acm_stream(stream, self._closing), opaque=True)
             self.has_acm = True
-            self._keep(stream, target, CopiedStream(label, "audio", _codec(stream), exact(stream.time_base) or Fraction(1, 1_000_000)))
+            self._keep(stream, target, label)
             return
         codec = pcm_codec(self._info.path, stream.index)
         if not codec or not isinstance(stream, AudioStream) or not _takes(codec, container=self._container):
@@ -341,7 +337,7 @@ class StreamCopier:
             )
         converter = PcmConverter(stream, self._output, codec)
         self._converters[stream.index] = converter
-        self._keep(stream, converter.target, CopiedStream(label, "audio", codec, exact(stream.time_base) or Fraction(1, 1000)))
+        self._keep(stream, converter.target, label, codec=codec)
         self.notes.append(f"{label} became PCM, without loss, since `{self._suffix}` does not hold {_codec(stream)}")
 
     def _way_out(self, stream: Stream) -> str:
@@ -365,11 +361,14 @@ class StreamCopier:
         advice = f"; write to `{elsewhere}` to keep it" if elsewhere and elsewhere != self._suffix.lower() else ""
         self.notes.append(f"{label} cannot be kept in `{self._suffix}`{advice}")
 
-    def _keep(self, stream: Stream, target: Stream, copied: CopiedStream) -> None:
+    def _keep(self, stream: Stream, target: Stream, label: str, *, codec: str | None = None) -> CopiedStream:
+        """Note that packets go to a stream that was added; `codec` is the result's, if it is another one."""
+        copied = CopiedStream(label, _kind(stream), codec or _codec(stream), exact(stream.time_base) or Fraction(1, 1_000_000))
         target.metadata.update(_kept_tags(stream.metadata))
         target.disposition = stream.disposition
         self._targets[stream.index] = (target, copied)
         self.copied.append(copied)
+        return copied
 
     def _attach_picture(self, stream: Stream, label: str) -> None:
         """Add a cover where it is no stream: Matroska keeps it as an attached file, QuickTime in the header, which is carried as it is."""

@@ -10,9 +10,9 @@ from typing import BinaryIO
 from PIL import Image as PillowImage
 from PIL import WebPImagePlugin
 
-from unblur.errors import OutputError, UnreadableError, UnsupportedError
+from unblur.errors import OutputError, UnreadableError
 from unblur.io.exif import exif_orientation, xmp_orientation
-from unblur.io.picture import Coding, Image, Metadata
+from unblur.io.picture import Coding, Image, Metadata, animation
 from unblur.io.pillow import decode, decoding, encodable
 
 __all__ = ["read_webp", "write_webp"]
@@ -38,7 +38,7 @@ def read_webp(path: Path) -> Image:
         chunks: dict[bytes, bytes] = {}
         for name, data in _chunks(file, path):
             if name == b"ANMF" and name in chunks:
-                raise UnsupportedError(f"`{path}` is an animation; convert it to a video, such as a lossless MKV, first")
+                raise animation(path)
             chunks.setdefault(name, data)
         notes = [_note_of(name) for name in chunks if name not in KNOWN]
         exif = chunks.get(b"EXIF")
