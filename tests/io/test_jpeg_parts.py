@@ -11,7 +11,7 @@ from PIL import Image as PillowImage
 from unblur.io.exif import exif_of_directory
 from unblur.io.ifd import Entry, entry_of, read_directory, read_header, reader_of, write_directory
 from unblur.io.image import Image, Metadata, read_image, write_image
-from unblur.io.jpeg_parts import end_of_picture, moved_afcp, segments_of, without_claims
+from unblur.io.jpeg_parts import NO_FRAME, end_of_picture, frame_of, moved_afcp, segments_of, without_claims
 from unblur.io.picture import Attached
 
 FILM = b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 5 + b"\xff\xd9 no end of a picture"
@@ -240,3 +240,10 @@ def test_hostile_indexes_raise_nothing(tmp_path):
 def test_attached_parts_of_a_picture_that_was_no_jpeg(tmp_path):
     write_image(tmp_path / "out.jpg", Image(smooth(8, 8), metadata=Metadata(attached=(Attached("data behind the picture", b"more"),))))
     assert (tmp_path / "out.jpg").read_bytes().endswith(b"\xff\xd9more")
+
+
+def test_the_frame_is_found_behind_any_number_of_segments_and_never_guessed():
+    data = with_segments(coded(smooth(16, 16)), *[(0xE5, bytes(60_000))] * 4)
+    assert frame_of(data) == (0xC0, 8)
+    at = data.index(b"\xff\xc0")
+    assert frame_of(data[: at + 4]) == frame_of(data[:100]) == NO_FRAME

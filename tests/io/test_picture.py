@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unblur.errors import ShapeError
-from unblur.io.picture import Canvas, Coding, Image, Metadata, row_blocks
+from unblur.io.picture import HEAD_SIZE, Canvas, Coding, Image, Metadata, head_with, row_blocks
 
 
 def test_with_pixels_keeps_all_else():
@@ -76,3 +76,10 @@ def test_row_blocks_cover_every_row_once(width, height, pixels):
     blocks = row_blocks(width, height, pixels=pixels)
     assert [row for top, bottom in blocks for row in range(top, bottom)] == list(range(height))
     assert all((bottom - top) * width <= max(pixels, width) for top, bottom in blocks)
+
+
+def test_a_file_is_read_whole_only_where_its_head_is_not_enough(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"early" + bytes(HEAD_SIZE) + b"late")
+    assert len(head_with(path, lambda head: b"early" in head)) == HEAD_SIZE
+    assert head_with(path, lambda head: b"late" in head) == path.read_bytes()

@@ -191,18 +191,18 @@ def describe(path: Path) -> ClipInfo:
             raise UnreadableError(f"`{path}` holds {what}; name a video file")
         if stream.codec_context.codec_tag == ENCRYPTED:
             raise UnsupportedError(f"the video of `{path}` is encrypted (DRM), and cannot be read without its key")
-        frame, is_supported = _first_frame(container, stream)
+        frames, is_supported = _first_frames(container, stream)
         if not is_supported:
             codec = stream.codec_context.codec.canonical_name
             raise UnsupportedError(f"the video of `{path}` is in a form of {codec} that FFmpeg does not decode; {CONVERT}")
-        if frame is None:
+        if not frames:
             raise UnreadableError(f"`{path}` is damaged: no picture of its video can be decoded")
-        if _needs_dolby_vision(path, stream, frame):
+        if _needs_dolby_vision(path, stream, frames[0]):
             raise UnsupportedError(
                 f"`{path}` is Dolby Vision of profile 5, whose colours are wrong without its metadata, which cannot be kept; "
                 "restore a version in HDR10 or in profile 8"
             )
-        return _describe(path, container, stream, frame)
+        return _describe(path, container, stream, frames)
 
 
 def is_video(path: Path) -> bool:
@@ -223,39 +223,22 @@ def side_data(frame: VideoFrame, kind: Type) -> bytes | None:
     return None if found is None else bytes(found)
 
 
-def _first_frame(container: InputContainer, stream: VideoStream) -> tuple[VideoFrame | None, bool]:
-    """Decode a first frame, None if there is none; also tell whether the decoder knows this form of its codec."""
-    stream.codec_context.thread_type = "SLICE"  # frame threads would decode far ahead for this one frame
+def _first_frames(container: InputContainer, stream: VideoStream) -> tuple[list[VideoFrame], bool]:
+    """Decode the first frames, as many as there are of `FRAMES_SEEN`; also tell whether the decoder knows this form of its codec."""
+    stream.codec_context.thread_type = "SLICE"  # frame threads would decode far ahead for these few frames
+    frames: list[VideoFrame] = []
     is_supported = True
-    try:
+    with contextlib.suppress(FFmpegError):
         for number, packet in enumerate(container.demux(stream)):
             try:
-                for frame in stream.decode(packet):
-                    return frame, True
+                frames += stream.decode(packet)
             except PatchWelcomeError:
                 is_supported = False
             except FFmpegError:
                 pass  # a later packet may start well; the reader counts what fails
-            if number >= PROBED_PACKETS:
+            if len(frames) >= FRAMES_SEEN or number >= PROBED_PACKETS:
                 break
-    except FFmpegError:
-        pass
-    return None, is_supported
-
-
-def _are_interlaced(path: Path, index: int) -> bool:
-    """Tell whether most of the first frames, or two of them, are interlaced."""
-    flags: list[bool] = []
-    with open_media(path) as container, contextlib.suppress(FFmpegError):
-        stream = container.streams[index]
-        assert isinstance(stream, VideoStream)
-        stream.codec_context.thread_type = "SLICE"
-        for number, packet in enumerate(container.demux(stream)):
-            with contextlib.suppress(FFmpegError):
-                flags += [frame.interlaced_frame for frame in stream.decode(packet)]
-            if len(flags) >= FRAMES_SEEN or number >= PROBED_PACKETS:
-                break
-    return sum(flags[:FRAMES_SEEN]) >= min(2, max(len(flags), 1))
+    return frames[:FRAMES_SEEN], is_supported or bool(frames)
 
 
 def _needs_dolby_vision(path: Path, stream: VideoStream, frame: VideoFrame) -> bool:
@@ -277,7 +260,8 @@ def _first_dts(path: Path, index: int) -> int | None:
         return next((packet.dts for packet in container.demux(container.streams[index]) if packet.size), None)
 
 
-def _describe(path: Path, container: InputContainer, stream: VideoStream, frame: VideoFrame) -> ClipInfo:
+def _describe(path: Path, container: InputContainer, stream: VideoStream, frames: list[VideoFrame]) -> ClipInfo:
+    frame = frames[0]
     context = stream.codec_context
     time_base = exact(stream.time_base)
     if time_base is None:
@@ -317,7 +301,7 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frame:
         sample_aspect_ratio=exact(stream.sample_aspect_ratio),
         rotation=frame.rotation,
         display_matrix=struct.unpack("=9i", matrix) if matrix is not None and len(matrix) == 36 else None,
-        interlaced=context.field_order in INTERLACED_ORDERS or _are_interlaced(path, stream.index),
+        interlaced=context.field_order in INTERLACED_ORDERS or sum(each.interlaced_frame for each in frames) >= min(2, len(frames)),
         top_field_first=context.field_order in TOP_FIRST if context.field_order in INTERLACED_ORDERS else None,
         timecode=next((stream.metadata[key] for key in TIMECODE_KEYS if key in stream.metadata), ""),
         mastering=_mastering(side_data(frame, Type.MASTERING_DISPLAY_METADATA)),

@@ -22,7 +22,7 @@ from unblur.io.codecs import at_full_range
 from unblur.io.exif import exif_orientation, read_exif
 from unblur.io.jpeg_parts import without_claims
 from unblur.io.optional import INSTALL, needed, optional
-from unblur.io.picture import Attached, Canvas, Coding, Image, Metadata, Pixels, animation, check_size
+from unblur.io.picture import Attached, Canvas, Coding, Image, Metadata, Pixels, animation, check_size, head_with
 from unblur.io.pillow import decode, decoding, encodable
 
 __all__ = ["MOTION_BOX", "can_write_heic", "is_deep_avif", "read_avif", "read_heic", "write_avif", "write_heic"]
@@ -128,7 +128,7 @@ def read_avif(path: Path) -> Image:
 
 def is_deep_avif(path: Path) -> bool:
     """Whether an AVIF file has more than 8 bit, or colours that are not those of sRGB, which Pillow cannot write as AVIF."""
-    data = path.read_bytes()
+    data = head_with(path, lambda head: bool(_properties(head)))
     return _depth_of(data) > 8 or bool(_cicp_chunks({"nclx_profile": _nclx_of(data)}))
 
 

@@ -22,6 +22,7 @@ from unblur.io.codecs import canvas_of, decode_jpeg
 from unblur.io.exif import exif_orientation, exif_within, upright_exif, xmp_orientation
 from unblur.io.jpeg_parts import (
     MULTI_PICTURE,
+    NO_FRAME,
     end_of_picture,
     frame_of,
     moved_afcp,
@@ -32,7 +33,7 @@ from unblur.io.jpeg_parts import (
     with_item_length,
     without_claims,
 )
-from unblur.io.picture import Attached, Coding, Image, Metadata, check_size
+from unblur.io.picture import Attached, Coding, Image, Metadata, check_size, head_with
 from unblur.io.pillow import decode, decoding, encodable, rgb_of_cmyk
 
 __all__ = ["is_deep_jpeg", "read_jpeg", "write_jpeg"]
@@ -78,7 +79,7 @@ def read_jpeg(path: Path) -> Image:
 
 def is_deep_jpeg(path: Path) -> bool:
     """Whether a JPEG has more than 8 bit or is lossless, which it cannot be written as."""
-    marker, bits = frame_of(path.read_bytes())
+    marker, bits = frame_of(head_with(path, lambda head: frame_of(head) != NO_FRAME))
     return bits != 8 or marker not in BY_PILLOW
 
 

@@ -18,6 +18,7 @@ from unblur.io.picture import Attached
 
 __all__ = [
     "MULTI_PICTURE",
+    "NO_FRAME",
     "Part",
     "end_of_picture",
     "frame_of",
@@ -34,6 +35,7 @@ _Kind = Literal["gain map", "motion-photo video", "further picture"]
 
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 MULTI_PICTURE = b"MPF\0"
+NO_FRAME = (0, 8)
 INDEX_COUNT, INDEX_ENTRIES, ENTRY_SIZE = 0xB001, 0xB002, 16
 MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 """What can only be a marker within coded data: not a stuffed byte, a restart or a fill byte."""
@@ -76,11 +78,11 @@ def segments_of(data: bytes) -> Iterator[tuple[int, bytes, int]]:
 
 
 def frame_of(data: bytes) -> tuple[int, int]:
-    """Give the marker of the frame, which tells the way of coding, and the bits of a sample; (0, 8) if there is none before the first scan."""
+    """Give the marker of the frame, which tells the way of coding, and the bits of a sample; `NO_FRAME` if there is none before the first scan."""
     for marker, content, _ in segments_of(data):
-        if (marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC)) or marker == JPEG_LS:
-            return marker, content[0] if content else 8
-    return 0, 8
+        if content and ((marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC)) or marker == JPEG_LS):
+            return marker, content[0]
+    return NO_FRAME
 
 
 def end_of_picture(data: bytes) -> int | None:

@@ -1,5 +1,6 @@
 """A picture in memory with everything that came with it, and the canvas on which decoders lay it down upright."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -9,13 +10,28 @@ from numpy.typing import NDArray
 
 from unblur.errors import ShapeError, UnsupportedError
 
-__all__ = ["MAX_PIXELS", "Attached", "Canvas", "Coding", "Image", "Metadata", "Pixels", "animation", "check_size", "row_blocks"]
+__all__ = [
+    "MAX_PIXELS",
+    "Attached",
+    "Canvas",
+    "Coding",
+    "Image",
+    "Metadata",
+    "Pixels",
+    "animation",
+    "check_size",
+    "head_with",
+    "row_blocks",
+]
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 """Sample values as they are stored in the file, in the picture's own colour space."""
 
 MAX_PIXELS = 400_000_000
 """Largest picture that is opened: beyond the largest cameras, and 2.4 GB at 16 bit."""
+
+HEAD_SIZE = 1 << 17
+"""Bytes of a file that are read to see what it is."""
 
 BLOCK_PIXELS = 1 << 20
 """Pixels that are converted at a time, so that no step needs a second copy of the whole picture."""
@@ -182,6 +198,13 @@ class Canvas:
         """Lay down one channel, `block` (h, w); alpha is the last."""
         height, width = block.shape
         self._planes[plane][top : top + height, left : left + width] = block
+
+
+def head_with(path: Path, found: Callable[[bytes], bool]) -> bytes:
+    """The first bytes of a file, or all of it where what is looked for is not `found` among them: many files are looked at before the work."""
+    with path.open("rb") as file:
+        head = file.read(HEAD_SIZE)
+        return head if found(head) else head + file.read()
 
 
 def animation(path: Path) -> UnsupportedError:
