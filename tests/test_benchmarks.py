@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -106,6 +107,41 @@ def test_clips_are_measured_as_they_are_compressed_and_sharp(clips, told):
     assert float(compressed[2]) < float(moved[2])
     (kept,) = told("quality_of_clips", clips, "--given-sharp")
     assert float(kept[2]) > 20
+
+
+def test_all_sets_are_measured_once_and_gone_on_with(pairs, clips, told, tmp_path, monkeypatch):
+    data, output = tmp_path / "data", tmp_path / "measured"
+    for name in ("photos", "gopro_stills"):
+        shutil.copytree(pairs, data / name)
+    for name in ("moved", "gopro"):
+        shutil.copytree(clips / "moved", data / "clips" / name)
+    arguments = ("all_sets", data, "--output", output, "--model", "swift", "--single-scale", "--precision", "fp32")
+    chosen = [option for name in ("photos", "gopro_stills", "given-sharp", "gopro") for option in ("--set", name)]
+    first = told(*arguments, *chosen, "--most", 1)
+    assert [line[0] for line in first if line and line[0].startswith("**")] == [
+        "**photos**,",
+        "**gopro_stills**,",
+        "**given-sharp**,",
+        "**gopro**,",
+    ]
+    log = output / "rows.jsonl"
+    assert log.read_text().count("\n") == 8  # four sets, blurry and restored; three frames in a line
+    log.write_text(log.read_text()[:-9])  # as if it had been killed
+    both = told(*arguments, *chosen)
+    lines = [line for line in both if line[:2] == ["|", "swift"]]
+    assert [line[3] for line in lines] == ["2", "2", "2", "1"]
+    _, _, plain = told("quality", pairs, "--model", "swift", "--single-scale", "--precision", "fp32")
+    assert lines[0][7] == plain[4]  # the gain
+    before = log.read_text()
+    monkeypatch.setattr("unblur.load", lambda *_, **__: pytest.fail("nothing is restored twice"))
+    assert without_cost(told(*arguments, *chosen)) == without_cost(both)
+    assert log.read_text() == before
+    assert (output / "table.md").read_text().split() == [word for line in both for word in line]
+
+
+def without_cost(lines):
+    """A table without its last two columns."""
+    return [line[:-4] for line in lines]
 
 
 def test_real_pictures_are_drawn_and_measured(pairs, told, tmp_path):
