@@ -69,13 +69,22 @@ def test_an_object_covers_the_background_and_moves_by_itself():
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_every_layer_stays_at_its_centre_of_mass(seed):
+def test_the_reference_shows_the_middle_of_the_exposure(seed):
     generator = np.random.default_rng(seed)
     camera = random_trajectory(generator, length=12, wobble=1.0, max_rate=3.0)
     own = random_trajectory(generator, length=8, turn=0.2, wobble=1.0, max_rate=3.0)
-    layers = [background(np.zeros_like(noise())), square((22, 16), own=own, camera=camera)]
-    moved = centre_of_mass(average(layers, times(31), size=SIZE)) - centre_of_mass(reference(layers, size=SIZE))
-    assert np.abs(moved).max() < 0.05
+    layers = [background(noise(), camera), square((22, 16), own=own, camera=camera)]
+    middle = reference(layers, size=SIZE)
+    assert average(layers, np.zeros(1), size=SIZE) == pytest.approx(middle, abs=1e-5)
+    assert np.abs(average(layers, times(31), size=SIZE) - middle).max() > 0.1
+
+
+def test_an_object_passes_the_reference_in_the_middle_of_the_exposure_even_if_it_is_faster_later():
+    drift, swing, rate = np.array([8.0, 0, 0, 0]), np.array([[6.0, 0, 0, 0]]), np.array([0.5])
+    faster = Trajectory(drift, swing, rate, np.full((1, 4), -np.pi / 2))  # 8 t + 6 (1 - cos(pi t)): stops at -0.27, then runs
+    layers = [background(np.zeros_like(noise())), square((22, 16), own=faster)]
+    moved = centre_of_mass(average(layers, times(401), size=SIZE)) - centre_of_mass(reference(layers, size=SIZE))
+    assert moved == pytest.approx([6 * (1 - 2 / np.pi), 0], abs=0.05)
 
 
 def test_objects_turn_about_their_own_centre():

@@ -313,7 +313,7 @@ def _background(
     blur: DynamicBlur,
 ) -> MovingLayer:
     """A photo that fills the picture, with lamps and depth at times."""
-    margin = int(min(np.ceil(0.75 * length) + 8, _FARTHEST_MARGIN * size + 8))
+    margin = int(min(np.ceil(length) + 8, _FARTHEST_MARGIN * size + 8))
     canvas = (size + 2 * margin,) * 2
     light = lit(
         response.decode(patch(generator, photos, size=canvas, smallest_scale=blur.smallest_scale, quick=True)), gain=gain, share=share

@@ -5,9 +5,9 @@ deform smoothly. Speed comes from three choices. Layers are stored at twice thei
 kernel, so that bilinear sampling at each instant is sharp enough; an object is resampled only in its bounding box; and the
 number of instants follows the length of the motion.
 
-All displacements of a layer have zero mean over the exposure: the reference shows every layer at the centre of mass of its
-blur kernel, so that a restored picture is not displaced against its input. For a symmetric trajectory this is the middle of the
-exposure.
+The reference shows the scene at time 0, in the middle of the exposure, as the middle frame of a high-speed clip does (Nah et al., "Deep Multi-scale
+Convolutional Neural Network for Dynamic Scene Deblurring", CVPR 2017, section 2). It is not the centre of mass of the blur kernel, which may lie
+beside the trajectory: networks that had learnt the middle were displaced by training with the centre of mass (docs/lab).
 """
 
 from collections.abc import Sequence
@@ -61,15 +61,15 @@ class MovingLayer:
         return np.array([[x, y, 1], [right, y, 1], [x, below, 1], [right, below, 1]], np.float64)
 
     def matrices(self, times: Doubles, *, size: tuple[int, int]) -> Doubles:
-        """Matrices (T, 3, 3) that take points of the picture at rest to their place at `times`; see `_centred`."""
+        """Matrices (T, 3, 3) that take points of the picture at rest to their place at `times`."""
         height, width = self.size
         middle = (self.place[0] + (width - 1) / 2, self.place[1] + (height - 1) / 2)
-        own = _affines(_centred(self.own, times), centre=middle)
-        return _affines(_centred(self.camera, times), centre=((size[1] - 1) / 2, (size[0] - 1) / 2)) @ own
+        own = _affines(self.own.at(times), centre=middle)
+        return _affines(self.camera.at(times), centre=((size[1] - 1) / 2, (size[0] - 1) / 2)) @ own
 
     def bends(self, times: Doubles) -> Doubles:
         """(T, 2) factors (dx, dy) of the deformation field at `times`."""
-        return np.zeros((len(times), 2)) if self.bend is None else _centred(self.bend, times)[:, :2]
+        return np.zeros((len(times), 2)) if self.bend is None else self.bend.at(times)[:, :2]
 
 
 def average(layers: Sequence[MovingLayer], times: Doubles, *, size: tuple[int, int]) -> Floats:
@@ -165,12 +165,6 @@ def _halfway(light: Floats, *, across: bool) -> Floats:
     kernel, anchor = (_HALFWAY, (1, 0)) if across else (_HALFWAY.T, (0, 1))
     filtered = cv2.filter2D(light, -1, np.ascontiguousarray(kernel), anchor=anchor, borderType=cv2.BORDER_REFLECT_101)
     return np.asarray(filtered, np.float32).reshape(light.shape)
-
-
-def _centred(trajectory: Trajectory, times: Doubles) -> Doubles:
-    """Poses (T, 4) of zero mean over `times`."""
-    poses = trajectory.at(times)
-    return poses - poses.mean(axis=0)
 
 
 def _affines(poses: Doubles, *, centre: tuple[float, float]) -> Doubles:
