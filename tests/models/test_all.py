@@ -93,7 +93,7 @@ DIAGNOSTICS = {
     "svrnn": {"recurrence": "map"},
     "swift": {"motion": "axis", "restored": "restored"},
     "swift_best": {"motion": "axis", "kernels": "kernel", "deconvolved": "picture", "gates": "map", "restored": "restored"},
-    "swift_fused": {"restorations": "picture", "gates": "map", "restored": "restored"},
+    "swift_fused": {"motion": "axis", "restorations": "picture", "gates": "map", "restored": "restored"},
     "swift_video": {"flow": "flow", "alignment": "alignment", "motion": "axis", "restored": "restored"},
     "swift_video_best": {
         "flow": "flow",

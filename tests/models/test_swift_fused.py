@@ -17,6 +17,14 @@ def fused():
     net = swift_fused(**SMALL).eval()
     for parameter in net.swift_best.restoration.exit.parameters():  # its change is nought before training
         torch.nn.init.normal_(parameter, std=0.01)
+    return with_blur(net, 8.0)
+
+
+def with_blur(net, length):
+    """The network with a motion network that finds a horizontal blur of this length everywhere."""
+    net.swift_best.blur_field = lambda blurry: (
+        blurry.new_tensor([length, 0, length]).view(1, 3, 1, 1).expand(blurry.shape[0], -1, blurry.shape[2] // 4, blurry.shape[3] // 4)
+    )
     return net
 
 
@@ -48,10 +56,32 @@ def test_gates_of_nought_leave_the_picture(blurry):
 @torch.no_grad()
 def test_gates_are_by_power(blurry):
     net = fused()
-    changes = net.changes(blurry)
+    changes = net.changes(blurry, net.swift_best.blur_field(blurry))
     change_luma = luma(changes[0]).transpose(0, 1)  # (1, 2, H, W)
     torch.testing.assert_close(net.gates(changes), power_gates(change_luma, total=TOTAL))
     torch.testing.assert_close(net(blurry), net.fuse(blurry, changes, net.gates(changes)))
+
+
+@torch.no_grad()
+def test_what_is_not_blurred_by_motion_stays(blurry):
+    net = fused()
+    changes, all_of_it = net.changes(blurry, net.swift_best.blur_field(blurry)), net(blurry) - blurry
+    net.changes = lambda *_: changes
+    for length, share in ((0.4, 0.0), (1.0, 0.0), (1.25, 0.25), (2.0, 1.0)):
+        torch.testing.assert_close(with_blur(net, length)(blurry) - blurry, share * all_of_it, atol=1e-6, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_blurred_is_what_is_long_around_a_place():
+    field = torch.zeros(1, 3, 16, 200)
+    field[:, 2, :, 100:] = 3.0
+    share = fused().blurred(field, size=(64, 800))
+    assert share.shape == (1, 1, 64, 800)
+    assert share[..., :200].max() == 0
+    assert share[..., 600:].min() == 1
+    along = share[0, 0, 32]
+    assert (along.diff() >= -1e-6).all()
+    assert along[400] == pytest.approx(0.5, abs=0.05)  # half of what is around it moves, by 3 pixels
 
 
 def test_one_network_learns_what_the_other_does_not_restore(blurry):
@@ -65,10 +95,11 @@ def test_one_network_learns_what_the_other_does_not_restore(blurry):
 @torch.no_grad()
 def test_diagnostics_are_what_each_restores_and_its_gate(blurry):
     net = with_gates(fused(), 1.0, 0.5)
-    restorations, gates, restored = net.diagnostics(blurry)
+    motion, restorations, gates, restored = net.diagnostics(blurry)
+    assert motion.name == "motion"
     torch.testing.assert_close(restorations.rows[0]["maxim"], net.maxim(blurry).clamp(0, 1))
     torch.testing.assert_close(restorations.rows[0]["swift_best"], net.swift_best(blurry).clamp(0, 1))
-    assert gates.value_range == (0.5, 1.0)
+    assert gates.value_range == (0.5, 1.0)  # all of it is blurred
     torch.testing.assert_close(restored.rows[0]["restored"], net(blurry))
 
 

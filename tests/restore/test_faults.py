@@ -51,7 +51,7 @@ def noisy(picture, sigma, *, seed=0):
 
 
 def psnr(a, b):
-    return 10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2))
+    return 10 * np.log10(255**2 / max(np.mean((a.astype(float) - b) ** 2), 1e-3))
 
 
 def displacement(reference, moved):

@@ -1,23 +1,26 @@
 """`swift_fused`: the restorations of two networks, fused place by place according to how much each changes the picture.
 
 `swift_best` estimates blur kernels and wins on camera shake; `maxim`, trained on averages of real frames, wins where things move by themselves. Each
-changes little where it does not know the blur, so the stronger change counts more, and none counts alone.
+changes little where it does not know the blur, so the stronger change counts more, and none counts alone. Where the blur field says that nothing is
+blurred by motion, both networks would enhance noise and texture, and nothing is changed.
 
-    blurry ──┬── maxim ──────── change ──┐
-             ├── swift_best ─── change ──┤
-             + ◄──── gates · changes ────┘
+    blurry ──┬── motion U-Net of swift_best ── blur field ──────┐
+             ├── maxim ──────── change ──┐                      │
+             ├── swift_best ─── change ──┤                      │
+             + ◄──── gates · changes ────┴── share of blurred ◄─┘
              │
           restored
 
 Decided here, no paper's: the gates are proportional to the root mean square of each change around a place and have no parameters
 (`unblur.layers.gate.power_gates`). A gating network that learnt corrections to them from pictures, changes, blur field and confidence restored worse
-on pictures of other blur than it was trained on (`docs/lab/2026-11-29-fusing-two-networks.md`).
+on pictures of other blur than it was trained on (`docs/lab/2026-11-29-fusing-two-networks.md`). The same log has the lengths between which pictures count as sharp and as blurred.
 """
 
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate
 
 from unblur.layers.check import check_multiple, check_shape
 from unblur.layers.gate import GATE_RADIUS, power_gates
@@ -26,6 +29,7 @@ from unblur.models.arguments import DEFAULTS, build
 from unblur.models.base import Net
 from unblur.models.diagnostic import Diagnostic, restored_diagnostic
 from unblur.models.maxim import MAXIM
+from unblur.models.swift import blur_field_diagnostic
 from unblur.models.swift_best import SwiftBest
 from unblur.models.swift_best import swift_best as build_swift_best
 
@@ -33,6 +37,12 @@ __all__ = ["SwiftFused", "swift_fused"]
 
 TOTAL = 1.1
 """Sum of both gates: above 1, since either network leaves some of the blur."""
+
+SHARP, BLURRED = 1.0, 2.0
+"""Mean length of the motion blur around a place, pixels, up to which nothing is restored, and from which on everything is."""
+
+_AROUND = 65
+"""Side of the square over which that mean is taken, in vectors of the blur field, each 4 pixels from the next."""
 
 
 def swift_fused(*, maxim: Mapping[str, object] = DEFAULTS, swift_best: Mapping[str, object] = DEFAULTS) -> "SwiftFused":
@@ -74,12 +84,23 @@ class SwiftFused(Net):
     def forward(self, blurry: Tensor) -> Tensor:
         check_shape(blurry, ("B", 3, "H", "W"), name="blurry")
         check_multiple(blurry, self.size_multiple, name="blurry")
-        changes = self.changes(blurry)  # (B, 2, 3, H, W)
-        return self.fuse(blurry, changes, self.gates(changes))  # (B, 3, H, W)
+        blur_field = self.swift_best.blur_field(blurry)  # (B, 3, H/4, W/4)
+        changes = self.changes(blurry, blur_field)  # (B, 2, 3, H, W)
+        gates = self.gates(changes)  # (B, 2, H, W)
+        if not self.training:  # no gradient comes from where nothing is restored
+            gates = gates * self.blurred(blur_field, size=blurry.shape[-2:])
+        return self.fuse(blurry, changes, gates)  # (B, 3, H, W)
 
-    def changes(self, blurry: Tensor) -> Tensor:
-        """What each network alone would change, (B, 3, H, W) -> (B, 2, 3, H, W)."""
-        return torch.stack([net(blurry).float() - blurry for net in (self.maxim, self.swift_best)], dim=1)
+    def changes(self, blurry: Tensor, blur_field: Tensor) -> Tensor:
+        """What each network alone would change, (B, 3, H, W), (B, 3, H/4, W/4) -> (B, 2, 3, H, W)."""
+        both = self.maxim(blurry), self.swift_best.restore(blurry, blur_field)
+        return torch.stack([restored.float() - blurry for restored in both], dim=1)
+
+    def blurred(self, blur_field: Tensor, *, size: tuple[int, int]) -> Tensor:
+        """Whether a place is blurred by motion, from 0 to 1: (B, 3, H/4, W/4) -> (B, 1, H, W) for H and W in `size`."""
+        length = avg_pool2d(blur_field[:, 2:], _AROUND, stride=1, padding=_AROUND // 2, count_include_pad=False)  # (B, 1, H/4, W/4)
+        share = ((length - SHARP) / (BLURRED - SHARP)).clamp(0, 1)
+        return interpolate(share, size=size, mode="bilinear", align_corners=False)
 
     def gates(self, changes: Tensor) -> Tensor:
         """How much of each change to apply, (B, 2, 3, H, W) -> (B, 2, H, W)."""
@@ -90,13 +111,15 @@ class SwiftFused(Net):
         return blurry + (gates[:, :, None] * changes).sum(dim=1)
 
     def diagnostics(self, blurry: Tensor) -> list[Diagnostic]:
-        """What each network alone restores, the gates of their changes, and the restored picture."""
-        changes = self.changes(blurry)
-        gates = self.gates(changes)
+        """The blur field, what each network alone restores, the gates of their changes, and the restored picture."""
+        blur_field = self.swift_best.blur_field(blurry)
+        changes = self.changes(blurry, blur_field)
+        gates = self.gates(changes) * self.blurred(blur_field, size=blurry.shape[-2:])
         titles = ("maxim", "swift_best")
         least, most = float(gates.min()), float(gates.max())
         alone = ((blurry + change).clamp(0, 1) for change in changes.unbind(1))
         return [
+            blur_field_diagnostic(blur_field, picture=blurry),
             Diagnostic(
                 name="restorations",
                 kind="picture",
