@@ -28,7 +28,7 @@ def rows(part):
 
 def test_all_kinds_of_photos_are_named():
     table = rows(PHOTOS)
-    assert tuple(row[0] for row in table) == READABLE
+    assert tuple(row[0].partition(",")[0] for row in table) == READABLE
     assert sorted(suffix for row in table for suffix in re.findall(r"`(\.\w+)`", row[2])) == sorted(WRITABLE)
     assert f"{MAX_PIXELS // 1_000_000} megapixels" in PHOTOS
 

@@ -342,7 +342,8 @@ def test_premultiplied_alpha_is_divided_out(tmp_path):
         ({254: entry_of("<", 4, [1])}, "raw"),
         ({262: entry_of("<", 3, [32803])}, "raw"),
         ({339: entry_of("<", 3, [3] * 3)}, "floating-point"),
-        ({258: entry_of("<", 3, [12] * 3)}, "12-bit"),
+        ({258: entry_of("<", 3, [11] * 3)}, "11-bit"),
+        ({339: entry_of("<", 3, [2] * 3)}, "signed"),
         ({258: entry_of("<", 3, [8, 8, 16])}, "8/16-bit"),
     ],
 )
@@ -376,9 +377,6 @@ def test_reduced_picture_in_tiff_is_no_page(tmp_path):
     chained = bytearray(data + small)
     chained[entries.pointer : entries.pointer + 4] = struct.pack("<I", len(data))
     np.testing.assert_array_equal(read_image(saved(tmp_path / "photo.tif", bytes(chained))).pixels, noise(4, 4))
-    page = write_directory(entries.entries, "<", len(data))
-    with pytest.raises(UnsupportedError, match="several pages"):
-        read_image(saved(tmp_path / "photo.tif", bytes(chained[: len(data)]) + page))
 
 
 def test_lost_tags_are_named(tmp_path):
@@ -1004,7 +1002,6 @@ UNSUPPORTED = {
     "jp2": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(20),
     "exr": b"v/1\x01" + bytes(20),
     "psd": b"8BPS\0\1" + bytes(20),
-    "bigtiff": b"II+\0\x08\0\0\0" + bytes(20),
 }
 
 
@@ -1021,18 +1018,13 @@ def animation(kind):
     return pillow_bytes(kind, frames[0], save_all=True, append_images=frames[1:])
 
 
-@pytest.mark.parametrize(("kind", "words"), [("GIF", "animation"), ("WEBP", "animation"), ("PNG", "animation"), ("TIFF", "several pages")])
-def test_frames_are_never_dropped_in_silence(tmp_path, kind, words):
-    with pytest.raises(UnsupportedError, match=words):
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_frames_are_never_dropped_in_silence(tmp_path, kind):
+    with pytest.raises(UnsupportedError, match="animation"):
         read_image(saved(tmp_path / "photo", animation(kind)))
 
 
-def test_cmyk_in_tiff(tmp_path):
-    with pytest.raises(UnsupportedError, match=r"CMYK.*RGB"):
-        read_image(saved(tmp_path / "photo", pillow_bytes("TIFF", PillowImage.new("CMYK", (8, 8)))))
-
-
-@pytest.mark.parametrize(("mode", "words"), [("F", "floating-point"), ("I", "32-bit"), ("LAB", "Lab")])
+@pytest.mark.parametrize(("mode", "words"), [("I", "signed"), ("LAB", "Lab")])
 def test_tiff_samples_that_cannot_be_taken(tmp_path, mode, words):
     with pytest.raises(UnsupportedError, match=words):
         read_image(saved(tmp_path / "photo.tif", pillow_bytes("TIFF", PillowImage.new(mode, (8, 8)))))

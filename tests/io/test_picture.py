@@ -31,7 +31,7 @@ def test_with_pixels_of_another_kind(shape, dtype):
         Image(np.zeros((2, 3, 3), np.uint8)).with_pixels(np.zeros(shape, dtype))
 
 
-@pytest.mark.parametrize(("shape", "dtype"), [((2, 3), np.uint8), ((2, 3, 4), np.uint8), ((0, 3, 3), np.uint8), ((2, 3, 3), np.float32)])
+@pytest.mark.parametrize(("shape", "dtype"), [((2, 3), np.uint8), ((2, 3, 4), np.uint8), ((0, 3, 3), np.uint8), ((2, 3, 3), np.float64)])
 def test_pixels_that_are_no_picture(shape, dtype):
     with pytest.raises(ShapeError, match="pixels"):
         Image(np.zeros(shape, dtype))

@@ -9,6 +9,8 @@ from nets import Darker, Identity, NanMaker, OneNetwork, deblurrer
 from PIL import Image
 
 from unblur.errors import InputError
+from unblur.io.image import Image as Picture
+from unblur.io.image import read_image, write_image
 from unblur.io.video import VideoReader
 from unblur.restore import batch
 from unblur.restore.batch import Job, Options, Outcome, plan, restore_job
@@ -252,6 +254,16 @@ def test_a_photo_is_restored_with_all_that_came_with_it(tmp_path):
     with Image.open(outcome.target) as restored:
         assert restored.getexif()[0x010F] == "Maker"
         assert restored.info["icc_profile"] == b"profile" * 20
+
+
+def test_every_page_is_restored(tmp_path):
+    first, second = (np.full((8, 12, 3), level, dtype) for level, dtype in ((200, np.uint8), (0.5, np.float32)))
+    write_image(tmp_path / "a.tif", Picture(first, pages=(lambda: Picture(second),)))
+    (outcome,) = run(list(plan([tmp_path / "a.tif"], None)))
+    assert (outcome.status, outcome.warnings) == ("done", ())
+    restored = read_image(tmp_path / "a_unblurred.tif")
+    assert (restored.pixels == 180).all()
+    np.testing.assert_allclose(restored.pages[0]().pixels, 0.45, rtol=1e-6)
 
 
 def test_options_reach_a_photo(tmp_path):

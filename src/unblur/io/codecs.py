@@ -42,14 +42,19 @@ def decode_jpeg(data: bytes, path: Path, *, marker: int, bits: int) -> Pixels:
     return at_full_range(samples, bits)
 
 
-def decode_tiff(path: Path, *, compression: int) -> NDArray[Any]:
-    """Decode the first page of a TIFF of a rarer compression: (H, W) or (H, W, channels), as they are stored."""
-    what = f"a TIFF of compression {compression}"
+def decode_tiff(path: Path, *, index: int, what: str) -> NDArray[Any]:
+    """Decode a page of a TIFF of a rarer compression: (H, W) or (H, W, channels), as they are stored.
+
+    Args:
+        path: of the file.
+        index: of the page's directory among all of the file.
+        what: the file is, in words.
+    """
     needed("imagecodecs", path, what, extra="codecs")  # first, since tifffile looks for it when it is imported
     library = needed("tifffile", path, what, extra="codecs")
     try:
         with library.TiffFile(path) as file:
-            page = file.pages[0]
+            page = file.pages[index]
             samples: NDArray[Any] = page.asarray()
             return np.moveaxis(samples, 0, -1) if page.planarconfig == 2 and samples.ndim == 3 else samples
     except Exception as error:  # as above

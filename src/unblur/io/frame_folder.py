@@ -11,6 +11,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,12 +116,12 @@ class FrameFolder:
         """The frames from `lead` before the first that is not finished to as many after the last one, with their places.
 
         Yields:
-            place and pixels, (H, W, 3) of 8 or 16 bit; grey is spread over the channels.
+            place and pixels, (H, W, 3) of 8 or 16 bit or floats; grey is spread over the channels.
         """
         if not self._missing:
             return
         for place in range(max(self._missing[0] - lead, 0), min(self._missing[-1] + lead + 1, len(self._frames))):
-            image = read_image(self._frames[place])
+            image = _single(read_image(self._frames[place]))
             with self._lock:
                 self._images[place] = image
             yield place, np.ascontiguousarray(to_rgb(image.pixels))
@@ -176,8 +177,17 @@ class FrameFolder:
         return target.is_file() and (target.name not in self._old or _state(target) != self._old[target.name])
 
 
+def _single(image: Image) -> Image:
+    """The first page alone, with a sentence on the others."""
+    if not image.pages:
+        return image
+    return replace(image, pages=(), notes=(*image.notes, "further pages of it were not kept, since a frame is one picture"))
+
+
 def _as_grey(pixels: Pixels) -> Pixels:
-    return pixels.mean(axis=2, keepdims=True).round().astype(pixels.dtype)
+    mean = pixels.mean(axis=2, keepdims=True)
+    grey: Pixels = (mean.round() if np.issubdtype(pixels.dtype, np.integer) else mean).astype(pixels.dtype)
+    return grey
 
 
 def _state(path: Path) -> list[int]:

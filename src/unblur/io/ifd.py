@@ -2,6 +2,8 @@
 
 Values stay the bytes they are: a directory is written in the byte order in which it was read, so nothing has to be
 understood to be kept. What points outside the file is left out; the rest is kept.
+
+Directories of BigTIFF have places of 64 bit and are else the same (Adobe, BigTIFF design).
 """
 
 import struct
@@ -17,9 +19,12 @@ __all__ = [
     "Order",
     "ReadAt",
     "entry_of",
+    "narrow",
+    "next_place",
     "numbers",
     "read_directory",
     "read_header",
+    "read_tiff_header",
     "reader_of",
     "write_directory",
 ]
@@ -30,10 +35,12 @@ Order = Literal["<", ">"]
 ReadAt = Callable[[int, int], bytes]
 """Give up to `length` bytes from `offset`; fewer at the end of the file."""
 
-SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-"""Bytes of one value of each field type (TIFF 6.0, section 2)."""
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+"""Bytes of one value of each field type (TIFF 6.0, section 2; the last three are those of BigTIFF)."""
 
-CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I"}
+CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+NARROW = {16: 4, 17: 9, 18: 13}
+"""Types of 32 bit in place of those of 64."""
 
 POINTERS = {0x8769: "EXIF", 0x8825: "GPS", 0xA005: "interoperability"}
 """Tags whose value is the place of a nested directory."""
@@ -104,62 +111,116 @@ def read_header(read_at: ReadAt) -> tuple[Order, int]:
     return order, struct.unpack(order + "I", head[4:])[0]
 
 
-def read_directory(read_at: ReadAt, order: Order, offset: int, *, depth: int = 0) -> Directory:
+def read_tiff_header(read_at: ReadAt) -> tuple[Order, bool, int]:
+    """As `read_header`, also of a BigTIFF; in the middle is whether it is one.
+
+    Raises:
+        DamagedError: if this is no TIFF structure.
+    """
+    head = read_at(0, 16)
+    orders: dict[bytes, Order] = {b"II+\0": "<", b"MM\0+": ">"}
+    order = orders.get(head[:4])
+    if order is None:
+        return (found := read_header(read_at))[0], False, found[1]
+    if len(head) < 16 or struct.unpack(order + "HH", head[4:8]) != (8, 0):
+        raise DamagedError("no BigTIFF header")
+    return order, True, struct.unpack(order + "Q", head[8:])[0]
+
+
+def read_directory(read_at: ReadAt, order: Order, offset: int, *, big: bool = False, depth: int = 0) -> Directory:
     """Read the directory at `offset` and those nested in it.
+
+    Args:
+        read_at: reads from the file.
+        order: of its bytes.
+        offset: of the directory.
+        big: whether the file is a BigTIFF.
+        depth: of nesting.
 
     Raises:
         DamagedError: if nothing can be read there.
     """
-    head = read_at(offset, 2)
-    if offset < 8 or len(head) < 2:
+    counter, word, size = ("Q", "Q", 20) if big else ("H", "I", 12)
+    before, inside = struct.calcsize("=" + counter), struct.calcsize("=" + word)
+    head = read_at(offset, before)
+    if offset < 8 or len(head) < before:
         raise DamagedError(f"no directory at {offset}")
-    (count,) = struct.unpack(order + "H", head)
-    body = read_at(offset + 2, 12 * count + 4)
+    count = min(struct.unpack(order + counter, head)[0], 0xFFFF)
+    body = read_at(offset + before, size * count + inside)
     ifd: Ifd = {}
     listed = set()
     budget = MAX_BYTES
-    for index in range(min(count, len(body) // 12)):
-        tag, kind, number, field = struct.unpack(order + "HHI4s", body[12 * index : 12 * index + 12])
+    for index in range(min(count, len(body) // size)):
+        tag, kind, number, field = struct.unpack(f"{order}HH{word}{inside}s", body[size * index : size * (index + 1)])
         listed.add(tag)
         length = SIZES.get(kind, MAX_BYTES + 1) * number
         budget -= length
         if tag in ifd or budget < 0 or not number:
             budget += length
             continue
-        place = offset + 10 + 12 * index if length <= 4 else struct.unpack(order + "I", field)[0]
+        place = offset + before + size * (index + 1) - inside if length <= inside else struct.unpack(order + word, field)[0]
         value = read_at(place, length)
         if len(value) < length:
             continue
         directory = None
         if tag in POINTERS:
-            directory = _nested(read_at, order, value, depth=depth)
+            directory = _nested(read_at, order, value, big=big, depth=depth)
             if directory is None:
                 continue
         ifd[tag] = Entry(kind, number, value, place, directory)
-    after = body[12 * count : 12 * count + 4]
-    following = struct.unpack(order + "I", after)[0] if len(after) == 4 else 0
-    return Directory(ifd, frozenset(listed - ifd.keys()), following, offset + 2 + 12 * count)
+    after = body[size * count : size * count + inside]
+    following = struct.unpack(order + word, after)[0] if len(after) == inside else 0
+    return Directory(ifd, frozenset(listed - ifd.keys()), following, next_place(offset, count, big=big))
 
 
-def write_directory(ifd: Ifd, order: Order, offset: int) -> bytes:
+def next_place(offset: int, count: int, *, big: bool = False) -> int:
+    """Where a directory at `offset` with `count` entries states the place of the next one."""
+    return offset + (8 + 20 * count if big else 2 + 12 * count)
+
+
+def narrow(ifd: Ifd, order: Order) -> tuple[Ifd, list[int]]:
+    """Give values of 64 bit as those of 32, and the tags of those that are too large."""
+    narrowed: Ifd = {}
+    lost = []
+    for tag, entry in ifd.items():
+        if entry.directory is not None:
+            inner, more = narrow(entry.directory, order)
+            narrowed[tag] = Entry(4, 1, bytes(4), directory=inner)
+            lost += more
+        elif entry.kind not in NARROW:
+            narrowed[tag] = entry
+        else:
+            kind = NARROW[entry.kind]
+            try:
+                value = struct.pack(f"{order}{entry.count}{CODES[kind]}", *numbers(entry, order))
+            except struct.error:
+                lost.append(tag)
+            else:
+                narrowed[tag] = Entry(kind, entry.count, value)
+    return narrowed, lost
+
+
+def write_directory(ifd: Ifd, order: Order, offset: int, *, big: bool = False) -> bytes:
     """Lay out a directory for `offset`: its table, then long values and nested directories; nothing follows it."""
-    table = bytearray(struct.pack(order + "H", len(ifd)))
-    heap_start = offset + 2 + 12 * len(ifd) + 4
+    counter, word = ("Q", "Q") if big else ("H", "I")
+    inside = struct.calcsize("=" + word)
+    table = bytearray(struct.pack(order + counter, len(ifd)))
+    heap_start = next_place(offset, len(ifd), big=big) + inside
     heap = bytearray()
     for tag, entry in sorted(ifd.items()):
         kind, count, value = entry.kind, entry.count, entry.value
         if entry.directory is not None:
-            kind, count = 4, 1
+            kind, count = (18 if big else 4), 1
             place = heap_start + len(heap)
-            value = struct.pack(order + "I", place)
-            heap += write_directory(entry.directory, order, place)
-        elif len(value) > 4:
+            value = struct.pack(order + word, place)
+            heap += write_directory(entry.directory, order, place, big=big)
+        elif len(value) > inside:
             place = heap_start + len(heap)
             heap += value
-            value = struct.pack(order + "I", place)
+            value = struct.pack(order + word, place)
         heap += b"\0" * (len(heap) % 2)  # values begin at even places
-        table += struct.pack(order + "HHI4s", tag, kind, count, value)
-    return bytes(table + bytes(4) + heap)
+        table += struct.pack(f"{order}HH{word}{inside}s", tag, kind, count, value)
+    return bytes(table + bytes(inside) + heap)
 
 
 def numbers(entry: Entry | None, order: Order) -> tuple[float, ...]:
@@ -182,10 +243,10 @@ def entry_of(order: Order, kind: int, values: Iterable[int]) -> Entry:
     return Entry(kind, count, struct.pack(f"{order}{len(listed)}{code}", *listed))
 
 
-def _nested(read_at: ReadAt, order: Order, value: bytes, *, depth: int) -> Ifd | None:
-    if len(value) != 4 or depth == 2:
+def _nested(read_at: ReadAt, order: Order, value: bytes, *, big: bool, depth: int) -> Ifd | None:
+    if len(value) not in ((4, 8) if big else (4,)) or depth == 2:
         return None
     try:
-        return read_directory(read_at, order, struct.unpack(order + "I", value)[0], depth=depth + 1).entries
+        return read_directory(read_at, order, int.from_bytes(value, "little" if order == "<" else "big"), big=big, depth=depth + 1).entries
     except DamagedError:
         return None

@@ -12,6 +12,7 @@ Pixels stay in the colour space of the picture: nothing is converted, and the pr
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,10 +36,11 @@ from unblur.io.png import read_png, write_png
 from unblur.io.raw import BEGINNINGS as RAW_BEGINNINGS
 from unblur.io.raw import SUFFIXES as RAW_SUFFIXES
 from unblur.io.raw import read_raw
-from unblur.io.tiff import read_tiff, write_tiff
+from unblur.io.tiff import read_tiff
+from unblur.io.tiff_write import write_tiff
 from unblur.io.webp import read_webp, write_webp
 from unblur.io.whole import written_whole
-from unblur.pixels import to_rgb
+from unblur.pixels import peak_value, to_rgb
 
 __all__ = [
     "MAX_PIXELS",
@@ -66,14 +68,14 @@ HEAD = 64
 """Bytes by which a format is told."""
 
 ICC_COLOUR_SPACE = slice(16, 20)
-OPAQUE = {8: 0xFF, 16: 0xFFFF}
+FLOATING = ("TIFF",)
+"""Formats that hold floats."""
 
 HOW = {
     "JPEG 2000": "convert it to a 16-bit TIFF first",
     "OpenEXR": "convert it to a 16-bit TIFF first",
     "Radiance HDR": "convert it to a 16-bit TIFF first",
     "Photoshop": "save it as a flat 16-bit TIFF first",
-    "BigTIFF": "save it as a plain TIFF or as PNG first",
 }
 """Formats that are told but not read, and what to do."""
 
@@ -84,8 +86,8 @@ BEGINNINGS = {
     PNG_SIGNATURE: "PNG",
     b"GIF87a": "GIF",
     b"GIF89a": "GIF",
-    b"II+\0": "BigTIFF",
-    b"MM\0+": "BigTIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
     b"\0\0\0\x0cjP  \r\n": "JPEG 2000",
     b"\xffO\xffQ": "JPEG 2000",
     b"\0\0\0\x0cJXL \r\n": "JPEG XL",
@@ -141,8 +143,8 @@ def read_image(path: Path) -> Image:
 
     Raises:
         UnreadableError: if the file is not there, empty, no picture, damaged or broken off.
-        UnsupportedError: if it is animated, has several pages, more than `MAX_PIXELS`, or samples that are not 8- or
-            16-bit grey or RGB, or is of a format such as OpenEXR; the message says how to convert it.
+        UnsupportedError: if it is animated, has more than `MAX_PIXELS`, or samples that are not understood, or is of a format such as JPEG 2000;
+            the message says how to convert it.
     """
     try:
         if path.is_dir():
@@ -218,6 +220,13 @@ def write_image(target: Path, image: Image, *, quality: int | None = None, overw
     kind = _KIND_OF_SUFFIX[target.suffix.lower()]
     metadata, notes = held(image.metadata, kind)
     image = replace(image, metadata=metadata)
+    if image.is_floating and kind not in FLOATING:
+        notes.append(
+            f"{kind} does not hold floating-point samples, which became integers{'' if _fits(image) else '; those outside were clipped'}"
+        )
+        image = image.as_integers()
+    if image.pages and kind != "TIFF":
+        notes.append(f"{kind} holds a single picture; its further pages ({len(image.pages)}) were not kept")
     if _becomes_rgb(image, kind) and (metadata.icc or b"")[ICC_COLOUR_SPACE] == b"GRAY":
         notes.append(f"{kind} is written in colour; the grey colour profile was not kept")
         image = replace(image, metadata=replace(metadata, icc=None))
@@ -227,6 +236,11 @@ def write_image(target: Path, image: Image, *, quality: int | None = None, overw
     with written_whole(target, overwrite=overwrite) as partial, partial.open("wb") as file:
         notes += _write(file, image, kind, quality=quality)
     return tuple(notes)
+
+
+def _fits(image: Image) -> bool:
+    """Whether a picture of floats has no values outside of those that it was restored over."""
+    return image.levels is None or image.levels.outside is None
 
 
 def _becomes_rgb(image: Image, kind: str) -> bool:
@@ -247,7 +261,7 @@ def check_target(target: Path, image: Image) -> None:
         raise OutputError(f"cannot write `{target}`: the name must end in one of {', '.join(WRITABLE)}")
     if kind == "HEIC" and not can_write_heic():
         raise OutputError(f"cannot write `{target}`: HEIC needs another library, {INSTALL['heif']}; or choose .png")
-    if kind == "JPEG" and image.alpha is not None and image.alpha.min() < OPAQUE[image.bit_depth]:
+    if kind == "JPEG" and image.alpha is not None and image.alpha.min() < peak_value(image.alpha.dtype):
         raise OutputError(f"cannot write `{target}`: the picture is partly transparent, which {target.suffix} cannot hold; choose .png")
 
 
@@ -265,7 +279,7 @@ def _write(file: BinaryIO, image: Image, kind: str, *, quality: int | None) -> l
     elif kind == "BMP":
         write_bmp(file, image)
     else:
-        write_tiff(file, image)
+        return write_tiff(file, image)
     return []
 
 
@@ -319,4 +333,9 @@ def _upright(image: Image) -> Image:
         xmp=upright_xmp(metadata.xmp) if metadata.xmp else None,
         photoshop=(photoshop_without_thumbnail(metadata.photoshop) or None) if metadata.photoshop else None,
     )
-    return replace(image, metadata=metadata, notes=notes)
+    pages = tuple(partial(_upright_page, page) for page in image.pages)
+    return replace(image, metadata=metadata, notes=notes, pages=pages)
+
+
+def _upright_page(page: Callable[[], Image]) -> Image:
+    return _upright(page())

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unblur.errors import ShapeError, UnsupportedError
+from unblur.io.levels import Levels
+from unblur.pixels import to_levels
 
 __all__ = [
     "MAX_PIXELS",
@@ -24,8 +26,8 @@ __all__ = [
     "row_blocks",
 ]
 
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
-"""Sample values as they are stored in the file, in the picture's own colour space."""
+Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+"""Sample values as they are stored in the file, in the picture's own colour space; of floats in [0, 1], see `unblur.io.levels`."""
 
 MAX_PIXELS = 400_000_000
 """Largest picture that is opened: beyond the largest cameras, and 2.4 GB at 16 bit."""
@@ -92,9 +94,10 @@ class Coding:
     """How the file that a picture came from was coded, so that it can be written alike.
 
     Attributes:
-        format: "JPEG", "PNG", "WebP", "TIFF", "BMP" or "GIF"; empty if the picture came from no file.
+        format: one of `unblur.io.image.READABLE`; empty if the picture came from no file.
         lossless: whether the pixels are stored exactly.
         compressed: whether they are compressed; TIFF need not be.
+        big: whether a TIFF has places of 64 bit (BigTIFF).
         tables: JPEG quantisation tables, one a component up to the last that differs; 64 steps in natural order.
         subsampling: JPEG chroma: 0 for 4:4:4, 1 for 4:2:2, 2 for 4:2:0.
     """
@@ -102,6 +105,7 @@ class Coding:
     format: str = ""
     lossless: bool = True
     compressed: bool = True
+    big: bool = False
     tables: tuple[tuple[int, ...], ...] = ()
     subsampling: int = 0
 
@@ -111,12 +115,14 @@ class Image:
     """A picture, upright, with what its file said about it.
 
     Attributes:
-        pixels: (H, W, 1) grey or (H, W, 3) RGB, uint8 or uint16 over their full range, in the colour space of
+        pixels: (H, W, 1) grey or (H, W, 3) RGB, uint8 or uint16 over their full range or float32 in [0, 1], in the colour space of
             `metadata.icc`; not premultiplied by `alpha`.
         alpha: (H, W) opacity of the dtype of `pixels`, or None.
         metadata: what is written back.
         source: coding of the file it came from.
         notes: sentences for the user about what of the file could not be kept.
+        levels: what values of the file floats stand for; None for integers, and for floats that stand for themselves.
+        pages: of a TIFF, its further pictures in order: each is read when it is called for, and raises what `read_image` does.
 
     Raises:
         ShapeError: if `pixels` or `alpha` has another shape or dtype.
@@ -127,20 +133,27 @@ class Image:
     metadata: Metadata = field(default_factory=Metadata)
     source: Coding = field(default_factory=Coding)
     notes: tuple[str, ...] = ()
+    levels: Levels | None = None
+    pages: "tuple[Callable[[], Image], ...]" = ()
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or self.pixels.shape[2] not in (1, 3) or not self.pixels.size:
             raise ShapeError(f"pixels must have shape (H, W, 1) or (H, W, 3), got {self.pixels.shape}")
-        if self.pixels.dtype not in (np.uint8, np.uint16):
-            raise ShapeError(f"pixels must be uint8 or uint16, got {self.pixels.dtype}")
+        if self.pixels.dtype not in (np.uint8, np.uint16, np.float32):
+            raise ShapeError(f"pixels must be uint8, uint16 or float32, got {self.pixels.dtype}")
         if self.alpha is not None and (self.alpha.shape != self.pixels.shape[:2] or self.alpha.dtype != self.pixels.dtype):
             wanted = f"{self.pixels.shape[:2]} of {self.pixels.dtype}"
             raise ShapeError(f"alpha must have shape {wanted}, got {self.alpha.shape} of {self.alpha.dtype}")
 
     @property
     def bit_depth(self) -> int:
-        """Bits of a sample, 8 or 16."""
-        return 8 * self.pixels.dtype.itemsize
+        """Bits of a sample: 8 or 16 of integers, 16 or 32 of floats."""
+        return self.levels.bits if self.levels else 8 * self.pixels.dtype.itemsize
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether its samples are floats."""
+        return self.pixels.dtype == np.float32
 
     def with_pixels(self, pixels: Pixels) -> "Image":
         """Replace the pixels and keep all else.
@@ -161,6 +174,20 @@ class Image:
         rows = self.pixels[top:bottom]
         return rows if self.alpha is None else np.concatenate([rows, self.alpha[top:bottom, :, None]], axis=2)
 
+    def stored(self, top: int, bottom: int) -> NDArray[Any]:
+        """Rows as `interleaved` gives them, floats as the values that they stand for, of half or single precision."""
+        if self.levels is None:
+            return self.interleaved(top, bottom)
+        rows = self.levels.stored(np.asarray(self.pixels[top:bottom], np.float32), top)
+        return rows if self.alpha is None else np.concatenate([rows, self.alpha[top:bottom, :, None].astype(rows.dtype)], axis=2)
+
+    def as_integers(self) -> "Image":
+        """The picture with 16-bit integers in place of floats."""
+        if not self.is_floating:
+            return self
+        alpha = None if self.alpha is None else to_levels(self.alpha, np.uint16)
+        return replace(self, pixels=to_levels(self.pixels, np.uint16), alpha=alpha, levels=None)
+
 
 class Canvas:
     """An upright picture that is filled block by block in the order in which the file stores it.
@@ -170,9 +197,9 @@ class Canvas:
     Args:
         width: of the stored picture, before it is turned.
         height: of the stored picture.
-        channels: 1 or 3, without alpha.
+        channels: 1, 3, or 4 of inks, without alpha.
         has_alpha: whether the last channel of each block is alpha.
-        dtype: uint8 or uint16.
+        dtype: uint8, uint16 or float32.
         orientation: EXIF orientation of the stored picture, 1 to 8.
     """
 

@@ -17,10 +17,11 @@ from PIL import Image as PillowImage
 from PIL import ImageCms, ImageFile
 
 from unblur.errors import InputError, UnreadableError, UnsupportedError
-from unblur.io.picture import Canvas, Image, check_size, row_blocks
-from unblur.pixels import as_8_bit
+from unblur.io.optional import optional
+from unblur.io.picture import Canvas, Image, Pixels, check_size, row_blocks
+from unblur.pixels import as_8_bit, as_16_bit
 
-__all__ = ["decode", "decoding", "encodable", "rgb_of_cmyk"]
+__all__ = ["decode", "decoding", "encodable", "rgb_of_cmyk", "rgb_of_inks"]
 
 FAILURES = (
     OSError,
@@ -100,6 +101,33 @@ def rgb_of_cmyk(picture: PillowImage.Image, icc: bytes | None, notes: list[str])
             return made
     notes.append("its CMYK was converted to RGB without a colour profile, so that colours are not exact")
     return picture.convert("RGB")
+
+
+def rgb_of_inks(inks: Pixels, icc: bytes | None, notes: list[str]) -> Pixels:
+    """Convert CMYK of 8 or 16 bit, (H, W, 4) with 0 for no ink, to sRGB (H, W, 3), as `rgb_of_cmyk` does.
+
+    Pillow converts by a profile with 8 bit; with imagecodecs (the extra `codecs`) 16 bit stay 16.
+    """
+    if inks.dtype == np.uint8:
+        return np.array(rgb_of_cmyk(PillowImage.fromarray(np.ascontiguousarray(inks), "CMYK"), icc, notes))
+    codecs = optional("imagecodecs") if icc else None
+    if codecs is not None:
+        try:
+            srgb = codecs.cms_profile("srgb")
+            made: Pixels = codecs.cms_transform(
+                np.ascontiguousarray(inks), icc, srgb, colorspace="cmyk", outcolorspace="rgb", outdtype=np.uint16
+            )
+        except Exception:  # noqa: BLE001 - the library has an exception of its own for each codec
+            icc = None
+        else:
+            notes.append("its CMYK was converted to sRGB by its colour profile")
+            return made
+    if icc:
+        notes.append("it has 8 bit, with which its CMYK is converted by a profile where imagecodecs is not installed")
+        return as_16_bit(rgb_of_inks(as_8_bit(inks), icc, notes))
+    notes.append("its CMYK was converted to RGB without a colour profile, so that colours are not exact")
+    light = np.uint64(65535) - inks
+    return ((light[..., :3] * light[..., 3:] + np.uint64(32767)) // np.uint64(65535)).astype(np.uint16)
 
 
 def encodable(image: Image, *, with_alpha: bool) -> PillowImage.Image:

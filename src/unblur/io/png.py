@@ -22,6 +22,7 @@ from unblur.errors import UnreadableError
 from unblur.io.exif import exif_orientation, xmp_orientation
 from unblur.io.picture import Canvas, Coding, Image, Metadata, Pixels, animation, check_size, row_blocks
 from unblur.io.pillow import decode, decoding
+from unblur.pixels import peak_value
 
 __all__ = ["SIGNATURE", "read_png", "write_png"]
 
@@ -164,8 +165,7 @@ def _decode_16_bit(pixel_chunks: io.BytesIO, path: Path, *, width: int, height: 
 def _keyed_alpha(pixels: Pixels, key: tuple[int, ...], *, depth: int) -> Pixels:
     """Make alpha of the one colour that is transparent; grey of 1, 2 and 4 bit has been spread over 8."""
     step = 255 // ((1 << depth) - 1) if depth < 8 else 1
-    top = np.iinfo(pixels.dtype).max
-    alpha = np.full(pixels.shape[:2], top, pixels.dtype)
+    alpha: Pixels = np.full(pixels.shape[:2], peak_value(pixels.dtype), pixels.dtype)
     for first, last in row_blocks(pixels.shape[1], pixels.shape[0]):
         alpha[first:last][(pixels[first:last] == np.array(key) * step).all(axis=2)] = 0
     return alpha

@@ -18,7 +18,7 @@ from unblur.io.jpeg_parts import segments_of
 from unblur.io.optional import needed
 from unblur.io.picture import Coding, Image, Metadata, Pixels, check_size
 from unblur.io.pillow import decoding
-from unblur.io.tiff import ABOUT_PIXELS, XMP
+from unblur.io.tiff_tags import ABOUT_PIXELS, XMP
 
 __all__ = ["BEGINNINGS", "SUFFIXES", "read_raw"]
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Self, get_args
+from typing import Any, Self, get_args
 
 from av.container import InputContainer
 from av.error import FFmpegError
@@ -17,11 +17,12 @@ from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from unblur.errors import InputError, UnreadableError, UnsupportedError
 from unblur.io import ebml
 from unblur.io.clip_info import ClipInfo, describe, side_data
-from unblur.io.colour import PixelConverter, Pixels
+from unblur.io.colour import PixelConverter
 from unblur.io.containers import open_media, seconds
 from unblur.io.fields import Interlaced, deinterlaced
 
@@ -45,13 +46,13 @@ class Frame:
     """A frame of a clip.
 
     Attributes:
-        pixels: RGB (H, W, 3), uint8, or uint16 over 0..65535 for video of more than 8 bits.
+        pixels: RGB (H, W, 3), uint8, or uint16 over 0..65535 for video of more than 8 bits; of a picture with floats, float32 in [0, 1].
         pts: when it is shown, in ticks of the clip's time base.
         duration: how long, in ticks; 0 if the file does not say.
         carried: captions and HDR10+ of this frame, for the writer.
     """
 
-    pixels: Pixels
+    pixels: NDArray[Any]
     pts: int
     duration: int = 0
     carried: VideoFrame | None = None

@@ -1,17 +1,18 @@
 """Many files and folders: where each result goes, which folders are clips, and going on past files that cannot be restored."""
 
+import functools
 import logging
 import os
 import shutil
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 from unblur.errors import InputError, OutputError, UnblurError, UnreadableError
 from unblur.io.frame_folder import frame_targets
-from unblur.io.image import check_target, format_note, read_image, write_image
+from unblur.io.image import Image, check_target, format_note, read_image, write_image
 from unblur.io.image import output_suffix as photo_suffix
 from unblur.io.journal import frames_of, journal_of
 from unblur.io.kind import Kind, kind_of
@@ -252,12 +253,23 @@ def _restore_photo(deblurrer: Deblurrer, job: Job, options: Options) -> tuple[st
     image = read_image(job.source)
     check_target(job.target, image)
     report = deblurrer.photo_report(image.pixels, strength=options.strength, scale=options.scale or 1.0)
-    if report.skipped_sharp and options.file_quality is None and job.target.suffix.lower() == job.source.suffix.lower():
+    is_alone = options.file_quality is None and not image.pages
+    if report.skipped_sharp and is_alone and job.target.suffix.lower() == job.source.suffix.lower():
         with written_whole(job.target, overwrite=options.overwrite) as partial:
             shutil.copyfile(job.source, partial)
         return ("it is sharp, and was copied as it is",)
-    lost = write_image(job.target, image.with_pixels(report.picture), quality=options.file_quality, overwrite=options.overwrite)
+    pages = tuple(functools.partial(_restored_page, page, deblurrer, options) for page in image.pages)
+    restored = replace(image.with_pixels(report.picture), pages=pages)
+    lost = write_image(job.target, restored, quality=options.file_quality, overwrite=options.overwrite)
     return (*image.notes, *lost, *([kept_input_note(report.kept_input)] if report.kept_input else []))
+
+
+def _restored_page(page: Callable[[], Image], deblurrer: Deblurrer, options: Options) -> Image:
+    """A further page, restored when it is written."""
+    image = page()
+    report = deblurrer.photo_report(image.pixels, strength=options.strength, scale=options.scale or 1.0)
+    notes = (*image.notes, *([kept_input_note(report.kept_input)] if report.kept_input else []))
+    return replace(image.with_pixels(report.picture), notes=notes)
 
 
 class _Reading:
