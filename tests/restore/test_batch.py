@@ -266,6 +266,33 @@ def test_every_page_is_restored(tmp_path):
     np.testing.assert_allclose(restored.pages[0]().pixels, 0.45, rtol=1e-6)
 
 
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+def test_an_animation_is_restored_frame_by_frame(tmp_path, suffix):
+    shown = [Image.new("RGBA", (32, 24), (200 - place,) * 3 + (255,)) for place in range(3)]
+    for place, frame in enumerate(shown):
+        frame.paste((0, 0, 0, 0), (0, 0, 6 + place, 6))
+    source = tmp_path / f"a{suffix}"
+    options = {"duration": [50, 100, 150], "loop": 0, "lossless": True, "disposal": 2 if suffix == ".gif" else 0}
+    shown[0].save(source, save_all=True, append_images=shown[1:], **options)
+    calls = []
+    (job,) = plan([source], None)
+    outcome = restore_job(deblurrer(Darker()), job, options=Options(temporal_fusion=False), progress=lambda *done: calls.append(done))
+    assert (outcome.target, outcome.kind, outcome.frames) == (tmp_path / f"a_unblurred{suffix}", "video", 3)
+    assert calls == [(1, 3), (2, 3), (3, 3)]
+    with Image.open(outcome.target) as restored:
+        times, opacity = [], []
+        for place in range(3):
+            restored.seek(place)
+            pixels = np.asarray(restored.convert("RGBA"))
+            times.append(restored.info["duration"])
+            opacity.append(int((pixels[2, :, 3] == 0).sum()))
+            assert abs(int(pixels[12, 24, 0]) - 180) <= 4
+    assert times == [50, 100, 150]
+    assert opacity == [6, 7, 8]
+    with pytest.raises(InputError, match="animation"):
+        restore_job(deblurrer(Darker()), job, options=Options(start=1.0, overwrite=True))
+
+
 def test_options_reach_a_photo(tmp_path):
     source = tmp_path / "a.jpg"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(source)

@@ -14,6 +14,7 @@ HOLDS = {
     "WebP": frozenset(("exif", "icc", "xmp")),
     "TIFF": frozenset(("exif", "icc", "xmp", "photoshop", "dpi")),
     "BMP": frozenset(("icc", "dpi")),
+    "GIF": frozenset(("icc", "xmp", "comments")),
     "HEIC": frozenset(("exif", "icc", "xmp", "attached", "png_chunks")),
     "AVIF": frozenset(("exif", "icc", "xmp")),
 }

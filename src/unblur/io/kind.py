@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from unblur.errors import UnreadableError
+from unblur.io.animation import is_animation
 from unblur.io.image import is_image
 from unblur.io.video import is_video
 
@@ -14,7 +15,7 @@ Kind = Literal["photo", "video", "folder"]
 
 
 def kind_of(path: Path) -> Kind:
-    """Whether `path` is a photo, a video or a folder.
+    """Whether `path` is a photo, a video or a folder; an animation is a video.
 
     Raises:
         UnreadableError: if it does not exist, cannot be read, is empty, or is neither.
@@ -34,7 +35,7 @@ def kind_of(path: Path) -> Kind:
     if about.st_size == 0:
         raise UnreadableError(f"`{path}` is empty")
     if is_image(path):
-        return "photo"
+        return "video" if is_animation(path) else "photo"
     if is_video(path):
         return "video"
     raise UnreadableError(f"`{path}` is neither a photo nor a video that can be read")

@@ -24,7 +24,7 @@ from unblur.io.picture import Canvas, Coding, Image, Metadata, Pixels, animation
 from unblur.io.pillow import decode, decoding
 from unblur.pixels import peak_value
 
-__all__ = ["SIGNATURE", "read_png", "write_png"]
+__all__ = ["SIGNATURE", "chunks_of", "packed_chunk", "png_metadata", "read_png", "write_png"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COMPRESSION_LEVEL = 4
@@ -87,10 +87,10 @@ def write_png(file: BinaryIO, image: Image) -> list[str]:
     grey, opaque = image.pixels.shape[2] == 1, image.alpha is None
     kind = (GREY if opaque else GREY_ALPHA) if grey else (RGB if opaque else RGB_ALPHA)
     file.write(SIGNATURE)
-    file.write(_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, image.bit_depth, kind, 0, 0, 0)))
+    file.write(packed_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, image.bit_depth, kind, 0, 0, 0)))
     samples = image.pixels.shape[2] + (image.alpha is not None)
     for name, data in _metadata_chunks(image.metadata, samples=samples, depth=image.bit_depth, notes=notes):
-        file.write(_chunk(name, data))
+        file.write(packed_chunk(name, data))
     deflate = zlib.compressobj(COMPRESSION_LEVEL, zlib.DEFLATED, 15, 9, zlib.Z_FILTERED)
     above = None
     for top, bottom in row_blocks(width, height, pixels=FILTERED_PIXELS):
@@ -100,17 +100,44 @@ def write_png(file: BinaryIO, image: Image) -> list[str]:
         packed = deflate.compress(_filtered(rows, above, step=band.shape[2] * band.dtype.itemsize).tobytes())
         above = rows[-1]
         if packed:
-            file.write(_chunk(b"IDAT", packed))
-    file.write(_chunk(b"IDAT", deflate.flush()))
-    file.write(_chunk(b"IEND", b""))
+            file.write(packed_chunk(b"IDAT", packed))
+    file.write(packed_chunk(b"IDAT", deflate.flush()))
+    file.write(packed_chunk(b"IEND", b""))
     return notes
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def png_metadata(path: Path) -> tuple[Metadata, tuple[str, ...]]:
+    """What the chunks of an animation say that pixels do not depend on, and sentences on what of it is not kept.
+
+    Raises:
+        UnreadableError: if it is damaged or broken off.
+    """
+    notes: list[str] = []
+    with path.open("rb") as file:
+        header, _, pixel_chunks, others = _take_apart(file, path, notes, animated=True)
+    kept = _of_whole_samples(others, pixel_chunks.getvalue(), depth=header[8], kind=header[9], notes=notes)
+    return _metadata(kept, notes), tuple(dict.fromkeys(notes))
+
+
+def chunks_of(file: BinaryIO, *, until: bytes = b"IEND") -> Iterator[tuple[bytes, bytes]]:
+    """Give the chunks of a PNG up to the first one of a name, unchecked; stops where it is broken off."""
+    file.seek(len(SIGNATURE))
+    name = b""
+    while name != until and len(head := file.read(8)) == 8:
+        length, name = struct.unpack(">I4s", head)
+        data = file.read(length)
+        file.seek(4, io.SEEK_CUR)
+        yield name, data
+
+
+def packed_chunk(kind: bytes, data: bytes) -> bytes:
+    """A chunk with its length and checksum."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _take_apart(file: BinaryIO, path: Path, notes: list[str]) -> tuple[bytes, bytes | None, io.BytesIO, list[tuple[bytes, bytes]]]:
+def _take_apart(
+    file: BinaryIO, path: Path, notes: list[str], *, animated: bool = False
+) -> tuple[bytes, bytes | None, io.BytesIO, list[tuple[bytes, bytes]]]:
     """Give the header, the transparent colour, a PNG of the chunks that pixels depend on, and all other chunks."""
     file.seek(len(SIGNATURE))
     header, transparent, others = b"", None, []
@@ -129,7 +156,7 @@ def _take_apart(file: BinaryIO, path: Path, notes: list[str]) -> tuple[bytes, by
         essential = not name[0] & 0x20
         if essential and not sound:
             raise UnreadableError(f"`{path}` is damaged (checksum of {name.decode('ascii', 'replace')}); copy it again from where it came")
-        if name == b"acTL" and len(data) >= 4 and struct.unpack(">I", data[:4])[0] > 1:
+        if not animated and name == b"acTL" and len(data) >= 4 and struct.unpack(">I", data[:4])[0] > 1:
             raise animation(path)
         if name == b"IHDR" and not header:
             header = data

@@ -15,7 +15,7 @@ from unblur.io.exif import exif_orientation, xmp_orientation
 from unblur.io.picture import Coding, Image, Metadata, animation
 from unblur.io.pillow import decode, decoding, encodable
 
-__all__ = ["read_webp", "write_webp"]
+__all__ = ["opened_webp", "read_webp", "webp_chunks", "webp_metadata", "write_webp"]
 
 _pillow_limit = threading.Lock()
 
@@ -36,20 +36,25 @@ def read_webp(path: Path) -> Image:
     """
     with decoding(path), path.open("rb") as file:
         chunks: dict[bytes, bytes] = {}
-        for name, data in _chunks(file, path):
+        for name, data in webp_chunks(file, path):
             if name == b"ANMF" and name in chunks:
                 raise animation(path)
             chunks.setdefault(name, data)
-        notes = [_note_of(name) for name in chunks if name not in KNOWN]
-        exif = chunks.get(b"EXIF")
-        if exif and exif.startswith(b"Exif\0\0"):
-            exif = exif[6:]
-        metadata = Metadata(exif=exif or None, icc=chunks.get(b"ICCP") or None, xmp=chunks.get(b"XMP ") or None)
+        metadata, notes = webp_metadata(chunks)
         orientation = exif_orientation(metadata.exif) or xmp_orientation(metadata.xmp) or 1
         file.seek(0)
-        canvas = decode(_opened(file), path, orientation=orientation)
+        canvas = decode(opened_webp(file), path, orientation=orientation)
     lossless = b"VP8L" in chunks or b"VP8L" in chunks.get(b"ANMF", b"")[16:20]
-    return Image(canvas.pixels, canvas.alpha, metadata, Coding("WebP", lossless=lossless), tuple(notes))
+    return Image(canvas.pixels, canvas.alpha, metadata, Coding("WebP", lossless=lossless), notes)
+
+
+def webp_metadata(chunks: dict[bytes, bytes]) -> tuple[Metadata, tuple[str, ...]]:
+    """What chunks say, and sentences on those that are not kept."""
+    exif = chunks.get(b"EXIF")
+    if exif and exif.startswith(b"Exif\0\0"):
+        exif = exif[6:]
+    metadata = Metadata(exif=exif or None, icc=chunks.get(b"ICCP") or None, xmp=chunks.get(b"XMP ") or None)
+    return metadata, tuple(_note_of(name) for name in chunks if name not in KNOWN)
 
 
 def write_webp(file: BinaryIO, image: Image, *, quality: int | None) -> None:
@@ -87,7 +92,7 @@ def _note_of(name: bytes) -> str:
     return f"a chunk `{name.decode('latin-1')}` of the WebP was not kept, since it may depend on the pixels"
 
 
-def _opened(file: BinaryIO) -> WebPImagePlugin.WebPImageFile:
+def opened_webp(file: BinaryIO) -> WebPImagePlugin.WebPImageFile:
     """Open without Pillow's own size limit, which this format class, of all, checks by itself; ours is in `decode`."""
     with _pillow_limit:
         limit = PillowImage.MAX_IMAGE_PIXELS
@@ -98,8 +103,12 @@ def _opened(file: BinaryIO) -> WebPImagePlugin.WebPImageFile:
             PillowImage.MAX_IMAGE_PIXELS = limit
 
 
-def _chunks(file: BinaryIO, path: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Give the chunks of the RIFF container; of pixel data, only the beginning."""
+def webp_chunks(file: BinaryIO, path: Path, *, whole: bool = False) -> Iterator[tuple[bytes, bytes]]:
+    """Give the chunks of the RIFF container; of pixel data, only the beginning, unless `whole`.
+
+    Raises:
+        UnreadableError: if it is broken off.
+    """
     size = file.seek(0, 2)
     file.seek(4)
     end = 8 + struct.unpack("<I", file.read(4))[0]
@@ -109,5 +118,5 @@ def _chunks(file: BinaryIO, path: Path) -> Iterator[tuple[bytes, bytes]]:
     while at + 8 <= end:
         file.seek(at)
         name, length = struct.unpack("<4sI", file.read(8))
-        yield name, file.read(length if name in (b"ICCP", b"EXIF", b"XMP ") else min(length, 32))
+        yield name, file.read(length if whole or name in (b"ICCP", b"EXIF", b"XMP ") else min(length, 32))
         at += 8 + length + length % 2

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from unblur.errors import InputError, OutputError, UnblurError, UnreadableError
+from unblur.io.animation import is_animation
+from unblur.io.animation_write import animation_suffix
 from unblur.io.frame_folder import frame_targets
 from unblur.io.image import Image, check_target, format_note, read_image, write_image
 from unblur.io.image import output_suffix as photo_suffix
@@ -216,6 +218,20 @@ def _restore_clip(
     progress: Callable[[int, int | None], None] | None,
     notify: Callable[[str], None] | None,
 ) -> VideoReport:
+    if not job.frames and is_animation(job.source):
+        if options.start or options.duration is not None or options.codec is not None:
+            raise InputError(
+                f"`{job.source}` is an animation, which is restored whole and has no codec; leave out `--start`, `--duration` and `--codec`"
+            )
+        return deblurrer.animation(
+            job.source,
+            job.target,
+            strength=options.strength,
+            temporal_fusion=options.temporal_fusion,
+            file_quality=options.file_quality,
+            overwrite=options.overwrite,
+            progress=progress,
+        )
     if not job.frames:
         return deblurrer.video(
             job.source,
@@ -427,6 +443,8 @@ def _is_result(path: Path) -> bool:
 
 def _suffix(source: Path, kind: Kind) -> str:
     """The suffix of the result: the source's, or one of a format that can be written."""
+    if kind == "video" and is_animation(source):
+        return animation_suffix(source)
     return photo_suffix(source) if kind == "photo" else video_suffix(source)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from unblur.errors import UnblurError
+from unblur.io.animation import animation_of, is_animation
 from unblur.io.clip_info import describe
 from unblur.io.frame_folder import frame_targets
 from unblur.io.image import size_of
@@ -201,6 +202,9 @@ def fusion_seconds_a_pixel() -> float:
 
 
 def _pixels_of_clip(job: Job, options: Options) -> float:
+    if is_animation(job.source):
+        found = animation_of(job.source)
+        return float(found.pictures * found.width * found.height)
     info = describe(job.source)
     frames = float(info.frame_count or 0)
     if info.duration and (options.start or options.duration is not None):

@@ -3,6 +3,7 @@
 import hashlib
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -16,6 +17,8 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from unblur.errors import InputError, UnsupportedError
+from unblur.io.animation import animation_of, frames_of
+from unblur.io.animation_write import write_animation
 from unblur.io.frame_folder import FrameFolder, frames_identity
 from unblur.io.video import Frame, Interlaced, VideoReader, VideoWriter
 from unblur.models.base import Net
@@ -270,6 +273,59 @@ class Deblurrer:
         kept = min(tally.kept_input / new, 1.0)  # frames that were only seen beside others are counted, too
         warnings += _said_of_frames(kept_input=kept, skipped_sharp=min(tally.skipped_sharp, new), frames=new)
         return VideoReport(done, time.monotonic() - began, tally.network_seconds, kept, results.finished, tuple(warnings))
+
+    def animation(
+        self,
+        source: str | Path,
+        target: str | Path,
+        *,
+        strength: float = 1.0,
+        temporal_fusion: bool = True,
+        file_quality: int | None = None,
+        overwrite: bool = False,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> VideoReport:
+        """Restore the frames of a GIF, animated WebP or APNG; times, repeats, opacity and metadata stay as they are.
+
+        It is made in one go: one that was stopped is begun anew.
+
+        Args:
+            source: the animation.
+            target: the restored one; its suffix says the format (`unblur.io.animation_write.SUFFIXES`).
+            strength: as for `photo`.
+            temporal_fusion: as for `video`.
+            file_quality: of WebP, 1 (small) to 100 (best); as the source, without visible loss, if None.
+            overwrite: replace `target` if it exists.
+            progress: as for `video`.
+
+        Raises:
+            InputError: if the source cannot be read or an argument does not fit.
+            OutputError: if the target cannot be written.
+            DeviceError: if memory is too small even for the smallest tile.
+        """
+        check_how(strength=strength, file_quality=file_quality)
+        began = time.monotonic()
+        tally = _Tally()
+        about = animation_of(as_path(source))
+        restore = self._restoring(strength=strength, temporal_fusion=temporal_fusion, tally=tally)
+
+        def restored() -> Iterator[NDArray[np.uint8]]:
+            opacity: deque[NDArray[np.uint8]] = deque()  # of the frames that wait for others
+            done = 0
+            for place, shown in enumerate(chain(frames_of(about), (None,))):
+                if shown is not None:
+                    opacity.append(shown[..., 3:])
+                frame = None if shown is None else Frame(np.ascontiguousarray(shown[..., :3]), pts=place)
+                for _, pixels in restore(frame):
+                    yield np.concatenate([pixels, opacity.popleft()], axis=2)
+                    done += 1
+                    if progress is not None:
+                        progress(done, about.pictures)
+
+        lost = write_animation(as_path(target), about, restored(), quality=file_quality, overwrite=overwrite)
+        kept = tally.kept_input / about.pictures
+        said = _said_of_frames(kept_input=kept, skipped_sharp=tally.skipped_sharp, frames=about.pictures)
+        return VideoReport(about.pictures, time.monotonic() - began, tally.network_seconds, kept, 0, (*about.notes, *lost, *said))
 
     def _work(self, source: list[str | int], *, strength: float, temporal_fusion: bool) -> dict[str, Any]:
         """What a clip that is stopped must be gone on with, as JSON has it, see `unblur.io.journal`.
