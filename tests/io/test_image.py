@@ -939,6 +939,8 @@ def every_kind():
         "photo.bmp": pillow_bytes("BMP", shown),
         "photo.gif": pillow_bytes("GIF", shown),
         "photo.avif": pillow_bytes("AVIF", shown),
+        "photo.ppm": pillow_bytes("PPM", shown),
+        "deep.ppm": cv2.imencode(".ppm", deep)[1].tobytes(),
     }
 
 
@@ -1000,7 +1002,7 @@ def test_missing_and_folder(tmp_path):
 
 UNSUPPORTED = {
     "jp2": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(20),
-    "exr": b"v/1\x01" + bytes(20),
+    "hdr": b"#?RADIANCE\n" + bytes(20),
     "psd": b"8BPS\0\1" + bytes(20),
 }
 
@@ -1101,6 +1103,8 @@ def test_every_readable_format_is_read(tmp_path):
     assert {read_image(saved(tmp_path / name, data)).source.format for name, data in every_kind().items()} | {
         "HEIC",
         "JPEG XL",
+        "OpenEXR",
+        "TGA",
         "raw",
     } == set(READABLE)
 

@@ -17,6 +17,9 @@ HOLDS = {
     "GIF": frozenset(("icc", "xmp", "comments")),
     "HEIC": frozenset(("exif", "icc", "xmp", "attached", "png_chunks")),
     "AVIF": frozenset(("exif", "icc", "xmp")),
+    "PNM": frozenset(("comments",)),
+    "OpenEXR": frozenset(("exr",)),
+    "TGA": frozenset(("comments",)),
 }
 """Attributes of `Metadata` that each format holds; HEIC holds the colour chunk `cICP` alone, and the video of a motion photo that was HEIC."""
 
@@ -27,6 +30,7 @@ NAMES = {
     "photoshop": "its Photoshop blocks (IPTC)",
     "comments": "its comments",
     "dpi": "its resolution",
+    "exr": "its attributes and further channels of OpenEXR, such as opacity",
 }
 
 

@@ -3,7 +3,7 @@
     picture  Image, Metadata; the canvas that turns them upright while they are decoded
     ifd      tag directories          exif   orientation, sizes, thumbnails
     holds    which format holds what of it
-    jpeg  png  webp  tiff  bmp  gif  heif  jxl  raw   one file a format; jpeg_parts: what stands behind a JPEG
+    jpeg  png  webp  tiff  bmp  gif  heif  jxl  raw  pnm  tga  exr   one file a format; jpeg_parts: what stands behind a JPEG
     pillow   the bridge to Pillow's decoders
 
 Pixels stay in the colour space of the picture: nothing is converted, and the profile goes back byte for byte.
@@ -23,6 +23,7 @@ from unblur.errors import InputError, OutputError, UnreadableError, UnsupportedE
 from unblur.io.bmp import HEADER_SIZES as BMP_HEADER_SIZES
 from unblur.io.bmp import read_bmp, write_bmp
 from unblur.io.exif import photoshop_without_thumbnail, upright_exif, upright_xmp
+from unblur.io.exr import exr_size, read_exr, write_exr
 from unblur.io.gif import read_gif
 from unblur.io.heif import can_write_heic, is_deep_avif, read_avif, read_heic, write_avif, write_heic
 from unblur.io.holds import held
@@ -33,9 +34,13 @@ from unblur.io.picture import MAX_PIXELS, Coding, Image, Metadata, Pixels
 from unblur.io.pillow import decoding
 from unblur.io.png import SIGNATURE as PNG_SIGNATURE
 from unblur.io.png import read_png, write_png
+from unblur.io.pnm import SUFFIXES as PNM_SUFFIXES
+from unblur.io.pnm import is_pnm, pnm_suffix, read_pnm, write_pnm
 from unblur.io.raw import BEGINNINGS as RAW_BEGINNINGS
 from unblur.io.raw import SUFFIXES as RAW_SUFFIXES
 from unblur.io.raw import read_raw
+from unblur.io.tga import SUFFIXES as TGA_SUFFIXES
+from unblur.io.tga import is_tga, read_tga, write_tga
 from unblur.io.tiff import read_tiff
 from unblur.io.tiff_write import write_tiff
 from unblur.io.webp import read_webp, write_webp
@@ -60,20 +65,33 @@ __all__ = [
     "write_image",
 ]
 
-READABLE = ("JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "HEIC", "AVIF", "JPEG XL", "raw")
-WRITABLE = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif")
-_KIND_OF_SUFFIX = dict(zip(WRITABLE, ("JPEG", "JPEG", "PNG", "WebP", "TIFF", "TIFF", "BMP", "HEIC", "HEIC", "AVIF"), strict=True))
+READABLE = ("JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "HEIC", "AVIF", "JPEG XL", "raw", "PNM", "TGA", "OpenEXR")
+_KIND_OF_SUFFIX = {
+    **dict.fromkeys((".jpg", ".jpeg"), "JPEG"),
+    ".png": "PNG",
+    ".webp": "WebP",
+    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+    ".bmp": "BMP",
+    **dict.fromkeys((".heic", ".heif"), "HEIC"),
+    ".avif": "AVIF",
+    **dict.fromkeys(PNM_SUFFIXES, "PNM"),
+    **dict.fromkeys(TGA_SUFFIXES, "TGA"),
+}
+WRITABLE = tuple(_KIND_OF_SUFFIX)
+ONLY_AS_READ = {".exr": "OpenEXR"}
+"""Suffixes of formats that are written of pictures of the same format alone."""
+
+_KIND_OF_SUFFIX |= ONLY_AS_READ
 
 HEAD = 64
 """Bytes by which a format is told."""
 
 ICC_COLOUR_SPACE = slice(16, 20)
-FLOATING = ("TIFF",)
+FLOATING = ("TIFF", "OpenEXR")
 """Formats that hold floats."""
 
 HOW = {
     "JPEG 2000": "convert it to a 16-bit TIFF first",
-    "OpenEXR": "convert it to a 16-bit TIFF first",
     "Radiance HDR": "convert it to a 16-bit TIFF first",
     "Photoshop": "save it as a flat 16-bit TIFF first",
 }
@@ -118,11 +136,26 @@ def output_suffix(path: Path) -> str:
     kind = _format_of(path)
     if (kind == "AVIF" and is_deep_avif(path)) or (kind == "JPEG" and is_deep_jpeg(path)):
         return ".png"
+    if kind in ONLY_AS_READ.values():
+        return (
+            path.suffix
+            if ONLY_AS_READ.get(path.suffix.lower()) == kind
+            else next(each for each, own in ONLY_AS_READ.items() if own == kind)
+        )
     if path.suffix.lower() in WRITABLE and kind != "raw":
         return path.suffix
-    return {"JPEG": ".jpg", "WebP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "HEIC": ".heic", "AVIF": ".avif", "raw": ".tif"}.get(
-        kind or "", ".png"
-    )
+    if kind == "PNM":
+        return pnm_suffix(path)
+    return {
+        "TGA": ".tga",
+        "JPEG": ".jpg",
+        "WebP": ".webp",
+        "TIFF": ".tif",
+        "BMP": ".bmp",
+        "HEIC": ".heic",
+        "AVIF": ".avif",
+        "raw": ".tif",
+    }.get(kind or "", ".png")
 
 
 def format_note(path: Path) -> str:
@@ -183,6 +216,8 @@ def size_of(path: Path) -> tuple[int, int]:
         UnreadableError, UnsupportedError: as `read_image`.
     """
     try:
+        if _format_of(path) == "OpenEXR":
+            return exr_size(path)
         if _format_of(path) == "raw":
             raise UnreadableError(f"`{path}` is raw, of which Pillow reads the preview")
         with decoding(path), PillowImage.open(path) as picture:
@@ -195,7 +230,7 @@ def size_of(path: Path) -> tuple[int, int]:
 def write_image(target: Path, image: Image, *, quality: int | None = None, overwrite: bool = False) -> tuple[str, ...]:
     """Write a picture in the format of the suffix of `target`.
 
-    JPEG, WebP, BMP and AVIF hold 8 bit and HEIC 10: 16-bit samples are rounded. JPEG holds no alpha: it is left out if the picture is
+    JPEG, WebP, BMP, TGA and AVIF hold 8 bit and HEIC 10: 16-bit samples are rounded. JPEG holds no alpha: it is left out if the picture is
     opaque everywhere.
 
     Args:
@@ -230,7 +265,7 @@ def write_image(target: Path, image: Image, *, quality: int | None = None, overw
     if _becomes_rgb(image, kind) and (metadata.icc or b"")[ICC_COLOUR_SPACE] == b"GRAY":
         notes.append(f"{kind} is written in colour; the grey colour profile was not kept")
         image = replace(image, metadata=replace(metadata, icc=None))
-    if kind == "JPEG" and image.alpha is not None:
+    if image.alpha is not None and (kind == "JPEG" or (kind == "PNM" and target.suffix.lower() != ".pam")):
         notes.append("its alpha channel, opaque everywhere, was left out")
         image = replace(image, alpha=None)
     with written_whole(target, overwrite=overwrite) as partial, partial.open("wb") as file:
@@ -246,7 +281,7 @@ def _fits(image: Image) -> bool:
 def _becomes_rgb(image: Image, kind: str) -> bool:
     """Whether a format has no grey pictures, or none that are grey with alpha."""
     grey = image.pixels.shape[2] == 1
-    return grey and (kind in ("WebP", "AVIF") or (kind in ("HEIC", "BMP") and image.alpha is not None))
+    return grey and (kind in ("WebP", "AVIF") or (kind in ("HEIC", "BMP", "TGA") and image.alpha is not None))
 
 
 def check_target(target: Path, image: Image) -> None:
@@ -259,9 +294,12 @@ def check_target(target: Path, image: Image) -> None:
     kind = _KIND_OF_SUFFIX.get(target.suffix.lower())
     if kind is None:
         raise OutputError(f"cannot write `{target}`: the name must end in one of {', '.join(WRITABLE)}")
+    if kind in ONLY_AS_READ.values() and image.source.format != kind:
+        raise OutputError(f"cannot write `{target}`: {kind} is written of pictures that were {kind}; choose .tif")
     if kind == "HEIC" and not can_write_heic():
         raise OutputError(f"cannot write `{target}`: HEIC needs another library, {INSTALL['heif']}; or choose .png")
-    if kind == "JPEG" and image.alpha is not None and image.alpha.min() < peak_value(image.alpha.dtype):
+    holds_none = kind == "JPEG" or (kind == "PNM" and target.suffix.lower() != ".pam")
+    if holds_none and image.alpha is not None and image.alpha.min() < peak_value(image.alpha.dtype):
         raise OutputError(f"cannot write `{target}`: the picture is partly transparent, which {target.suffix} cannot hold; choose .png")
 
 
@@ -278,6 +316,12 @@ def _write(file: BinaryIO, image: Image, kind: str, *, quality: int | None) -> l
         write_webp(file, image, quality=quality)
     elif kind == "BMP":
         write_bmp(file, image)
+    elif kind == "OpenEXR":
+        write_exr(file, image)
+    elif kind == "PNM":
+        write_pnm(file, image)
+    elif kind == "TGA":
+        return write_tga(file, image)
     else:
         return write_tiff(file, image)
     return []
@@ -302,7 +346,9 @@ def _format_of(path: Path) -> str | None:
         if brands[0] in (b"mif1", b"msf1") and b"avif" in brands:
             return "AVIF"
         return ISO_BRANDS.get(brands[0])
-    return None
+    if is_pnm(head):
+        return "PNM"
+    return "TGA" if is_tga(path, head) else None
 
 
 _READERS: dict[str, Callable[[Path], Image]] = {
@@ -316,6 +362,9 @@ _READERS: dict[str, Callable[[Path], Image]] = {
     "AVIF": read_avif,
     "JPEG XL": read_jxl,
     "raw": read_raw,
+    "PNM": read_pnm,
+    "TGA": read_tga,
+    "OpenEXR": read_exr,
 }
 
 

@@ -10,6 +10,7 @@ __all__ = ["INSTALL", "needed", "optional"]
 
 INSTALL = {
     "codecs": "`pip install 'unblur[codecs]'`",
+    "exr": "`pip install 'unblur[exr]'`",
     "heif": "`pip install 'unblur[heif]'` (its wheels carry x265, which is under the GPL)",
     "jxl": "`pip install 'unblur[jxl]'` (in which pillow-jxl-plugin is under the GPL)",
     "raw": "`pip install 'unblur[raw]'`",

@@ -17,6 +17,7 @@ __all__ = [
     "Attached",
     "Canvas",
     "Coding",
+    "ExrFile",
     "Image",
     "Metadata",
     "Pixels",
@@ -54,6 +55,21 @@ class Attached:
     index: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class ExrFile:
+    """An OpenEXR file as it came.
+
+    Attributes:
+        parts: of the library OpenEXR.
+        place: of the part that holds the picture.
+        names: of its channels in there, one or three.
+    """
+
+    parts: list[Any]
+    place: int
+    names: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Metadata:
     """What a picture file says besides its pixels; every part is None or empty where the file has none.
@@ -68,6 +84,7 @@ class Metadata:
         png_chunks: chunks of PNG that no other attribute stands for, such as text, colour and private ones, as (kind, data).
         segments: JPEG application segments that no other attribute stands for, such as those of camera makers, as (marker, content).
         attached: what stands behind the end of a JPEG, in order.
+        exr: attributes, further channels and parts of an OpenEXR file.
     """
 
     exif: bytes | None = None
@@ -79,6 +96,7 @@ class Metadata:
     png_chunks: tuple[tuple[bytes, bytes], ...] = ()
     segments: tuple[tuple[int, bytes], ...] = ()
     attached: tuple[Attached, ...] = ()
+    exr: ExrFile | None = None
 
     @property
     def cicp(self) -> tuple[int, int, int, int] | None:
