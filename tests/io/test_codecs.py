@@ -46,7 +46,13 @@ def test_jpeg_of_other_kinds_says_what_to_install(tmp_path, monkeypatch, marker,
     with pytest.raises(UnsupportedError, match=rf"{words}.*pip install 'unblur\[codecs\]'"):
         read_image(tmp_path / "photo.jpg")
     assert output_suffix(tmp_path / "photo.jpg") == ".png"
-    assert format_note(tmp_path / "photo.jpg") == "JPEG cannot be written, or not without loss; the result is a `.png` file"
+    assert format_note(tmp_path / "photo.jpg") == "JPEG of more than 8 bit or without loss cannot be written; the result is a `.png` file"
+
+
+def test_a_name_of_another_format_is_said(tmp_path):
+    PillowImage.new("RGB", (8, 8)).save(tmp_path / "photo.png", format="JPEG")
+    note = format_note(tmp_path / "photo.png")
+    assert note == "it is JPEG under the name of another format; the result is what its name says, a `.png` file"
 
 
 @pytest.mark.parametrize("compression", [50000, 50001, 50002, 34887])

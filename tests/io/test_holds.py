@@ -9,7 +9,7 @@ from unblur.io.exif import exif_of_directory, read_exif
 from unblur.io.holds import HOLDS, held
 from unblur.io.ifd import Entry
 from unblur.io.image import Image, Metadata, read_image, write_image
-from unblur.io.picture import Attached, ExrFile
+from unblur.io.picture import Attached, DpxFile, ExrFile
 
 VALUES = {
     "exif": exif_of_directory("<", {0x010F: Entry(2, 5, b"Make\0")}),
@@ -22,6 +22,7 @@ VALUES = {
     "segments": ((0xE5, b"RMETA"),),
     "attached": (Attached("data behind the picture", b"more"),),
     "exr": ExrFile([], 0, ("Y",)),
+    "dpx": DpxFile(b"", b""),
 }
 SUFFIXES = {".jpg": "JPEG", ".png": "PNG", ".webp": "WebP", ".tif": "TIFF", ".bmp": "BMP"}
 

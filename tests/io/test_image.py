@@ -1103,6 +1103,7 @@ def test_every_readable_format_is_read(tmp_path):
     assert {read_image(saved(tmp_path / name, data)).source.format for name, data in every_kind().items()} | {
         "HEIC",
         "JPEG XL",
+        "DPX",
         "OpenEXR",
         "TGA",
         "raw",

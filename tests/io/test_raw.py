@@ -87,7 +87,7 @@ def test_raw_is_developed_with_the_white_balance_of_the_camera(tmp_path):
 def test_raw_becomes_tiff_with_its_exif(tmp_path):
     (tmp_path / "photo.dng").write_bytes(dng(orientation=6))
     assert output_suffix(tmp_path / "photo.dng") == ".tif"
-    assert format_note(tmp_path / "photo.dng") == "raw cannot be written, or not without loss; the result is a `.tif` file"
+    assert format_note(tmp_path / "photo.dng") == "raw files cannot be written; the result is a `.tif` file"
     image = read_image(tmp_path / "photo.dng")
     assert image.pixels.shape == (WIDTH, HEIGHT, 3)
     assert image.pixels[10:22, -20:-10].mean() > image.pixels[10:22, :10].mean()  # the patch is at the top right

@@ -68,7 +68,7 @@ IN_SHOTS = ["B.PNG", "a.jpg", "day 1/a.jpg", "day 1/clip.mp4", "day 1/late/c.png
 )
 def test_a_photo_goes_beside_its_source(tmp_path, name, result):
     source = photo(tmp_path / name)
-    note = "GIF cannot be written, or not without loss; the result is a `.png` file" if name == "a.gif" else ""
+    note = "GIF cannot be written; the result is a `.png` file" if name == "a.gif" else ""
     assert list(plan([source], None)) == [Job(source, tmp_path / result, "photo", note=note)]
 
 

@@ -19,6 +19,7 @@ HOLDS = {
     "AVIF": frozenset(("exif", "icc", "xmp")),
     "PNM": frozenset(("comments",)),
     "OpenEXR": frozenset(("exr",)),
+    "DPX": frozenset(("dpx",)),
     "TGA": frozenset(("comments",)),
 }
 """Attributes of `Metadata` that each format holds; HEIC holds the colour chunk `cICP` alone, and the video of a motion photo that was HEIC."""
@@ -30,6 +31,7 @@ NAMES = {
     "photoshop": "its Photoshop blocks (IPTC)",
     "comments": "its comments",
     "dpi": "its resolution",
+    "dpx": "its DPX header",
     "exr": "its attributes and further channels of OpenEXR, such as opacity",
 }
 

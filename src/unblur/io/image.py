@@ -3,7 +3,7 @@
     picture  Image, Metadata; the canvas that turns them upright while they are decoded
     ifd      tag directories          exif   orientation, sizes, thumbnails
     holds    which format holds what of it
-    jpeg  png  webp  tiff  bmp  gif  heif  jxl  raw  pnm  tga  exr   one file a format; jpeg_parts: what stands behind a JPEG
+    jpeg  png  webp  tiff  bmp  gif  heif  jxl  raw  pnm  tga  exr  dpx   one file a format; jpeg_parts: what stands behind a JPEG
     pillow   the bridge to Pillow's decoders
 
 Pixels stay in the colour space of the picture: nothing is converted, and the profile goes back byte for byte.
@@ -22,6 +22,8 @@ from PIL import Image as PillowImage
 from unblur.errors import InputError, OutputError, UnreadableError, UnsupportedError
 from unblur.io.bmp import HEADER_SIZES as BMP_HEADER_SIZES
 from unblur.io.bmp import read_bmp, write_bmp
+from unblur.io.dpx import BEGINNINGS as DPX_BEGINNINGS
+from unblur.io.dpx import dpx_size, read_dpx, write_dpx
 from unblur.io.exif import photoshop_without_thumbnail, upright_exif, upright_xmp
 from unblur.io.exr import exr_size, read_exr, write_exr
 from unblur.io.gif import read_gif
@@ -65,7 +67,7 @@ __all__ = [
     "write_image",
 ]
 
-READABLE = ("JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "HEIC", "AVIF", "JPEG XL", "raw", "PNM", "TGA", "OpenEXR")
+READABLE = ("JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "HEIC", "AVIF", "JPEG XL", "raw", "PNM", "TGA", "OpenEXR", "DPX")
 _KIND_OF_SUFFIX = {
     **dict.fromkeys((".jpg", ".jpeg"), "JPEG"),
     ".png": "PNG",
@@ -78,7 +80,7 @@ _KIND_OF_SUFFIX = {
     **dict.fromkeys(TGA_SUFFIXES, "TGA"),
 }
 WRITABLE = tuple(_KIND_OF_SUFFIX)
-ONLY_AS_READ = {".exr": "OpenEXR"}
+ONLY_AS_READ = {".exr": "OpenEXR", ".dpx": "DPX"}
 """Suffixes of formats that are written of pictures of the same format alone."""
 
 _KIND_OF_SUFFIX |= ONLY_AS_READ
@@ -114,6 +116,8 @@ BEGINNINGS = {
     b"#?RADIANCE": "Radiance HDR",
     b"#?RGBE": "Radiance HDR",
     b"8BPS\0": "Photoshop",
+    **DPX_BEGINNINGS,
+    **RAW_BEGINNINGS,
 }
 
 
@@ -136,13 +140,7 @@ def output_suffix(path: Path) -> str:
     kind = _format_of(path)
     if (kind == "AVIF" and is_deep_avif(path)) or (kind == "JPEG" and is_deep_jpeg(path)):
         return ".png"
-    if kind in ONLY_AS_READ.values():
-        return (
-            path.suffix
-            if ONLY_AS_READ.get(path.suffix.lower()) == kind
-            else next(each for each, own in ONLY_AS_READ.items() if own == kind)
-        )
-    if path.suffix.lower() in WRITABLE and kind != "raw":
+    if path.suffix.lower() in (() if kind == "raw" else ONLY_AS_READ if kind in ONLY_AS_READ.values() else WRITABLE):
         return path.suffix
     if kind == "PNM":
         return pnm_suffix(path)
@@ -155,6 +153,8 @@ def output_suffix(path: Path) -> str:
         "HEIC": ".heic",
         "AVIF": ".avif",
         "raw": ".tif",
+        "OpenEXR": ".exr",
+        "DPX": ".dpx",
     }.get(kind or "", ".png")
 
 
@@ -163,7 +163,14 @@ def format_note(path: Path) -> str:
     kind, suffix = _format_of(path), output_suffix(path)
     if kind == _KIND_OF_SUFFIX[suffix.lower()]:
         return ""
-    return f"{kind} cannot be written, or not without loss; the result is a `{suffix.lower()}` file"
+    if suffix == path.suffix:
+        return f"it is {kind} under the name of another format; the result is what its name says, a `{suffix.lower()}` file"
+    what = {
+        "JPEG": "JPEG of more than 8 bit or without loss cannot be written",
+        "AVIF": "AVIF of more than 8 bit or of other colours than sRGB cannot be written without loss",
+        "raw": "raw files cannot be written",
+    }.get(kind or "", f"{kind} cannot be written")
+    return f"{what}; the result is a `{suffix.lower()}` file"
 
 
 def read_image(path: Path) -> Image:
@@ -216,8 +223,8 @@ def size_of(path: Path) -> tuple[int, int]:
         UnreadableError, UnsupportedError: as `read_image`.
     """
     try:
-        if _format_of(path) == "OpenEXR":
-            return exr_size(path)
+        if kind := {"OpenEXR": exr_size, "DPX": dpx_size}.get(_format_of(path) or ""):
+            return kind(path)
         if _format_of(path) == "raw":
             raise UnreadableError(f"`{path}` is raw, of which Pillow reads the preview")
         with decoding(path), PillowImage.open(path) as picture:
@@ -316,6 +323,8 @@ def _write(file: BinaryIO, image: Image, kind: str, *, quality: int | None) -> l
         write_webp(file, image, quality=quality)
     elif kind == "BMP":
         write_bmp(file, image)
+    elif kind == "DPX":
+        write_dpx(file, image)
     elif kind == "OpenEXR":
         write_exr(file, image)
     elif kind == "PNM":
@@ -330,7 +339,7 @@ def _write(file: BinaryIO, image: Image, kind: str, *, quality: int | None) -> l
 def _format_of(path: Path) -> str | None:
     with path.open("rb") as file:
         head = file.read(HEAD)
-    for beginning, kind in (BEGINNINGS | RAW_BEGINNINGS).items():
+    for beginning, kind in BEGINNINGS.items():
         if head.startswith(beginning):
             return kind
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
@@ -365,6 +374,7 @@ _READERS: dict[str, Callable[[Path], Image]] = {
     "PNM": read_pnm,
     "TGA": read_tga,
     "OpenEXR": read_exr,
+    "DPX": read_dpx,
 }
 
 

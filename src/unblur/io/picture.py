@@ -17,6 +17,7 @@ __all__ = [
     "Attached",
     "Canvas",
     "Coding",
+    "DpxFile",
     "ExrFile",
     "Image",
     "Metadata",
@@ -71,6 +72,19 @@ class ExrFile:
 
 
 @dataclass(frozen=True)
+class DpxFile:
+    """What of a DPX file is no pixels.
+
+    Attributes:
+        head: all up to the pixels: headers and user data.
+        rest: what follows them.
+    """
+
+    head: bytes
+    rest: bytes
+
+
+@dataclass(frozen=True)
 class Metadata:
     """What a picture file says besides its pixels; every part is None or empty where the file has none.
 
@@ -85,6 +99,7 @@ class Metadata:
         segments: JPEG application segments that no other attribute stands for, such as those of camera makers, as (marker, content).
         attached: what stands behind the end of a JPEG, in order.
         exr: attributes, further channels and parts of an OpenEXR file.
+        dpx: headers of a DPX file.
     """
 
     exif: bytes | None = None
@@ -97,6 +112,7 @@ class Metadata:
     segments: tuple[tuple[int, bytes], ...] = ()
     attached: tuple[Attached, ...] = ()
     exr: ExrFile | None = None
+    dpx: DpxFile | None = None
 
     @property
     def cicp(self) -> tuple[int, int, int, int] | None:

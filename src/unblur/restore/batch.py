@@ -118,6 +118,7 @@ def plan(
     inputs_of = ((job.source, *(job.frames if isinstance(job, Job) else ())) for job in jobs)
     originals = {identity: path for paths in inputs_of for path in paths if path and (identity := file_identity(path)) is not None}
     taken: set[Path] = set()
+    resolved = _Resolver()
     for job in jobs:
         if isinstance(job, Outcome):
             yield job
@@ -128,10 +129,10 @@ def plan(
                 message=f"its result `{job.target}` would replace the input `{originals[identity]}`, and inputs are never changed; "
                 "choose another `--output`",
             )
-        elif job.target.resolve() in taken:
+        elif (place := resolved(job.target)) in taken:
             yield Outcome(job.source, "failed", message=f"another input is restored to `{job.target}` already; restore it on its own")
         else:
-            taken.add(job.target.resolve())
+            taken.add(place)
             yield job
 
 
@@ -288,6 +289,21 @@ def _restored_page(page: Callable[[], Image], deblurrer: Deblurrer, options: Opt
     return replace(image.with_pixels(report.picture), notes=notes)
 
 
+class _Resolver:
+    """Resolves paths as `Path.resolve` does, each folder once: many files lie in few folders."""
+
+    def __init__(self) -> None:
+        self._folders: dict[Path, Path] = {}
+
+    def __call__(self, path: Path) -> Path:
+        if path.name in ("", "..") or os.path.islink(path):  # noqa: PTH114 - never raises
+            return path.resolve()
+        folder = self._folders.get(path.parent)
+        if folder is None:
+            folder = self._folders[path.parent] = path.parent.resolve()
+        return folder / path.name
+
+
 class _Reading:
     """Which folders of pictures are clips.
 
@@ -359,8 +375,9 @@ def _jobs_in(folder: Path, target: Path, reading: _Reading, *, output: Path | No
     results = [place for place in (target.resolve(), output.resolve() if output else None) if place and whole in place.parents]
     files, unreadable = _files_below(folder)
     yield from unreadable
-    paths = [path for path in files if _is_original(path, folder, results)]
-    originals = {path.resolve() for path in paths}
+    resolved = _Resolver()
+    paths = [path for path in files if _is_original(path, folder, results, resolved)]
+    originals = {resolved(path) for path in paths}
     kinds: dict[Path, Kind] = {}
     broken: dict[Path, Outcome] = {}
     for path in paths:
@@ -384,7 +401,7 @@ def _jobs_in(folder: Path, target: Path, reading: _Reading, *, output: Path | No
         elif path in kinds:
             place = (target / path.relative_to(folder)).with_suffix(_suffix(path, kinds[path]))
             note = reading.note_of_photos(photos[path.parent]) if path == photos.get(path.parent, [None])[0] else ""
-            if place.resolve() in originals:
+            if resolved(place) in originals:
                 yield Outcome(path, "failed", message=f"its result would replace the original `{place}`; choose another `--output`")
             else:
                 yield Job(path, place, kinds[path], in_folder=True, note=note)
@@ -424,15 +441,17 @@ def _files_below(folder: Path) -> tuple[list[Path], list[Outcome]]:
     return sorted(files), [unreadable[where] for where in sorted(unreadable)]
 
 
-def _is_original(path: Path, folder: Path, results: list[Path]) -> bool:
+def _is_original(path: Path, folder: Path, results: list[Path], resolved: _Resolver) -> bool:
     inside = path.relative_to(folder)
-    if any(place in path.resolve().parents for place in results):
+    if results and any(place in resolved(path).parents for place in results):
         return False
     return not any(_is_result(folder / step) for step in (inside, *inside.parents) if step.name)
 
 
 def _is_result(path: Path) -> bool:
     """Whether a file or folder has the name of a result, and what it was made from is beside it."""
+    if ENDING not in path.name:
+        return False
     name = path.stem if path.is_file() else path.name
     if not name.endswith(ENDING):
         return False
