@@ -315,3 +315,21 @@ def test_files_are_drawn_by_the_seed_and_of_many_kinds(soak, tmp_path):
     assert suffixes >= {".jpg", ".png", ".tif", ".webp", ".mp4"}
     assert suffixes & {".txt", ".bin", ".zip"}
     assert len(soak.names(tmp_path / "one")) == 61
+
+
+def test_a_corpus_is_counted_by_what_becomes_of_each_file(tmp_path, told, monkeypatch):
+    corpus = importlib.import_module("benchmarks.corpus")
+    picture = np.zeros((8, 9, 3), np.uint8)
+    for name in ("a.png", "sub/b.png", "c.jpg"):
+        write(tmp_path / name, picture)
+    data = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "d.png").write_bytes(data[:-20])
+    (tmp_path / "e.png").write_bytes(data[:-30])
+    (tmp_path / "notes.txt").write_text("nothing to see")
+    said = [" ".join(line) for line in told("corpus", tmp_path, "--examples", "1")]
+    assert {"read 3", "2 photo .png", "1 photo .jpg", "refused 2", "passed over 1", "crashed 0"} <= set(said)
+    assert "2 `…` is broken off; copy it again from where it came" in said
+    assert str(tmp_path / "d.png") in said
+    monkeypatch.setattr(corpus, "read_image", lambda path: {}[path])
+    with pytest.raises(SystemExit):
+        told("corpus", tmp_path / "a.png")
