@@ -31,14 +31,44 @@ def with_alpha(path: Path, encoder: str) -> Path:
     return path
 
 
+def opacity_of(path: Path) -> list[int]:
+    """The mean opacity of each frame."""
+    return [round(float(frame.alpha.mean())) for frame in VideoReader(path) if frame.alpha is not None]
+
+
 @pytest.mark.parametrize(("encoder", "more"), [("libvpx-vp9", ()), ("libvpx", ("vp8 video is written as vp9",))])
-def test_transparency_beside_the_pictures(tmp_path, encoder, more):
-    source, target = with_alpha(tmp_path / "a.webm", encoder), tmp_path / "b.webm"
+@pytest.mark.parametrize("suffix", [".webm", ".mkv"])
+def test_transparency_beside_the_pictures_is_kept(tmp_path, encoder, more, suffix):
+    source, target = with_alpha(tmp_path / "a.webm", encoder), tmp_path / f"b{suffix}"
     assert VideoReader(source).info.has_alpha
-    assert copy(source, target).notes == ("transparency is not kept", *more)
-    with av.open(str(target)) as container:
-        assert "alpha_mode" not in {key.lower() for key in container.streams.video[0].metadata}
-    assert not VideoReader(target).info.has_alpha
+    codec = {"codec": "vp9"} if suffix == ".mkv" else {}
+    assert copy(source, target, **codec).notes == (() if codec else more)
+    assert VideoReader(target).info.has_alpha
+    expected = [30 + 8 * number for number in range(5)]
+    assert np.abs(np.subtract(opacity_of(source), expected)).max() <= 1
+    assert np.abs(np.subtract(opacity_of(target), expected)).max() <= 2
+    assert copy(source, tmp_path / "c.mp4", codec="h264").notes[0] == "transparency is not kept"
+    assert not VideoReader(tmp_path / "c.mp4").info.has_alpha
+
+
+@pytest.mark.parametrize(("encoder", "suffix", "pixel_format"), [("prores_ks", ".mov", "yuva444p10le"), ("ffv1", ".mkv", "yuva420p")])
+def test_transparency_of_prores_and_ffv1_is_kept(tmp_path, encoder, suffix, pixel_format):
+    source, target = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
+    with av.open(str(source), "w") as out:
+        stream = out.add_stream(encoder, rate=25, options={"profile": "4444"} if encoder == "prores_ks" else {})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pixel_format
+        for number in range(3):
+            picture = np.full((48, 64, 4), 90, np.uint8)
+            picture[..., 3] = 60 * number
+            frame = av.VideoFrame.from_ndarray(picture, "rgba").reformat(format=pixel_format)
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    assert "transparency is not kept" not in copy(source, target).notes
+    assert VideoReader(target).info.has_alpha
+    peak = 255 if encoder == "ffv1" else 65535
+    means = [float(frame.alpha.mean()) / peak * 255 for frame in VideoReader(target)]
+    assert np.abs(np.subtract(means, [0, 60, 120])).max() < 1.5
 
 
 def test_another_codec_is_said_unless_it_was_asked_for(tmp_path):

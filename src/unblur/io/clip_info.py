@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from av.buffer import Buffer
+from av.codec import codecs_available
 from av.container import InputContainer
 from av.error import FFmpegError, PatchWelcomeError
 from av.sidedata.sidedata import Type
@@ -99,6 +100,9 @@ class StreamInfo:
         return f"{kind} stream {self.index}" + (f" ({extra})" if extra else "")
 
 
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
+
 @dataclass(frozen=True)
 class ClipInfo:
     """A clip as it is in its file.
@@ -171,8 +175,20 @@ class ClipInfo:
 
     @property
     def has_alpha(self) -> bool:
-        """Whether the frames have transparency, which is not kept."""
+        """Whether the frames have transparency."""
         return self.alpha_beside or any(component.is_alpha for component in VideoFormat(self.pixel_format, 16, 16).components)
+
+    @property
+    def alpha_decoder(self) -> str | None:
+        """The decoder that reads opacity beside the pictures of VP8 and VP9, which FFmpeg's own ones pass over; None without such, or if it is not there."""
+        name = ALPHA_DECODERS.get(self.codec) if self.alpha_beside else None
+        return name if name in codecs_available else None
+
+    @property
+    def has_readable_alpha(self) -> bool:
+        """Whether a plane of decoded frames is their opacity."""
+        described = VideoFormat(self.pixel_format, 16, 16)
+        return self.alpha_decoder is not None or (self.has_alpha and not self.alpha_beside and described.is_planar and not described.is_rgb)
 
 
 def describe(path: Path) -> ClipInfo:

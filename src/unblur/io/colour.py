@@ -12,12 +12,13 @@ import cv2
 import numpy as np
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from unblur.errors import UnsupportedError
 
-__all__ = ["Colour", "PixelConverter", "Pixels", "bit_depth"]
+__all__ = ["Colour", "PixelConverter", "Pixels", "alpha_of", "bit_depth", "with_alpha"]
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 """RGB (H, W, 3): uint8 for 8-bit video, uint16 over its whole range 0..65535 for deeper video."""
@@ -195,6 +196,41 @@ class PixelConverter:
         )
 
 
+def alpha_of(frame: VideoFrame) -> Pixels | None:
+    """The opacity of a decoded frame, (H, W) over the full range of 8 or 16 bit; None if it has no plane of that."""
+    if len(frame.planes) != 4:
+        return None
+    depth = bit_depth(frame.format.name)
+    codes = _plane(frame.planes[3], np.uint8 if depth == 8 else np.uint16)
+    if depth in (8, 16):
+        return codes.copy()
+    return (codes.astype(np.uint32) * 65535 // ((1 << depth) - 1)).astype(np.uint16)
+
+
+def with_alpha(frame: VideoFrame, alpha: Pixels | None, pixel_format: str) -> VideoFrame:
+    """A frame for the encoder with opacity besides; opaque if that is None.
+
+    Args:
+        frame: without it.
+        alpha: (H, W) over the full range of 8 or 16 bit.
+        pixel_format: that of `frame` with a fourth plane.
+    """
+    made = av.VideoFrame(frame.width, frame.height, pixel_format)
+    for ours, theirs in zip(made.planes, frame.planes, strict=False):
+        ours.update(bytes(theirs))
+    depth = bit_depth(pixel_format)
+    plane = _plane(made.planes[3], np.uint8 if depth == 8 else np.uint16)
+    most = (1 << depth) - 1
+    if alpha is None:
+        plane[...] = most
+    else:
+        peak = 255 if alpha.dtype == np.uint8 else 65535
+        plane[...] = (alpha.astype(np.uint32) * most + peak // 2) // peak
+    made.color_range, made.colorspace = frame.color_range, frame.colorspace
+    made.color_primaries, made.color_trc = frame.color_primaries, frame.color_trc
+    return made
+
+
 def _matrix_to_yuv(red: float, blue: float, *, depth: int, full: bool) -> NDArray[np.float64]:
     """Give the affine map from RGB of 0..255 (0..65535 if deeper) to the codes of luma and the two chromas.
 
@@ -226,7 +262,12 @@ def _copied(source: VideoFrame, target: VideoFrame) -> VideoFrame:
 
 def _planes(frame: VideoFrame, dtype: type[np.uint8 | np.uint16]) -> list[Pixels]:
     """Look at the three planes of a frame without copying them."""
-    return [np.frombuffer(plane, dtype).reshape(plane.height, -1)[:, : plane.width] for plane in frame.planes]  # type: ignore[call-overload]
+    return [_plane(plane, dtype) for plane in frame.planes]
+
+
+def _plane(plane: VideoPlane, dtype: type[np.uint8 | np.uint16]) -> Pixels:
+    values: Pixels = np.frombuffer(plane, dtype).reshape(plane.height, -1)[:, : plane.width]  # type: ignore[call-overload]
+    return values
 
 
 def _interleaved(frame: VideoFrame, dtype: type[np.uint8 | np.uint16]) -> Pixels:

@@ -57,6 +57,9 @@ EVEN_ONLY = {"libx264", "libx265"}
 KEY_EVERY = "120"
 """Frames from one key frame to the next, at most, and in a segment (`unblur.io.segments`)."""
 
+WITH_ALPHA = ("libvpx-vp9", "prores_ks", "ffv1")
+"""Encoders that write opacity so that it can be read again."""
+
 MAX_RATE = 240
 """Frames per second above which encoders refuse a rate. It only steers the rate control; frame times are written as they are."""
 
@@ -72,6 +75,7 @@ class Encoding:
         options: of the encoder.
         rate: frames per second, for the rate control.
         notes: sentences about what the encoding cannot keep.
+        alpha_format: `pixel_format` with opacity, if the clip has it and it is kept; else None.
     """
 
     encoder: str
@@ -80,6 +84,7 @@ class Encoding:
     options: dict[str, str]
     rate: Fraction
     notes: tuple[str, ...]
+    alpha_format: str | None = None
 
 
 def choose_encoding(info: ClipInfo, *, container: str, codec: str | None = None, quality: float | None = None) -> Encoding:
@@ -109,11 +114,24 @@ def choose_encoding(info: ClipInfo, *, container: str, codec: str | None = None,
     colour = _colour(info, pixel_format)
     options = _options(info, encoder, pixel_format=pixel_format, quality=quality)
     rate = min(max(info.average_rate or Fraction(25), Fraction(1)), Fraction(MAX_RATE))
+    alpha_format = _alpha_format(info, encoder, pixel_format)
+    if alpha_format and encoder == "libvpx-vp9":
+        options |= {"auto-alt-ref": "0"}  # which libvpx refuses together with opacity
     notes = _notes(info, encoder, pixel_format)
+    if info.has_alpha and not alpha_format:
+        notes.insert(0, "transparency is not kept")
     written = WRITTEN.get(encoder, encoder)
     if codec is None and written != info.codec:
         notes.append(f"{info.codec} video is written as {written}")
-    return Encoding(encoder, pixel_format, colour, options, rate, tuple(notes))
+    return Encoding(encoder, pixel_format, colour, options, rate, tuple(notes), alpha_format)
+
+
+def _alpha_format(info: ClipInfo, encoder: str, pixel_format: str) -> str | None:
+    """The pixel format with opacity besides, if the clip has that, and the decoder and the encoder have it as well."""
+    if not (info.has_readable_alpha and encoder in WITH_ALPHA and pixel_format.startswith("yuv4")):
+        return None
+    wanted = f"yuva{pixel_format.removeprefix('yuv')}"
+    return wanted if wanted in [each.name for each in av.Codec(encoder, "w").video_formats or []] else None
 
 
 def output_suffix(path: Path) -> str:
@@ -255,8 +273,6 @@ def _options(info: ClipInfo, encoder: str, *, pixel_format: str, quality: float 
 
 def _notes(info: ClipInfo, encoder: str, pixel_format: str) -> list[str]:
     notes = []
-    if info.has_alpha:
-        notes.append("transparency is not kept")
     if info.dolby_vision:
         notes.append("Dolby Vision metadata is not kept; players show the base layer")
     if (info.mastering or info.light) and encoder in ("libvpx-vp9", "prores_ks", "ffv1"):

@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Iterable
-from typing import cast
+from typing import Literal, cast
 
 from av.codec import CodecContext
 from av.packet import Packet
@@ -11,6 +11,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 __all__ = ["SegmentEncoder"]
+
+OPACITY: Literal["matroska_block_additional"] = "matroska_block_additional"
+"""Side data of packets in which libvpx gives the opacity of a frame."""
 
 
 class SegmentEncoder:
@@ -76,6 +79,8 @@ class SegmentEncoder:
     def _timed(self, encoded: "Packet[VideoStream]") -> "Packet[VideoStream]":
         # Without the note that no other frame refers to it, which cannot be given to a packet that was kept, and which files do not need.
         packet = cast("Packet[VideoStream]", Packet(bytes(encoded)))
+        if encoded.has_sidedata(OPACITY):
+            packet.set_sidedata(encoded.get_sidedata(OPACITY))
         packet.stream, packet.time_base = self._stream, encoded.time_base
         packet.pts, packet.dts, packet.duration, packet.is_keyframe = encoded.pts, encoded.dts, encoded.duration, encoded.is_keyframe
         if packet.pts is not None and (duration := self._durations.pop(packet.pts, 0)):

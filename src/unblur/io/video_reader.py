@@ -10,10 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, get_args
 
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.sidedata.sidedata import Type
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
@@ -22,7 +24,7 @@ from numpy.typing import NDArray
 from unblur.errors import InputError, UnreadableError, UnsupportedError
 from unblur.io import ebml
 from unblur.io.clip_info import ClipInfo, describe, side_data
-from unblur.io.colour import PixelConverter
+from unblur.io.colour import PixelConverter, Pixels, alpha_of
 from unblur.io.containers import open_media, seconds
 from unblur.io.fields import Interlaced, deinterlaced
 
@@ -50,12 +52,14 @@ class Frame:
         pts: when it is shown, in ticks of the clip's time base.
         duration: how long, in ticks; 0 if the file does not say.
         carried: captions and HDR10+ of this frame, for the writer.
+        alpha: (H, W) opacity over the full range of 8 or 16 bit, if the clip has it.
     """
 
     pixels: NDArray[Any]
     pts: int
     duration: int = 0
     carried: VideoFrame | None = None
+    alpha: Pixels | None = None
 
 
 class VideoReader:
@@ -181,7 +185,8 @@ class VideoReader:
                 if converter is None or decoded.format.name != converted_format:
                     converted_format = decoded.format.name
                     converter = PixelConverter(converted_format, colour=info.colour, width=info.width, height=info.height)
-                yield Frame(converter.to_rgb(decoded), pts, decoded.duration or 0, _carried(decoded, shrinker))
+                alpha = alpha_of(decoded) if info.has_readable_alpha else None
+                yield Frame(converter.to_rgb(decoded), pts, decoded.duration or 0, _carried(decoded, shrinker), alpha)
                 last = pts
             if last is None:
                 self._no_frames()
@@ -248,13 +253,16 @@ class VideoReader:
         return container, stream
 
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+        decoder = self._alpha_decoder(stream)
         failed_in_a_row = 0
         times: deque[int | None] = deque()  # of the packets whose frames have not come out yet
         for packet in self._packets(container, stream):
             if self.info.times_by_order and packet is not None and packet.size:
                 times.append(packet.dts)
             try:
-                frames = stream.decode(packet)
+                frames = (
+                    stream.decode(packet) if decoder is None else decoder.decode(packet if packet is not None and packet.size else None)
+                )
             except FFmpegError as error:
                 if isinstance(error, MemoryError):
                     raise
@@ -271,6 +279,16 @@ class VideoReader:
                     frame.pts = times.popleft()
                 self.decode_failures += frame.is_corrupt  # shown all the same, with what the decoder made up for the hole
                 yield frame
+
+    def _alpha_decoder(self, stream: VideoStream) -> VideoCodecContext | None:
+        """A decoder for opacity beside the pictures; None for the usual one."""
+        if self.info.alpha_decoder is None:
+            return None
+        decoder = CodecContext.create(self.info.alpha_decoder, "r")
+        assert isinstance(decoder, VideoCodecContext)
+        if stream.codec_context.extradata:
+            decoder.extradata = stream.codec_context.extradata
+        return decoder
 
     def _packets(self, container: InputContainer, stream: VideoStream) -> "Iterator[Packet[VideoStream] | None]":
         try:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from unblur.errors import OutputError, ShapeError, VerifyError
 from unblur.io import encoders
 from unblur.io.clip_info import ClipInfo, describe, side_data
-from unblur.io.colour import PixelConverter, Pixels
+from unblur.io.colour import PixelConverter, Pixels, with_alpha
 from unblur.io.encoders import CONTAINERS, Encoding, choose_encoding
 from unblur.io.journal import FrameStore, Journal, difference, frames_of, journal_of
 from unblur.io.segments import SegmentEncoder
@@ -131,7 +131,7 @@ class VideoWriter:
         self._output: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._session: AbstractContextManager[None] | None = None
-        self._work = work
+        self._work = None if self.encoding.alpha_format else work  # opacity stands beside the packets, which a journal does not keep
         self._journal: Journal | None = None
         self._store: FrameStore | None = None
         self._encoder: SegmentEncoder | None = None
@@ -195,6 +195,8 @@ class VideoWriter:
             raise OutputError(f"`{self.target}` cannot be gone on with where it was stopped; give the same command again to begin anew")
         with self._said_plainly():
             encoded = self._converter.to_frame(self._at_depth(pixels), carried=frame.carried)
+            if self.encoding.alpha_format is not None:
+                encoded = with_alpha(encoded, frame.alpha, self.encoding.alpha_format)
             self._take(encoded, frame)
         if self._store is not None:
             self._store.add(frame.pts, self._converter.samples_of(encoded))
@@ -319,7 +321,7 @@ class VideoWriter:
             context.time_base = info.time_base
             context.thread_count = 0
         context.width, context.height = info.width, info.height
-        context.pix_fmt = encoding.pixel_format
+        context.pix_fmt = encoding.alpha_format or encoding.pixel_format
         context.color_primaries = encoding.colour.primaries
         context.color_trc = encoding.colour.transfer
         context.colorspace = encoding.colour.matrix
@@ -347,6 +349,8 @@ class VideoWriter:
         if info.display_matrix is not None:
             stream.set_display_matrix(info.display_matrix)
         stream.metadata.update(copier.video_metadata())
+        if encoding.alpha_format is not None and encoding.encoder == "libvpx-vp9":
+            stream.metadata["alpha_mode"] = "1"  # by which decoders know that it stands beside the pictures
         if info.timecode and not self._reader.is_part:
             stream.metadata["timecode"] = info.timecode
         elif info.timecode:
