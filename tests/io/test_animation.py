@@ -129,6 +129,13 @@ def test_metadata_of_webp(tmp_path):
     assert (kept.xmp, kept.icc) == (xmp, icc)
 
 
+def test_bytes_between_frames_of_gif_are_passed_over(tmp_path):
+    data = made(tmp_path / "a.gif", frames()).read_bytes()
+    at = data.rindex(b"\x21\xf9")
+    (tmp_path / "a.gif").write_bytes(data[:at] + b"\0\0" + data[at:])
+    assert len(animation_of(tmp_path / "a.gif").durations) == len(list(frames_of(animation_of(tmp_path / "a.gif")))) == 3
+
+
 def test_comments_of_gif(tmp_path):
     source = made(tmp_path / "a.gif", frames(), comment=b"a cat" * 90)
     write_animation(tmp_path / "b.gif", animation_of(source), frames_of(animation_of(source)))

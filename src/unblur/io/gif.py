@@ -104,8 +104,8 @@ def _split(data: bytes) -> bytes:
 
 
 def _extensions(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Give label, name (of an application) and blocks, with their lengths, of each extension, and `IMAGE` for each picture; stop where the structure
-    breaks.
+    """Give label, name (of an application) and blocks, with their lengths, of each extension, and `IMAGE` for each picture; pass over
+    bytes between them.
     """
     at = 13 + _table(data[10:11])
     while at < len(data) and data[at] != TRAILER:
@@ -120,7 +120,7 @@ def _extensions(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
             at = _behind_blocks(data, start)
             yield label, name, data[start:at]
         else:
-            return
+            at += 1  # as Pillow does
 
 
 def _table(flags: bytes) -> int:

@@ -77,6 +77,7 @@ INTEGER_BITS = (1, 2, 4, 8, 10, 12, 14, 16, 32)
 FLOAT_BITS = (16, 24, 32, 64)
 ASSOCIATED = 1
 MAX_PAGES = 10000
+MOST_NAMED = 8  # damaged tags
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,9 @@ def _read_page(path: Path, page: _Page, order: Order, *, big: bool) -> Image:
 
 def _check_structure(found: Directory, path: Path) -> None:
     if found.broken & ABOUT_PIXELS - OPTIONAL:
-        raise UnreadableError(f"`{path}` is damaged or broken off (tags {sorted(found.broken)}); copy it again from where it came")
+        tags = sorted(found.broken)
+        named = f"{tags[:MOST_NAMED]}{' and others' if len(tags) > MOST_NAMED else ''}"
+        raise UnreadableError(f"`{path}` is damaged or broken off (tags {named}); copy it again from where it came")
 
 
 def _pages(read_at: ReadAt, order: Order, first: int, *, big: bool, path: Path, notes: list[str]) -> Iterator[_Page]:
