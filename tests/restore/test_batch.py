@@ -115,7 +115,10 @@ def test_a_folder_without_a_name_of_its_own(shots, tmp_path, monkeypatch):
 
 def test_other_formats_in_a_folder_change_their_suffix(tmp_path):
     photo(tmp_path / "in" / "a.gif")
-    assert targets(list(plan([tmp_path / "in"], tmp_path / "out")), tmp_path) == ["out/a.png"]
+    (job,) = plan([tmp_path / "in"], tmp_path / "out")
+    assert targets([job], tmp_path) == ["out/a.png"]
+    assert isinstance(job, Job)
+    assert job.note == "GIF cannot be written; the result is a `.png` file"
 
 
 def test_two_sources_of_one_result(tmp_path, monkeypatch):

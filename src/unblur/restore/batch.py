@@ -400,7 +400,10 @@ def _jobs_in(folder: Path, target: Path, reading: _Reading, *, output: Path | No
                 yield clip
         elif path in kinds:
             place = (target / path.relative_to(folder)).with_suffix(_suffix(path, kinds[path]))
-            note = reading.note_of_photos(photos[path.parent]) if path == photos.get(path.parent, [None])[0] else ""
+            notes = [reading.note_of_photos(photos[path.parent])] if path == photos.get(path.parent, [None])[0] else []
+            if kinds[path] == "photo" and place.suffix != path.suffix:
+                notes.append(format_note(path))
+            note = "; ".join(filter(None, notes))
             if resolved(place) in originals:
                 yield Outcome(path, "failed", message=f"its result would replace the original `{place}`; choose another `--output`")
             else:
