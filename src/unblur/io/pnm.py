@@ -63,8 +63,8 @@ def read_pnm(path: Path) -> Image:
         notes.append("what stands behind the picture, such as further ones, was not kept")
     if most not in (255, 65535):
         notes.append(f"its values, of which the largest is {most}, were spread over {8 if most < 256 else 16} bit")
-        spread = samples.astype(np.float32) / np.float32(most)
-        samples = to_levels(spread, np.uint8) if most < 256 else to_levels(spread, np.uint16)
+        fractions = samples.astype(np.float32) / np.float32(most)
+        samples = to_levels(fractions, np.uint8) if most < 256 else to_levels(fractions, np.uint16)
     canvas = canvas_of(samples.astype(np.uint8, copy=False) if most < 256 else samples.astype(np.uint16, copy=False), orientation=1)
     metadata = Metadata(comments=comments)
     return Image(canvas.pixels, canvas.alpha, metadata, Coding("PNM", compressed=False), tuple(notes))
