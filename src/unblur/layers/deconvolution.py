@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch.fft import irfft2, rfft2
 
 from unblur.layers.finite_differences import divergence, forward_difference, laplacian_spectrum
+from unblur.layers.fourier import irfft2, rfft2
 from unblur.layers.kernels import power_spectrum
 from unblur.layers.windows import taper_ramp
 

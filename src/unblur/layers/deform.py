@@ -12,13 +12,21 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag
 
 from unblur.errors import ShapeError
 from unblur.layers.check import check_shape
 from unblur.layers.coordinates import CoordinateConv
 from unblur.layers.fused import is_chosen, read_taps
-from unblur.layers.sampling import CORNERS, FEW_CHANNELS, bilinear_read, bilinear_rows, padded_rows, pixel_grid, reading_dtype
+from unblur.layers.sampling import (
+    CORNERS,
+    FEW_CHANNELS,
+    bilinear_read,
+    bilinear_rows,
+    padded_rows,
+    pixel_grid,
+    reading_dtype,
+    weighted_rows,
+)
 
 __all__ = ["DeformConv", "ModulatedDeformConv", "Taps", "deform_sample", "modulated_deform_sample", "recorded_taps"]
 
@@ -287,5 +295,5 @@ def _weigh_then_read(feat: Tensor, y: Tensor, x: Tensor, weight: Tensor, modulat
         in_row = slice(i * kernel_width, (i + 1) * kernel_width)
         table = (pixels @ by_row[i].flatten(1)).view(-1, out_channels).to(shares.dtype)
         entries, parts = (rows[:, in_row] + column).flatten(1), shares[:, in_row].flatten(1)
-        bags.append(embedding_bag(entries, table, per_sample_weights=parts, mode="sum"))
+        bags.append(weighted_rows(table, entries, parts))
     return sum(bags[1:], bags[0]).view(batch, height, width, out_channels).permute(0, 3, 1, 2).to(feat.dtype)

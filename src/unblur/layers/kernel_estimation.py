@@ -16,11 +16,12 @@ from itertools import count
 
 import torch
 from torch import Tensor
-from torch.fft import irfft2, rfft2
 from torch.nn.functional import avg_pool2d, interpolate
 
 from unblur.layers.finite_differences import divergence, forward_difference, laplacian_spectrum
+from unblur.layers.fourier import irfft2, phasors, rfft2
 from unblur.layers.kernels import frequencies, kernel_spectrum, normalise_kernel, power_spectrum
+from unblur.layers.resize import resized
 from unblur.layers.windows import taper
 
 __all__ = [
@@ -204,7 +205,7 @@ def _grid(shape: Sequence[int], *, size: int, like: Tensor) -> SpectralGrid:
         twice[:, -1] = 1
     columns, weight = horizontal.mT * displacements, twice.mT / (shape[0] * shape[1])  # (W//2 + 1, K), (W//2 + 1, 1)
     parts = torch.stack([weight * torch.cos(columns), -weight * torch.sin(columns)])
-    return SpectralGrid(shape, size, laplacian_spectrum(shape, like=like), torch.polar(torch.ones_like(phase), phase), parts)
+    return SpectralGrid(shape, size, laplacian_spectrum(shape, like=like), phasors(phase), parts)
 
 
 def _rescale(windows: KernelWindows, *, scale: float) -> KernelWindows:
@@ -248,4 +249,4 @@ def _has_small_primes(number: int) -> bool:
 
 
 def _resize(pictures: Tensor, shape: Sequence[int]) -> Tensor:
-    return interpolate(pictures[:, None], size=tuple(shape), mode="bilinear", align_corners=False, antialias=True)[:, 0]
+    return resized(pictures[:, None], shape, mode="bilinear")[:, 0]

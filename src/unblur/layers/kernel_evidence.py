@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
-from torch.fft import rfft2
 
+from unblur.layers.fourier import rfft2
 from unblur.layers.kernel_estimation import (
     ITERATIONS,
     KERNEL_REGULARISATION,

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.fft import rfft2
 from torch.nn.functional import pad
 
+from unblur.layers.fourier import rfft2
+from unblur.layers.portable import is_portable
 from unblur.layers.warp import flow_warp
 
 __all__ = ["centre_kernel", "exposure_midpoint", "frequencies", "kernel_spectrum", "normalise_kernel", "power_spectrum"]
@@ -38,6 +39,10 @@ def power_spectrum(spectrum: Tensor) -> Tensor:
 
 def frequencies(shape: Sequence[int], *, like: Tensor) -> tuple[Tensor, Tensor]:
     """Angular frequencies of `rfft2` in radians a pixel: vertical (H, 1) and horizontal (1, W//2 + 1), on the device of `like`."""
+    if is_portable():
+        places = [torch.arange(length, device=like.device, dtype=torch.float32) for length in (shape[0], shape[1] // 2 + 1)]
+        rows = torch.where(places[0] < (shape[0] + 1) // 2, places[0], places[0] - shape[0])
+        return rows[:, None] * (1 / shape[0]) * 2 * math.pi, places[1][None] * (1 / shape[1]) * 2 * math.pi
     vertical = torch.fft.fftfreq(shape[0], device=like.device)[:, None] * 2 * math.pi
     horizontal = torch.fft.rfftfreq(shape[1], device=like.device)[None] * 2 * math.pi
     return vertical, horizontal
@@ -89,7 +94,10 @@ def exposure_midpoint(kernel: Tensor, *, points: int = 96) -> Tensor:
     size = kernel.shape[-1]
     weight, index = kernel.flatten(1).topk(min(points, size * size), dim=1)  # (N, P)
     position = torch.stack([index % size, index // size], dim=-1).float()  # (N, P, 2)
-    distance = torch.cdist(position, position, compute_mode="donot_use_mm_for_euclid_dist")  # (N, P, P)
+    if is_portable():
+        distance = (position[:, :, None] - position[:, None]).square().sum(-1).sqrt()  # (N, P, P)
+    else:
+        distance = torch.cdist(position, position, compute_mode="donot_use_mm_for_euclid_dist")
     distance = torch.where(distance < _LINK, distance, _JUMP_COST * distance)
     empty = weight <= 0
     distance = distance.masked_fill(empty[:, :, None] | empty[:, None], 9.0 * size)  # no path leads through pixels without light

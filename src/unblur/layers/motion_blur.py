@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate
 
+from unblur.layers.portable import is_portable
+
 __all__ = ["blur_axis", "line_blur", "sample_along"]
 
 
@@ -69,13 +71,18 @@ def line_blur(line: Tensor, *, samples: int) -> Callable[[Tensor], Tensor]:
 def _coordinates(line: Tensor, *, positions: Sequence[float]) -> Tensor:
     """(B, S, H, W, 2) in the units of `grid_sample`: -1 at the centre of the first pixel, 1 at that of the last."""
     height, width = line.shape[-2:]
-    step = line * line.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)]).view(2, 1, 1)
-    x = torch.linspace(-1, 1, width, device=line.device)
-    y = torch.linspace(-1, 1, height, device=line.device)
+    step = line * torch.stack([line.new_ones(1, 1) * (2 / (side - 1 if side > 1 else 1)) for side in (width, height)])
+    x, y = (_from_minus_one_to_one(side, like=line) for side in (width, height))
     # x and y in separate planes, as in `line`: adding tensors of two layouts takes longer than sampling.
     identity = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1])  # (2, H, W)
     coordinates = identity + step.new_tensor(tuple(positions)).view(-1, 1, 1, 1) * step[:, None]  # (B, S, 2, H, W)
     return coordinates.permute(0, 1, 3, 4, 2)
+
+
+def _from_minus_one_to_one(count: int, *, like: Tensor) -> Tensor:
+    if is_portable():  # exporters take the number of steps of `linspace` as fixed
+        return torch.arange(count, device=like.device, dtype=like.dtype) * (2 / (count - 1 if count > 1 else 1)) - 1
+    return torch.linspace(-1, 1, count, device=like.device)
 
 
 def _sample(picture: Tensor, coordinates: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from unblur.layers.concatenate import compute_dtype
+from unblur.layers.portable import is_portable
 
 __all__ = ["pixel_unshuffle"]
 
@@ -26,7 +27,8 @@ def pixel_unshuffle(x: Tensor, *, factor: int) -> Tensor:
     batch, channels, height, width = x.shape
     dtype = compute_dtype(x)
     x = x.to(dtype)
-    word = None if x.requires_grad or x.device.type == "mps" else _WORD_TYPES.get(factor * x.element_size())
+    plain = x.requires_grad or x.device.type == "mps" or is_portable()
+    word = None if plain else _WORD_TYPES.get(factor * x.element_size())
     x, run = (x, factor) if word is None else (x.contiguous().view(word), 1)
     squares = x.reshape(batch, channels, height // factor, factor, width // factor, run)
     rows = squares.permute(0, 2, 4, 1, 3, 5).reshape(batch, height // factor, width // factor, channels * factor * run)

@@ -10,8 +10,9 @@ from torch.nn.functional import embedding_bag, grid_sample, pad
 
 from unblur.errors import ShapeError
 from unblur.layers.check import check_shape
+from unblur.layers.portable import is_portable
 
-__all__ = ["CORNERS", "FEW_CHANNELS", "bilinear_read", "bilinear_rows", "padded_rows", "pixel_grid", "reading_dtype"]
+__all__ = ["CORNERS", "FEW_CHANNELS", "bilinear_read", "bilinear_rows", "padded_rows", "pixel_grid", "reading_dtype", "weighted_rows"]
 
 CORNERS = 4
 """Pixels around a position, each with its share in what is read there."""
@@ -71,7 +72,7 @@ def bilinear_read(feat: Tensor, y: Tensor, x: Tensor) -> Tensor:
         read = grid_sample(feat.to(dtype), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     else:
         rows, shares = bilinear_rows(y, x, height=height, width=width)  # (B, P, Q, 4)
-        bags = embedding_bag(rows.flatten(0, 2), padded_rows(feat.to(dtype)), per_sample_weights=shares.flatten(0, 2), mode="sum")
+        bags = weighted_rows(padded_rows(feat.to(dtype)), rows.flatten(0, 2), shares.flatten(0, 2))
         read = bags.view(*y.shape, channels).permute(0, 3, 1, 2)
     return read.to(feat.dtype)
 
@@ -83,6 +84,26 @@ def padded_rows(feat: Tensor) -> Tensor:
         (B, C, H, W) -> (B * (H + 3) * (W + 3), C): one row or column before the frame, two after it
     """
     return pad(feat.permute(0, 2, 3, 1), (0, 0, 1, 2, 1, 2)).flatten(0, 2)
+
+
+def weighted_rows(table: Tensor, rows: Tensor, shares: Tensor) -> Tensor:
+    """Weighted sums of rows of a table.
+
+    Args:
+        table: as from `padded_rows`.
+        rows: numbers of the rows in each sum.
+        shares: their weights, in the precision of the table.
+
+    Shape:
+        (R, C), (N, M), (N, M) -> (N, C)
+    """
+    if not is_portable():
+        return embedding_bag(rows, table, per_sample_weights=shares, mode="sum")
+    terms = (table[row] * share[:, None] for row, share in zip(rows.unbind(1), shares.unbind(1), strict=True))
+    total = next(terms)
+    for term in terms:
+        total = total + term
+    return total
 
 
 def bilinear_rows(y: Tensor, x: Tensor, *, height: int, width: int) -> tuple[Tensor, Tensor]:

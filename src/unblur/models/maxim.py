@@ -26,6 +26,7 @@ from torch.nn.functional import interpolate, linear
 from unblur.errors import WeightsError
 from unblur.layers.check import check_multiple, check_shape
 from unblur.layers.multi_axis import RCAB, RDCAB, ChannelLinear, CrossGating, MultiAxisGatedMLP
+from unblur.layers.resize import resized
 from unblur.models.base import Net
 
 __all__ = ["MAXIM", "rename_published_keys"]
@@ -272,7 +273,7 @@ class Resize(nn.Module):
         if self.levels > 0:
             return interpolate(self.linear(x), scale_factor=2.0**self.levels, mode="bilinear", align_corners=False)
         if self.levels < 0:
-            x = interpolate(x.float(), scale_factor=2.0**self.levels, mode="bilinear", align_corners=False, antialias=True).to(x.dtype)
+            x = resized(x.float(), [side >> -self.levels for side in x.shape[-2:]], mode="bilinear").to(x.dtype)
         return self.linear(x)
 
 

@@ -31,7 +31,7 @@ from itertools import accumulate
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate, pixel_shuffle
+from torch.nn.functional import avg_pool2d, pixel_shuffle
 
 from unblur.layers.blind_deconvolution import BORDER, BlindDeconvolution, KernelEstimator
 from unblur.layers.box_mean import box_mean
@@ -42,6 +42,7 @@ from unblur.layers.kernel_refinement import CONFIDENCE_CHANNELS
 from unblur.layers.light import luma
 from unblur.layers.motion_blur import sample_along
 from unblur.layers.pixel_unshuffle import pixel_unshuffle
+from unblur.layers.resize import resized
 from unblur.layers.unet import UNet
 from unblur.layers.windows import WindowLayout
 from unblur.models.arguments import DEFAULTS, build
@@ -126,7 +127,7 @@ class SwiftBest(BlurFieldNet):
         if self.scale == 1:
             return blurry
         shape = [side // self.size_multiple * self.inner_multiple for side in blurry.shape[-2:]]
-        return interpolate(blurry.contiguous(), size=shape, mode="bicubic", align_corners=False, antialias=True)
+        return resized(blurry.contiguous(), shape, mode="bicubic")
 
     def apply_change(self, restored: Tensor, *, small: Tensor, blurry: Tensor) -> Tensor:
         """The picture plus the upscaled change that was made at `scale`: (B, 3, h, w) to (B, 3, H, W)."""
@@ -134,7 +135,7 @@ class SwiftBest(BlurFieldNet):
             return restored
         change = (restored - small).contiguous()
         change = torch.lerp(box_mean(change), change, DETAIL_GAIN)
-        return blurry + interpolate(change, size=blurry.shape[-2:], mode="bicubic", align_corners=False, antialias=True)  # (B, 3, H, W)
+        return blurry + resized(change, blurry.shape[-2:], mode="bicubic")  # (B, 3, H, W)
 
     def restore(self, blurry: Tensor, blur_field: Tensor) -> Tensor:
         return self.restore_from_inputs(*self.restore_inputs(blurry, blur_field))
