@@ -30,6 +30,7 @@ _SHARED = {
     "graphs": "weights/graphs.py",
     "spandrels": "weights/spandrels.py",
     "changes": "training/changes.py",
+    "export_nets": "export/nets.py",
     "shrunk": "training/shrunk.py",
 }
 for name, path in _SHARED.items():

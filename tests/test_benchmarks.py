@@ -333,3 +333,14 @@ def test_a_corpus_is_counted_by_what_becomes_of_each_file(tmp_path, told, monkey
     monkeypatch.setattr(corpus, "read_image", lambda path: {}[path])
     with pytest.raises(SystemExit):
         told("corpus", tmp_path / "a.png")
+
+
+@pytest.mark.slow
+def test_exports_are_compared_with_torch(told):
+    pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
+    pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
+    pytest.importorskip("openvino", reason="the extra `export` is not installed")
+    _, onnx, openvino = told("exports", "--networks", "swift", "--side", "32")
+    assert (onnx[:3], openvino[:3]) == (["swift", "onnx", "32x32"], ["swift", "openvino", "32x32"])
+    assert max(float(onnx[4]), float(openvino[4])) < 1e-3
+    assert min(float(onnx[5]), float(openvino[5])) > 0

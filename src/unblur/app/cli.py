@@ -19,7 +19,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 import unblur
-from unblur.app import ablate, bench, data, inspect, pull, restore, synth, train
+from unblur.app import ablate, bench, data, export, inspect, pull, restore, synth, train
 from unblur.errors import InputError, UnblurError, WeightsError
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ app.command()(restore.restore)
 app.command()(train.train)
 app.command()(train.recipes)
 app.command()(train.export_weights)
+app.command()(export.export)
 app.command()(inspect.inspect)
 for command in (bench.bench, bench.report, ablate.ablate, bench.published):
     app.command()(command)

@@ -1,4 +1,4 @@
-"""Libraries that are installed with an extra, for formats that the others do not know."""
+"""Libraries that are installed with an extra, such as those for formats that the others do not know."""
 
 import importlib
 from pathlib import Path
@@ -6,7 +6,7 @@ from types import ModuleType
 
 from unblur.errors import UnsupportedError
 
-__all__ = ["INSTALL", "needed", "optional"]
+__all__ = ["INSTALL", "library", "needed", "optional"]
 
 INSTALL = {
     "codecs": "`pip install 'unblur[codecs]'`",
@@ -44,3 +44,20 @@ def needed(name: str, path: Path, what: str, *, extra: str) -> ModuleType:
             f"`{path}` is {what}, which needs the library {name}: {INSTALL[extra]}; or convert it to a 16-bit TIFF first"
         )
     return library
+
+
+def library(name: str, *, extra: str, purpose: str) -> ModuleType:
+    """A library that something else than a file needs.
+
+    Args:
+        name: of the module.
+        extra: with which it is installed.
+        purpose: what it is needed for.
+
+    Raises:
+        UnsupportedError: if it is not installed; the message says how to install it.
+    """
+    found = optional(name)
+    if found is None:
+        raise UnsupportedError(f"{purpose} needs the library {name}: `pip install 'unblur[{extra}]'`")
+    return found
