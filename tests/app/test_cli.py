@@ -387,6 +387,27 @@ def test_models_pull(run, tmp_path, monkeypatch):
     assert (code, "only `maxim`" in err) == (1, True)
 
 
+def test_models_list_verify_and_path(run, tmp_path, monkeypatch):
+    store = tmp_path / "store"
+    monkeypatch.setenv("UNBLUR_WEIGHTS", str(store))
+    store.mkdir()
+    save_weights(store / "mine.safetensors", tiny_swift(), revision="17")
+    assert run("models", "list") == run("models")
+    assert run("models", "list", "--json") == run("models", "--json")
+    assert run("models", "path") == (0, f"{store}\n", "")
+    assert run("models", "path", "mine") == (0, f"{store / 'mine.safetensors'}\n", "")
+    assert run("models", "path", "mine", "--card") == (0, f"{store / 'mine.json'}\n", "")
+    assert run("models", "path", "nothing_of_the_kind")[0] == 1
+    sha256 = unblur.weights.card_of("mine").sha256
+    assert run("models", "verify", "mine") == (0, f"good mine: sha256 {sha256}, revision 17\n", "")
+    assert "17" in run("models", "mine")[1]
+    with (store / "mine.safetensors").open("ab") as file:
+        file.write(b"x")
+    code, out, _ = run("models", "verify", "mine", "swift", "--json")
+    mine, swift = map(json.loads, out.splitlines())
+    assert (code, mine["sound"], swift["sound"], "sha256 differs" in mine["fault"]) == (1, False, True, True)
+
+
 def test_doctor_finds_this_machine_well(run):
     code, out, _ = run("doctor")
     assert (code, "all is well" in out) == (0, True)

@@ -19,7 +19,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 import unblur
-from unblur.app import ablate, bench, data, export, inspect, pull, restore, synth, train
+from unblur.app import ablate, bench, data, export, inspect, models, pull, restore, synth, train
 from unblur.errors import InputError, UnblurError, WeightsError
 
 if TYPE_CHECKING:
@@ -64,10 +64,13 @@ app.add_typer(synth.app, name="synth")
 app.add_typer(data.app, name="data")
 models_app = typer.Typer(
     cls=_ShowByDefault,
-    help="List weights, print the card of one, or pull published ones of others. `unblur models [NAME]` is short for `unblur models show`.",
+    help="List weights, print the card of one, pull published ones of others, check them, or say where they are. `unblur models [NAME]` is short for "
+    "`unblur models show [NAME]`.",
 )
 app.add_typer(models_app, name="models")
 models_app.command()(pull.pull)
+models_app.command()(models.verify)
+models_app.command()(models.path)
 app.command()(restore.restore)
 app.command()(train.train)
 app.command()(train.recipes)
@@ -112,8 +115,14 @@ def _options(
     pass
 
 
-@models_app.command("show")
-def models(
+@models_app.command("list")
+def list_models(*, as_json: Annotated[bool, typer.Option("--json", help="Print the cards as JSON.")] = False) -> None:
+    """List the built-in and pulled weights, a line each."""
+    show(None, as_json=as_json)
+
+
+@models_app.command()
+def show(
     name: Annotated[
         str | None,
         typer.Argument(help="Built-in or pulled weights, a file or a run, of which to print all of the card.", show_default=False),
@@ -177,6 +186,7 @@ def _print_card(card: "Card", *, how: str) -> None:
         ("recipe", card.recipe),
         ("licence", card.licence),
         ("sha256", card.sha256),
+        *([("revision", card.revision)] if card.revision else []),
     ):
         table.add_row(key, escape(value))
     for result in card.results:

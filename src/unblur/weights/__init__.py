@@ -39,6 +39,7 @@ __all__ = [
     "names",
     "pulled_names",
     "sha256_of",
+    "store_folder",
     "weights_path",
 ]
 

@@ -42,3 +42,5 @@ class Card(BaseModel):
     results: tuple[Result, ...]
     licence: str
     sha256: str
+    revision: str = ""
+    """Of the repository or package that the weights were pulled from; empty for those that are part of the project."""

@@ -51,6 +51,7 @@ def convert_weights(
     licence: str = "not stated",
     training_data: str = "as published",
     num_stages: int | None = None,
+    revision: str = "",
     overwrite: bool = False,
 ) -> Card:
     """Write published weights as `.safetensors`, bit for bit, and the card beside them; gives the card.
@@ -63,6 +64,7 @@ def convert_weights(
         licence: of the weights, for the card.
         training_data: what they were trained on, for the card.
         num_stages: first stages that are taken of a `maxim`; None for all.
+        revision: of what they were published in, for the card.
         overwrite: replace files that exist.
 
     Raises:
@@ -108,6 +110,7 @@ def convert_weights(
             results=(),
             licence=licence,
             sha256=sha256_of(partial),
+            revision=revision,
         )
         described.write_text(made.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return made

