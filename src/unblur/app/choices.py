@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-__all__ = ["NETWORK_HELP", "WEIGHTS_HELP", "Device", "Folders", "Interlaced", "Precision", "Quality"]
+__all__ = ["NETWORK_HELP", "WEIGHTS_HELP", "Device", "Folders", "Interlaced", "Precision", "Quality", "Runtime"]
 
 WEIGHTS_HELP = (
     "Instead of `--model`: the published checkpoint of a third-party network (NAFNet, FFTformer, ...), a `.pth`, `.pt`, `.ckpt` or `.safetensors` file. "
@@ -56,3 +56,12 @@ class Precision(StrEnum):
     bf16 = "bf16"
     fp16 = "fp16"
     int8 = "int8"
+
+
+class Runtime(StrEnum):
+    """What computes a network."""
+
+    torch = "torch"
+    onnx = "onnx"
+    openvino = "openvino"
+    auto = "auto"

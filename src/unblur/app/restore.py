@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from unblur.app.choices import NETWORK_HELP, WEIGHTS_HELP, Device, Folders, Interlaced, Precision, Quality
+from unblur.app.choices import NETWORK_HELP, WEIGHTS_HELP, Device, Folders, Interlaced, Precision, Quality, Runtime
 from unblur.app.piped import piped
 from unblur.restore.observer import Observer
 
@@ -51,6 +51,12 @@ ByQuality = Annotated[
 Strength = Annotated[float, typer.Option(min=0, max=1, help="0 leaves everything as it is, 1 restores fully.")]
 OnDevice = Annotated[Device, typer.Option(help="Where to run.")]
 InPrecision = Annotated[Precision, typer.Option(help="Of the arithmetic; `auto` takes what is fast here and tests it.")]
+ByRuntime = Annotated[
+    Runtime,
+    typer.Option(
+        help="What computes the network of `--model`: `onnx` and `openvino` need the extra `export`; `auto` takes the fastest that passes its self-test."
+    ),
+]
 Tile = Annotated[str, typer.Option(help="Largest side of a tile in pixels, or `auto` to choose by free memory.")]
 Start = Annotated[float, typer.Option(min=0, help="First second of a clip to restore: a preview.")]
 Duration = Annotated[float | None, typer.Option(min=0, help="Seconds of a clip to restore: a preview.", show_default=False)]
@@ -136,6 +142,7 @@ def restore(
     strength: Strength = 1.0,
     device: OnDevice = Device.auto,
     precision: InPrecision = Precision.auto,
+    runtime: ByRuntime = Runtime.torch,
     tile: Tile = "auto",
     start: Start = 0.0,
     duration: Duration = None,
@@ -178,6 +185,7 @@ def restore(
             file_quality=file_quality,
             device=device.value,
             precision=precision.value,
+            runtime=runtime.value,
             tile=_tile(tile),
             threads=threads,
             time_limit=time_limit,

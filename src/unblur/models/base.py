@@ -61,6 +61,11 @@ class Net(nn.Module, ABC):
         """See the attributes of the class."""
         return self.size_multiple
 
+    @property
+    def in_torch(self) -> "Net":
+        """The same network computed by torch: itself, unless another runtime computes it (`unblur.export.compiled`)."""
+        return self
+
     def fit_size(self, height: int, width: int) -> tuple[int, int]:
         """The smallest height and width that `forward` takes and that are at least these, in pixels."""
         high, wide = (-(-max(side, self.size_minimum) // self.size_multiple) * self.size_multiple for side in (height, width))

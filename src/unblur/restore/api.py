@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from unblur.restore.batch import Folders
     from unblur.restore.deblurrer import Deblurrer
     from unblur.restore.precision import Device, Precision
+    from unblur.restore.runtimes import Runtime
     from unblur.weights import Quality
 
 __all__ = ["load", "restore"]
@@ -43,6 +44,7 @@ def restore(
     file_quality: int | None = None,
     device: "Device" = "auto",
     precision: "Precision" = "auto",
+    runtime: "Runtime" = "torch",
     tile: int | None = None,
     threads: int | None = None,
     time_limit: float | None = None,
@@ -79,6 +81,8 @@ def restore(
         file_quality: of the written file, 1 (small) to 100 (best); as the source, without visible loss, if None.
         device: where to run; `auto` takes a GPU if there is one.
         precision: of the arithmetic; `auto` takes what is fast here and tests it.
+        runtime: what computes the network that `model` names: `torch`, or `onnx` or `openvino`, to which it is exported (extra `export`); `auto` takes the
+            fastest that passes its self-test.
         tile: largest side of a tile in pixels; chosen by free memory if None.
         threads: of the processor, at most; as many as are free if None.
         time_limit: minutes that all may take, about: takes the best built-in weights and number of views for that.
@@ -109,7 +113,7 @@ def restore(
 
     check_folders(folders)
     request = Request(
-        model, weights, quality, self_ensemble, single_scale, skip_sharp, device, precision, tile, threads, time_limit, network
+        model, weights, quality, self_ensemble, single_scale, skip_sharp, device, precision, tile, threads, time_limit, network, runtime
     )
     options = Options(
         strength=strength,
@@ -160,6 +164,7 @@ def load(
     quality: "Quality" = "best",
     device: "Device" = "auto",
     precision: "Precision" = "auto",
+    runtime: "Runtime" = "torch",
     tile: int | None = None,
     skip_sharp: bool = False,
     self_ensemble: int | None = None,
@@ -176,6 +181,7 @@ def load(
     quality: "Quality" = "best",
     device: "Device" = "auto",
     precision: "Precision" = "auto",
+    runtime: "Runtime" = "torch",
     tile: int | None = None,
     skip_sharp: bool = False,
     self_ensemble: int | None = None,
@@ -193,6 +199,7 @@ def load(
         quality: as for `restore`.
         device: as for `restore`.
         precision: as for `restore`.
+        runtime: as for `restore`.
         tile: as for `restore`.
         skip_sharp: as for `restore`.
         self_ensemble: as for `restore`.
@@ -211,6 +218,8 @@ def load(
     from unblur.restore.auto import AutoDeblurrer
     from unblur.restore.networks import Networks, Request
 
-    request = Request(model, weights, quality, self_ensemble, single_scale, skip_sharp, device, precision, tile, threads, network=network)
+    request = Request(
+        model, weights, quality, self_ensemble, single_scale, skip_sharp, device, precision, tile, threads, network=network, runtime=runtime
+    )
     networks = Networks(request)
     return AutoDeblurrer(networks) if request.chooses else networks.for_kind("photo")

@@ -344,6 +344,7 @@ class Deblurrer:
             "skip_sharp": self.meter is not None,
             "strength": strength,
             "temporal_fusion": temporal_fusion,
+            **({} if self.setup.runtime == "torch" else {"runtime": self.setup.runtime}),
             "settings": {"model": self.model, "precision": self.setup.precision, "self_ensemble": self.setup.self_ensemble},
         }
 

@@ -28,7 +28,7 @@ def bytes_per_pixel(net: Net, setup: Setup) -> float:
         blurry = torch.zeros(1, 3, height, width, device=setup.device).to(memory_format=torch.channels_last)
     else:
         blurry = torch.zeros(1, net.num_frames, 3, height, width, device=setup.device)
-    return _INSIDE * peak_bytes(lambda: setup.run(net, blurry)) / (height * width) + _AROUND
+    return _INSIDE * peak_bytes(lambda: setup.run(net.in_torch, blurry)) / (height * width) + _AROUND
 
 
 def within_memory(attempt: Callable[[], Result], *, shrink: Callable[[], bool], net: Net, setup: Setup) -> Result:

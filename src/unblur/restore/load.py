@@ -14,6 +14,7 @@ from unblur.restore.deblurrer import SMALLEST_TILE, Deblurrer
 from unblur.restore.memory import keep_freed_memory, out_of_memory
 from unblur.restore.precision import Device, Precision, Setup, set_up
 from unblur.restore.reach import VISIBLE, measure_reach
+from unblur.restore.runtimes import Runtime, by_runtime, check_runtime
 from unblur.restore.threads import Threads
 from unblur.weights import FASTEST, Card, allowed_architecture, card_of, is_name, load_into
 from unblur.weights.foreign import read_foreign
@@ -34,6 +35,7 @@ def load_network(
     single_scale: bool = False,
     threads: int | None = None,
     network: str | None = None,
+    runtime: Runtime = "torch",
 ) -> Deblurrer:
     """Load the weights of one network and make them ready to restore pictures and clips.
 
@@ -56,6 +58,7 @@ def load_network(
         threads: of the processor, at most; small pictures are restored on one. None takes as many as are free, and no more than torch would
             (`OMP_NUM_THREADS`), and looks again while it works (`unblur.restore.threads`).
         network: import path of a network that is not part of the package, `package.module:function`, if the weights are of one; its code is run.
+        runtime: what computes the network: `torch`, or `onnx` or `openvino`, to which it is exported (`unblur.restore.runtimes`).
 
     Raises:
         WeightsError: if there are no such weights, or they are damaged, unsafe or of another network.
@@ -67,6 +70,9 @@ def load_network(
         raise InputError("one network is needed: give either `model` or `weights`")
     if network is not None and model is None:
         raise InputError("`network` goes with `model`: published checkpoints are recognised by themselves")
+    check_runtime(runtime)
+    if runtime != "torch" and model is None:
+        raise InputError("other runtimes compute the project's own networks; leave out `runtime`, or `weights`")
     if tile is not None:
         check_whole("tile", tile, least=SMALLEST_TILE)
     if threads is not None:
@@ -87,6 +93,8 @@ def load_network(
         setup = set_up(net, device=device, precision=precision, self_ensemble=self_ensemble)
     called = named if weights is None and is_name(named) and not is_run(named) else str(Path(named).resolve())
     setup = replace(setup, threads=chosen)
+    if card is not None:
+        net, setup = by_runtime(net, setup, runtime=runtime, sha256=card.sha256)
     return Deblurrer(net, setup=setup, card=card, tile=tile, meter=meter, single_scale=single_scale, model=called)
 
 

@@ -24,6 +24,7 @@ from unblur.restore.load import load_network
 from unblur.restore.observer import Observer
 from unblur.restore.precision import Device, Precision, choose_device
 from unblur.restore.resume import Loader, Settings
+from unblur.restore.runtimes import Runtime, check_runtime
 from unblur.restore.self_ensemble import check_self_ensemble
 from unblur.weights import Quality, best_for, by_quality, card_of
 
@@ -52,6 +53,7 @@ class Request:
     threads: int | None = None
     time_limit: float | None = None
     network: str | None = None
+    runtime: Runtime = "torch"
 
     def __post_init__(self) -> None:
         as_path(self.model)
@@ -74,6 +76,9 @@ class Request:
             check_whole("tile", self.tile, least=SMALLEST_TILE)
         if self.threads is not None:
             check_whole("threads", self.threads, least=1)
+        check_runtime(self.runtime)
+        if self.runtime != "torch" and (self.model == "auto" or self.weights is not None):
+            raise InputError("another runtime than torch computes one network: name it by `model`")
         choose_device(self.device)
 
     @property
@@ -211,4 +216,5 @@ class Networks:
             single_scale=request.single_scale,
             threads=request.threads,
             network=request.network,
+            runtime=request.runtime,
         )

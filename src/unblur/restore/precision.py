@@ -20,7 +20,7 @@ from unblur.restore.noise import like_pictures
 from unblur.restore.self_ensemble import check_self_ensemble, mean_of_views, to_view
 from unblur.restore.threads import Threads, running_on
 
-__all__ = ["Device", "Precision", "Setup", "choose_device", "fast_precision", "self_test", "set_up"]
+__all__ = ["LEAST_AGREEMENT", "Device", "Precision", "Setup", "agreement_of", "choose_device", "fast_precision", "self_test", "set_up"]
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
@@ -29,7 +29,8 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _SIDE = 64  # pixels of the tile of the self-test, at least
 _RUNS = 6
 _LEAST_GAIN = 1.2  # by how much bf16 must be faster than fp32, to be taken for its speed
-_LEAST_AGREEMENT = 40.0  # dB between a lower precision and fp32; healthy networks have 50 and more
+LEAST_AGREEMENT = 40.0
+"""dB between a lower precision, or another runtime, and fp32 by torch; healthy networks have 50 and more."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Setup:
         dtype: of convolutions and matrix products; pictures, positions and sums stay in fp32.
         int8: whether the residual blocks were turned to integers, see `unblur.layers.int8`.
         threads: chooses the number of threads on a processor.
+        runtime: `torch`, or the runtime that computes the network in its place (`unblur.restore.runtimes`).
         note: what the user should know, such as why a precision was given up; empty if nothing.
         self_ensemble: mirrored and turned views of which the mean is taken, see `unblur.restore.self_ensemble`.
     """
@@ -51,6 +53,7 @@ class Setup:
     self_ensemble: int = 1
     int8: bool = False
     threads: Threads = field(default_factory=Threads, compare=False)
+    runtime: str = "torch"
 
     @property
     def precision(self) -> str:
@@ -137,14 +140,14 @@ def set_up(net: Net, *, device: Device = "auto", precision: Precision = "auto", 
     if setup.precision == "fp32":
         return setup
     agreement = self_test(net, setup)
-    if agreement >= _LEAST_AGREEMENT:
+    if agreement >= LEAST_AGREEMENT:
         return setup
     float_blocks(net)
     finding = f"{setup.precision} agrees with fp32 to {agreement:.0f} dB only on this machine"
     if agreement == -math.inf:
         finding = f"{setup.precision} gives no usable numbers on this machine"
     if precision != "auto":
-        raise DeviceError(f"{finding} (at least {_LEAST_AGREEMENT:.0f} dB are needed); use `--precision fp32`")
+        raise DeviceError(f"{finding} (at least {LEAST_AGREEMENT:.0f} dB are needed); use `--precision fp32`")
     return Setup(place, torch.float32, note=f"{finding}; using fp32, which is slower", self_ensemble=self_ensemble)
 
 
@@ -153,12 +156,27 @@ def self_test(net: Net, setup: Setup) -> float:
 
     The network comes with its residual blocks in floats, and with `setup.int8` it leaves with them in integers.
     """
-    height, width = net.fit_size(_SIDE, _SIDE)
-    shape = (1, 3, height, width) if net.num_frames == 1 else (1, net.num_frames, 3, height, width)
-    tile = like_pictures(net.num_frames, height, width, generator=torch.Generator().manual_seed(0)).view(shape).to(setup.device)
+    tile = _tile(net, setup)
     exact = Setup(setup.device, torch.float32).run(net, tile)
     if setup.int8:
         int8_blocks(net)
+    return _agreement(net, setup, tile=tile, exact=exact)
+
+
+def agreement_of(net: Net, setup: Setup, *, exact: Net) -> float:
+    """Agreement of a network with another one in fp32 on one tile, as `self_test`."""
+    tile = _tile(exact, setup)
+    return _agreement(net, setup, tile=tile, exact=Setup(setup.device, torch.float32).run(exact, tile))
+
+
+def _tile(net: Net, setup: Setup) -> Tensor:
+    """An input of the self-test."""
+    height, width = net.fit_size(_SIDE, _SIDE)
+    shape = (1, 3, height, width) if net.num_frames == 1 else (1, net.num_frames, 3, height, width)
+    return like_pictures(net.num_frames, height, width, generator=torch.Generator().manual_seed(0)).view(shape).to(setup.device)
+
+
+def _agreement(net: Net, setup: Setup, *, tile: Tensor, exact: Tensor) -> float:
     try:
         fast = replace(setup, self_ensemble=1).run(net, tile)
     except RuntimeError as error:
