@@ -19,7 +19,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 import unblur
-from unblur.app import ablate, bench, data, export, inspect, models, pull, restore, synth, train
+from unblur.app import ablate, bench, data, export, inspect, models, page, pull, restore, synth, train
 from unblur.errors import InputError, UnblurError, WeightsError
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ app.command()(train.recipes)
 app.command()(train.export_weights)
 app.command()(export.export)
 app.command()(inspect.inspect)
+app.command()(page.page)
 for command in (bench.bench, bench.report, ablate.ablate, bench.published):
     app.command()(command)
 
