@@ -25,6 +25,7 @@ _SHARED = {
     "blurred_pictures": "layers/blurred_pictures.py",
     "clips": "io/clips.py",
     "nets": "restore/nets.py",
+    "engines": "app/web/engines.py",
     "small": "models/small.py",
     "trees": "data/trees.py",
     "graphs": "weights/graphs.py",

@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 
 import unblur
 from unblur.app import ablate, bench, data, export, inspect, models, page, pull, restore, synth, train
+from unblur.app.web.command import web
 from unblur.errors import InputError, UnblurError, WeightsError
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ app.command()(train.export_weights)
 app.command()(export.export)
 app.command()(inspect.inspect)
 app.command()(page.page)
+app.command()(web)
 for command in (bench.bench, bench.report, ablate.ablate, bench.published):
     app.command()(command)
 

@@ -31,7 +31,7 @@ from unblur.restore.drawing import Bytes, Cell, axis_colours, colour_wheel, flow
 from unblur.restore.precision import Setup
 from unblur.restore.tiles import cut
 
-__all__ = ["Drawing", "inspect_clip", "inspect_window", "read_window"]
+__all__ = ["Drawing", "inspect_clip", "inspect_photo", "inspect_window", "read_window"]
 
 _AMPLIFY = 4  # times that differences are shown
 _STEP = 16  # pixels between two strokes
@@ -79,6 +79,18 @@ def inspect_clip(
         with written_whole(folder / f"{drawing.name}.png", overwrite=overwrite, inputs=(source,)) as partial:
             PillowImage.fromarray(drawing.pixels).save(partial)
     return drawings
+
+
+def inspect_photo(pixels: NDArray[Any], *, net: Net, setup: Setup, longest_side: int = 640) -> list[Drawing]:
+    """Draw what a photo network sees and does with the middle of a photo.
+
+    Args:
+        pixels: (H, W, 3), 8 or 16 bit.
+        net: on its device.
+        setup: device and precision.
+        longest_side: of the part that is looked at, pixels.
+    """
+    return inspect_window(_middle_part([pixels], longest_side, net), net=net, setup=setup)
 
 
 def read_window(source: Path, *, frame: int, num_frames: int) -> list[NDArray[Any]]:

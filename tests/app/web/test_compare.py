@@ -105,7 +105,7 @@ def test_16_bit_is_rounded_to_8(tmp_path):
 
 
 def test_addresses_are_escaped():
-    text = comparison(before='a"b', after="c", width=1, height=1, labels=("x", "y"), attributes={"id": '"><i>'})
+    text = comparison(before='a"b', after="c", width=1, height=1, labels=("x", '"><i>'))
     assert 'src="a&quot;b"' in text
     assert "<i>" not in text
 

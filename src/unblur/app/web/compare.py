@@ -2,7 +2,6 @@
 
 import base64
 import io
-from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -76,16 +75,7 @@ def data_url(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
 
 
-def comparison(
-    *,
-    before: str,
-    after: str,
-    width: int,
-    height: int,
-    labels: tuple[str, str],
-    attributes: Mapping[str, str] | None = None,
-    extra: str = "",
-) -> str:
+def comparison(*, before: str, after: str, width: int, height: int, labels: tuple[str, str]) -> str:
     """The slider as a piece of HTML, which `compare.js` brings to life.
 
     Args:
@@ -94,13 +84,10 @@ def comparison(
         width: of both, pixels.
         height: of both, pixels.
         labels: what the left and the right one are, plain text.
-        attributes: further ones of the figure, `data-` before their names.
-        extra: HTML behind the controls.
     """
     left, right = map(escape, labels)
-    data = "".join(f' data-{name}="{escape(value)}"' for name, value in (attributes or {}).items())
     return f"""\
-<figure class="unblur-compare" data-width="{width}" data-height="{height}"{data}>
+<figure class="unblur-compare" data-width="{width}" data-height="{height}">
 <div class="names"><span>{left}</span><span>{right}</span></div>
 <div class="stage" style="aspect-ratio: {width} / {height}" tabindex="0" role="group" aria-label="{left} on the left, {right} on the right; arrow keys scroll, plus and minus zoom, 1 shows full size, 0 all">
 <div class="area"><img class="before" src="{escape(before)}" alt="{left}"><img class="after" src="{escape(after)}" alt="{right}"><div class="handle" aria-hidden="true"></div></div>
@@ -112,7 +99,7 @@ def comparison(
 <button type="button" class="closer" aria-label="Zoom in">+</button>
 <button type="button" class="full" title="One pixel of the picture is one of the screen">1:1</button>
 <button type="button" class="fit" title="All of the picture">Fit</button></span>
-{extra}</div>
+</div>
 </figure>"""
 
 

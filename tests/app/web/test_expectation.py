@@ -1,0 +1,61 @@
+"""What is said of a picture before it is restored."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unblur.app.web.expectation import NOISY, Measured, measured_gain, noise_level, sentence, sharpness
+from unblur.weights import card_of
+
+
+def smooth(height=120, width=160):
+    y, x = np.mgrid[:height, :width]
+    return np.repeat((120 + 60 * np.sin(x / 20) * np.cos(y / 15))[..., None], 3, axis=2)
+
+
+@pytest.mark.parametrize("sigma", [2.0, 8.0, 20.0])
+def test_noise_of_brightness_is_measured(sigma):
+    noise = np.random.default_rng(0).normal(0, sigma, (120, 160, 1))
+    noisy = np.clip(smooth() + noise, 0, 255).round().astype(np.uint8)
+    assert noise_level(noisy) == pytest.approx(sigma, rel=0.15)
+    assert noise_level(noisy.astype(np.uint16) * 257) == pytest.approx(noise_level(noisy), rel=1e-3)
+
+
+def test_straight_edges_are_no_noise():
+    picture = np.zeros((60, 80, 3), np.uint8)
+    picture[:, 40:] = 200
+    assert noise_level(picture) == 0.0
+    assert noise_level(picture[:2]) == 0.0  # too small to say
+
+
+@given(st.integers(0, 255))
+def test_a_flat_picture_is_not_sharp(level):
+    assert sharpness(np.full((20, 20, 3), level, np.uint8)) == pytest.approx(0, abs=1e-4)
+
+
+def test_blur_lowers_sharpness():
+    picture = np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8)
+    blurred = ((picture[:, :-1].astype(int) + picture[:, 1:]) // 2).astype(np.uint8)
+    assert sharpness(blurred) < sharpness(picture)
+
+
+def test_each_kind_of_picture_has_its_sentence():
+    card = card_of("swift_quick")
+    assert sentence(Measured(0.6, 1.0), card=card).startswith("Sharp: motion blur of about 0.6 pixels. Restoring it can make it worse")
+    blurred = sentence(Measured(9.0, 1.0), card=card)
+    assert blurred.startswith("Blurred, by about 9.0 pixels if it is motion.")
+    assert "out of focus" in blurred
+    assert sentence(Measured(0.3, NOISY), card=card).startswith("Noisy")
+
+
+def test_figures_are_those_of_the_card():
+    card = card_of("swift_quick")
+    gain = measured_gain(card, data="photos")
+    assert f"gained {gain:.1f} dB on average by swift_quick" in sentence(Measured(9.0, 1.0), card=card)
+    assert measured_gain(card, data="no such data") is None
+    assert "gained" not in sentence(Measured(9.0, 1.0), card=card.model_copy(update={"results": []}))
+
+
+def test_clips_are_said_to_be_clips():
+    assert "Clips gained" in sentence(Measured(9.0, 1.0), card=card_of("swift_video_best"))
