@@ -53,6 +53,7 @@ def visit(chromium):
 
     def open_window(width=1280, height=900, **options):
         context = chromium.new_context(viewport={"width": width, "height": height}, accept_downloads=True, **options)
+        context.set_default_timeout(180_000)  # a busy machine is no fault of the page
         visits.append(Visit(context.new_page()))
         return visits[-1].page
 

@@ -89,7 +89,7 @@ def comparison(*, before: str, after: str, width: int, height: int, labels: tupl
     return f"""\
 <figure class="unblur-compare" data-width="{width}" data-height="{height}">
 <div class="names"><span>{left}</span><span>{right}</span></div>
-<div class="stage" style="aspect-ratio: {width} / {height}" tabindex="0" role="group" aria-label="{left} on the left, {right} on the right; arrow keys scroll, plus and minus zoom, 1 shows full size, 0 all">
+<div class="stage" style="aspect-ratio: {width} / {height}; max-height: min(70vh, 46rem, {max(height, 240) + 2}px)" tabindex="0" role="group" aria-label="{left} on the left, {right} on the right; arrow keys scroll, plus and minus zoom, 1 shows full size, 0 all">
 <div class="area"><img class="before" src="{escape(before)}" alt="{left}"><img class="after" src="{escape(after)}" alt="{right}"><div class="handle" aria-hidden="true"></div></div>
 </div>
 <div class="controls">

@@ -8,6 +8,7 @@ from unblur.app.web.session import MOST_FILES, Item, Session, Settings
 from unblur.app.web.sessions import Sessions
 from unblur.app.web.views import (
     clips_view,
+    drawings_view,
     duration_in_words,
     film_chart,
     item_label,
@@ -35,7 +36,7 @@ class Shown:
         view: HTML of the slider, or of the two clips.
         charts: HTML.
         film: moments of a clip: pictures and their captions.
-        drawings: of a photo: pictures and their captions.
+        drawings: HTML of those of a photo.
         note: on the preview or drawings that are made, or why they are not.
         length: of a clip, seconds.
         busy: whether to ask again soon.
@@ -49,7 +50,7 @@ class Shown:
     view: str
     charts: str
     film: tuple[tuple[str, str], ...]
-    drawings: tuple[tuple[str, str], ...]
+    drawings: str
     note: str
     length: float
     busy: bool
@@ -159,10 +160,10 @@ class Events:
         item = items.get(_number(label)) or next(iter(items.values()), None)
         queue, labels = queue_view(items.values()), tuple(item_label(each) for each in items.values())
         if item is None:
-            return Shown(queue, labels, None, "", "", "", "", (), (), "", 0.0, session.busy)
+            return Shown(queue, labels, None, "", "", "", "", (), "", "", 0.0, session.busy)
         view, charts, note = _view(item)
         film = tuple((str(moment.picture), f"{moment.second:.1f} s") for moment in item.film)
-        drawings = tuple((str(path), caption) for path, caption in item.drawings)
+        drawings = drawings_view(item)
         expectation = item.expectation
         if item.seconds is not None:
             expectation += f" About {duration_in_words(item.seconds)} here."

@@ -11,7 +11,7 @@ from unblur.app.web.views import notices_view, queue_view
 from unblur.errors import UnblurError
 from unblur.weights import Quality
 
-__all__ = ["build", "head", "style"]
+__all__ = ["build", "head"]
 
 TICK = 1.0
 """Seconds between two questions for what is new, while there is work."""
@@ -19,13 +19,9 @@ _TOOLS = {"everywhere": "", "in a rectangle": "rectangle", "where I paint": "bru
 
 
 def head() -> str:
-    """Scripts of the page."""
-    return "".join(f"<script>{part_of_page(name)}</script>" for name in ("compare.js", "region.js", "clips.js"))
-
-
-def style() -> str:
-    """Styles of the page."""
-    return part_of_page("compare.css") + part_of_page("web.css")
+    """Scripts and styles of the page; Gradio would not pass on all rules of styles that are given as its own."""
+    styles = "".join(f"<style>{part_of_page(name)}</style>" for name in ("compare.css", "web.css"))
+    return styles + "".join(f"<script>{part_of_page(name)}</script>" for name in ("compare.js", "region.js", "clips.js"))
 
 
 def build(events: Events, *, local: bool) -> Any:  # noqa: ANN401 - Gradio is not imported here
@@ -55,7 +51,7 @@ def _left(*, local: bool) -> dict[str, Any]:
     import gradio as gr
 
     made: dict[str, Any] = {}
-    made["files"] = gr.File(label="Photos and clips: drop them here, or click to choose", file_count="multiple", height=150)
+    made["files"] = gr.File(label="Photos and clips: drop them here, or click to choose", file_count="multiple", height=200)
     if local:
         with gr.Group():
             made["path"] = gr.Textbox(
@@ -98,7 +94,7 @@ def _right() -> dict[str, Any]:
             made["save"] = gr.Button("Save with this strength and region")
         with gr.Accordion("How it was blurred", open=False):
             made["draw"] = gr.Button("Draw lines of motion, trajectory and where the result counts")
-            made["drawings"] = gr.Gallery(label="Drawings", columns=1, height="auto", object_fit="contain", visible=False)
+            made["drawings"] = gr.HTML("", apply_default_css=False)
     with gr.Group(visible=False) as made["clip_group"]:
         made["film"] = gr.Gallery(label="Moments: choose one", columns=6, height="auto", allow_preview=False, object_fit="contain")
         made["second"] = gr.Slider(0, 1, value=0, step=0.1, label="Second to begin at")
@@ -140,7 +136,7 @@ def _updates(parts: dict[str, Any], shown: Shown, seen: Shown | None) -> dict[An
         last = max(round(shown.length - PREVIEW_SECONDS, 1), 0.1)
         fresh[parts["second"]] = gr.Slider(maximum=last, value=0)
     if changed("drawings"):
-        fresh[parts["drawings"]] = gr.Gallery(value=list(shown.drawings), visible=bool(shown.drawings))
+        fresh[parts["drawings"]] = shown.drawings
     if changed("note"):
         fresh[parts["note"]] = shown.note
     return fresh

@@ -109,7 +109,7 @@ def _served(folder: Path, *, host: str, port: int, device: "Device", largest: in
         raise UnblurError(INSTALL) from error
     from unblur.app.web.engine import Engine
     from unblur.app.web.events import Events
-    from unblur.app.web.layout import build, head, style
+    from unblur.app.web.layout import build, head
     from unblur.app.web.sessions import Sessions
     from unblur.app.web.worker import Worker
 
@@ -137,7 +137,6 @@ def _served(folder: Path, *, host: str, port: int, device: "Device", largest: in
             allowed_paths=[str(folder / "sessions")],
             app_kwargs={"middleware": [guard], "docs_url": None, "redoc_url": None, "openapi_url": None},
             head=head(),
-            css=style(),
             theme=gr.themes.Default(font="system-ui", font_mono="ui-monospace"),
         )
         shown = "localhost" if host == "localhost" else f"[{host}]" if ":" in host else host

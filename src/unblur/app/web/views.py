@@ -12,6 +12,7 @@ from unblur.app.web.session import Item, Preview
 __all__ = [
     "address_of",
     "clips_view",
+    "drawings_view",
     "duration_in_words",
     "film_chart",
     "item_label",
@@ -60,8 +61,8 @@ def queue_view(items: Iterable[Item]) -> str:
     rows = [_row(item) for item in items]
     if not rows:
         return '<p class="unblur-empty">Nothing here yet.</p>'
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("File", "Size", "Time, about", "State"))
-    return f'<div class="unblur-queue"><table><caption>Photos and clips</caption><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    head = "".join(f'<th scope="col" role="columnheader">{name}</th>' for name in ("File", "Size", "Time, about", "State"))
+    return f'<div class="unblur-queue"><table role="table"><caption>Photos and clips</caption><thead><tr role="row">{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
 def _row(item: Item) -> str:
@@ -69,8 +70,8 @@ def _row(item: Item) -> str:
     size = f"{item.width}×{item.height}" + (f", {item.frames or '?'} frames" if video else "")
     time = duration_in_words(item.seconds) if item.seconds is not None else "–"
     return (
-        f'<tr class="{item.status}"><th scope="row">{escape(item.name)}<small>{"clip" if video else "photo"}</small></th>'
-        f"<td>{size}</td><td>{time}</td><td>{_state(item)}</td></tr>"
+        f'<tr class="{item.status}" role="row"><th scope="row" role="rowheader">{escape(item.name)}<small>{"clip" if video else "photo"}</small></th>'
+        f'<td role="cell">{size}</td><td role="cell">{time}</td><td role="cell">{_state(item)}</td></tr>'
     )
 
 
@@ -117,6 +118,15 @@ def clips_view(preview: Preview) -> str:
 <div class="controls"><button type="button" class="play">Play</button>
 <button type="button" class="back" aria-label="One frame back">◀</button><button type="button" class="forth" aria-label="One frame forth">▶</button>
 <label>Time <input type="range" min="0" max="{span:.3f}" step="0.001" value="0" aria-label="Time in the two clips, seconds"></label></div></div>"""
+
+
+def drawings_view(item: Item) -> str:
+    """Drawings of how a photo was blurred, each with what is to be seen."""
+    figures = (
+        f'<figure><img src="{address_of(path)}" alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption></figure>'
+        for path, caption in item.drawings
+    )
+    return f'<div class="unblur-drawings">{"".join(figures)}</div>' if item.drawings else ""
 
 
 def film_chart(item: Item) -> str:
