@@ -16,7 +16,7 @@ Decided here, no paper's: the gates are proportional to the root mean square of 
 on pictures of other blur than it was trained on (`docs/lab/2026-11-29-fusing-two-networks.md`). The same log has the lengths between which pictures count as sharp and as blurred.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -96,11 +96,11 @@ class SwiftFused(Net):
         both = self.maxim(blurry), self.swift_best.restore(blurry, blur_field)
         return torch.stack([restored.float() - blurry for restored in both], dim=1)
 
-    def blurred(self, blur_field: Tensor, *, size: tuple[int, int]) -> Tensor:
+    def blurred(self, blur_field: Tensor, *, size: Sequence[int]) -> Tensor:
         """Whether a place is blurred by motion, from 0 to 1: (B, 3, H/4, W/4) -> (B, 1, H, W) for H and W in `size`."""
         length = avg_pool2d(blur_field[:, 2:], _AROUND, stride=1, padding=_AROUND // 2, count_include_pad=False)  # (B, 1, H/4, W/4)
         share = ((length - SHARP) / (BLURRED - SHARP)).clamp(0, 1)
-        return interpolate(share, size=size, mode="bilinear", align_corners=False)
+        return interpolate(share, size=list(size), mode="bilinear", align_corners=False)
 
     def gates(self, changes: Tensor) -> Tensor:
         """How much of each change to apply, (B, 2, 3, H, W) -> (B, 2, H, W)."""
