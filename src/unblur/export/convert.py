@@ -25,8 +25,11 @@ __all__ = ["INPUT", "LEAST_OPSET", "OPSET", "OUTPUT", "Size", "examples", "to_on
 Size = tuple[int, int]
 """Height and width, pixels."""
 
-INPUT, OUTPUT = "blurry", "restored"
-"""Names in the exported model."""
+INPUT = "blurry"
+"""Name of the input in the exported model."""
+
+OUTPUT = "restored"
+"""Name of the output in the exported model."""
 
 OPSET = 20
 """Version of ONNX's operators that is written by default."""
