@@ -7,7 +7,7 @@ import math
 
 import pytest
 import torch
-from small import SMALL
+from small import SMALL, with_blur_found
 
 from unblur.errors import ShapeError
 from unblur.layers.blind_deconvolution import KernelEstimator
@@ -45,7 +45,7 @@ def build(name, **arguments):
     for parameter in net.parameters():
         if parameter.ndim > 1 and not parameter.any():  # training starts some from zero, where nothing shows
             torch.nn.init.normal_(parameter, std=0.3)
-    return net
+    return with_blur_found(net) if name == "swift_fused" else net
 
 
 def picture(net, height, width, *, batch=1):

@@ -4,6 +4,7 @@ import inspect
 import shutil
 from dataclasses import FrozenInstanceError
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -18,7 +19,7 @@ from unblur.io.video import VideoReader
 from unblur.models import create
 from unblur.restore import api
 
-PICTURE = np.random.default_rng(0).integers(0, 256, (20, 24, 3), np.uint8)
+PICTURE = cv2.blur(np.random.default_rng(0).integers(0, 256, (20, 24, 3), np.uint8), (5, 1))
 CPU = {"device": "cpu", "precision": "fp32"}
 
 
