@@ -61,6 +61,12 @@ def test_every_level_of_8_bit_returns_from_16_bit():
     np.testing.assert_array_equal(as_8_bit(deep), levels)
 
 
+def test_floats_are_rounded_to_both_depths():
+    values = np.array([[-0.1, 0, 0.5, 0.25, 1, 1.5]], np.float32)
+    assert as_8_bit(values).tolist() == [[0, 0, 128, 64, 255, 255]]
+    assert as_16_bit(values).tolist() == [[0, 0, 32768, 16384, 65535, 65535]]
+
+
 def test_16_bit_is_rounded_to_the_nearest_level_of_8_bit():
     levels = all_levels(np.uint16)
     reduced = as_8_bit(levels)

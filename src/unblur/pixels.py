@@ -19,8 +19,10 @@ if TYPE_CHECKING:  # file handling works without torch, which takes a second to 
 __all__ = [
     "as_8_bit",
     "as_16_bit",
+    "linear_of_srgb",
     "peak_value",
     "rounded_to_8_bit",
+    "srgb_of_linear",
     "to_float",
     "to_levels",
     "to_pixels",
@@ -62,7 +64,7 @@ def to_levels(values: NDArray[Any], dtype: np.dtype[Value] | type[Value]) -> NDA
 
 
 def as_8_bit(picture: NDArray[Any]) -> NDArray[np.uint8]:
-    """Levels of 16 bit rounded to the nearest of 8 bit; those of 8 bit are given back as they are.
+    """Levels of 16 bit and floats rounded to the nearest of 8 bit; those of 8 bit are given back as they are.
 
     Example:
         >>> as_8_bit(np.array([[0, 128, 129, 65535]], np.uint16)).tolist()
@@ -70,6 +72,8 @@ def as_8_bit(picture: NDArray[Any]) -> NDArray[np.uint8]:
     """
     if picture.dtype == np.uint8:
         return picture
+    if picture.dtype != np.uint16:
+        return to_levels(picture, np.uint8)
     reduced = np.empty(picture.shape, np.uint8)
     rows = max(1, _BLOCK // max(1, math.prod(picture.shape[1:])))
     for top in range(0, len(picture), rows):
@@ -78,8 +82,27 @@ def as_8_bit(picture: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def as_16_bit(picture: NDArray[Any]) -> NDArray[np.uint16]:
-    """Levels of 8 bit as the equal ones of 16 bit; those of 16 bit are given back as they are."""
-    return picture if picture.dtype == np.uint16 else picture.astype(np.uint16) * np.uint16(_STEP)
+    """Levels of 8 bit as the equal ones of 16 bit, and floats rounded to them; those of 16 bit are given back as they are."""
+    if picture.dtype == np.uint8:
+        return picture.astype(np.uint16) * np.uint16(_STEP)
+    return picture if picture.dtype == np.uint16 else to_levels(picture, np.uint16)
+
+
+def srgb_of_linear(light: NDArray[Any]) -> NDArray[np.float32]:
+    """The transfer function of sRGB (IEC 61966-2-1), of linear light in [0, 1].
+
+    Example:
+        >>> srgb_of_linear(np.array([0, 0.2140411, 1], np.float32)).round(4).tolist()
+        [0.0, 0.5, 1.0]
+    """
+    curve = 1.055 * np.maximum(light, 0.0031308) ** (1 / 2.4) - 0.055
+    return np.where(light <= 0.0031308, 12.92 * light, curve).astype(np.float32, copy=False)
+
+
+def linear_of_srgb(values: NDArray[Any]) -> NDArray[np.float32]:
+    """The inverse of `srgb_of_linear`."""
+    curve = ((np.maximum(values, 0.04045) + 0.055) / 1.055) ** 2.4
+    return np.where(values <= 0.04045, values / 12.92, curve).astype(np.float32, copy=False)
 
 
 def to_rgb(picture: NDArray[Value]) -> NDArray[Value]:

@@ -8,7 +8,7 @@ import pytest
 from unblur.errors import OutputError, UnreadableError, UnsupportedError
 from unblur.io.exr import exr_size
 from unblur.io.image import Image, is_image, output_suffix, read_image, size_of, write_image
-from unblur.io.levels import srgb_of_linear
+from unblur.pixels import srgb_of_linear
 
 HEIGHT, WIDTH = 20, 30
 

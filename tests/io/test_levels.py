@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from unblur.io.levels import linear_of_srgb, normalised, srgb_of_linear
+from unblur.io.levels import normalised
+from unblur.pixels import linear_of_srgb, srgb_of_linear
 
 values = arrays(np.float32, (3, 4, 3), elements=st.floats(-1e4, 1e4, width=32))
 

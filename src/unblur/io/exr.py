@@ -14,7 +14,7 @@ import numpy as np
 
 from unblur.errors import UnreadableError, UnsupportedError
 from unblur.io.levels import normalised
-from unblur.io.optional import needed
+from unblur.io.optional import library, needed
 from unblur.io.picture import Coding, ExrFile, Image, Metadata, check_size, head_with
 
 __all__ = ["exr_size", "read_exr", "write_exr"]
@@ -46,11 +46,11 @@ def read_exr(path: Path) -> Image:
         UnreadableError: if it is damaged or broken off.
         UnsupportedError: if the library is not installed, it is too large, or has no RGB or Y of half or single precision and full resolution.
     """
-    library = needed("OpenEXR", path, WHAT, extra="exr")
+    openexr = needed("OpenEXR", path, WHAT, extra="exr")
     width, height = exr_size(path)
     check_size(path, width=width, height=height)
     try:
-        file = library.File(str(path), separate_channels=True)
+        file = openexr.File(str(path), separate_channels=True)
         parts = list(file.parts)
         pixels = [{name: channel.pixels for name, channel in part.channels.items()} for part in parts]
     except Exception as error:  # the library raises several kinds
@@ -75,7 +75,7 @@ def write_exr(file: BinaryIO, image: Image) -> None:
     """Write an OpenEXR file as it came, with the restored channels in place of those that were read."""
     about = image.metadata.exr
     assert about is not None  # other pictures are refused before
-    library = needed("OpenEXR", Path(), WHAT, extra="exr")
+    openexr = library("OpenEXR", extra="exr", purpose="writing OpenEXR")
     values = image.stored(0, len(image.pixels))
     parts = []
     for place, part in enumerate(about.parts):
@@ -84,12 +84,12 @@ def write_exr(file: BinaryIO, image: Image) -> None:
             for number, name in enumerate(about.names):
                 old = channels[name]
                 new = np.ascontiguousarray(values[..., number]).astype(old.pixels.dtype, copy=False)
-                channels[name] = library.Channel(name, new, old.xSampling, old.ySampling, old.pLinear)
+                channels[name] = openexr.Channel(name, new, old.xSampling, old.ySampling, old.pLinear)
         header = {key: value for key, value in part.header.items() if key not in ABOUT_PIXELS}
-        parts.append(library.Part(header, channels, header.get("name", "")))
+        parts.append(openexr.Part(header, channels, header.get("name", "")))
     with tempfile.TemporaryDirectory(prefix="unblur-") as folder:
         whole = Path(folder) / "whole.exr"  # since the library writes to files by name
-        library.File(parts).write(str(whole))
+        openexr.File(parts).write(str(whole))
         file.write(whole.read_bytes())
 
 

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Levels", "linear_of_srgb", "normalised", "srgb_of_linear"]
+from unblur.pixels import linear_of_srgb, srgb_of_linear
+
+__all__ = ["Levels", "normalised"]
 
 Floats = NDArray[np.float32]
 
@@ -92,20 +94,3 @@ def normalised(samples: NDArray[Any], *, bits: int, is_linear: bool = False) -> 
         notes.append("its values were taken for linear light, and restored under the transfer function of sRGB")
         clipped = srgb_of_linear(clipped)
     return np.clip(clipped, 0, 1, dtype=np.float32), Levels(black, white, is_linear, bits, outside), notes
-
-
-def srgb_of_linear(values: Floats) -> Floats:
-    """The transfer function of sRGB (IEC 61966-2-1), of values in [0, 1].
-
-    Example:
-        >>> srgb_of_linear(np.array([0, 0.2140411, 1], np.float32)).round(4).tolist()
-        [0.0, 0.5, 1.0]
-    """
-    curve = np.float32(1.055) * np.power(np.maximum(values, np.float32(0.0031308)), np.float32(1 / 2.4)) - np.float32(0.055)
-    return np.where(values <= np.float32(0.0031308), values * np.float32(12.92), curve).astype(np.float32, copy=False)
-
-
-def linear_of_srgb(values: Floats) -> Floats:
-    """The inverse of `srgb_of_linear`."""
-    curve = np.power((np.maximum(values, np.float32(0.04045)) + np.float32(0.055)) / np.float32(1.055), np.float32(2.4))
-    return np.where(values <= np.float32(0.04045), values / np.float32(12.92), curve).astype(np.float32, copy=False)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.errors import InputError
-from unblur.pixels import to_levels
+from unblur.pixels import linear_of_srgb, srgb_of_linear, to_levels
 
 __all__ = ["CURVE_RANGE", "GAMMA22", "LINEAR", "SRGB", "Response", "camera_curve", "draw_curve", "response_named"]
 
@@ -64,18 +64,10 @@ def _encode_table(response: Response) -> NDArray[np.uint8]:
     return to_levels(response.encode_curve(linear), np.uint8)
 
 
-def _srgb_encode(linear: Floats) -> Floats:
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055).astype(np.float32)
-
-
-def _srgb_decode(encoded: Floats) -> Floats:
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
 GAMMA22 = Response("gamma2.2", lambda linear: linear ** np.float32(1 / 2.2), lambda encoded: encoded ** np.float32(2.2))
 """The curve of the GoPro data set (Nah et al. 2017)."""
 
-SRGB = Response("srgb", _srgb_encode, _srgb_decode)
+SRGB = Response("srgb", srgb_of_linear, linear_of_srgb)
 """IEC 61966-2-1, the curve of ordinary picture files."""
 
 LINEAR = Response("linear", lambda linear: linear, lambda encoded: encoded)
