@@ -26,7 +26,7 @@ from unblur.restore.checks import check_how
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.report import Outcome, VideoReport, kept_input_note
 
-__all__ = ["Folders", "Job", "Options", "check_folders", "failure", "plan", "restore_job", "what_remains"]
+__all__ = ["Folders", "Job", "Options", "check_folders", "failure", "photo_to_restore", "plan", "restore_job", "what_remains"]
 
 ENDING = "_unblurred"
 Folders = Literal["auto", "clips", "photos"]
@@ -263,12 +263,23 @@ def _restore_clip(
     )
 
 
-def _restore_photo(deblurrer: Deblurrer, job: Job, options: Options) -> tuple[str, ...]:
-    refuse_inputs(job.target, (job.source,))  # before the work, not after it
-    if job.target.exists() and not options.overwrite:
+def photo_to_restore(job: Job, *, overwrite: bool) -> Image:
+    """The photo of a job; what its result would be refused for is found before the work, not after it.
+
+    Raises:
+        InputError: if it cannot be read.
+        OutputError: if its result cannot be written, or exists and `overwrite` is false.
+    """
+    refuse_inputs(job.target, (job.source,))
+    if job.target.exists() and not overwrite:
         raise OutputError(f"`{job.target}` exists; add `--overwrite` to replace it, or choose another place with `--output`")
     image = read_image(job.source)
     check_target(job.target, image)
+    return image
+
+
+def _restore_photo(deblurrer: Deblurrer, job: Job, options: Options) -> tuple[str, ...]:
+    image = photo_to_restore(job, overwrite=options.overwrite)
     report = deblurrer.photo_report(image.pixels, strength=options.strength, scale=options.scale or 1.0)
     is_alone = options.file_quality is None and not image.pages
     if report.skipped_sharp and is_alone and job.target.suffix.lower() == job.source.suffix.lower():

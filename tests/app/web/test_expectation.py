@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from unblur.app.web.expectation import NOISY, Measured, measured_gain, noise_level, sentence, sharpness
+from unblur.app.web.expectation import NOISY, Measured, measured_gain, noise_level, sentence
 from unblur.weights import card_of
 
 
@@ -27,17 +25,6 @@ def test_straight_edges_are_no_noise():
     picture[:, 40:] = 200
     assert noise_level(picture) == 0.0
     assert noise_level(picture[:2]) == 0.0  # too small to say
-
-
-@given(st.integers(0, 255))
-def test_a_flat_picture_is_not_sharp(level):
-    assert sharpness(np.full((20, 20, 3), level, np.uint8)) == pytest.approx(0, abs=1e-4)
-
-
-def test_blur_lowers_sharpness():
-    picture = np.random.default_rng(0).integers(0, 256, (40, 40, 3)).astype(np.uint8)
-    blurred = ((picture[:, :-1].astype(int) + picture[:, 1:]) // 2).astype(np.uint8)
-    assert sharpness(blurred) < sharpness(picture)
 
 
 def test_each_kind_of_picture_has_its_sentence():

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -274,6 +275,36 @@ def test_work_is_paused_gone_on_with_and_cancelled(enter, photo, movie, gate):
         wait_for_state(window, path, "done")
 
 
+def test_what_cannot_be_restored_is_said_in_plain_words(enter, photo, tmp_path):
+    window = enter()
+    (tmp_path / "notes.txt").write_text("no picture")
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(photo.read_bytes()[: photo.stat().st_size // 2])
+    window.locator("input[type=file]").first.set_input_files([str(tmp_path / "notes.txt"), str(broken)])
+    alert = window.get_by_role("alert").get_by_text("“notes.txt” is neither a photo nor a video that can be read")
+    alert.wait_for()
+    row(window, broken).wait_for()
+    restore(window)
+    wait_for_state(window, broken, "failed")
+    wait_for_state(window, broken, "is broken off; copy it again")
+    assert "Traceback" not in window.content()
+
+
+def test_an_animation_is_shown_beside_its_restoration(enter, tmp_path):
+    path = tmp_path / "moves.gif"
+    frames = [PillowImage.fromarray(np.full((20, 30, 3), level, np.uint8)) for level in (200, 150, 100)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=100, loop=0)
+    window = enter()
+    upload(window, path)
+    restore(window)
+    wait_for_state(window, path, "done")
+    shown = window.locator(".unblur-animation img")
+    shown.nth(1).wait_for()
+    assert shown.count() == 2
+    for place in range(2):
+        assert shown.nth(place).evaluate("image => image.decode().then(() => image.naturalWidth)") == 30
+
+
 def test_two_people_do_not_see_each_other(enter, photo, tmp_path):
     mine, yours = tmp_path / "mine.png", tmp_path / "yours.png"
     for path in (mine, yours):
@@ -396,6 +427,15 @@ def test_a_file_that_was_never_sent_is_not_taken_as_one_that_was(site, secret, p
         assert photo.name not in intruder.event("Restore", "fast", 1, False, None, None, window="liar")
 
 
+def test_paths_are_off_where_others_reach_the_page(serve):
+    site = serve(host="0.0.0.0")
+    assert not site.local
+    parts = Intruder(site).config()["components"]
+    labels = {str(part.get("props", {}).get(name, "")) for part in parts for name in ("label", "value")}
+    assert {"Photos and clips: drop them here, or click to choose", "Restore"} <= labels
+    assert not {"Or the path of a file or folder on this machine", "Add this path"} & labels
+
+
 def test_paths_are_refused_behind_the_page_as_well(photo, tmp_path):
     from unblur.app.web.events import Events
     from unblur.app.web.session import Settings
@@ -418,3 +458,32 @@ def test_a_port_that_is_taken_is_said():
 def test_an_address_that_is_not_of_this_machine_is_said():
     with pytest.raises(InputError, match="leave out `--host`"), server.served(host="203.0.113.7"):
         pass
+
+
+def test_a_file_that_is_too_large_is_refused(serve, photo, visit):
+    window = visit()
+    window.goto(serve(largest=100).url)
+    window.locator("input[type=file]").first.set_input_files(str(photo))
+    window.get_by_text("exceed the maximum allowed size").first.wait_for()
+
+
+def test_nothing_is_left_at_the_end(serve, photo, visit):
+    site = serve()
+    window = visit()
+    window.goto(site.url)
+    restored_photo(window, photo)
+    assert any(path.name == "photo_unblurred.png" for path in site.folder.rglob("*.png"))
+    site.close()
+    assert not site.folder.exists()
+
+
+def test_a_window_that_is_closed_leaves_nothing(enter, site, photo):
+    window = enter()
+    restored_photo(window, photo)
+    (mine,) = site.folder.rglob("restored.npy")
+    window.close()
+    for _ in range(600):
+        if not mine.parents[1].exists():
+            break
+        time.sleep(0.1)
+    assert not mine.parents[1].exists()

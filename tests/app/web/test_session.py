@@ -16,6 +16,7 @@ from unblur.io.journal import journal_of
 from unblur.io.video import VideoReader
 
 Clip, engines = sys.modules["clips"].Clip, sys.modules["engines"]
+darker = engines.darker
 FAST = Settings(quality="fast")
 
 
@@ -159,6 +160,55 @@ def test_strength_and_region_are_written_without_the_network(session, photo, eng
         session.save(1, strength=1.0, region="", overwrite=False)
     with pytest.raises(InputError, match="no restored photo"):
         session.save(7, strength=1.0, region="", overwrite=False)
+
+
+def test_every_page_of_a_tiff_is_restored_and_saved_without_the_network(session, tmp_path, engine):
+    first, second = (np.random.default_rng(seed).integers(0, 256, (40, 60, 3), np.uint8) for seed in range(2))
+    path = tmp_path / "pages.tif"
+    PillowImage.fromarray(first).save(path, save_all=True, append_images=[PillowImage.fromarray(second)])
+    session.add(path, uploaded=False, settings=FAST)
+    (item,) = restore(session)
+    assert item.status == "done"
+    assert pages_of(item.target) == [darker(first).tolist(), darker(second).tolist()]
+    engine.gate.clear()  # the network would wait for ever
+    assert pages_of(session.save(1, strength=0.0, region="", overwrite=False)) == [first.tolist(), second.tolist()]
+    engine.gate.set()
+    assert restore(session)[0].status == "done"
+
+
+def pages_of(path):
+    image = read_image(path)
+    return [page.pixels.tolist() for page in (image, *(each() for each in image.pages))]
+
+
+def test_a_photo_of_floats_is_shown_as_it_is(session, tmp_path):
+    PillowImage.fromarray(np.full((40, 60), 0.5, np.float32)).save(tmp_path / "float.tif")
+    session.add(tmp_path / "float.tif", uploaded=False, settings=FAST)
+    (item,) = restore(session)
+    assert item.status == "done"
+    with PillowImage.open(item.pictures["before"]) as shown:
+        assert np.abs(np.asarray(shown).astype(int) - 128).max() <= 2
+
+
+@pytest.mark.parametrize(("suffix", "options"), [(".gif", {}), (".webp", {"lossless": True}), (".png", {})])
+def test_an_animation_is_restored_whole_and_shown_beside_its_source(session, tmp_path, suffix, options):
+    frames = [PillowImage.fromarray(np.full((20, 30, 3), level, np.uint8)) for level in (200, 150, 100)]
+    path = tmp_path / f"moves{suffix}"
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=[100, 200, 300], loop=0, **options)
+    assert session.add(path, uploaded=True, settings=FAST) == []
+    assert session.worker.wait_idle(60)
+    item = session.items[1]
+    assert (item.width, item.height, item.frames) == (30, 20, 3)
+    assert item.length == pytest.approx(0.6)
+    assert [moment.second for moment in item.film] == pytest.approx([0.025 + 0.05 * number for number in range(12)])
+    with pytest.raises(InputError, match="restored whole"):
+        session.preview(1, start=0, settings=FAST)
+    (item,) = restore(session)
+    assert item.status == "done", item.message
+    assert item.pictures["before"].read_bytes() == path.read_bytes()
+    with PillowImage.open(item.pictures["after"]) as shown:
+        assert shown.n_frames == 3
+        assert np.asarray(shown.convert("RGB")).mean() == pytest.approx(180, abs=2)
 
 
 def test_a_photo_is_paused_gone_on_with_and_cancelled(session, photo, engine):

@@ -8,8 +8,9 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from unblur.app.web.expectation import Measured, measure, sentence
+from unblur.app.web.film import frames_at
+from unblur.errors import InputError
 from unblur.io.image import read_rgb
-from unblur.io.video import VideoReader
 from unblur.restore.batch import Job, Options, restore_job
 from unblur.restore.blurred import BlurMeter
 from unblur.restore.choose import fusion_seconds_a_pixel, usual_seconds_a_pixel
@@ -99,8 +100,9 @@ class Engine:
 
 
 def _first_frame(path: Path) -> NDArray[Any]:
-    with VideoReader(path, interlaced="keep") as reader:
-        return next(iter(reader)).pixels
+    for _, pixels in frames_at(path, [0.0]):
+        return pixels
+    raise InputError(f"`{path}` has no frame that can be read")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 from unblur.app.web.session import MOST_FILES, Item, Session, Settings
 from unblur.app.web.sessions import Sessions
 from unblur.app.web.views import (
+    animation_view,
     clips_view,
     drawings_view,
     duration_in_words,
@@ -187,6 +188,8 @@ def _view(item: Item) -> tuple[str, str, str]:
     note = {"waiting": "The preview waits for what is at work.", "restoring": "Restoring two seconds …"}.get(
         item.previewing, item.previewing
     )
+    if item.animated:
+        return animation_view(item), film_chart(item), note
     if item.preview is None:
         return "", film_chart(item), note
     return clips_view(item.preview), preview_chart(item.preview) + film_chart(item), note

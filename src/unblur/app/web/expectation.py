@@ -11,7 +11,7 @@ from unblur.pixels import to_float, to_rgb
 from unblur.restore.blurred import SHARP_BELOW, BlurMeter
 from unblur.weights import Card
 
-__all__ = ["NOISY", "Measured", "measure", "measured_gain", "noise_level", "sentence", "sharpness"]
+__all__ = ["NOISY", "Measured", "measure", "measured_gain", "noise_level", "sentence"]
 
 NOISY = 8.0
 """Standard deviation of the noise of brightness, of 255 levels, from which on the estimated blur says nothing: noise has fine detail of its own."""
@@ -48,15 +48,6 @@ def noise_level(picture: NDArray[Any]) -> float:
         return 0.0
     filtered = cv2.filter2D(grey, cv2.CV_32F, _LAPLACIAN)[1:-1, 1:-1]
     return float(np.median(np.abs(filtered)) / _MEDIAN / _GAIN)
-
-
-def sharpness(picture: NDArray[Any]) -> float:
-    """Standard deviation of the Laplacian of the grey picture, of 255 levels: a measure to compare frames of one clip, which noise raises.
-
-    Source: Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy: a comparative study", 2000 (its square).
-    """
-    grey = 255 * to_float(to_rgb(picture)).mean(axis=2)
-    return float(cv2.Laplacian(grey, cv2.CV_32F, ksize=1).std())
 
 
 def measure(picture: NDArray[Any], *, meter: BlurMeter) -> Measured:

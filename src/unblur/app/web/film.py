@@ -1,14 +1,23 @@
 """Moments of a clip as small pictures, and how sharp its frames are."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, islice
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from unblur.app.web.compare import jpeg_bytes
-from unblur.app.web.expectation import sharpness
 from unblur.errors import InputError
+from unblur.flow import grey
+from unblur.io.animation import animation_of, frames_of, is_animation
 from unblur.io.video import VideoReader
+from unblur.pixels import as_8_bit
+from unblur.synth.sharpness import detail
 
-__all__ = ["Moment", "film_of", "sharpness_of_frames", "times_of"]
+__all__ = ["Moment", "film_of", "frames_at", "sharpness_of_frames", "times_of"]
 
 MOMENTS = 12
 """Small pictures of a clip."""
@@ -22,7 +31,7 @@ class Moment:
     Attributes:
         second: from the first frame.
         picture: a small one, a JPEG file.
-        sharpness: see `unblur.app.web.expectation.sharpness`.
+        sharpness: see `unblur.synth.sharpness.detail`.
     """
 
     second: float
@@ -53,17 +62,46 @@ def film_of(clip: Path, folder: Path, *, length: float, count: int = MOMENTS) ->
         InputError: if the clip cannot be opened.
     """
     moments = []
-    for number, second in enumerate(times_of(length, count=count)):
+    for number, (second, pixels) in enumerate(frames_at(clip, times_of(length, count=count))):
+        picture = folder / f"moment-{number}.jpg"
+        picture.write_bytes(jpeg_bytes(pixels, quality=80, longest_side=_SIDE))
+        moments.append(Moment(second, picture, _sharpness(pixels)))
+    return moments
+
+
+def frames_at(clip: Path, seconds: Sequence[float]) -> Iterator[tuple[float, NDArray[Any]]]:
+    """The frames of a clip or animation that are shown at some seconds, in rising order; those that cannot be read are left out.
+
+    Yields:
+        The second, and (H, W, 3), 8 or 16 bit.
+
+    Raises:
+        InputError: if the clip cannot be opened.
+    """
+    if is_animation(clip):
+        yield from _frames_of_animation(clip, seconds)
+        return
+    for second in seconds:
         with VideoReader(clip, start=second, interlaced="keep") as reader:
             try:
                 frame = next(iter(reader), None)
             except InputError:
                 frame = None
         if frame is not None:
-            picture = folder / f"moment-{number}.jpg"
-            picture.write_bytes(jpeg_bytes(frame.pixels, quality=80, longest_side=_SIDE))
-            moments.append(Moment(second, picture, sharpness(frame.pixels)))
-    return moments
+            yield second, frame.pixels
+
+
+def _frames_of_animation(path: Path, seconds: Sequence[float]) -> Iterator[tuple[float, NDArray[Any]]]:
+    about = animation_of(path)
+    waiting = list(seconds)
+    shown = islice(frames_of(about), int(about.has_still), None)
+    for end, frame in zip(accumulate(about.durations), shown, strict=True):
+        while waiting and (waiting[0] < end or end == 0):
+            yield waiting.pop(0), frame[..., :3]
+
+
+def _sharpness(frame: NDArray[Any]) -> float:
+    return detail(grey(as_8_bit(np.ascontiguousarray(frame))))
 
 
 def sharpness_of_frames(clip: Path, *, start: float = 0.0) -> list[tuple[float, float]]:
@@ -75,4 +113,4 @@ def sharpness_of_frames(clip: Path, *, start: float = 0.0) -> list[tuple[float, 
     """
     with VideoReader(clip, interlaced="keep") as reader:
         base, tick = reader.info.start_pts, reader.info.time_base
-        return [(start + float((frame.pts - base) * tick), sharpness(frame.pixels)) for frame in reader]
+        return [(start + float((frame.pts - base) * tick), _sharpness(frame.pixels)) for frame in reader]

@@ -3,7 +3,9 @@
 import contextlib
 import shutil
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -16,12 +18,13 @@ from unblur.app.web.film import Moment, film_of, sharpness_of_frames
 from unblur.app.web.messages import in_words_of_page
 from unblur.app.web.region import mixed, region_of
 from unblur.app.web.worker import Stopped, Task, Worker
-from unblur.errors import InputError, OutputError, UnblurError
+from unblur.errors import InputError, UnblurError
+from unblur.io.animation import animation_of, is_animation
 from unblur.io.clip_info import describe
-from unblur.io.image import check_target, read_image, read_rgb, size_of, write_image
+from unblur.io.image import Image, read_image, read_rgb, size_of, write_image
 from unblur.io.journal import frames_of, journal_of
 from unblur.io.whole import refuse_inputs
-from unblur.restore.batch import Job, Options, failure, plan
+from unblur.restore.batch import Job, Options, failure, photo_to_restore, plan
 from unblur.restore.report import Outcome, kept_input_note
 from unblur.weights import Quality
 
@@ -83,6 +86,7 @@ class Item:
         frames: of a clip, about; 0 if unknown.
         length: of a clip, seconds; 0 if unknown.
         deep: whether a clip has more than 8 bit.
+        animated: whether it is a GIF, animated WebP or APNG, which browsers show as they show pictures.
         status: what becomes of it.
         seconds: that it takes, about; None if unknown.
         expectation: a sentence on what to expect.
@@ -94,7 +98,7 @@ class Item:
         wish: of the visitor, while it is at work.
         own: what tells the result as it was written here from another file.
         had_journal: whether work on it had been kept before this session began it.
-        pictures: of a photo, `before` and `after` for the slider.
+        pictures: `before` and `after`: of a photo for the slider, and of an animation.
         film: moments of a clip.
         preview: the last one that was made of a clip.
         previewing: says what becomes of one that is asked for; empty if none is.
@@ -110,6 +114,7 @@ class Item:
     frames: int = 0
     length: float = 0.0
     deep: bool = False
+    animated: bool = False
     status: Status = "ready"
     seconds: float | None = None
     expectation: str = ""
@@ -195,6 +200,10 @@ class Session:
         item = Item(self._next, job, uploaded)
         if job.kind == "photo":
             item.width, item.height = size_of(job.source)
+        elif is_animation(job.source):
+            about = animation_of(job.source)
+            item.animated, item.width, item.height, item.frames = True, about.width, about.height, about.pictures
+            item.length = float(sum(about.durations))
         else:
             info = describe(job.source)
             item.deep = info.bit_depth > 8
@@ -293,28 +302,44 @@ class Session:
 
     def _photo(self, item: Item, settings: Settings) -> Outcome:
         source, target = item.job.source, item.job.target
-        refuse_inputs(target, (source,))
         overwrite = settings.overwrite or self._is_own(item)
-        if target.exists() and not overwrite:
-            raise OutputError(f"`{target}` exists; add `--overwrite` to replace it, or choose another place with `--output`")
-        image = read_image(source)
-        check_target(target, image)
+        image = photo_to_restore(item.job, overwrite=overwrite)
         report, note = self.engine.photo(image.pixels, quality=settings.quality, check=lambda: self._check(item))
         self._check(item)
         folder = self._folder_of(item.number)
         item.height, item.width = image.pixels.shape[:2]
+        for old in folder.glob("restored*.npy"):
+            old.unlink()
         np.save(folder / "restored.npy", report.picture)
         for name, pixels in (("before", image.pixels), ("after", report.picture)):
-            if name in item.pictures:
-                item.pictures[name].unlink(missing_ok=True)
-            item.pictures[name] = folder / f"{name}-{item.version + 1}.jpg"  # another name has the browser read it again
-            item.pictures[name].write_bytes(jpeg_bytes(pixels, icc=image.metadata.icc, quality=95))
+            self._new_picture(item, name, ".jpg").write_bytes(jpeg_bytes(pixels, icc=image.metadata.icc, quality=95))
         changed = mixed(image.pixels, report.picture, strength=settings.strength, region=None)
-        lost = write_image(target, image.with_pixels(changed), overwrite=overwrite)
+        pages = self._restored_pages(item, image, strength=settings.strength, quality=settings.quality)
+        lost = write_image(target, replace(image.with_pixels(changed), pages=pages), overwrite=overwrite)
         item.own, item.done = _mark_of(target), 1
         kept = [kept_input_note(report.kept_input)] if report.kept_input else []
         notes = [item.job.note, note]
         return Outcome(source, "done", target, "photo", 1, warnings=(*image.notes, *lost, *kept, *filter(None, notes)))
+
+    def _new_picture(self, item: Item, name: str, suffix: str) -> Path:
+        """Where a picture for the page goes: another name has the browser read it again."""
+        if name in item.pictures:
+            item.pictures[name].unlink(missing_ok=True)
+        item.pictures[name] = self._folder_of(item.number) / f"{name}-{item.version + 1}{suffix}"
+        return item.pictures[name]
+
+    def _restored_pages(self, item: Item, image: Image, *, strength: float, quality: Quality) -> tuple[Callable[[], Image], ...]:
+        """The further pages of a TIFF, each restored when it is written; once that has been done, without the network."""
+
+        def restored(page: Callable[[], Image], place: Path) -> Image:
+            blurry = page()
+            if not place.exists():
+                report, _ = self.engine.photo(blurry.pixels, quality=quality, check=lambda: self._check(item))
+                np.save(place, report.picture)
+            return blurry.with_pixels(mixed(blurry.pixels, np.load(place), strength=strength, region=None))
+
+        folder = self._folder_of(item.number)
+        return tuple(partial(restored, page, folder / f"restored-{place}.npy") for place, page in enumerate(image.pages, 2))
 
     def save(self, number: int, *, strength: float, region: str, overwrite: bool) -> Path:
         """Write a restored photo again, with another strength or a region; gives where.
@@ -322,7 +347,7 @@ class Session:
         Args:
             number: of the item.
             strength: 0 to 1.
-            region: see `unblur.app.web.region.region_of`.
+            region: see `unblur.app.web.region.region_of`; of a TIFF with several pages, it is that of the first.
             overwrite: replace a result that is no longer as it was written here.
 
         Raises:
@@ -335,7 +360,8 @@ class Session:
         restored = open_memmap(self.folder / str(number) / "restored.npy", mode="r")
         changed = mixed(image.pixels, np.asarray(restored), strength=strength, region=region_of(region))
         refuse_inputs(item.target, (item.job.source,))
-        write_image(item.target, image.with_pixels(changed), overwrite=overwrite or self._is_own(item))
+        pages = self._restored_pages(item, image, strength=strength, quality=self.settings.quality)
+        write_image(item.target, replace(image.with_pixels(changed), pages=pages), overwrite=overwrite or self._is_own(item))
         item.own = _mark_of(item.target)
         return item.target
 
@@ -353,6 +379,9 @@ class Session:
 
         outcome = self.engine.clip(job, quality=settings.quality, options=options, progress=progress, notify=notes.append)
         item.own = _mark_of(job.target)
+        if item.animated and outcome.status == "done":
+            for name, path in (("before", job.source), ("after", job.target)):
+                shutil.copyfile(path, self._new_picture(item, name, path.suffix))
         return outcome
 
     def preview(self, number: int, *, start: float, settings: Settings) -> None:
@@ -364,6 +393,8 @@ class Session:
         item = self.items.get(number)
         if item is None or item.job.kind != "video":
             raise InputError("choose a clip first")
+        if item.animated:
+            raise InputError("an animation is restored whole; press “Restore”")
         item.previewing, item.wish = "waiting", ""
         self.worker.submit(Task(self._owner, lambda: self._preview(item, max(start, 0.0), settings)))
 

@@ -11,6 +11,7 @@ from unblur.app.web.session import Item, Preview
 
 __all__ = [
     "address_of",
+    "animation_view",
     "clips_view",
     "drawings_view",
     "duration_in_words",
@@ -118,6 +119,17 @@ def clips_view(preview: Preview) -> str:
 <div class="controls"><button type="button" class="play">Play</button>
 <button type="button" class="back" aria-label="One frame back">◀</button><button type="button" class="forth" aria-label="One frame forth">▶</button>
 <label>Time <input type="range" min="0" max="{span:.3f}" step="0.001" value="0" aria-label="Time in the two clips, seconds"></label></div></div>"""
+
+
+def animation_view(item: Item) -> str:
+    """A restored animation beside its source, as the browser plays them."""
+    if "after" not in item.pictures or item.status != "done":
+        return '<p class="unblur-empty">Press “Restore”; then the animation and its restoration are here.</p>'
+    figures = (
+        f'<figure><figcaption>{label}</figcaption><img src="{address_of(item.pictures[name])}" alt="{label}"></figure>'
+        for name, label in (("before", "blurry"), ("after", "restored"))
+    )
+    return f'<div class="unblur-animation">{"".join(figures)}</div>'
 
 
 def drawings_view(item: Item) -> str:
