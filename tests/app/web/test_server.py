@@ -406,6 +406,24 @@ def test_no_file_is_read_through_the_server(site, secret):
             assert SECRET.encode() not in body
 
 
+def test_a_script_sends_a_file_and_is_given_the_result(site, photo, tmp_path):
+    from gradio_client import Client, handle_file
+    from gradio_client.exceptions import AppError
+
+    headers = {"Authorization": f"Bearer {site.key}"}
+    client = Client(
+        site.url.partition("?")[0], headers=headers, download_files=tmp_path / "results", analytics_enabled=False, verbose=False
+    )
+    result, notes = client.predict(handle_file(photo), "fast", 0.5, api_name="/restore")
+    assert notes == "taking fast"
+    blurry = read_image(photo).pixels.astype(float)
+    assert np.abs(read_image(Path(result)).pixels - (blurry + engines.darker(blurry.astype(np.uint8))) / 2).max() <= 0.5
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(AppError, match=r"“notes\.txt” is neither"):
+        client.predict(handle_file(tmp_path / "notes.txt"), "fast", 1, api_name="/restore")
+    client.close()
+
+
 def test_without_the_key_nothing_is_answered(site, secret):
     stranger = Intruder(site, key=False)
     for path in ("", "config", f"gradio_api/file={secret}", "gradio_api/info", "gradio_api/queue/data?session_hash=x"):
@@ -425,6 +443,12 @@ def test_a_file_that_was_never_sent_is_not_taken_as_one_that_was(site, secret, p
         said = intruder.ask("gradio_api/queue/data?session_hash=liar")[1].decode()
         assert '"success":false' in said.replace(" ", "")
         assert photo.name not in intruder.event("Restore", "fast", 1, False, None, None, window="liar")
+        of_scripts = next(each for each in config["dependencies"] if each["api_name"] == "restore")
+        data = {"data": [file, "fast", 1], "fn_index": of_scripts["id"], "session_hash": "script"}
+        assert intruder.ask("gradio_api/queue/join", data=data)[0] == 200
+        said = intruder.ask("gradio_api/queue/data?session_hash=script")[1].decode()
+        assert '"success":false' in said.replace(" ", "")
+        assert SECRET not in said
 
 
 def test_paths_are_off_where_others_reach_the_page(serve):
@@ -434,18 +458,6 @@ def test_paths_are_off_where_others_reach_the_page(serve):
     labels = {str(part.get("props", {}).get(name, "")) for part in parts for name in ("label", "value")}
     assert {"Photos and clips: drop them here, or click to choose", "Restore"} <= labels
     assert not {"Or the path of a file or folder on this machine", "Add this path"} & labels
-
-
-def test_paths_are_refused_behind_the_page_as_well(photo, tmp_path):
-    from unblur.app.web.events import Events
-    from unblur.app.web.session import Settings
-    from unblur.app.web.sessions import Sessions
-    from unblur.app.web.worker import Worker
-
-    sessions = Sessions(tmp_path / "sessions", engine=engines.DarkEngine(), worker=Worker())
-    with pytest.raises(InputError, match="this machine alone"):
-        Events(sessions, local=False).take_path("w", str(photo), Settings())
-    sessions.close_all()
 
 
 def test_a_port_that_is_taken_is_said():

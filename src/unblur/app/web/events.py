@@ -1,6 +1,9 @@
 """What happens when a visitor does something: from the values of the page to values of the page, without Gradio."""
 
-from collections.abc import Sequence
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +25,9 @@ from unblur.errors import InputError, UnblurError
 from unblur.weights import Quality, by_quality, card_of
 
 __all__ = ["Events", "Shown", "cost_text"]
+
+_POLL = 0.1
+"""Seconds between two looks at what becomes of a file that a script has sent."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +159,39 @@ class Events:
     def leave(self, window: str) -> None:
         """A window was closed."""
         self._sessions.close(window)
+
+    @contextmanager
+    def restored(self, path: Path, settings: Settings, *, progress: Callable[[int, int], None]) -> Iterator[tuple[Path, tuple[str, ...]]]:
+        """Restore a file that a script has sent, in a session of its own, which is gone at the end of the block.
+
+        Args:
+            path: the file.
+            settings: how.
+            progress: called while it works, with the pictures that are done and how many there are, 0 if unknown.
+
+        Yields:
+            The result, and what should be known of it.
+
+        Raises:
+            InputError: if it cannot be restored.
+        """
+        window = secrets.token_urlsafe(24)
+        session = self._session(window)
+        try:
+            wrong = session.add(path, uploaded=True, settings=settings)
+            session.start(settings)
+            while session.busy:
+                time.sleep(_POLL)
+                for item in session.items.values():
+                    progress(item.done, item.frames)
+            done = [(item.target, item.warnings) for item in session.items.values() if item.target is not None]
+            if not done:
+                raise InputError(" ".join(self._without_folders([*wrong, *(item.message for item in session.items.values())], [str(path)])))
+            target, warnings = done[0]
+            assert target is not None
+            yield target, warnings
+        finally:
+            self._sessions.close(window)
 
     def shown(self, window: str, label: str | None) -> Shown:
         """All that the page shows; another item is looked at where there is none with that label."""

@@ -1,7 +1,8 @@
 """The page itself, in Gradio: components, and which of them asks for which event."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, get_args
 
 from unblur.app.web.compare import part_of_page
@@ -43,6 +44,7 @@ def build(events: Events, *, local: bool) -> Any:  # noqa: ANN401 - Gradio is no
         parts["seen"] = gr.State(None)
         parts["timer"] = gr.Timer(TICK, active=False)
         _connect(page, parts, events, local=local)
+        _connect_scripts(events)
     return page
 
 
@@ -96,7 +98,9 @@ def _right() -> dict[str, Any]:
             made["draw"] = gr.Button("Draw lines of motion, trajectory and where the result counts")
             made["drawings"] = gr.HTML("", apply_default_css=False)
     with gr.Group(visible=False) as made["clip_group"]:
-        made["film"] = gr.Gallery(label="Moments: choose one", columns=6, height="auto", allow_preview=False, object_fit="contain")
+        made["film"] = gr.Gallery(
+            label="Moments: choose one", elem_id="film", columns=6, height="auto", allow_preview=False, object_fit="contain"
+        )
         made["second"] = gr.Slider(0, 1, value=0, step=0.1, label="Second to begin at")
         made["preview"] = gr.Button(f"Restore {PREVIEW_SECONDS:g} seconds from there first")
         made["clips"] = gr.HTML("", padding=True, apply_default_css=False)
@@ -209,6 +213,28 @@ def _connect_clip(parts: dict[str, Any], events: Events) -> None:
 
     _on(parts, events, parts["preview"].click, preview, "second")
     parts["film"].select(choose_moment, parts["seen"], parts["second"], **_QUIET)
+
+
+def _connect_scripts(events: Events) -> None:
+    """Let programs call `/restore` with a file, a quality and a strength; they are given the result, and what should be known of it."""
+    import gradio as gr
+
+    def restore(path: str | None, quality: Quality, strength: float, progress: Any = gr.Progress()) -> Iterator[tuple[str, str]]:  # noqa: ANN401, B008 - Gradio looks at the default
+        if path is None:
+            raise gr.Error("send a photo or a clip", print_exception=False)
+        try:
+            with events.restored(
+                Path(path), Settings(quality=quality, strength=strength), progress=lambda done, total: progress((done, total or None))
+            ) as (target, warnings):
+                yield str(target), "\n".join(warnings)  # Gradio copies the file before the block ends
+        except UnblurError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    source, result = gr.File(visible=False, label="file"), gr.File(visible=False, label="result")
+    quality = gr.Radio(list(get_args(Quality)), value="best", visible=False, label="quality")
+    strength = gr.Slider(0, 1, value=1, visible=False, label="strength")
+    asks = gr.Button(visible=False).click
+    asks(restore, [source, quality, strength], [result, gr.Textbox(visible=False, label="notes")], api_name="restore", concurrency_limit=8)
 
 
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
