@@ -344,3 +344,15 @@ def test_exports_are_compared_with_torch(told):
     assert (onnx[:3], openvino[:3]) == (["swift", "onnx", "32x32"], ["swift", "openvino", "32x32"])
     assert max(float(onnx[4]), float(openvino[4])) < 1e-3
     assert min(float(onnx[5]), float(openvino[5])) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("soak")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux alone says here what a process takes")
+def test_memory_of_the_page_is_measured(told):
+    pytest.importorskip("gradio", reason="the extra `web` is not installed")
+    said = told("page", "--jobs", 3, "--quality", "fast", "--size", "32x24")
+    assert said[0][:2] == ["3", "files,"]
+    first, last = said[2:]
+    assert (first[:2], last[:2]) == (["second", "fifth"], ["last", "fifth"])
+    assert min(float(first[2]), float(last[2])) > 50
