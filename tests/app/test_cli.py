@@ -481,7 +481,7 @@ def test_commands_of_the_readme_run(run, tmp_path):
     blocks = re.findall(r"```(?:sh|console)\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     commands = [line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.strip().startswith("unblur ")]
     apart = ("unblur models pull", "unblur web")  # one needs the network, and the other serves until it is stopped (tests/app/web)
-    commands = [command for command in commands if not command.startswith(apart)]
+    commands = [command for command in commands if not command.startswith(apart) and "--cluster" not in command]  # tests/cluster
     assert len(commands) >= 4
     photo(tmp_path / "photo.jpg")
     clip(tmp_path / "clip.mp4", frames=5)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from unblur.errors import InputError
 
-__all__ = ["piped"]
+__all__ = ["DASH", "piped"]
 
 DASH = Path("-")
+"""Standard input or output."""
 
 
 @contextmanager

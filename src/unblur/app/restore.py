@@ -1,8 +1,9 @@
 """`unblur restore`: photos, videos and folders, one after the other. It shows what `unblur.restore` does and says; the work is done there."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     import unblur
     from unblur.restore.batch import Job
-    from unblur.restore.report import Outcome
+    from unblur.restore.report import Outcome, Report
 
 __all__ = ["restore"]
 
@@ -125,6 +126,19 @@ ReadFolders = Annotated[
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|HOST:PORT",
+        help="Restore on the workers of a Ray cluster, at its address; `auto` takes the one that was started on this machine, or starts one of its processors. "
+        "`--threads` is then of each worker, 1 by default. Needs the extra `cluster`.",
+        show_default=False,
+    ),
+]
+HangAfter = Annotated[
+    float,
+    typer.Option(metavar="MINUTES", min=0.1, help="On a cluster: a file of which no frame is done for so long is tried on another worker."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a file instead of text.")]
 
 _KEYS = ("source", "status", "target", "kind", "frames", "resumed_after", "seconds", "message", "warnings")
@@ -158,41 +172,46 @@ def restore(
     time_limit: TimeLimit = None,
     folders: ReadFolders = Folders.auto,
     overwrite: Overwrite = False,
+    cluster: Cluster = None,
+    hang_after: HangAfter = 30.0,
     as_json: AsJson = False,
 ) -> None:
     """Restore photos, videos and all that is in folders. Inputs are never changed."""
-    from unblur.restore.api import restore as restore_files
+    from unblur.restore.batch import Options
+    from unblur.restore.networks import Request
+    from unblur.restore.runner import restore_files
 
     _refuse_contradictions(model, quality, weights=weights, time_limit=time_limit, self_ensemble=self_ensemble)
-    with piped(inputs, output, as_json=as_json) as (sources, target), _Shown(Console(stderr=True), as_json=as_json) as shown:
-        report = restore_files(
-            sources,
-            target,
-            model=model,
-            network=network,
-            weights=weights,
-            quality=quality.value,
-            strength=strength,
-            scale=scale,
-            self_ensemble=self_ensemble,
-            single_scale=single_scale,
-            temporal_fusion=temporal_fusion,
-            skip_sharp=skip_sharp,
-            start=start,
-            duration=duration,
-            interlaced=interlaced.value,
-            codec=codec,
-            file_quality=file_quality,
-            device=device.value,
-            precision=precision.value,
-            runtime=runtime.value,
-            tile=_tile(tile),
-            threads=threads,
-            time_limit=time_limit,
-            folders=folders.value,
-            overwrite=overwrite,
-            observer=shown,
-        )
+    request = Request(
+        model=model,
+        weights=weights,
+        quality=quality.value,
+        self_ensemble=self_ensemble,
+        single_scale=single_scale,
+        skip_sharp=skip_sharp,
+        device=device.value,
+        precision=precision.value,
+        tile=_tile(tile),
+        threads=threads,
+        time_limit=time_limit,
+        network=network,
+        runtime=runtime.value,
+    )
+    options = Options(
+        strength=strength,
+        scale=scale,
+        temporal_fusion=temporal_fusion,
+        start=start,
+        duration=duration,
+        interlaced=interlaced.value,
+        codec=codec,
+        file_quality=file_quality,
+        overwrite=overwrite,
+    )
+    run = restore_files if cluster is None else _on_cluster(cluster, inputs, output, hang_after=hang_after)
+    shown = (_Shown if cluster is None else _ShownTogether)(Console(stderr=True), as_json=as_json)
+    with piped(inputs, output, as_json=as_json) as (sources, target), shown:
+        report = run(sources, target, request=request, options=options, folders=folders.value, observer=shown)
     if len(report.outcomes) > 1 and not as_json:
         _summarise(report.outcomes, console=shown.console)
     if report.failed:
@@ -267,6 +286,48 @@ class _Shown(Observer):
 
     def _print(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
+
+
+class _ShownTogether(_Shown):
+    """Shows files that are restored side by side: one bar for the frames of all."""
+
+    def __init__(self, console: Console, *, as_json: bool) -> None:
+        super().__init__(console, as_json=as_json)
+        self._count = self._ended = 0
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        super().__exit__(kind, *rest)
+        if kind is not None and issubclass(kind, KeyboardInterrupt | SystemExit):
+            self._print("stopped; the same command goes on with the clips that were begun")
+
+    def begins(self, job: "Job") -> None:
+        if self._progress is None:
+            super().begins(job)
+            self._job = None  # not the one at which it may stop
+        self._count += 1
+        self._describe()
+
+    def ends(self, outcome: "Outcome") -> None:
+        task, self._task = self._task, None  # the bar stays
+        super().ends(outcome)
+        self._task = task
+        if self._progress is not None:
+            self._ended += 1
+            self._describe()
+
+    def _describe(self) -> None:
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, description=f"{self._ended} of {self._count} files")
+
+
+def _on_cluster(address: str, inputs: "Sequence[Path]", output: Path | None, *, hang_after: float) -> "Callable[..., Report]":
+    """What restores files on a cluster."""
+    from unblur.app.piped import DASH
+    from unblur.cluster.restoring import restore_files
+
+    if DASH in inputs or output == DASH:
+        raise typer.BadParameter("`-` is of this machine alone; give the name of a file that all nodes see", param_hint="--cluster")
+    return partial(restore_files, address=address, hang_after=60 * hang_after)
 
 
 def _refuse_contradictions(

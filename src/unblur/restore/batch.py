@@ -26,7 +26,18 @@ from unblur.restore.checks import check_how
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.report import Outcome, VideoReport, kept_input_note
 
-__all__ = ["Folders", "Job", "Options", "check_folders", "failure", "photo_to_restore", "plan", "restore_job", "what_remains"]
+__all__ = [
+    "Folders",
+    "Job",
+    "Options",
+    "check_folders",
+    "failure",
+    "photo_to_restore",
+    "plan",
+    "restore_job",
+    "result_is_there",
+    "what_remains",
+]
 
 ENDING = "_unblurred"
 Folders = Literal["auto", "clips", "photos"]
@@ -201,14 +212,22 @@ def what_remains(job: Job) -> str:
     return f"; the same command goes on from where it was stopped (`{kept}` holds what is done)" if kept else ""
 
 
+def result_is_there(job: Job) -> bool:
+    """Whether there is a whole result under the name of the target, of this run or another."""
+    if not job.frames:
+        return job.target.exists()
+    return all(target.exists() for target in frame_targets(job.frames, job.target)) and not what_remains(job)
+
+
 def _what_is_there(job: Job, options: Options) -> str:
     """What to say of a result in a folder that is finished and is not to be made again; empty if there is none."""
-    if options.overwrite or not job.in_folder:
+    if options.overwrite or not job.in_folder or not result_is_there(job):
         return ""
-    if not job.frames:
-        return "its result is there already; `--overwrite` makes it again" if job.target.exists() else ""
-    finished = all(target.exists() for target in frame_targets(job.frames, job.target)) and not what_remains(job)
-    return "its frames are there already; `--overwrite` makes them again" if finished else ""
+    return (
+        "its frames are there already; `--overwrite` makes them again"
+        if job.frames
+        else "its result is there already; `--overwrite` makes it again"
+    )
 
 
 def _restore_clip(

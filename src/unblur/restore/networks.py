@@ -28,7 +28,7 @@ from unblur.restore.runtimes import Runtime, check_runtime
 from unblur.restore.self_ensemble import check_self_ensemble
 from unblur.weights import Quality, best_for, by_quality, card_of
 
-__all__ = ["Networks", "Request"]
+__all__ = ["Chosen", "Networks", "Request"]
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,19 @@ class Request:
             "self_ensemble": self.self_ensemble is not None,
         }
         return [name for name, is_asked in asked.items() if is_asked]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What was chosen for one file, so that another process takes the same.
+
+    Attributes:
+        choice: by the request, or its time limit.
+        photo: by the size of a photo.
+    """
+
+    choice: Choice
+    photo: PhotoChoice | None
 
 
 class Networks:
@@ -189,6 +202,16 @@ class Networks:
     def photo_choice_of(self, job: Job) -> PhotoChoice | None:
         """What was chosen for a photo; None for a clip, and where nothing was to be chosen."""
         return self._photos.get(job.source)
+
+    def chosen_for(self, job: Job) -> Chosen:
+        """What was chosen for a file."""
+        return Chosen(self._choice, self._photos.get(job.source))
+
+    def use(self, chosen: Chosen, job: Job) -> None:
+        """Take for a file what another process has chosen."""
+        self._choice = chosen.choice
+        if chosen.photo is not None:
+            self._photos[job.source] = chosen.photo
 
     def _settings(self, job: Job) -> Settings:
         photo = self._photos.get(job.source)

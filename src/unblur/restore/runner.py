@@ -118,7 +118,7 @@ class Run:
             self._networks.for_job(work[0])  # what is wrong with it is said before the work begins
         outcomes = []
         for job in jobs:
-            outcomes.append(self._one(job) if isinstance(job, Job) else self._planned(job))
+            outcomes.append(self.one(job) if isinstance(job, Job) else self._planned(job))
             self._observer.ends(outcomes[-1])
         return Report(tuple(outcomes))
 
@@ -127,7 +127,12 @@ class Run:
             raise InputError(outcome.message)
         return outcome
 
-    def _one(self, job: Job) -> Outcome:
+    def one(self, job: Job) -> Outcome:
+        """Restore one file, with the network that was chosen for it.
+
+        Raises:
+            UnblurError: if it cannot be restored, and the run does not go on past that.
+        """
         self._observer.begins(job)
         began = time.monotonic()
         try:

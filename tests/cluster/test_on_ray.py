@@ -1,0 +1,231 @@
+"""Work on a local Ray cluster of three nodes, each with processes of its own: results, and what becomes of workers that are lost."""
+
+# ruff: noqa: ARG002 - stand-ins take what the real ones take
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import Clip, Sound
+from nets import save_weights, tiny_swift
+from PIL import Image
+
+from unblur.cluster.connect import connected
+from unblur.cluster.restoring import restore_files
+from unblur.cluster.schedule import Begun, Ended, Frames, GivenUp, Lost, Work, run
+from unblur.errors import InputError
+from unblur.restore import runner
+from unblur.restore.batch import Options
+from unblur.restore.networks import Request
+from unblur.restore.observer import Observer
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra `cluster` is not installed"),
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds workers by /proc"),
+    pytest.mark.filterwarnings("ignore"),  # those of Ray
+]
+ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ADDRESS": ""}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Three nodes with a processor each; ended with all of their processes."""
+    patch = pytest.MonkeyPatch()
+    for name, value in ENVIRONMENT.items():
+        patch.setenv(name, value)
+    from ray import cloudpickle
+    from ray.cluster_utils import Cluster
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not have the tests
+    node = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
+    made = Cluster(initialize_head=True, head_node_args=node)
+    for _ in range(2):
+        made.add_node(**node)
+    yield made
+    made.shutdown()
+    patch.undo()
+
+
+@pytest.fixture
+def workers(cluster):
+    from unblur.cluster.workers import RayWorkers
+
+    with connected(cluster.address):
+        yield RayWorkers(cpus=1)
+
+
+def photo(path, *, seed):
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (40, 56, 3), np.uint8)).save(path)
+
+
+def mixed_files(folder):
+    """40 files: photos in five formats, animations, clips with and without sound, one of them long, and one that is damaged."""
+    folder.mkdir()
+    (folder / "a damaged one.png").write_bytes(b"no picture")
+    for number in range(28):
+        photo(folder / f"photo {number:02}.{('png', 'jpg', 'tif', 'webp', 'bmp')[number % 5]}", seed=number)
+    for number in range(3):
+        frames = [Image.fromarray(np.random.default_rng(i).integers(0, 256, (20, 24, 3), np.uint8)) for i in range(4)]
+        frames[0].save(folder / f"animation {number}.gif", save_all=True, append_images=frames[1:], duration=40)
+    for number in range(7):
+        Clip(pts=range(0, 40 * (5 + number), 40), sounds=[Sound()] if number % 2 else []).make(folder / f"clip {number}.mp4")
+    Clip(pts=range(0, 40 * 200, 40), size=(160, 128)).make(folder / "long.mp4")
+    assert len(list(folder.iterdir())) == 40
+    return folder
+
+
+def holder_of(path):
+    """The process that has a file open, other than this one."""
+    for place in Path("/proc").iterdir():
+        try:
+            if place.name.isdecimal() and int(place.name) != os.getpid() and any(fd.readlink() == path for fd in (place / "fd").iterdir()):
+                return int(place.name)
+        except OSError:
+            continue
+    return None
+
+
+class Kills(Observer):
+    """Kills the worker that restores the long clip, in the middle of it."""
+
+    def __init__(self, target):
+        self.partial, self.killed, self.ended = target.with_name(f".{target.name}.partial{target.suffix}"), None, []
+
+    def progress(self, done, total):
+        if self.killed is None and total is not None and total > 200 and (pid := holder_of(self.partial)) is not None:
+            self.killed = pid
+            os.kill(pid, signal.SIGKILL)
+
+    def ends(self, outcome):
+        self.ended.append(outcome.source.name)
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_forty_mixed_files_are_those_of_one_machine_though_a_worker_is_killed(cluster, tmp_path):
+    folder = mixed_files(tmp_path / "files")
+    request = Request(model=save_weights(tmp_path / "tiny.safetensors", tiny_swift()), device="cpu", precision="fp32", threads=1)
+    alone = runner.restore_files([folder], tmp_path / "alone", request=request, options=Options())
+    kills = Kills(tmp_path / "together" / "long.mp4")
+    together = restore_files([folder], tmp_path / "together", address=cluster.address, request=request, options=Options(), observer=kills)
+    assert kills.killed is not None
+    assert contents(tmp_path / "together") == contents(tmp_path / "alone")
+    assert [(each.source, each.status, each.frames) for each in together.outcomes] == [
+        (each.source, each.status, each.frames) for each in alone.outcomes
+    ]
+    assert Counter(each.status for each in together.outcomes) == {"done": 39, "failed": 1}
+    assert sorted(kills.ended) == sorted(path.name for path in folder.iterdir())
+    again = [outcome for outcome in together.outcomes if any("tried again" in warning for warning in outcome.warnings)]
+    assert "long.mp4" in [outcome.source.name for outcome in again]
+
+
+class Killed(Work):
+    """Is killed in its first attempts, and then says on which nodes it was."""
+
+    def __init__(self, attempts):
+        self.attempts = attempts
+
+    def run(self, say, *, attempt):
+        if attempt <= self.attempts:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return attempt
+
+
+class Hangs(Work):
+    """Reports nothing in its first attempt."""
+
+    def run(self, say, *, attempt):
+        if attempt == 1:
+            time.sleep(600)
+        return attempt
+
+
+class Counts(Work):
+    """Counts until it is ended, and then leaves a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def run(self, say, *, attempt):
+        try:
+            for number in range(6000):
+                say(Frames(number, None))
+                time.sleep(0.1)
+        except KeyboardInterrupt:
+            self.path.write_text("cleared up")
+            raise
+
+
+class Broken(Work):
+    def run(self, say, *, attempt):
+        raise ZeroDivisionError("odd")
+
+
+def test_what_is_killed_is_tried_elsewhere_and_given_up_in_the_end(workers):
+    works = [Killed(0), Killed(1), Killed(3)]
+    events = list(run(works, workers, hang_after=600))
+    nodes = [event.node for work, event in events if work is works[1] and isinstance(event, Begun)]
+    assert len(set(nodes)) == len(nodes) == 2
+    assert {works.index(work): event.result for work, event in events if isinstance(event, Ended)} == {0: 1, 1: 2}
+    (given_up,) = [(work, event) for work, event in events if isinstance(event, GivenUp)]
+    assert given_up == (works[2], GivenUp(("its worker was killed, or crashed",) * 3))
+
+
+def test_what_hangs_is_killed_and_tried_again(workers):
+    events = [event for _, event in run([Hangs()], workers, hang_after=3.0)]
+    assert [event.result for event in events if isinstance(event, Ended)] == [2]
+    assert any(isinstance(event, Lost) and "reported nothing" in event.reason for event in events)
+
+
+def test_what_is_stopped_clears_up(workers, tmp_path):
+    with closing(run([Counts(tmp_path / "left")], workers, hang_after=600)) as events:
+        for _, event in events:
+            if isinstance(event, Frames) and event.done > 3:
+                break
+    assert (tmp_path / "left").read_text() == "cleared up"
+
+
+def test_a_fault_of_the_program_is_an_error(workers):
+    from unblur.errors import UnblurError
+
+    with pytest.raises(UnblurError, match="ZeroDivisionError"):
+        list(run([Broken()], workers, hang_after=600))
+
+
+def test_more_processors_than_a_node_has_are_refused(cluster):
+    from unblur.cluster.workers import RayWorkers
+
+    with connected(cluster.address), pytest.raises(InputError, match="no node of the cluster has 4096 processors"):
+        RayWorkers(cpus=4096)
+
+
+def test_the_command_starts_a_cluster_of_its_own_that_others_cannot_reach(tmp_path):
+    """On 127.0.0.1: who reaches the ports of Ray can run any code."""
+    photo(tmp_path / "a.png", seed=0)
+    code = (
+        "import sys; from unblur.app.cli import main; from unblur.cluster import workers\n"
+        "init = workers.RayWorkers.__init__\n"
+        "def seen(self, **more):\n"
+        "    init(self, **more); print([node['NodeManagerAddress'] for node in self._nodes()])\n"
+        "workers.RayWorkers.__init__ = seen\n"
+        "sys.argv = ['unblur', 'a.png', '--model', 'swift', '--cluster', 'auto']\nmain()"
+    )
+    with tempfile.TemporaryDirectory(prefix="ray-") as short:  # names of sockets must not be long
+        environment = {**os.environ, **ENVIRONMENT, "RAY_TMPDIR": short}
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "['127.0.0.1']" in done.stdout
+    assert (tmp_path / "a_unblurred.png").exists()
+    assert "done a.png" in done.stderr
