@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, deque
 from contextlib import closing
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from unblur.cluster.connect import connected
 from unblur.cluster.restoring import restore_files
 from unblur.cluster.schedule import Begun, Ended, Frames, GivenUp, Lost, Work, run
 from unblur.errors import InputError
+from unblur.io.journal import segment_of
 from unblur.restore import runner
 from unblur.restore.batch import Options
 from unblur.restore.networks import Request
@@ -96,7 +97,7 @@ def holder_of(path):
 
 
 class Kills(Observer):
-    """Kills the worker that restores the long clip, in the middle of it."""
+    """Kills the worker that restores a clip or a segment, in the middle of it."""
 
     def __init__(self, target):
         self.partial, self.killed, self.ended = target.with_name(f".{target.name}.partial{target.suffix}"), None, []
@@ -129,6 +130,21 @@ def test_forty_mixed_files_are_those_of_one_machine_though_a_worker_is_killed(cl
     assert sorted(kills.ended) == sorted(path.name for path in folder.iterdir())
     again = [outcome for outcome in together.outcomes if any("tried again" in warning for warning in outcome.warnings)]
     assert "long.mp4" in [outcome.source.name for outcome in again]
+
+
+def test_a_long_clip_in_segments_is_that_of_one_machine_though_a_worker_is_killed(cluster, tmp_path):
+    source = Clip(pts=range(0, 40 * 300, 40), size=(128, 96), sounds=[Sound(seconds=11)]).make(tmp_path / "a.mp4")
+    request = Request(model=save_weights(tmp_path / "tiny.safetensors", tiny_swift()), device="cpu", precision="fp32", threads=1)
+    runner.restore_files([source], tmp_path / "alone.mp4", request=request, options=Options())
+    kills = Kills(segment_of(tmp_path / "together.mp4", 1))
+    (outcome,) = restore_files(
+        [source], tmp_path / "together.mp4", address=cluster.address, request=request, options=Options(), observer=kills
+    ).outcomes
+    assert kills.killed is not None
+    assert (outcome.status, outcome.frames) == ("done", 300), outcome.message
+    assert (tmp_path / "together.mp4").read_bytes() == (tmp_path / "alone.mp4").read_bytes()
+    assert any("tried again" in warning for warning in outcome.warnings)
+    assert sorted(path.name for path in tmp_path.glob(".*")) == []
 
 
 class Killed(Work):
@@ -175,7 +191,7 @@ class Broken(Work):
 
 def test_what_is_killed_is_tried_elsewhere_and_given_up_in_the_end(workers):
     works = [Killed(0), Killed(1), Killed(3)]
-    events = list(run(works, workers, hang_after=600))
+    events = list(run(deque(works), workers, hang_after=600))
     nodes = [event.node for work, event in events if work is works[1] and isinstance(event, Begun)]
     assert len(set(nodes)) == len(nodes) == 2
     assert {works.index(work): event.result for work, event in events if isinstance(event, Ended)} == {0: 1, 1: 2}
@@ -184,13 +200,13 @@ def test_what_is_killed_is_tried_elsewhere_and_given_up_in_the_end(workers):
 
 
 def test_what_hangs_is_killed_and_tried_again(workers):
-    events = [event for _, event in run([Hangs()], workers, hang_after=3.0)]
+    events = [event for _, event in run(deque([Hangs()]), workers, hang_after=3.0)]
     assert [event.result for event in events if isinstance(event, Ended)] == [2]
     assert any(isinstance(event, Lost) and "reported nothing" in event.reason for event in events)
 
 
 def test_what_is_stopped_clears_up(workers, tmp_path):
-    with closing(run([Counts(tmp_path / "left")], workers, hang_after=600)) as events:
+    with closing(run(deque([Counts(tmp_path / "left")]), workers, hang_after=600)) as events:
         for _, event in events:
             if isinstance(event, Frames) and event.done > 3:
                 break
@@ -201,7 +217,7 @@ def test_a_fault_of_the_program_is_an_error(workers):
     from unblur.errors import UnblurError
 
     with pytest.raises(UnblurError, match="ZeroDivisionError"):
-        list(run([Broken()], workers, hang_after=600))
+        list(run(deque([Broken()]), workers, hang_after=600))
 
 
 def test_more_processors_than_a_node_has_are_refused(cluster):

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clips import Clip
 from nets import save_weights, tiny_swift
 from PIL import Image
 
-from unblur.cluster import restoring
-from unblur.cluster.restoring import RestoreWork, absolute, restore_files
-from unblur.cluster.schedule import Begun, Ended, Frames, Lost, Workers
+from unblur.cluster import restoring, work
+from unblur.cluster.restoring import restore_files
+from unblur.cluster.schedule import Begun, Ended, Frames, Lost, Note, Workers
+from unblur.cluster.work import RestoreWork, absolute
 from unblur.errors import InputError
 from unblur.restore.batch import Job, Options
 from unblur.restore.networks import Networks, Request
@@ -93,7 +95,7 @@ def request_(tmp_path):
 def restore(monkeypatch, request_):
     """Restores files by workers of this process; the network of one test is not that of the next."""
     monkeypatch.setattr(restoring, "connected", lambda address: pytest.MonkeyPatch.context())
-    restoring._networks.cache_clear()
+    work._networks.cache_clear()
 
     def call(sources, target=None, *, workers=None, options=None, **more):
         monkeypatch.setattr(restoring, "RayWorkers", lambda *, cpus, gpus: workers or Here())
@@ -183,8 +185,8 @@ def test_a_worker_that_does_not_see_the_files_says_so(request_, tmp_path, missin
     mark = tmp_path / "out" / ".unblur-mark"
     if missing == "source":
         shutil.rmtree(source.parent)
-    work = RestoreWork(job, Options(), request_, Networks(request_).chosen_for(job), mark=None if missing == "source" else mark)
-    outcome = work.run(lambda event: None, attempt=1)
+    unit = RestoreWork(job, Options(), request_, Networks(request_).chosen_for(job), mark=None if missing == "source" else mark)
+    outcome = unit.run(lambda event: None, attempt=1)
     assert outcome.status == "failed"
     assert str(source if missing == "source" else tmp_path / "out") in outcome.message
     assert "storage that all nodes have" in outcome.message
@@ -227,13 +229,32 @@ def test_a_time_limit_is_refused(restore, tmp_path):
 
 def test_frames_of_all_files_are_counted_together():
     heard = Heard()
-    counts = restoring._OfAll(heard, 3)
+    files = restoring._Files(heard)
+    for place in range(3):
+        files.add(place, RestoreWork(Job(Path("a"), Path("b"), "photo"), Options(), Request(device="cpu"), None), ())
+    units = list(files.works)
     for place, frames in ((0, Frames(1, 1)), (1, Frames(2, 10)), (1, Frames(3, 10)), (2, Frames(5, None))):
-        counts.progress(place, frames)
+        files.take(units[place], frames)
     assert heard.counts == [(1, 3), (3, 12), (4, 12), (9, 16)]
-    counts.note("once")
-    counts.note("once")
+    files.take(units[0], Note("once"))
+    files.take(units[1], Note("once"))
     assert heard.notes == ["once"]
+
+
+def test_a_long_clip_is_restored_in_segments(restore, request_, tmp_path, monkeypatch):
+    monkeypatch.setattr("unblur.io.encoders.KEY_EVERY", "6")
+    source = Clip(pts=range(0, 800, 40)).make(tmp_path / "a.mp4")
+    heard, workers = Heard(), Here(losses=["its node died"])
+    request = replace(request_, precision="auto")
+    (outcome,) = restore([source], tmp_path / "ours.mp4", workers=workers, observer=heard, request=request).outcomes
+    on_one([source], tmp_path / "theirs.mp4", request=replace(request, threads=1), options=Options())
+    assert (outcome.status, outcome.frames, outcome.resumed_after) == ("done", 20, 0)
+    assert (tmp_path / "ours.mp4").read_bytes() == (tmp_path / "theirs.mp4").read_bytes()
+    assert [type(unit).__name__ for unit in workers.started] == [*["SegmentWork"] * 4, "JoinWork"]  # one of them twice
+    assert {unit.clip.request.precision for unit in workers.started[:4]} <= {"fp32", "bf16", "int8"}  # chosen once
+    assert heard.counts[-1] == (20, 20)
+    assert any("tried again" in warning for warning in outcome.warnings)
+    assert heard.ended == [("a.mp4", "done")]
 
 
 # The command

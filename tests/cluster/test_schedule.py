@@ -65,7 +65,7 @@ def lost(*, node="a", reason="killed"):
 
 def played(scripts, *, hang_after=100.0, room=2):
     workers = Played(scripts, room=room)
-    events = [(work.name, event) for work, event in run(map(Named, scripts), workers, hang_after=hang_after, clock=workers.clock)]
+    events = [(work.name, event) for work, event in run(deque(map(Named, scripts)), workers, hang_after=hang_after, clock=workers.clock)]
     return workers, events
 
 
@@ -111,7 +111,7 @@ def test_frames_and_waiting_for_a_worker_are_no_hanging():
 
 def test_who_ends_the_iteration_stops_the_workers():
     workers = Played({"x": [[Begun("a", "1"), Frames(1, 2), Ended(1)]], "y": [ends(2)]}, room=1)
-    events = run(map(Named, "xy"), workers, hang_after=100.0, clock=workers.clock)
+    events = run(deque(map(Named, "xy")), workers, hang_after=100.0, clock=workers.clock)
     next(events)
     events.close()
     assert workers.stopped == [("x", 1)]
@@ -125,5 +125,17 @@ def test_an_error_stops_the_workers_and_is_raised():
 
     workers = Broken({"x": [ends(1)]})
     with pytest.raises(ValueError, match="another version"):
-        list(run([Named("x")], workers, hang_after=1.0))
+        list(run(deque([Named("x")]), workers, hang_after=1.0))
     assert workers.stopped == [("x", 1)]
+
+
+def test_work_may_be_added_while_others_run():
+    workers = Played({"x": [ends("x")], "y": [ends("y")]})
+    works = deque([Named("x")])
+    seen = []
+    for work, event in run(works, workers, hang_after=100.0, clock=workers.clock):
+        if isinstance(event, Ended):
+            seen.append(event.result)
+            if work.name == "x":
+                works.append(Named("y"))
+    assert seen == ["x", "y"]

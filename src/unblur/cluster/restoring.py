@@ -1,88 +1,40 @@
-"""`unblur.restore` of files and folders on a cluster, a file a unit.
+"""`unblur.restore` of files and folders on a cluster: a unit is a file, or a segment of a long clip.
 
 Which weights and which scale each file gets is chosen here, once, as on one machine; the workers do what they are asked. Sources and results are reached by
-their paths, which must be the same on every node. A clip that a worker has begun is gone on with by the next, from its journal beside the
-result (`unblur.io.journal`).
+their paths, which must be the same on every node. What is finished of a clip lies beside the result, in journals (`unblur.io.journal`), from
+which the next attempt or the next run goes on.
 """
 
-import functools
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import cast
 
 from unblur.cluster.connect import connected
-from unblur.cluster.schedule import Ended, Frames, GivenUp, Lost, Note, Say, Work, Workers, run
+from unblur.cluster.schedule import Begun, Ended, Event, Frames, GivenUp, Lost, Note, Work, run
+from unblur.cluster.work import JoinWork, RestoreWork, SegmentWork, absolute, failed, segments_in
 from unblur.cluster.workers import RayWorkers
-from unblur.errors import InputError, UnblurError
-from unblur.restore.batch import Folders, Job, Options, plan, result_is_there, what_remains
-from unblur.restore.memory import out_of_memory
-from unblur.restore.networks import Chosen, Networks, Request
+from unblur.errors import InputError
+from unblur.io.segment_writer import Segment
+from unblur.restore.batch import Folders, Job, Options, plan, what_remains
+from unblur.restore.deblurrer import Deblurrer
+from unblur.restore.networks import Networks, Request
 from unblur.restore.observer import Observer
-from unblur.restore.report import Outcome, Report
-from unblur.restore.runner import Run
+from unblur.restore.precision import Precision
+from unblur.restore.report import Outcome, Report, kept_input_note
 from unblur.weights import is_name
 
-if TYPE_CHECKING:
-    from unblur.restore.deblurrer import Deblurrer
-
-__all__ = ["HANG_AFTER", "RestoreWork", "restore_files"]
+__all__ = ["HANG_AFTER", "restore_files"]
 
 HANG_AFTER = 1800.0
 """Seconds after which a unit that reports nothing is taken to hang."""
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class RestoreWork(Work):
-    """One file to restore.
-
-    Attributes:
-        job: the file, with absolute paths.
-        options: how.
-        request: of the networks.
-        chosen: which network.
-        existed: whether there was a result before the first attempt.
-        mark: a file beside the result, or above it, which only a node that has that storage sees; None if the source proves as much.
-    """
-
-    job: Job
-    options: Options
-    request: Request
-    chosen: Chosen
-    existed: bool = False
-    mark: Path | None = None
-
-    def run(self, say: Say, *, attempt: int) -> Outcome:
-        """Restore it; a failed outcome if that cannot be done."""
-        job, began = self.job, time.monotonic()
-        unseen = next((path for path in (job.source, self.mark) if path is not None and not path.exists()), None)
-        if unseen is not None:
-            place = unseen if unseen == job.source else unseen.parent
-            return _failed(
-                job, f"a node does not see `{place}`: inputs and results must lie on storage that all nodes have under the same path"
-            )
-        if attempt > 1 and not self.existed and result_is_there(job):  # it appears when it is whole
-            said = ("its worker was lost after it had finished",)
-            return Outcome(
-                job.source, "done", job.target, job.kind, int(job.kind == "photo"), warnings=said, scale=self.options.scale or 1.0
-            )
-        networks, loaded = _networks(self.request)
-        networks.use(self.chosen, job)
-        try:
-            return Run(networks, options=self.options, observer=_Reporting(say), goes_on=False).one(job)
-        except UnblurError as error:
-            if _for_want_of_memory(error):
-                raise MemoryError from error
-            return replace(_failed(job, str(error)), seconds=time.monotonic() - began)
-        finally:
-            for text in loaded.notes:
-                say(Note(text))
 
 
 def restore_files(
@@ -128,116 +80,148 @@ def restore_files(
     if work:
         networks.for_job(work[0])  # what is wrong with it is said before the work begins
         sent = replace(_elsewhere(request), threads=request.threads or 1)
+        files = _Files(observer)
         with ExitStack() as stack:
             marks = stack.enter_context(_marks(work))
             with observer.preparing("connecting to the cluster"):
                 stack.enter_context(connected(address))
                 workers = RayWorkers(cpus=request.threads or 1, gpus=request.device != "cpu")
-            units = {
-                place: RestoreWork(absolute(job), options, sent, networks.chosen_for(job), job.target.exists(), marks.get(job.target))
-                for place, job in enumerate(jobs)
-                if isinstance(job, Job)
-            }
-            for place, outcome in _restored(units, workers, observer=_OfAll(observer, len(units)), hang_after=hang_after):
-                job = jobs[place]
-                outcomes[place] = replace(outcome, source=job.source, target=outcome.target and job.target)
-                observer.ends(outcomes[place])
+            for place, job in enumerate(jobs):
+                if isinstance(job, Job):
+                    segments = segments_in(job, options, network=networks.for_job)
+                    asked = _in_one_precision(sent, networks.for_job(job)) if segments else sent
+                    marked = marks.get(job.target)
+                    whole = RestoreWork(absolute(job), options, asked, networks.chosen_for(job), job.target.exists(), marked)
+                    files.add(place, whole, segments)
+                    observer.begins(job)
+            for unit, event in stack.enter_context(closing(run(files.works, workers, hang_after=hang_after))):
+                ended = files.take(unit, event)
+                if ended is not None:
+                    place, outcome = ended
+                    job = jobs[place]
+                    outcomes[place] = replace(outcome, source=job.source, target=outcome.target and job.target)
+                    observer.ends(outcomes[place])
     return Report(tuple(outcomes[place] for place in range(len(jobs))))
 
 
-def absolute(job: Job) -> Job:
-    """The same job wherever it is done."""
-    return replace(job, source=job.source.absolute(), target=job.target.absolute(), frames=tuple(path.absolute() for path in job.frames))
+@dataclass
+class _File:
+    """What is known of a file while it is restored.
 
-
-def _restored(
-    units: Mapping[int, RestoreWork], workers: Workers[object], *, observer: "_OfAll", hang_after: float
-) -> Iterator[tuple[int, Outcome]]:
-    """The outcomes of units as they come, each with its place."""
-    places = {id(unit): place for place, unit in units.items()}
-    lost: dict[int, tuple[str, ...]] = {}
-    for unit in units.values():
-        observer.observer.begins(unit.job)
-    with closing(run(units.values(), workers, hang_after=hang_after)) as events:
-        for work, event in events:
-            place = places[id(work)]
-            job = units[place].job
-            if isinstance(event, Frames):
-                observer.progress(place, event)
-            elif isinstance(event, Note):
-                observer.note(event.text)
-            elif isinstance(event, Lost):
-                lost[place] = (*lost.get(place, ()), f"it was tried again: {event.reason}")
-                observer.note(f"`{job.source}` is tried again: {event.reason}")
-            elif isinstance(event, GivenUp):
-                reasons = "; ".join(event.reasons)
-                yield place, _failed(job, f"given up after {len(event.reasons)} attempts: {reasons}{what_remains(job)}")
-            elif isinstance(event, Ended):
-                outcome: Outcome = event.result
-                observer.progress(place, Frames(max(outcome.frames, 1), max(outcome.frames, 1)))
-                yield place, replace(outcome, warnings=(*outcome.warnings, *lost.get(place, ())))
-
-
-class _OfAll:
-    """Counts the frames of all units together, and says each note once.
-
-    Args:
-        observer: hears of it.
-        units: how many there are; one that has not begun counts as one frame.
+    Attributes:
+        place: in the order of all files.
+        job: the file.
+        join: joins its segments; None if it has none.
+        waiting: segments that are not done.
+        frames: of the segments that are done.
+        kept_input: sum over these frames, see `VideoReport`.
+        began: when a worker began with it.
+        lost: what has become of attempts, each a sentence.
     """
 
-    def __init__(self, observer: Observer, units: int) -> None:
-        self.observer, self._units = observer, units
+    place: int
+    job: Job
+    join: JoinWork | None = None
+    waiting: int = 0
+    frames: int = 0
+    kept_input: float = 0.0
+    began: float | None = None
+    lost: list[str] = field(default_factory=list)
+
+
+class _Files:
+    """The units of all files, and what comes back of them.
+
+    Args:
+        observer: hears of notes, each once, and of the frames of all units together; a unit of which nothing was heard counts as the frames of a
+            segment, or as one.
+
+    Attributes:
+        works: the units that are to be done.
+    """
+
+    def __init__(self, observer: Observer) -> None:
+        self.works: deque[Work] = deque()
+        self._observer = observer
+        self._files: dict[int, _File] = {}  # by the identity of their units
+        self._kept: list[Work] = []  # so that identities are not used again
         self._frames: dict[int, Frames] = {}
         self._said: set[str] = set()
 
-    def progress(self, place: int, frames: Frames) -> None:
-        self._frames[place] = frames
-        done = sum(each.done for each in self._frames.values())
-        total = sum(max(each.total or 1, each.done) for each in self._frames.values()) + self._units - len(self._frames)
-        self.observer.progress(done, total)
+    def add(self, place: int, work: RestoreWork, segments: Sequence[Segment]) -> None:
+        """Add the units of a file.
 
-    def note(self, text: str) -> None:
+        Args:
+            place: of the file.
+            work: to restore it whole.
+            segments: in which it is restored, empty if whole.
+        """
+        file = _File(place, work.job)
+        if not segments:
+            self._add(work, file, frames=1)
+            return
+        file.waiting = len(segments)
+        file.join = JoinWork(work.job, work.options, work.request, work.chosen, work.existed, work.mark, len(segments))
+        for segment in segments:
+            self._add(SegmentWork(work, segment), file, frames=len(segment.times))
+
+    def _add(self, work: Work, file: _File, *, frames: int) -> None:
+        self._kept.append(work)
+        self._files[id(work)], self._frames[id(work)] = file, Frames(0, frames)
+        self.works.append(work)
+
+    def take(self, work: Work, event: Event) -> tuple[int, Outcome] | None:
+        """Take what was reported of a unit; gives the place and outcome of a file that is done by it."""
+        file = self._files[id(work)]
+        if isinstance(event, Begun):
+            file.began = time.monotonic() if file.began is None else file.began
+        elif isinstance(event, Frames):
+            self._count(work, event)
+        elif isinstance(event, Note):
+            self._note(event.text)
+        elif isinstance(event, Lost):
+            file.lost.append(f"it was tried again: {event.reason}")
+            self._note(f"`{file.job.source}` is tried again: {event.reason}")
+        elif isinstance(work, SegmentWork):
+            self._count(work, Frames(len(work.segment.times), len(work.segment.times)))
+            self._take_segment(file, event)
+        elif isinstance(event, GivenUp):
+            reasons = "; ".join(event.reasons)
+            return file.place, failed(file.job, f"given up after {len(event.reasons)} attempts: {reasons}{what_remains(file.job)}")
+        elif isinstance(event, Ended):
+            expected = self._frames[id(work)].total or 1
+            self._count(work, Frames(expected, expected))
+            return file.place, self._outcome(file, event.result)
+        return None
+
+    def _take_segment(self, file: _File, event: Event) -> None:
+        """Take the end of a segment, and join the clip after the last of them; what was given up is restored where the clip is joined."""
+        if isinstance(event, Ended) and event.result is not None:
+            file.frames += event.result.frames
+            file.kept_input += event.result.kept_input * event.result.frames
+        file.waiting -= 1
+        if not file.waiting:
+            assert file.join is not None
+            self._add(file.join, file, frames=1)
+
+    def _outcome(self, file: _File, outcome: Outcome) -> Outcome:
+        said = list(file.lost)
+        if file.join is None:
+            return replace(outcome, warnings=(*outcome.warnings, *said))
+        if file.kept_input:
+            said.append(kept_input_note(file.kept_input / file.frames))
+        seconds = outcome.seconds if file.began is None else time.monotonic() - file.began
+        return replace(outcome, seconds=seconds, warnings=(*outcome.warnings, *said))
+
+    def _count(self, work: Work, frames: Frames) -> None:
+        self._frames[id(work)] = frames
+        done = sum(each.done for each in self._frames.values())
+        self._observer.progress(done, sum(max(each.total or 1, each.done) for each in self._frames.values()))
+
+    def _note(self, text: str) -> None:
         if text not in self._said:
             self._said.add(text)
-            self.observer.note(text)
-
-
-class _Reporting(Observer):
-    """Reports the frames of a file from a worker; what is to be known of it is in its outcome."""
-
-    def __init__(self, say: Say) -> None:
-        self._say = say
-
-    def progress(self, done: int, total: int | None) -> None:
-        self._say(Frames(done, total))
-
-
-class _Loaded(Observer):
-    """Keeps what is to be known of the networks of this process."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def loaded(self, deblurrer: "Deblurrer") -> None:
-        if deblurrer.setup.note:
-            self.notes.append(deblurrer.setup.note)
-
-
-@functools.lru_cache(maxsize=1)
-def _networks(request: Request) -> tuple[Networks, _Loaded]:
-    """The networks of this process, loaded once for all of its units."""
-    loaded = _Loaded()
-    return Networks(request, observer=loaded), loaded
-
-
-def _for_want_of_memory(error: BaseException | None) -> bool:
-    """Whether an error, or what it came of, says that memory ran out."""
-    return error is not None and (out_of_memory(error) or _for_want_of_memory(error.__cause__))
-
-
-def _failed(job: Job, message: str) -> Outcome:
-    return Outcome(job.source, "failed", None, job.kind, message=message)
+            self._observer.note(text)
 
 
 def _refuse(sources: Sequence[Path], target: Path | None, request: Request) -> None:
@@ -257,6 +241,11 @@ def _elsewhere(request: Request) -> Request:
         return Path(weights).absolute() if is_file and weights is not None else weights
 
     return replace(request, model=whole(request.model) or request.model, weights=whole(request.weights))
+
+
+def _in_one_precision(request: Request, deblurrer: Deblurrer) -> Request:
+    """The request with the precision that is taken here, so that all segments of a clip have the same."""
+    return replace(request, precision=cast(Precision, deblurrer.setup.precision))
 
 
 @contextmanager

@@ -132,24 +132,24 @@ class _Unit:
 
 
 def run(
-    works: Iterable[Work], workers: Workers[Handle], *, hang_after: float, clock: Callable[[], float] = time.monotonic
+    works: deque[Work], workers: Workers[Handle], *, hang_after: float, clock: Callable[[], float] = time.monotonic
 ) -> Generator[tuple[Work, Event], None, None]:
     """Do all work, and yield what is reported of each; `Ended` or `GivenUp` is the last of a unit.
 
     When the iteration is ended early, by an error or `close`, the workers are asked to stop.
 
     Args:
-        works: the units; the next ones are taken when there is room.
+        works: the units, taken from the left when there is room; more may be added meanwhile.
         workers: do the work.
         hang_after: seconds; a unit that has begun and reports nothing for so long is taken to hang, and its worker is killed.
         clock: gives the time in seconds.
     """
     running: dict[Handle, _Unit] = {}
-    waiting = deque(_Unit(work) for work in works)
+    waiting: deque[_Unit] = deque()  # to be tried again
     try:
-        while waiting or running:
-            while waiting and len(running) < workers.room():
-                unit = waiting.popleft()
+        while works or waiting or running:
+            while (works or waiting) and len(running) < workers.room():
+                unit = waiting.popleft() if waiting else _Unit(works.popleft())
                 running[workers.start(unit.work, attempt=unit.attempt, avoid=frozenset(unit.lost_on))] = unit
             for handle, event in workers.events(list(running), seconds=_POLL):
                 unit = running[handle]

@@ -18,6 +18,8 @@ record that was being written at that moment is found by its checksum and cut of
     end          b"E" · number of packets in the segment (4 bytes)
     frame        time in ticks of the source (8 bytes) · samples
 
+Several processes may restore one clip, each segment in a journal of its own (`unblur.io.segment_writer`), of which `join_journals` makes the clip's.
+
 The journal takes as much of the disk as the clip; the frame store up to one segment of uncompressed frames. Frames are stored every
 `SAVE_EVERY` seconds or `PENDING` bytes, whichever comes first, so that short runs store none.
 """
@@ -29,7 +31,7 @@ import struct
 import time
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -37,9 +39,10 @@ from typing import Any, BinaryIO, cast
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from unblur.io.whole import hidden_beside, open_hidden
+from unblur.errors import OutputError
+from unblur.io.whole import hidden_beside, open_hidden, written_whole
 
-__all__ = ["FrameStore", "Journal", "difference", "frames_of", "journal_of", "work_of"]
+__all__ = ["FrameStore", "Journal", "difference", "frames_of", "join_journals", "journal_of", "segment_of", "work_of"]
 
 JOURNAL = b"unblur journal 2\n"
 FRAMES = b"unblur frames 1\n"
@@ -65,6 +68,55 @@ def journal_of(target: Path) -> Path:
 def frames_of(target: Path) -> Path:
     """Where the frame store of a target lies."""
     return hidden_beside(target, "frames")
+
+
+def segment_of(target: Path, number: int) -> Path:
+    """Where the journal of one segment lies, of a clip that several processes encode (`unblur.io.segment_writer`)."""
+    return hidden_beside(target, f"segment-{number:06}")
+
+
+def join_journals(target: Path, parts: Sequence[Path]) -> int:
+    """Make the journal of a target of those of its segments, up to the first that is not there, damaged, or of other work.
+
+    Decoding times continue over the segments as `unblur.io.segments` has them. A journal of the same work that holds as many frames stays as it is.
+
+    Args:
+        target: the file that the clip will be.
+        parts: the journals of its segments, in order.
+
+    Returns:
+        The number of frames in the segments that were joined.
+
+    Raises:
+        OutputError: if the journal cannot be written.
+    """
+    first = _part_of(parts[0]) if parts else None
+    if first is None:
+        return 0
+    usable = []
+    for path in parts:
+        part = _part_of(path)
+        if part is None or difference(part.work, first.work) or part.start != first.start:
+            break
+        usable.append(path)
+    frames = len(first.packets) * len(usable)
+    if len(Journal(journal_of(target), work=first.work).pts) >= frames:
+        return frames
+    times = array("q")
+    with written_whole(journal_of(target), overwrite=True) as partial, partial.open("wb") as file:
+        file.write(JOURNAL + _packed(json.dumps(first.work).encode()) + _packed(json.dumps(first.start).encode()))
+        for path in usable:
+            part = _part_of(path)
+            if part is None:
+                raise OutputError(f"`{path}` has changed while it was read")
+            written = len(times)
+            times.extend(sorted(_PACKET.unpack_from(body)[1] for body in part.packets))
+            for place, body in enumerate(part.packets, start=written):
+                kind, pts, dts, duration, is_key = _PACKET.unpack_from(body)
+                front = _PACKET.pack(kind, pts, times[place - first.delay] if written else dts, duration, is_key)
+                file.write(_packed(front + body[_PACKET.size :]))
+            file.write(_packed(_END.pack(b"E", len(part.packets))))
+    return frames
 
 
 def work_of(target: Path) -> dict[str, Any] | None:
@@ -207,6 +259,34 @@ class Journal:
             self._reset()
         if not self.pts:
             self.start = {}
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A journal of one complete segment: its head, its packets as they are in the file, and how many are decoded before the first frame is shown."""
+
+    work: dict[str, Any]
+    start: dict[str, Any]
+    packets: list[bytes]
+    delay: int
+
+
+def _part_of(path: Path) -> _Part | None:
+    """The journal of a segment; None if there is none that is whole."""
+    with contextlib.suppress(OSError, ValueError, struct.error), _reading(path) as file:
+        heads = _heads(file, JOURNAL, count=2)
+        if heads is None:
+            return None
+        packets: list[bytes] = []
+        while (body := _record(file)) is not None and body[:1] == b"P":
+            packets.append(body)
+        if body is None or not packets or _END.unpack(body) != (b"E", len(packets)):
+            return None
+        times = [_PACKET.unpack_from(packet)[1:3] for packet in packets]
+        shown = min(pts for pts, _ in times)
+        work = {key: value for key, value in heads[0].items() if key != "segment"}
+        return _Part(work, heads[1], packets, sum(dts < shown for _, dts in times))
+    return None
 
 
 @dataclass(frozen=True)

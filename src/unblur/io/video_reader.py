@@ -160,6 +160,23 @@ class VideoReader:
         self.truncated = False
         return self._frames(pts)
 
+    def times_of_packets(self) -> list[int] | None:
+        """The times of all frames, in order, by the packets and without decoding; None where these do not tell for certain."""
+        info = self.info
+        if info.times_by_order or info.has_readable_alpha or self.deinterlaces or self.is_part:
+            return None
+        times = []
+        with contextlib.ExitStack() as stack:
+            container, stream = self._open(stack)
+            for packet in self._packets(container, stream):
+                if packet is None or not packet.size:
+                    continue
+                if packet.pts is None:
+                    return None
+                times.append(packet.pts)
+        times = sorted(pts for pts in times if pts >= info.start_pts)
+        return None if self.truncated or len(set(times)) < len(times) else times
+
     def _frames(self, since: int) -> Iterator[Frame]:
         info = self.info
         converter: PixelConverter | None = None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import av
 import numpy as np
@@ -261,18 +261,24 @@ class VideoWriter:
         self._store.close()
 
     def _open(self, partial: Path, stack: contextlib.ExitStack) -> None:
-        if self.encoding.encoder == "libsvtav1":
-            os.environ.setdefault("SVT_LOG", "1")  # errors only; this library takes its log level from nowhere else
-        self._output = av.open(str(partial.absolute()), "w", format=self._container, container_options=self._muxer_options())
-        stack.callback(self._abandon)
-        self._copier = StreamCopier(self.info, self._output, container=self._container, suffix=self.target.suffix)
-        stack.callback(self._copier.close)
-        self._stream = self._add_video(self._output, self._copier)
+        self._open_output(str(partial.absolute()), stack)
+        assert self._output is not None
+        assert self._copier is not None
         self._copier.add_streams()
         self.expected.streams = self._copier.copied
         self._output.metadata.update(self._copier.metadata())
         if self._journal is not None and self._store is not None:
             self._replay(self._journal, self._store)
+
+    def _open_output(self, file: str | BinaryIO, stack: contextlib.ExitStack) -> None:
+        """Open the output, with a stream for the video."""
+        if self.encoding.encoder == "libsvtav1":
+            os.environ.setdefault("SVT_LOG", "1")  # errors only; this library takes its log level from nowhere else
+        self._output = av.open(file, "w", format=self._container, container_options=self._muxer_options())
+        stack.callback(self._abandon)
+        self._copier = StreamCopier(self.info, self._output, container=self._container, suffix=self.target.suffix)
+        stack.callback(self._copier.close)
+        self._stream = self._add_video(self._output, self._copier)
 
     def _replay(self, journal: Journal, store: FrameStore) -> None:
         """Write what earlier runs have finished, if the packets of this one's encoder can follow it."""
@@ -389,21 +395,31 @@ class VideoWriter:
 
     def _start(self, first: int) -> None:
         """Begin with the frame at a time of the source."""
-        assert self._output is not None
-        assert self._stream is not None
         assert self._copier is not None
         unit, reader = self.info.time_base, self._reader
         begin = end = None
+        self._shift = self._shift_from(first)
         if reader.is_part:
-            self._shift = first
             begin = first * unit
             end = None if reader.end is None else self.info.start_pts * unit + reader.end
-        elif not self.info.container.startswith(KEEPS_TIMES):
-            starts = [stream.start for stream in self.info.streams if stream.start is not None]
-            self._shift = math.floor(min([*starts, first * unit]) / unit)
         shift = self._shift * unit
         self._copier.start(shift=shift, begin=begin, end=end)
         self._copier.copy_chapters(shift=shift, begin=begin, end=end)
+        self._begin_encoding()
+
+    def _shift_from(self, first: int) -> int:
+        """Ticks by which the times of a clip move whose first frame is at `first`."""
+        if self._reader.is_part:
+            return first
+        if self.info.container.startswith(KEEPS_TIMES):
+            return 0
+        unit = self.info.time_base
+        starts = [stream.start for stream in self.info.streams if stream.start is not None]
+        return math.floor(min([*starts, first * unit]) / unit)
+
+    def _begin_encoding(self) -> None:
+        assert self._output is not None
+        assert self._stream is not None
         self._output.start_encoding()
         self._encoder = SegmentEncoder(self._stream, name=self.encoding.encoder, configure=self._configure, length=int(encoders.KEY_EVERY))
         self._started = True

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,8 +21,10 @@ from unblur.errors import InputError, UnsupportedError
 from unblur.io.animation import animation_of, frames_of
 from unblur.io.animation_write import write_animation
 from unblur.io.frame_folder import FrameFolder, frames_identity
+from unblur.io.segment_writer import Segment, SegmentWriter
 from unblur.io.video import Frame, Interlaced, VideoReader, VideoWriter
 from unblur.models.base import Net
+from unblur.models.recurrent import RecurrentNet
 from unblur.pixels import to_pixels, to_tensor
 from unblur.restore.blurred import BlurMeter
 from unblur.restore.checks import as_path, check_how, check_number, check_whole
@@ -215,6 +218,72 @@ class Deblurrer:
             kept = tally.kept_input / max(done - before, 1)
             warnings = _warnings(reader, writer, kept_input=kept, skipped_sharp=tally.skipped_sharp, frames=done - before)
         return VideoReport(done, time.monotonic() - began, tally.network_seconds, kept, before, tuple(warnings))
+
+    def overlap(self, *, temporal_fusion: bool = True) -> int | None:
+        """Frames before a part of a clip that must be restored as well, so that the part is restored as in the whole; None if none suffice.
+
+        Args:
+            temporal_fusion: as for `video`.
+        """
+        return None if isinstance(self.net, RecurrentNet) else self._lead(temporal_fusion=temporal_fusion)
+
+    def segment(
+        self,
+        source: Path,
+        target: Path,
+        segment: Segment,
+        *,
+        strength: float = 1.0,
+        temporal_fusion: bool = True,
+        interlaced: Interlaced = "refuse",
+        codec: str | None = None,
+        file_quality: int | None = None,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> VideoReport:
+        """Restore one segment of a clip and encode it into a journal beside the target, as one of several processes (`unblur.io.segment_writer`).
+
+        Args:
+            source: as for `video`.
+            target: as for `video`.
+            segment: which one, with as many frames before it as `overlap` says.
+            strength: as for `video`.
+            temporal_fusion: as for `video`.
+            interlaced: as for `video`.
+            codec: as for `video`.
+            file_quality: as for `video`.
+            progress: as for `video`, with the frames of the segment.
+
+        Raises:
+            UnsupportedError: if the frames have other times than their packets, or are damaged.
+            UnblurError: as `video` does.
+        """
+        began, tally = time.monotonic(), _Tally()
+        own = frozenset(segment.times)
+        complete = threading.Event()
+        with VideoReader(source, interlaced=interlaced) as reader:
+            work = self._work(source_identity(source), strength=strength, temporal_fusion=temporal_fusion)
+            work |= {"part": [0.0, None], "deinterlaced": reader.deinterlaces}
+            writer = SegmentWriter(target, reader, segment=segment, codec=codec, quality=file_quality, work=work)
+            if writer.is_there:
+                return VideoReport(len(own), time.monotonic() - began, 0.0, 0.0, len(own), ())
+            restore = self._restoring(strength=strength, temporal_fusion=temporal_fusion, tally=tally)
+
+            def write(restored: list[tuple[Frame, NDArray[Any]]]) -> None:
+                for frame, pixels in restored:
+                    if frame.pts in own:
+                        writer.write(pixels, frame)
+                        if progress is not None:
+                            progress(len(writer.expected.pts), len(own))
+                if writer.is_complete:
+                    complete.set()
+
+            with writer:
+                frames = chain(_as_foreseen(reader, segment, until=complete), (None,))
+                overlapped(frames, lambda frame: [] if complete.is_set() else restore(frame), write)
+                if reader.decode_failures or reader.repaired_times or reader.truncated:
+                    raise UnsupportedError(f"a part of `{source}` is damaged")
+            said = _said_of_frames(kept_input=tally.kept_input / len(own), skipped_sharp=0, frames=len(own))
+        return VideoReport(len(own), time.monotonic() - began, tally.network_seconds, tally.kept_input / len(own), 0, tuple(said))
 
     def frame_folder(
         self,
@@ -568,6 +637,21 @@ def source_identity(source: Path) -> list[str | int]:
     about = source.stat()
     with source.open("rb") as file:
         return [str(source.resolve()), about.st_size, about.st_mtime_ns, hashlib.sha256(file.read(1 << 20)).hexdigest()]
+
+
+def _as_foreseen(reader: VideoReader, segment: Segment, *, until: threading.Event) -> Iterator[Frame]:
+    """The frames of a segment, with those around it, up to the moment at which no more are needed.
+
+    Raises:
+        UnsupportedError: if their times are others.
+    """
+    expected = (*segment.before, *segment.times, segment.following)
+    for place, frame in enumerate(reader.frames_from(expected[0])):
+        if until.is_set():
+            return
+        if place < len(expected) and frame.pts != expected[place]:
+            raise UnsupportedError(f"the times of the frames in `{reader.info.path}` are not those of its packets")
+        yield frame
 
 
 def _check_range(picture: NDArray[Any]) -> None:
