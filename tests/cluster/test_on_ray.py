@@ -19,11 +19,17 @@ from clips import Clip, Sound
 from nets import save_weights, tiny_swift
 from PIL import Image
 
+from unblur.bench.contender import open_contender
+from unblur.bench.datasets import open_data
+from unblur.bench.fit import Method
+from unblur.bench.run import run_bench
 from unblur.cluster.connect import connected
+from unblur.cluster.measuring import Asked, bench_on_cluster, works_of
 from unblur.cluster.restoring import restore_files
 from unblur.cluster.schedule import Begun, Ended, Frames, GivenUp, Lost, Work, run
 from unblur.errors import InputError
 from unblur.io.journal import segment_of
+from unblur.metrics import protocols
 from unblur.restore import runner
 from unblur.restore.batch import Options
 from unblur.restore.networks import Request
@@ -145,6 +151,18 @@ def test_a_long_clip_in_segments_is_that_of_one_machine_though_a_worker_is_kille
     assert (tmp_path / "together.mp4").read_bytes() == (tmp_path / "alone.mp4").read_bytes()
     assert any("tried again" in warning for warning in outcome.warnings)
     assert sorted(path.name for path in tmp_path.glob(".*")) == []
+
+
+def test_a_data_set_is_measured(cluster, tmp_path):
+    for kind in ("blurry", "sharp"):
+        (tmp_path / "pairs" / kind).mkdir(parents=True)
+        for number in range(10):
+            photo(tmp_path / "pairs" / kind / f"{number}.png", seed=number + 100 * (kind == "sharp"))
+    data, protocol = open_data(str(tmp_path / "pairs")), protocols.get("gopro-skimage")
+    alone = run_bench([open_contender("blurry")], [data], [protocol], run=tmp_path / "alone")
+    works = works_of([(Method("blurry", 1), False)], [(data, protocol)], asked=Asked(device="cpu"), run=tmp_path / "run")
+    assert len(works) == 2
+    assert bench_on_cluster(works, address=cluster.address) == alone
 
 
 class Killed(Work):

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -21,7 +21,9 @@ from unblur.errors import InputError
 if TYPE_CHECKING:
     from unblur.bench.contender import Contender
     from unblur.bench.datasets import DataSet
+    from unblur.bench.fit import Method
     from unblur.bench.published import Published
+    from unblur.bench.rows import Row
     from unblur.bench.table import Summary
     from unblur.metrics import Protocol
 
@@ -124,6 +126,14 @@ def bench(
         bool, typer.Option("--alone", help="Show networks of several frames copies of each frame in place of its neighbours.")
     ] = False,
     self_ensemble: Annotated[int, typer.Option(help="1, 2, 4 or 8 mirrored and turned views of which the mean is taken.")] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|HOST:PORT",
+            help="Measure on the workers of a Ray cluster, as `unblur restore` takes it. Times are then those of busy machines. Needs the extra `cluster`.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the averages as JSON.")] = False,
 ) -> None:
     """Measure models on data sets by named protocols, or by what can be read; what was measured before is not measured again."""
@@ -140,6 +150,8 @@ def bench(
         raise typer.BadParameter("give at least one, or `--weights` or `--results`", param_hint="--model")
     if bool(data) != bool(protocol) or bool(data or pair) == bool(task):
         raise typer.BadParameter("give `--data` and `--protocol`, `--pair`, or both; or `--task`", param_hint="--data")
+    if cluster is not None and (task or results):
+        raise typer.BadParameter("`--task` and `--results` are measured on one machine; leave them out", param_hint="--cluster")
     if task and (extra or temporal or results):
         raise typer.BadParameter("`--extra`, `--temporal` and `--results` are for data sets; leave them out", param_hint="--task")
     chosen = [protocols.get(name) for name in protocol or []]
@@ -156,27 +168,36 @@ def bench(
         return
     plan = [*((each, by) for each in data_sets for by in chosen), *pairs]
     check_fit(methods, plan)
-    made_elsewhere = _results(results or [], plan, temporal=temporal, taken={name for name, _ in named})
-    with Bar() as bar:
-        rows = run_bench(
-            chain(models, made_elsewhere),
-            data_sets,
-            chosen,
-            run=run,
-            extras=extra or [],
-            metric_weights=metric_weights,
-            temporal=temporal,
-            crops=crops,
-            save_pictures=save_pictures,
-            pairs=pairs,
-            progress=bar.tell,
-        )
+    how: dict[str, Any] = {"temporal": temporal, "crops": crops, "save_pictures": save_pictures, "metric_weights": metric_weights}
+    if cluster is not None:
+        how |= {"device": device.value, "precision": precision.value, "as_tool": tool, "alone": alone, "self_ensemble": self_ensemble}
+        named_so = [(method, is_published) for method, (_, is_published) in zip(methods, named, strict=True)]
+        rows = _on_cluster(cluster, named_so, plan, how | {"networks": tuple(networks), "extras": tuple(extra or ())}, run=run)
+    else:
+        made_elsewhere = _results(results or [], plan, temporal=temporal, taken={name for name, _ in named})
+        with Bar() as bar:
+            rows = run_bench(
+                chain(models, made_elsewhere), data_sets, chosen, run=run, extras=extra or [], pairs=pairs, progress=bar.tell, **how
+            )
     summaries = summarise(rows)
     if as_json:
         typer.echo(json.dumps([asdict(summary) for summary in summaries], indent=2))
         return
     _show(summaries)
     say_where("rows", run=run)
+
+
+def _on_cluster(
+    address: str, methods: "Sequence[tuple[Method, bool]]", plan: "Sequence[tuple[DataSet, Protocol]]", how: dict[str, Any], *, run: Path
+) -> "list[Row]":
+    """Measure on a cluster; `how` has the fields of `Asked`."""
+    from unblur.cluster.measuring import Asked, bench_on_cluster, works_of
+
+    if how["metric_weights"] is not None:
+        how["metric_weights"] = how["metric_weights"].absolute()
+    works = works_of(methods, plan, asked=Asked(**how), run=run)
+    with Bar() as bar:
+        return bench_on_cluster(works, address=address, progress=bar.tell)
 
 
 def report(

@@ -65,7 +65,7 @@ class Gallery:
         """Keep a crop of this picture if it is among the worst, and drop the best of those that are one too many."""
         kept = self._kept.setdefault((row.model, which_of(row), row.data, row.protocol), [])
         psnr = row.measures["psnr"]
-        if self._most < 1 or (len(kept) >= self._most and psnr >= max(value for value, _ in kept)):
+        if not self._is_among_worst(psnr, kept):
             return
         self._folder.mkdir(exist_ok=True)
         top, left, side = worst_place(blurry, sharp)
@@ -78,6 +78,24 @@ class Gallery:
         facts = {"model": row.model, "which": which_of(row), "data": row.data, "sequence": row.sequence, "name": row.name}
         facts |= {"protocol": row.protocol, "psnr": str(psnr), "before": str(row.before["psnr"])}
         file.with_suffix(".json").write_text(json.dumps(facts), encoding="utf-8")
+        self._add(psnr, file, kept)
+
+    def take_from(self, run: Path) -> None:
+        """Take the crops of a part of this run that was measured elsewhere, as far as they are among the worst."""
+        for crop in read_crops(run):
+            kept = self._kept.setdefault((crop.model, crop.which, crop.data, crop.protocol), [])
+            if self._is_among_worst(crop.psnr, kept):
+                self._folder.mkdir(exist_ok=True)
+                file = self._folder / crop.file.name
+                kept[:] = [pair for pair in kept if pair[1] != file]
+                crop.file.replace(file)
+                crop.file.with_suffix(".json").replace(file.with_suffix(".json"))
+                self._add(crop.psnr, file, kept)
+
+    def _is_among_worst(self, psnr: float, kept: list[tuple[float, Path]]) -> bool:
+        return self._most > 0 and (len(kept) < self._most or psnr < max(value for value, _ in kept))
+
+    def _add(self, psnr: float, file: Path, kept: list[tuple[float, Path]]) -> None:
         kept.append((psnr, file))
         if len(kept) > self._most:
             best = max(kept, key=lambda pair: pair[0])
