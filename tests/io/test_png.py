@@ -126,3 +126,20 @@ def test_missing_end_is_said_in_words(tmp_path):
 def test_pixels_do_not_depend_on_other_chunks(tmp_path):
     (tmp_path / "photo.png").write_bytes(png((b"tIME", b""), (b"sBIT", b"")))
     np.testing.assert_array_equal(read_image(tmp_path / "photo.png").pixels, np.zeros((8, 8, 3), np.uint8))
+
+
+@pytest.mark.parametrize("behind", [b"", b"\n", b'\n$"\x1d\xff not hexadecimal'])
+def test_profile_as_text_is_as_long_as_it_says(tmp_path, behind):
+    xmp = b"<x:xmpmeta/>"
+    chunk = b"Raw profile type xmp\0\0" + zlib.compress(b"\nXMP\n%08d\n%s%s" % (len(xmp), xmp.hex().encode(), behind))
+    (tmp_path / "photo.png").write_bytes(png((b"zTXt", chunk)))
+    image = read_image(tmp_path / "photo.png")
+    assert (image.metadata.xmp, image.notes) == (xmp, ())
+
+
+@pytest.mark.parametrize("text", [b"\nexif\n      20\n4949", b"\nexif\nmany\n4949", b"\nexif\n2\nzzzz", b"", b"\nexif\n0\n"])
+def test_damaged_profile_as_text_is_named(tmp_path, text):
+    (tmp_path / "photo.png").write_bytes(png((b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text))))
+    image = read_image(tmp_path / "photo.png")
+    assert image.metadata.exif is None
+    assert image.notes == ("its EXIF, written as text, is damaged and was not kept",)

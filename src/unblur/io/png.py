@@ -49,6 +49,7 @@ LOST_CHUNKS = {
 }
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 RAW_PROFILE = b"Raw profile type "
+RAW_PROFILES = {b"exif": "EXIF", b"APP1": "EXIF", b"xmp": "XMP", b"8bim": "Photoshop blocks"}
 INCHES_A_METRE = 0.0254
 MAX_INFLATED = 1 << 25
 """Most that a compressed profile or text may grow to."""
@@ -199,9 +200,9 @@ def _keyed_alpha(pixels: Pixels, key: tuple[int, ...], *, depth: int) -> Pixels:
 
 
 def _metadata(chunks: list[tuple[bytes, bytes]], notes: list[str]) -> Metadata:
-    exif = icc = xmp = dpi = photoshop = None
+    exif = icc = xmp = dpi = None
     kept: list[tuple[bytes, bytes]] = []
-    old_exif = None
+    as_text: dict[str, bytes] = {}
     for name, data in chunks:
         if name == b"eXIf" and exif is None:
             exif = data
@@ -214,23 +215,27 @@ def _metadata(chunks: list[tuple[bytes, bytes]], notes: list[str]) -> Metadata:
             dpi = (across * INCHES_A_METRE, down * INCHES_A_METRE) if across and down else None
         elif name == b"iTXt" and data.startswith(XMP_KEYWORD + b"\0"):
             xmp = xmp or _international_text(data)
-        elif name in TEXT_CHUNKS and data.startswith((RAW_PROFILE + b"exif\0", RAW_PROFILE + b"APP1\0")):
-            old_exif = old_exif or _raw_profile(name, data)
-        elif name in TEXT_CHUNKS and data.startswith(RAW_PROFILE + b"xmp\0"):
-            xmp = xmp or _raw_profile(name, data)
-        elif name in TEXT_CHUNKS and data.startswith(RAW_PROFILE + b"8bim\0"):
-            photoshop = photoshop or _raw_profile(name, data)
+        elif name in TEXT_CHUNKS and (what := _profile_in(data)):
+            profile = _raw_profile(name, data)
+            if profile is None:
+                notes.append(f"its {what}, written as text, is damaged and was not kept")
+            else:
+                as_text.setdefault(what, profile)
         elif name in TEXT_CHUNKS or (_stays_true(name) and name not in dict(kept)):
             kept.append((name, data))
         elif name not in ABOUT_CODING:
             notes.append(
                 LOST_CHUNKS.get(name, f"a chunk `{name.decode('latin-1')}` of the PNG was not kept, since it may depend on the pixels")
             )
-    for profile in (old_exif, exif):  # ImageMagick writes EXIF as text; a true eXIf chunk goes first
-        if profile and profile.startswith(b"Exif\0\0"):
-            profile = profile[6:]
-        exif = profile or exif
-    return Metadata(exif=exif, icc=icc, xmp=xmp, photoshop=photoshop, dpi=dpi, png_chunks=tuple(kept))
+    exif = (exif or as_text.get("EXIF", b"")).removeprefix(b"Exif\0\0") or None
+    return Metadata(
+        exif=exif, icc=icc, xmp=xmp or as_text.get("XMP"), photoshop=as_text.get("Photoshop blocks"), dpi=dpi, png_chunks=tuple(kept)
+    )
+
+
+def _profile_in(data: bytes) -> str:
+    """What a text of PNG holds if it is metadata of another format, as ImageMagick writes it; empty if it is not."""
+    return next((what for kind, what in RAW_PROFILES.items() if data.startswith(RAW_PROFILE + kind + b"\0")), "")
 
 
 def _stays_true(name: bytes) -> bool:
@@ -313,15 +318,17 @@ def _international_text(data: bytes) -> bytes | None:
 
 
 def _raw_profile(name: bytes, data: bytes) -> bytes | None:
-    """Give the bytes that ImageMagick writes as text: a line with the kind, one with the length, then hexadecimal."""
+    """Give the bytes that ImageMagick writes as text: a line with the kind, one with the length, then hexadecimal; what follows is passed over."""
     text: bytes | None = data.partition(b"\0")[2]
     if name == b"zTXt":
         text = _inflated((text or b"")[1:])
     lines = (text or b"").strip().split(b"\n", 2)
     try:
-        return binascii.unhexlify(b"".join(lines[2].split()))
-    except (IndexError, binascii.Error):
+        length = int(lines[1])
+        profile = binascii.unhexlify(b"".join(lines[2].split())[: 2 * length])
+    except (IndexError, ValueError):
         return None
+    return profile if 0 < length == len(profile) else None
 
 
 def _filtered(rows: Bytes, above: Bytes, *, step: int) -> Bytes:
