@@ -6,6 +6,7 @@ from unblur.io.exif import (
     exif_of_directory,
     exif_orientation,
     exif_within,
+    number_of_values,
     photoshop_without_thumbnail,
     read_exif,
     upright_exif,
@@ -13,6 +14,10 @@ from unblur.io.exif import (
     xmp_orientation,
 )
 from unblur.io.ifd import Entry, entry_of
+
+
+def text(value):
+    return Entry(2, len(value) + 1, value.encode() + b"\0")
 
 
 def make(order="<", **entries):
@@ -105,3 +110,30 @@ def test_photoshop_blocks(thumbnail):
     assert photoshop_without_thumbnail(caption + block(thumbnail, b"blur") + path) == caption + path
     assert photoshop_without_thumbnail(caption + path[:-1]) == caption
     assert photoshop_without_thumbnail(b"rubbish") == b""
+
+
+def with_note(place, note=b"a note of the maker"):
+    details = {0x9003: text("2024"), 0x927C: Entry(7, len(note), note, place)}
+    return exif_of_directory("<", {0x010F: text("Canon"), 0x8769: Entry(4, 1, bytes(4), directory=details)}), note
+
+
+@pytest.mark.parametrize(("place", "stays"), [(300, True), (8, True), (1 << 18, True), (1 << 20, False), (4, False), (0, False)])
+def test_a_note_of_the_maker_stays_where_it_was(place, stays):
+    exif, note = with_note(place)
+    found = read_exif(exif)[1][0x8769].directory[0x927C]
+    assert found.value == note
+    assert (found.place == place) is stays
+    assert exif.find(note) == found.place
+    assert number_of_values(exif) == 4
+
+
+def test_a_gap_before_a_note_is_the_first_that_goes():
+    exif, note = with_note(70_000)
+    shorter = exif_within(exif, 65_527)
+    assert len(shorter) < 200
+    assert read_exif(shorter)[1][0x8769].directory[0x927C].value == note
+    assert number_of_values(shorter) == number_of_values(exif)
+
+
+def test_number_of_values_of_what_is_none():
+    assert number_of_values(None) == number_of_values(b"rubbish") == 0

@@ -99,8 +99,8 @@ def test_end_is_that_of_the_picture_and_not_one_within_a_segment_or_behind():
 
 
 def test_segments_of_makers_are_kept_byte_for_byte(tmp_path):
-    own = [(0xE1, b"FLIR\0\1\0\0" + bytes(900)), (0xE2, b"JUNK"), (0xE5, b"RMETA\0x"), (0xE6, b"GoPro\0y"), (0xEF, b"z")]
-    own += [(0xE0, b"AVI1"), (0xE1, b"http://ns.adobe.com/xmp/extension/\0" + bytes(50))]
+    own = [(0xE0, b"AVI1"), (0xE1, b"FLIR\0\1\0\0" + bytes(900)), (0xE2, b"JUNK"), (0xE5, b"RMETA\0x"), (0xE6, b"GoPro\0y"), (0xEF, b"z")]
+    own += [(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + bytes(50))]
     data, metadata, notes = rewritten(tmp_path, with_segments(coded(smooth(16, 16)), *own))
     assert metadata.segments == tuple(own)
     assert [(marker, content) for marker, content, _ in segments_of(data) if (marker, content) in own] == own
@@ -112,6 +112,13 @@ def test_what_is_a_claim_on_the_pixels_is_named(tmp_path):
     data, metadata, notes = rewritten(tmp_path, data)
     assert metadata.segments == ()
     assert [word for word in ("C2PA", "enhancement layer") for note in notes if word in note] == ["C2PA", "enhancement layer"]
+
+
+def test_index_of_pictures_that_are_not_there_is_named(tmp_path):
+    data = with_segments(coded(smooth(16, 16)), index_of((0x20030000, 900, 0), (0, 500, 1_000_000)))
+    _, metadata, notes = rewritten(tmp_path, data)
+    assert metadata.segments == ()
+    assert notes == ("its index of further pictures (MPF), which are not in the file, was not kept",)
 
 
 @pytest.mark.parametrize("order", "<>")

@@ -8,12 +8,24 @@ import re
 import struct
 from collections.abc import Iterator
 
-from unblur.io.ifd import DamagedError, Entry, Ifd, Order, numbers, read_directory, read_header, reader_of, write_directory
+from unblur.io.ifd import (
+    DamagedError,
+    Entry,
+    Ifd,
+    Order,
+    numbers,
+    read_directory,
+    read_header,
+    reader_of,
+    with_note_in_place,
+    write_directory,
+)
 
 __all__ = [
     "exif_of_directory",
     "exif_orientation",
     "exif_within",
+    "number_of_values",
     "photoshop_without_thumbnail",
     "read_exif",
     "upright_exif",
@@ -47,8 +59,10 @@ def read_exif(exif: bytes) -> tuple[Order, Ifd] | None:
 
 
 def exif_of_directory(order: Order, ifd: Ifd) -> bytes:
-    """Make EXIF of a main directory."""
-    return {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", 8) + write_directory(ifd, order, 8)
+    """Make EXIF of a main directory; the note of the camera's maker stays where it was, if that is not far."""
+    ifd, note = with_note_in_place(ifd, begin=8)
+    first = 8 + len(note)
+    return {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", first) + note + write_directory(ifd, order, first)
 
 
 def exif_orientation(exif: bytes | None) -> int | None:
@@ -106,7 +120,7 @@ def upright_exif(exif: bytes, *, width: int, height: int) -> bytes | None:
 
 
 def exif_within(exif: bytes, limit: int) -> bytes | None:
-    """Leave out the largest values (a maker note, as a rule) until EXIF has at most `limit` bytes.
+    """Leave out gaps, and the largest values (a maker note, as a rule), until EXIF has at most `limit` bytes.
 
     Returns:
         EXIF as it is if it fits; None if it is damaged, or still too long without `MAX_LEFT_OUT` values.
@@ -117,12 +131,22 @@ def exif_within(exif: bytes, limit: int) -> bytes | None:
     if found is None:
         return None
     order, ifd = found
-    for _ in range(MAX_LEFT_OUT):
-        ifd = _without_largest(ifd)
-        shorter = exif_of_directory(order, ifd)
+    for left_out in range(MAX_LEFT_OUT + 1):
+        ifd = _without_largest(ifd) if left_out else ifd
+        shorter = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", 8) + write_directory(ifd, order, 8)
         if len(shorter) <= limit:
             return shorter
     return None
+
+
+def number_of_values(exif: bytes | None) -> int:
+    """How many tags EXIF has, with those of nested directories; 0 if it is damaged."""
+
+    def count(ifd: Ifd) -> int:
+        return sum(1 + count(entry.directory or {}) for entry in ifd.values())
+
+    found = read_exif(exif) if exif else None
+    return count(found[1]) if found else 0
 
 
 def photoshop_without_thumbnail(blocks: bytes) -> bytes:

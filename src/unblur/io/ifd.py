@@ -8,7 +8,7 @@ Directories of BigTIFF have places of 64 bit and are else the same (Adobe, BigTI
 
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "read_header",
     "read_tiff_header",
     "reader_of",
+    "with_note_in_place",
     "write_directory",
 ]
 
@@ -41,6 +42,10 @@ SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 NARROW = {16: 4, 17: 9, 18: 13}
 """Types of 32 bit in place of those of 64."""
+
+EXIF_POINTER, MAKER_NOTE = 0x8769, 0x927C
+MOST_GAP = 1 << 18
+"""Bytes before a maker's note that are left empty for it."""
 
 POINTERS = {0x8769: "EXIF", 0x8825: "GPS", 0xA005: "interoperability"}
 """Tags whose value is the place of a nested directory."""
@@ -63,6 +68,7 @@ class Entry:
         value: the values in the byte order of the file.
         place: where the value was in the file.
         directory: the nested directory, if this tag points to one.
+        stays: whether the value is written to `place` by itself, see `with_note_in_place`.
     """
 
     kind: int
@@ -70,6 +76,7 @@ class Entry:
     value: bytes
     place: int = 0
     directory: "Ifd | None" = None
+    stays: bool = False
 
 
 Ifd = dict[int, Entry]
@@ -214,6 +221,8 @@ def write_directory(ifd: Ifd, order: Order, offset: int, *, big: bool = False) -
             place = heap_start + len(heap)
             value = struct.pack(order + word, place)
             heap += write_directory(entry.directory, order, place, big=big)
+        elif len(value) > inside and entry.stays:
+            value = struct.pack(order + word, entry.place)
         elif len(value) > inside:
             place = heap_start + len(heap)
             heap += value
@@ -221,6 +230,25 @@ def write_directory(ifd: Ifd, order: Order, offset: int, *, big: bool = False) -
         heap += b"\0" * (len(heap) % 2)  # values begin at even places
         table += struct.pack(f"{order}HH{word}{inside}s", tag, kind, count, value)
     return bytes(table + bytes(inside) + heap)
+
+
+def with_note_in_place(ifd: Ifd, *, begin: int) -> tuple[Ifd, bytes]:
+    """Let the note of the camera's maker stay where it was: most of them hold places counted from the beginning of the file.
+
+    Args:
+        ifd: the main directory.
+        begin: the first place that is free.
+
+    Returns:
+        the directory for `write_directory`, and the bytes to write at `begin`, before it: a gap and the note. Nothing, and the directory as it is,
+        if there is no note, something else is in its place, or that is more than `MOST_GAP` away.
+    """
+    details = ifd.get(EXIF_POINTER)
+    note = details.directory.get(MAKER_NOTE) if details is not None and details.directory is not None else None
+    if details is None or details.directory is None or note is None or not begin <= note.place <= begin + MOST_GAP:
+        return ifd, b""
+    inner = details.directory | {MAKER_NOTE: replace(note, stays=True)}
+    return ifd | {EXIF_POINTER: replace(details, directory=inner)}, bytes(note.place - begin) + note.value + bytes(len(note.value) % 2)
 
 
 def numbers(entry: Entry | None, order: Order) -> tuple[float, ...]:

@@ -19,7 +19,7 @@ from PIL import JpegImagePlugin
 
 from unblur.errors import InputError, OutputError, UnreadableError, UnsupportedError
 from unblur.io.codecs import canvas_of, decode_jpeg
-from unblur.io.exif import exif_orientation, exif_within, upright_exif, xmp_orientation
+from unblur.io.exif import exif_orientation, exif_within, number_of_values, upright_exif, xmp_orientation
 from unblur.io.jpeg_parts import (
     MULTI_PICTURE,
     NO_FRAME,
@@ -255,6 +255,8 @@ def _with_attached(metadata: Metadata, data: bytes, end: int, path: Path, *, ori
         segments = tuple(each for each in segments if not each[1].startswith(XMP_MORE))
         notes.append("the second part of its XMP (such as a depth map) was not kept, since the picture was turned upright")
     if not any(part.index for part in kept):
+        if found and not lost and len(multi_picture_kinds(found[0][0])) > 1:
+            notes.append("its index of further pictures (MPF), which are not in the file, was not kept")
         segments = tuple(each for each in segments if not each[1].startswith(MULTI_PICTURE))
     if "gain map" in lost:
         xmp = without_claims(xmp) if xmp else xmp
@@ -310,9 +312,10 @@ def _standard_tables(quality: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 def _packed(metadata: Metadata, notes: list[str]) -> Iterator[bytes]:
     """Give the segments that hold `metadata`; what does not fit into the format is left out, and `notes` say so."""
+    yield from (_segment(marker, data) for marker, data in metadata.segments if marker == APP0)  # before EXIF, as their makers have them
     room = MAX_SEGMENT - len(EXIF)
     exif = exif_within(metadata.exif, room) if metadata.exif else None
-    if exif != metadata.exif:
+    if number_of_values(exif) != number_of_values(metadata.exif) or bool(exif) != bool(metadata.exif):
         notes.append("JPEG holds at most 64 KiB of EXIF; its largest values were not kept")
     if exif:
         yield _segment(APP1, EXIF + exif)
@@ -324,8 +327,7 @@ def _packed(metadata: Metadata, notes: list[str]) -> Iterator[bytes]:
     room = MAX_SEGMENT - len(PHOTOSHOP)
     for start in range(0, len(metadata.photoshop or b""), room):
         yield _segment(APP13, PHOTOSHOP + (metadata.photoshop or b"")[start : start + room])
-    for marker, data in metadata.segments:
-        yield _segment(marker, data)
+    yield from (_segment(marker, data) for marker, data in metadata.segments if marker != APP0)
     for comment in metadata.comments:
         yield _segment(COMMENT, comment)
 

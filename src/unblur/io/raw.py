@@ -87,7 +87,12 @@ SUFFIXES = frozenset(
 
 OLYMPUS = {b"IIRO": b"II*\0", b"IIRS": b"II*\0", b"MMOR": b"MM\0*"}
 FIRST_DNG_TAG = 50000
-"""From here on tags are about the raw pixels."""
+"""From here on tags are about the raw pixels, but for some."""
+
+ABOUT_CAMERA = (50708, 50709, 50735, 50736, 50740, 50827, 50971, 51125)
+"""Tags of DNG that stay true: names and number of the camera, its lens, what its maker added, the name of the raw file, dates."""
+
+DEVELOPED = "tags about its raw pixels were not kept, since it was developed"
 
 COLOUR_FILTER = (33421, 33422)
 
@@ -125,15 +130,16 @@ def read_raw(path: Path) -> Image:
             ) from error
         except library.LibRawError as error:
             raise UnreadableError(f"`{path}` is damaged or broken off ({error}); copy it again from where it came") from error
-    note = "it was developed with the white balance of the camera, to sRGB of 16 bit"
-    return Image(pixels, None, metadata, Coding("raw"), (note,))
+    notes = ("it was developed with the white balance of the camera, to sRGB of 16 bit", DEVELOPED)
+    return Image(pixels, None, metadata, Coding("raw"), notes)
 
 
 def _metadata(data: bytes, library: ModuleType, raw: Any) -> Metadata:  # noqa: ANN401 - rawpy may be missing, and so may its types
     found = _main_directory(data)
     if found is not None:
         order, ifd = found
-        about = {tag: entry for tag, entry in ifd.items() if tag not in (*ABOUT_PIXELS, *COLOUR_FILTER) and tag < FIRST_DNG_TAG}
+        about = {tag: entry for tag, entry in ifd.items() if tag not in (*ABOUT_PIXELS, *COLOUR_FILTER)}
+        about = {tag: entry for tag, entry in about.items() if tag < FIRST_DNG_TAG or tag in ABOUT_CAMERA}
         xmp = ifd[XMP].value if XMP in ifd else None
         return Metadata(exif=exif_of_directory(order, about) if about else None, xmp=xmp)
     try:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from unblur.errors import OutputError
 from unblur.io.exif import read_exif
-from unblur.io.ifd import Entry, Ifd, Order, entry_of, next_place, write_directory
+from unblur.io.ifd import Entry, Ifd, Order, entry_of, next_place, with_note_in_place, write_directory
 from unblur.io.picture import Image, row_blocks
 from unblur.io.tiff_tags import (
     ABOUT_PIXELS,
@@ -80,6 +80,8 @@ def write_tiff(file: BinaryIO, image: Image) -> list[str]:
         ifd = {tag: entry for tag, entry in own[1].items() if tag not in ABOUT_PIXELS} if own and own[0] == order else {}
         if index:
             notes += [f"page {index + 1}: {note}" for note in shown.notes]
+        ifd, note = with_note_in_place(ifd, begin=file.tell())
+        file.write(note)
         ifd |= _tags(shown, order) | _strips(file, shown, order, big=big)
         if count > 1:
             ifd |= {SUBFILE: entry_of(order, 4, [PAGE]), PAGE_NUMBER: entry_of(order, 3, [index, min(count, 0xFFFF)])}
