@@ -12,11 +12,12 @@ from unblur.errors import OutputError, UnreadableError, UnsupportedError
 from unblur.io.boxes import box_of, boxes_of
 from unblur.io.exif import exif_of_directory, read_exif
 from unblur.io.ifd import Entry, entry_of
-from unblur.io.image import Image, Metadata, check_target, is_image, output_suffix, read_image, write_image
+from unblur.io.image import Coding, Image, Metadata, check_target, is_image, output_suffix, read_image, write_image
 
 HEIC_HEAD = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
 XMP = b'<x:xmpmeta><rdf:Description dc:title="A cat"/></x:xmpmeta>'
 FILM = box_of(b"mpvd", b"\0\0\0\x18ftypmp42" + bytes(100))
+FEWER_BITS = "{} is written with {} bit; the other bits were not kept (choose .png or .tif to keep them)"
 BT2020_PQ = bytes((9, 16, 0, 1))
 
 
@@ -62,7 +63,8 @@ def test_heic_round_trip(tmp_path, channels, has_alpha, dtype):
     pixels = smooth(64, 96, 4, dtype)
     alpha = pixels[..., 3].copy() if has_alpha else None
     metadata = Metadata(exif=exif(), icc=icc() if channels == 3 else None, xmp=XMP)
-    assert write_image(tmp_path / "out.heic", Image(pixels[..., :channels].copy(), alpha, metadata)) == ()
+    notes = write_image(tmp_path / "out.heic", Image(pixels[..., :channels].copy(), alpha, metadata))
+    assert notes == ((FEWER_BITS.format("HEIC", 10),) if dtype == np.uint16 else ())
     back = read_image(tmp_path / "out.heic")
     assert back.notes == ()
     assert back.metadata == metadata
@@ -177,3 +179,44 @@ def test_avif_by_its_compatible_brands(tmp_path):
     data = buffer.getvalue().replace(b"ftypavif", b"ftypmif1", 1)
     (tmp_path / "photo").write_bytes(data)
     assert read_image(tmp_path / "photo").source.format == "AVIF"
+
+
+@pytest.mark.usefixtures("heif")
+@pytest.mark.parametrize(
+    ("bits", "suffix", "expected"), [(10, ".heic", ()), (12, ".heic", ("HEIC", 10)), (10, ".jpg", ("JPEG", 8)), (12, ".png", ())]
+)
+def test_bits_that_a_format_does_not_hold_are_named(tmp_path, bits, suffix, expected):
+    image = Image(smooth(64, 64, dtype=np.uint16), source=Coding("HEIC", lossless=False, bits=bits))
+    assert write_image(tmp_path / f"out{suffix}", image) == ((FEWER_BITS.format(*expected),) if expected else ())
+    if suffix == ".heic":
+        assert read_image(tmp_path / "out.heic").source.bits == 10
+
+
+@pytest.mark.usefixtures("heif")
+def test_xmp_that_is_no_utf_8_becomes_it(tmp_path):
+    xmp = XMP.replace(b"cat", "Žofie, café".encode("latin-1", "replace"))
+    assert write_image(tmp_path / "out.heic", Image(smooth(64, 64), metadata=Metadata(xmp=xmp))) == (
+        "its XMP, which was not valid UTF-8, was written as UTF-8",
+    )
+    assert "café".encode() in read_image(tmp_path / "out.heic").metadata.xmp
+
+
+def test_depth_map_of_avif_is_named(tmp_path):
+    pixels = smooth(64, 64, 4)
+    write_image(tmp_path / "a.avif", Image(pixels[..., :3].copy(), pixels[..., 3].copy()))
+    assert read_image(tmp_path / "a.avif").notes == ()
+    data = (tmp_path / "a.avif").read_bytes()
+    assert data.count(b"auxiliary:alpha") == 1
+    (tmp_path / "b.avif").write_bytes(data.replace(b"auxiliary:alpha", b"auxiliary:depth"))
+    assert read_image(tmp_path / "b.avif").notes == ("its depth map was not kept",)
+
+
+def test_avif_that_the_library_does_not_know_is_not_called_damaged(tmp_path, monkeypatch):
+    write_image(tmp_path / "a.avif", Image(smooth(64, 64)))
+
+    def refuse(_self):
+        raise ValueError("Failed to decode image: Not implemented")
+
+    monkeypatch.setattr("PIL.AvifImagePlugin.AvifImageFile.load", refuse)
+    with pytest.raises(UnsupportedError, match="AVIF of a layout that is not known"):
+        read_image(tmp_path / "a.avif")

@@ -823,8 +823,9 @@ def test_16_bit_is_rounded_to_8(tmp_path, suffix):
 def test_alpha_is_left_out_only_where_it_says_nothing(tmp_path, dtype):
     most = np.iinfo(dtype).max
     opaque = np.full((8, 8), most, dtype)
-    (note,) = write_image(tmp_path / "out.jpg", Image(noise(8, 8, 3, dtype), opaque))
+    *bits, note = write_image(tmp_path / "out.jpg", Image(noise(8, 8, 3, dtype), opaque))
     assert "alpha" in note
+    assert ["JPEG is written with 8 bit" in each for each in bits] == [True] * (dtype == np.uint16)
     opaque[3, 4] = most - 1
     with pytest.raises(OutputError, match=r"transparent.*\.png"):
         write_image(tmp_path / "other.jpg", Image(noise(8, 8, 3, dtype), opaque))

@@ -20,6 +20,7 @@ from unblur.errors import OutputError, UnreadableError, UnsupportedError
 from unblur.io.boxes import boxes_of, first_of
 from unblur.io.codecs import at_full_range
 from unblur.io.exif import exif_orientation, read_exif
+from unblur.io.items import notes_on_items
 from unblur.io.jpeg_parts import without_claims
 from unblur.io.optional import INSTALL, needed, optional
 from unblur.io.picture import Attached, Canvas, Coding, Image, Metadata, Pixels, animation, check_size, head_with
@@ -32,6 +33,9 @@ MOTION_BOX = b"mpvd"
 DEFAULT_QUALITY = 95
 CHROMA = {444: 0, 422: 1, 420: 2}
 MAX_SIDE = 65535
+NOT_KNOWN = "Not implemented"
+"""What libavif says of files that are sound."""
+
 ORIENTATION, PRIVATE = 0x0112, 0xFDE8
 ORDINARY_COLOUR = ((1, 1), (1, 6), (1, 13), (1, 2), (2, 2), (2, 13))
 """Primaries and transfer functions (ITU-T H.273) that viewers show as sRGB, as they do pictures that state nothing."""
@@ -58,12 +62,13 @@ def read_heic(path: Path) -> Image:
         notes = _notes_of(picture.info, pictures=len(opened))
         metadata = _metadata(picture.info, data, notes)
         pixels, alpha = _split(samples, premultiplied=picture.premultiplied_alpha)
-        coding = Coding("HEIC", lossless=False, subsampling=CHROMA.get(picture.info.get("chroma", 420), 2))
+        subsampling = CHROMA.get(picture.info.get("chroma", 420), 2)
+        coding = Coding("HEIC", lossless=False, subsampling=subsampling, bits=picture.info.get("bit_depth", 0))
     return Image(pixels, alpha, metadata, coding, tuple(notes))
 
 
-def write_heic(file: BinaryIO, image: Image, *, quality: int | None) -> None:
-    """Write a HEIC file; 16 bit is rounded to 10.
+def write_heic(file: BinaryIO, image: Image, *, quality: int | None) -> list[str]:
+    """Write a HEIC file; 16 bit is rounded to 10. Gives sentences on what is not written as it was.
 
     Args:
         file: to write to.
@@ -96,6 +101,11 @@ def write_heic(file: BinaryIO, image: Image, *, quality: int | None) -> None:
     )
     file.write(written.getbuffer())
     file.write(b"".join(part.data for part in image.metadata.attached))
+    try:
+        (image.metadata.xmp or b"").decode()
+    except UnicodeDecodeError:
+        return ["its XMP, which was not valid UTF-8, was written as UTF-8"]  # by pillow-heif, which takes it for Latin-1
+    return []
 
 
 def can_write_heic() -> bool:
@@ -113,10 +123,10 @@ def read_avif(path: Path) -> Image:
     """
     data = path.read_bytes()
     with decoding(path):
-        picture = AvifImagePlugin.AvifImageFile(io.BytesIO(data))
+        picture = _opened_avif(data, path)
         if getattr(picture, "is_animated", False):
             raise animation(path)
-        notes: list[str] = []
+        notes = notes_on_items(data)
         info: dict[str, Any] = {"nclx_profile": _nclx_of(data)}
         info.update((str(name), value) for name, value in picture.info.items())
         metadata = _metadata(info, data, notes)
@@ -126,14 +136,25 @@ def read_avif(path: Path) -> Image:
     return Image(canvas.pixels, canvas.alpha, metadata, Coding("AVIF", lossless=False), tuple(notes))
 
 
+def _opened_avif(data: bytes, path: Path) -> AvifImagePlugin.AvifImageFile:
+    try:
+        picture = AvifImagePlugin.AvifImageFile(io.BytesIO(data))
+        picture.load()
+    except (OSError, SyntaxError, ValueError) as error:
+        if NOT_KNOWN in str(error):
+            raise UnsupportedError(f"`{path}` is AVIF of a layout that is not known here; convert it to a PNG first") from error
+        raise
+    return picture
+
+
 def is_deep_avif(path: Path) -> bool:
     """Whether an AVIF file has more than 8 bit, or colours that are not those of sRGB, which Pillow cannot write as AVIF."""
     data = head_with(path, lambda head: bool(_properties(head)))
     return _depth_of(data) > 8 or bool(_cicp_chunks({"nclx_profile": _nclx_of(data)}))
 
 
-def write_avif(file: BinaryIO, image: Image, *, quality: int | None) -> list[str]:
-    """Write an AVIF file of 8 bit, without chroma subsampling; `quality` None is 95. Gives sentences on what is not held."""
+def write_avif(file: BinaryIO, image: Image, *, quality: int | None) -> None:
+    """Write an AVIF file of 8 bit, without chroma subsampling; `quality` None is 95."""
     written = io.BytesIO()
     exif = image.metadata.exif or b""
     hidden = _without_orientation(exif)
@@ -147,7 +168,6 @@ def write_avif(file: BinaryIO, image: Image, *, quality: int | None) -> list[str
         xmp=image.metadata.xmp or b"",
     )
     file.write(written.getvalue().replace(hidden, exif) if exif else written.getbuffer())
-    return ["AVIF is written with 8 bit; the other bits were not kept (choose .png or .tif to keep them)"] if image.bit_depth == 16 else []
 
 
 def _without_orientation(exif: bytes) -> bytes:
@@ -173,7 +193,7 @@ def _metadata(info: dict[str, Any], data: bytes, notes: list[str]) -> Metadata:
             notes.append("its proof of origin (JUMBF, C2PA) was not kept, since the pixels change")
         elif kind not in (b"ftyp", b"meta", b"mdat", b"free", b"skip", b"idat"):
             notes.append(f"a box `{kind.decode('latin-1')}` behind the picture was not kept")
-    if any("auxiliary" in note for note in notes) and xmp and not attached:
+    if any("auxiliary" in note or "gain map" in note for note in notes) and xmp and not attached:
         xmp = without_claims(xmp)
     icc = info.get("icc_profile") or None
     return Metadata(exif=exif, icc=icc, xmp=xmp, png_chunks=() if icc else _cicp_chunks(info), attached=tuple(attached))
@@ -234,11 +254,15 @@ def _nclx_of(data: bytes) -> dict[str, int]:
 def _deep_avif(data: bytes, path: Path, size: tuple[int, int], depth: int, orientation: int) -> Canvas:
     check_size(path, width=size[0], height=size[1])
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    colours_first = [2, 1, 0, 3]
+    if decoded is None:  # OpenCV knows some matrices only
+        library = needed("imagecodecs", path, f"AVIF of {depth} bit that OpenCV does not decode", extra="codecs")
+        decoded, colours_first = library.avif_decode(data), [0, 1, 2, 3]
     if decoded is None or decoded.dtype != np.uint16 or decoded.shape[:2] != size[::-1]:
         raise UnreadableError(f"`{path}` is damaged or broken off; copy it again from where it came")
     samples: NDArray[np.uint16] = np.asarray(decoded, np.uint16).reshape(*decoded.shape[:2], -1)
     scaled = at_full_range(samples, depth)
-    order = [0] if scaled.shape[2] == 1 else [2, 1, 0, 3][: scaled.shape[2]]
+    order = [0] if scaled.shape[2] == 1 else colours_first[: scaled.shape[2]]
     colours = 1 if len(order) == 1 else 3
     canvas = Canvas(*size, channels=colours, has_alpha=len(order) > colours, dtype=np.uint16, orientation=orientation)
     for plane, channel in enumerate(order):

@@ -89,6 +89,9 @@ HEAD = 64
 """Bytes by which a format is told."""
 
 ICC_COLOUR_SPACE = slice(16, 20)
+MOST_BITS = {**dict.fromkeys(("JPEG", "WebP", "BMP", "TGA", "AVIF"), 8), "HEIC": 10}
+"""Of integers in formats that do not hold 16."""
+
 FLOATING = ("TIFF", "OpenEXR")
 """Formats that hold floats."""
 
@@ -267,6 +270,9 @@ def write_image(target: Path, image: Image, *, quality: int | None = None, overw
             f"{kind} does not hold floating-point samples, which became integers{'' if _fits(image) else '; those outside were clipped'}"
         )
         image = image.as_integers()
+    most = MOST_BITS.get(kind, 16)
+    if (image.source.bits or image.bit_depth) > most:
+        notes.append(f"{kind} is written with {most} bit; the other bits were not kept (choose .png or .tif to keep them)")
     if image.pages and kind != "TIFF":
         notes.append(f"{kind} holds a single picture; its further pages ({len(image.pages)}) were not kept")
     if _becomes_rgb(image, kind) and (metadata.icc or b"")[ICC_COLOUR_SPACE] == b"GRAY":
@@ -316,9 +322,9 @@ def _write(file: BinaryIO, image: Image, kind: str, *, quality: int | None) -> l
     if kind == "PNG":
         return write_png(file, image)
     if kind == "AVIF":
-        return write_avif(file, image, quality=quality)
-    if kind == "HEIC":
-        write_heic(file, image, quality=quality)
+        write_avif(file, image, quality=quality)
+    elif kind == "HEIC":
+        return write_heic(file, image, quality=quality)
     elif kind == "WebP":
         write_webp(file, image, quality=quality)
     elif kind == "BMP":

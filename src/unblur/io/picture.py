@@ -132,6 +132,7 @@ class Coding:
         lossless: whether the pixels are stored exactly.
         compressed: whether they are compressed; TIFF need not be.
         big: whether a TIFF has places of 64 bit (BigTIFF).
+        bits: of a sample in a HEIC, which are spread over 16 if they are more than 8; 0 elsewhere.
         tables: JPEG quantisation tables, one a component up to the last that differs; 64 steps in natural order.
         subsampling: JPEG chroma: 0 for 4:4:4, 1 for 4:2:2, 2 for 4:2:0.
     """
@@ -140,6 +141,7 @@ class Coding:
     lossless: bool = True
     compressed: bool = True
     big: bool = False
+    bits: int = 0
     tables: tuple[tuple[int, ...], ...] = ()
     subsampling: int = 0
 
