@@ -61,7 +61,7 @@ ENCODING = {
     "the clock, the size and the rate of the coded stream": (
         "QuickTime:TimeScale Track*:MediaTimeScale Track*:AverageBitrate Track*:MaxBitrate Track*:BufferSize Track*:CompressorName "
         "QuickTime:MediaData* Track*:CompressorID Track*:VideoFrameRate QuickTime:PreferredVolume RIFF:* Track*:VendorID Matroska:MuxingApp "
-        "Matroska:WritingApp Track*:*UID Matroska:*UID Track*:VideoScanType Track*:BitDepth Track*:PixelAspectRatio Track*:CodecID"
+        "Matroska:WritingApp Track*:*UID Matroska:*UID Track*:VideoScanType Track*:BitDepth Track*:PixelAspectRatio Track*:CodecID Track*:AudioChannels"
     ),
     "of the handler that FFmpeg writes for the timecode": "Track*:HandlerDescription",
 }

@@ -6,15 +6,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from clips import Clip, chapters, copy, number_of
+from clips import Clip, copy
 
 from unblur.errors import UnsupportedError
-from unblur.io import ebml
 from unblur.io.boxes import Box, parsed, places, read_box
 from unblur.io.video import VideoReader
 
 FIELDS = {"preset": "ultrafast", "flags": "+ildct+ilme"}
-CHAPTERS, EDITION, ATOM, START, VOID = 0x1043A770, 0x45B9, 0xB6, 0x91, 0xEC
 
 
 def with_alpha(path: Path, encoder: str) -> Path:
@@ -164,17 +162,3 @@ def test_timecode_of_a_part(tmp_path):
     assert copy(source, tmp_path / "b.mov", start=0.2).notes == (
         "the timecode is not kept, since it is that of the first frame of the whole clip",
     )
-
-
-def test_chapters_inside_chapters(tmp_path):
-    path = Clip(chapters=True).make(tmp_path / "a.mkv")
-    data = path.read_bytes()
-    assert copy(path, tmp_path / "b.mkv").notes == ()
-    (segment,) = (each for each in ebml.children(data) if each.id == ebml.SEGMENT)
-    (found,) = (each for each in ebml.children(data, segment.body) if each.id == CHAPTERS)
-    inner = ebml.element(ATOM, ebml.element(START, b"\0"))
-    nested = ebml.element(EDITION, ebml.element(ATOM, ebml.element(START, b"\0"), inner))
-    path.write_bytes(data[: found.body] + ebml.padded(nested, found.end - found.body) + data[found.end :])
-    assert copy(path, tmp_path / "c.mkv").notes == ("chapters inside chapters are not kept",)
-    assert len(chapters()) == 2
-    assert [number_of(frame.pixels) for frame in VideoReader(tmp_path / "c.mkv")] == list(range(15))

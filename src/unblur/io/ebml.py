@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 __all__ = [
     "CLUSTER",
@@ -16,12 +17,14 @@ __all__ = [
     "SEGMENT",
     "TRACKS",
     "TRACK_ENTRY",
+    "VOID",
     "Element",
     "change_tracks",
     "children",
     "element",
     "number",
     "padded",
+    "segment_elements",
     "unsigned",
 ]
 
@@ -94,6 +97,20 @@ def padded(body: bytes, length: int) -> bytes:
     return body + element(VOID, bytes(room - 9))
 
 
+def segment_elements(file: BinaryIO) -> Iterator[Element]:
+    """Yield the elements of the segment of a file, with their places in it, up to one whose length is unknown."""
+    file.seek(0)
+    segment = next((each for each in children(file.read(64)) if each.id == SEGMENT), None)
+    at = segment.body if segment is not None else -1
+    while at >= 0:
+        file.seek(at)
+        found = next(children(file.read(16)), None)
+        if found is None or found.end < 0:
+            return
+        yield Element(found.id, at, at + found.body, at + found.end)
+        at += found.end
+
+
 def change_tracks(path: Path, change: Callable[[int, bytes], bytes]) -> None:
     """Change the entries of tracks in a finished file in place.
 
@@ -102,17 +119,10 @@ def change_tracks(path: Path, change: Callable[[int, bytes], bytes]) -> None:
         change: gives, for the index of a track and its element, an element of the same length.
     """
     with path.open("r+b") as file:
-        segment = next(each for each in children(file.read(64)) if each.id == SEGMENT)
-        at = segment.body
-        while True:
-            file.seek(at)
-            found = next(children(file.read(16)), None)
-            if found is None or found.id == CLUSTER or found.end < 0:
-                return
-            if found.id == TRACKS:
-                break
-            at += found.end
-        file.seek(at + found.body)
+        found = next((each for each in segment_elements(file) if each.id in (TRACKS, CLUSTER)), None)
+        if found is None or found.id == CLUSTER:
+            return
+        file.seek(found.body)
         body = file.read(found.end - found.body)
         entries = [each for each in children(body) if each.id == TRACK_ENTRY]
         for index, entry in enumerate(entries):
@@ -121,7 +131,7 @@ def change_tracks(path: Path, change: Callable[[int, bytes], bytes]) -> None:
             changed = changed[: whole.body] + _with_checksum(changed[whole.body :])
             assert len(changed) == entry.end - entry.begin
             body = body[: entry.begin] + changed + body[entry.end :]
-        file.seek(at + found.body)
+        file.seek(found.body)
         file.write(_with_checksum(body))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 from av.audio.stream import AudioStream
@@ -21,9 +21,10 @@ from unblur.errors import OutputError
 from unblur.io import ebml
 from unblur.io.clip_info import TIMECODE_KEYS, ClipInfo
 from unblur.io.containers import can_hold, exact, is_attached_picture, open_media
+from unblur.io.matroska import carried_chapters, chapter_notes, chapters_of, put_chapters, tag_notes
 from unblur.io.moov import Header, TrackPair
 from unblur.io.sound import PcmConverter, acm_header, acm_stream, name_acm, pcm_codec, single_frames
-from unblur.io.track import ROOM, described_stream, has_nested_chapters, with_display_size
+from unblur.io.track import ROOM, described_stream, with_display_size
 
 if TYPE_CHECKING:
     from _hashlib import HASH
@@ -120,6 +121,7 @@ class StreamCopier:
         self._converters: dict[int, PcmConverter] = {}
         self._packets: Iterator[Packet[Stream]] = iter(())
         self._waiting: Packet[Stream] | None = None
+        self._chapters = b""
         self._shift = Fraction(0)
         self._begin: Fraction | None = None
         self._end: Fraction | None = None
@@ -184,6 +186,10 @@ class StreamCopier:
     def complete(self, path: Path) -> None:
         """Put right in the finished file what its muxer cannot write."""
         self._note_lost_tags(path)
+        if self._info.container.startswith("matroska"):
+            self.notes += tag_notes(self._info.path)
+        if self._chapters:
+            put_chapters(path, self._chapters)
         if self._container in MATROSKA and (self.has_acm or self._has_shape):
             ebml.change_tracks(path, self._changed_track)
         if self._header is None:
@@ -250,8 +256,13 @@ class StreamCopier:
             start = max(start, begin) if begin is not None else start
             stop = min(stop, end) if end is not None else stop
             chapters.append({**chapter, "start": round((start - shift) / unit), "end": round((stop - shift) / unit), "time_base": unit})
-        if self._info.container.startswith("matroska") and has_nested_chapters(self._info.path):
-            self.notes.append("chapters inside chapters are not kept")
+        found = chapters_of(self._info.path) if self._info.container.startswith("matroska") else None
+        if found and self._container == "matroska" and not shift and begin is None and end is None:
+            self._chapters, notes = carried_chapters(found)
+            self.notes += notes
+            chapters = _with_room(chapters, len(self._chapters) + ROOM)
+        elif found:
+            self.notes += chapter_notes(found)
         self._output.set_chapters(chapters)  # type: ignore[arg-type]
 
     def _next(self) -> "Packet[Stream] | None":
@@ -429,6 +440,14 @@ def _time(packet: "Packet[Stream]") -> Fraction | None:
 
 def _kind(stream: Stream) -> str:
     return "cover" if stream.type == "video" and is_attached_picture(stream) else stream.type
+
+
+def _with_room(chapters: list[dict[str, Any]], room: int) -> list[dict[str, Any]]:
+    """Make the title of the last chapter longer by blanks, for what is written in place of them."""
+    nothing: dict[str, Any] = {"id": 1, "start": 0, "end": 1, "time_base": Fraction(1, 1000), "metadata": {}}
+    last = chapters[-1] if chapters else nothing
+    named = last | {"metadata": last["metadata"] | {"title": last["metadata"].get("title", "") + " " * room}}
+    return [*chapters[:-1], named]
 
 
 def _data_template(closing: contextlib.ExitStack) -> Stream:

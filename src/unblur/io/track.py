@@ -9,7 +9,6 @@ import io
 import math
 from contextlib import ExitStack
 from fractions import Fraction
-from pathlib import Path
 
 import av
 from av.stream import Stream
@@ -18,7 +17,7 @@ from av.video.stream import VideoStream
 from unblur.io import ebml
 from unblur.io.containers import muxed_head
 
-__all__ = ["ROOM", "described_stream", "has_nested_chapters", "with_display_size"]
+__all__ = ["ROOM", "described_stream", "with_display_size"]
 
 CODEC_NAMES = {
     "libx264": b"V_MPEG4/ISO/AVC",
@@ -36,7 +35,6 @@ CODEC, PRIVATE, ADDITIONS, VIDEO, COLOUR, TIME = 0x86, 0x63A2, 0x41E4, 0xE0, 0x5
 PROJECTION, STEREO = 0x7670, 0x53B8
 CROP = (0x54AA, 0x54BB, 0x54CC, 0x54DD)
 NAME, WIDTH, HEIGHT, DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT = 0x536E, 0xB0, 0xBA, 0x54B0, 0x54BA, 0x54B2
-CHAPTERS, EDITION, ATOM = 0x1043A770, 0x45B9, 0xB6
 
 ROOM = 64
 """Bytes by which a track's title is made longer, for what is written into the finished file in place of them."""
@@ -91,28 +89,6 @@ def with_display_size(track: bytes, *, aspect: Fraction, title: str) -> bytes:
             data = ebml.element(NAME, title.encode()) if title else b""
         kept.append(data)
     return track[: whole.body] + ebml.padded(b"".join(kept), whole.end - whole.body)
-
-
-def has_nested_chapters(path: Path) -> bool:
-    """Tell whether a Matroska file has chapters inside chapters, or several editions of them, of which FFmpeg reads the first level alone."""
-    with path.open("rb") as file:
-        top = {each.id: each for each in ebml.children(file.read(64))}
-        at = top[ebml.SEGMENT].body if ebml.SEGMENT in top else -1
-        while at >= 0:
-            file.seek(at)
-            found = next(ebml.children(file.read(16)), None)
-            if found is None or found.id == ebml.CLUSTER or found.end < 0:
-                return False
-            if found.id == CHAPTERS:
-                break
-            at += found.end
-        else:
-            return False
-        file.seek(at + found.body)
-        body = file.read(found.end - found.body)
-    editions = [each for each in ebml.children(body) if each.id == EDITION]
-    atoms = [each for edition in editions for each in ebml.children(body, edition.body, edition.end) if each.id == ATOM]
-    return len(editions) > 1 or any(inner.id == ATOM for atom in atoms for inner in ebml.children(body, atom.body, atom.end))
 
 
 def _with_size(video: bytes, aspect: Fraction) -> bytes:
