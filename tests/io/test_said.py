@@ -1,5 +1,6 @@
 """What of a clip cannot be kept is said, in one sentence each."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import numpy as np
 import pytest
 from clips import Clip, copy
 
-from unblur.errors import UnsupportedError
+from unblur.errors import OutputError, UnsupportedError
+from unblur.io import encoders
 from unblur.io.boxes import Box, parsed, places, read_box
+from unblur.io.clip_info import ClipInfo, describe
 from unblur.io.video import VideoReader
 
 FIELDS = {"preset": "ultrafast", "flags": "+ildct+ilme"}
@@ -162,3 +165,64 @@ def test_timecode_of_a_part(tmp_path):
     assert copy(source, tmp_path / "b.mov", start=0.2).notes == (
         "the timecode is not kept, since it is that of the first frame of the whole clip",
     )
+
+
+def of_codec(path: Path, codec: str, pixel_format: str) -> ClipInfo:
+    """What would be known of a clip of another codec and depth."""
+    info = describe(Clip(pts=[0, 40]).make(path))
+    return replace(info, codec=codec, pixel_format=pixel_format, bit_depth=10)
+
+
+@pytest.fixture
+def formats(monkeypatch):
+    """Pixel formats of encoders in place of those that this FFmpeg has."""
+    real = encoders._formats
+
+    def put(**known):
+        by_name = {"libvpx-vp9": known.get("vp9"), "libx265": known.get("hevc")}
+        monkeypatch.setattr(encoders, "_formats", lambda name: real(name) if by_name.get(name) is None else by_name[name])
+
+    return put
+
+
+@pytest.mark.parametrize(("codec", "encoder"), [("vp9", "libvpx-vp9"), ("hevc", "libx265")])
+@pytest.mark.parametrize("container", ["mp4", "matroska"])
+def test_ten_bits_stay_in_their_codec_where_its_encoder_has_them(tmp_path, formats, codec, encoder, container):
+    formats(**{codec: ["yuv420p", "yuv420p10le"]})
+    chosen = encoders.choose_encoding(of_codec(tmp_path / "a.mp4", codec, "yuv420p10le"), container=container)
+    assert (chosen.encoder, chosen.pixel_format, chosen.notes) == (encoder, "yuv420p10le", ())
+
+
+@pytest.mark.parametrize(
+    ("codec", "known", "container", "encoder", "why"),
+    [
+        ("vp9", ["yuv420p"], "matroska", "libx264", "h264, since the encoder libvpx-vp9 of this FFmpeg has no more than 8 bits"),
+        ("vp9", ["yuv420p"], "webm", "libsvtav1", "av1, since the encoder libvpx-vp9 of this FFmpeg has no more than 8 bits"),
+        ("vp9", [], "mp4", "libx264", "h264, since this FFmpeg has no encoder libvpx-vp9"),
+        ("vp9", ["yuv420p"], "mov", "libx264", "h264"),
+        ("hevc", [], "mp4", "libx264", "h264, since this FFmpeg has no encoder libx265"),
+        ("hevc", ["yuv420p"], "mov", "libx264", "h264, since the encoder libx265 of this FFmpeg has no more than 8 bits"),
+    ],
+)
+def test_ten_bits_without_an_encoder_become_another_codec_which_is_said(tmp_path, formats, codec, known, container, encoder, why):
+    formats(**{codec: known})
+    chosen = encoders.choose_encoding(of_codec(tmp_path / "a.mp4", codec, "yuv420p10le"), container=container)
+    assert (chosen.encoder, chosen.pixel_format, chosen.notes) == (encoder, "yuv420p10le", (f"{codec} video is written as {why}",))
+
+
+def test_a_codec_without_an_encoder_is_refused(tmp_path, formats):
+    formats(hevc=[], vp9=["yuv420p"])
+    info = of_codec(tmp_path / "a.mp4", "vp9", "yuv420p10le")
+    with pytest.raises(OutputError, match="no encoder for hevc"):
+        encoders.choose_encoding(info, container="mp4", codec="hevc")
+    assert (
+        "10-bit video is written with 8 bits, the most that libvpx-vp9 takes"
+        in encoders.choose_encoding(info, container="mp4", codec="vp9").notes
+    )
+
+
+def test_ten_bits_of_hevc_stay_hevc(tmp_path):
+    clip = Clip(encoder="libx265", options={"x265-params": "log-level=error"}, pixel_format="yuv420p10le")
+    assert copy(clip.make(tmp_path / "a.mp4"), tmp_path / "b.mp4").notes == ()
+    written = describe(tmp_path / "b.mp4")
+    assert (written.codec, written.bit_depth) == ("hevc", 10)

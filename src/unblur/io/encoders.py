@@ -103,7 +103,7 @@ def choose_encoding(info: ClipInfo, *, container: str, codec: str | None = None,
 
     Raises:
         InputError: if the codec or the quality is not known.
-        OutputError: if the container cannot hold the codec.
+        OutputError: if the container cannot hold the codec, or FFmpeg has no encoder for it.
     """
     encoder = _encoder(info, container=container, codec=codec)
     if quality is not None and not 1 <= quality <= 100:
@@ -122,7 +122,7 @@ def choose_encoding(info: ClipInfo, *, container: str, codec: str | None = None,
         notes.insert(0, "transparency is not kept")
     written = WRITTEN.get(encoder, encoder)
     if codec is None and written != info.codec:
-        notes.append(f"{info.codec} video is written as {written}")
+        notes.append(f"{info.codec} video is written as {written}{_why_another(info, container)}")
     return Encoding(encoder, pixel_format, colour, options, rate, tuple(notes), alpha_format)
 
 
@@ -161,19 +161,35 @@ def _encoder(info: ClipInfo, *, container: str, codec: str | None) -> str:
             raise InputError(f"codec `{codec}` cannot be written; choose one of {', '.join(sorted(set(ENCODERS) - {'vp8'}))}")
         if ENCODERS[codec] not in HOLDS[container]:
             raise OutputError(f"{container} cannot hold {codec}; write to `.mkv`, or choose another codec")
+        if not _formats(ENCODERS[codec]):
+            raise OutputError(f"this FFmpeg has no encoder for {codec} ({ENCODERS[codec]}); choose another codec")
         return ENCODERS[codec]
     preferred = ENCODERS.get(info.codec, "libx264")
     candidates = [preferred, *(("libvpx-vp9", "libsvtav1") if container == "webm" else ("libx264", "libx265"))]
-    held = [name for name in candidates if name in HOLDS[container]]
+    held = [name for name in candidates if name in HOLDS[container] and _formats(name)]
+    if not held:
+        raise OutputError(f"this FFmpeg has no encoder that {container} holds ({', '.join(candidates)}); write to another container")
     return next((name for name in held if _deepest(name) >= min(info.bit_depth, 10)), held[0])
 
 
+def _why_another(info: ClipInfo, container: str) -> str:
+    """Why a clip is not written in the codec that it came in, where the encoder for that is the reason; empty if it is not."""
+    own = ENCODERS.get(info.codec, "")
+    if info.codec == "vp8" or own not in HOLDS[container]:
+        return ""
+    if not _formats(own):
+        return f", since this FFmpeg has no encoder {own}"
+    return f", since the encoder {own} of this FFmpeg has no more than {_deepest(own)} bits" if _deepest(own) < info.bit_depth else ""
+
+
 def _deepest(encoder: str) -> int:
-    return max(bit_depth(name) for name in _formats(encoder))
+    return max((bit_depth(name) for name in _formats(encoder)), default=0)
 
 
 def _formats(encoder: str) -> list[str]:
-    """List the pixel formats that the encoder of this FFmpeg takes, without transparency, packing and foreign byte order."""
+    """List the pixel formats that the encoder of this FFmpeg takes, without transparency, packing and foreign byte order; none if it is not there."""
+    if encoder not in av.codecs_available:
+        return []
     formats = av.Codec(encoder, "w").video_formats or []
     return [f.name for f in formats if _is_plain(f)]
 
