@@ -3,10 +3,8 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from unblur.io.encoders import CONTAINERS, HOLDS
-from unblur.io.image import HOW, ONLY_AS_READ, READABLE, WRITABLE
+from unblur.io.image import ONLY_AS_READ, READABLE, WRITABLE
 from unblur.io.picture import MAX_PIXELS
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/formats.md").read_text(encoding="utf-8")
@@ -31,11 +29,6 @@ def test_all_kinds_of_photos_are_named():
     assert tuple(row[0].partition(",")[0] for row in table) == READABLE
     assert sorted(suffix for row in table for suffix in re.findall(r"`(\.\w+)`", row[2])) == sorted((*WRITABLE, *ONLY_AS_READ))
     assert f"{MAX_PIXELS // 1_000_000} megapixels" in PHOTOS
-
-
-@pytest.mark.parametrize("kind", HOW)
-def test_formats_that_are_refused_are_named(kind):
-    assert kind in PHOTOS.partition("**Refused")[2]
 
 
 def test_containers_and_their_codecs_are_named():

@@ -23,6 +23,7 @@ VALUES = {
     "attached": (Attached("data behind the picture", b"more"),),
     "exr": ExrFile([], 0, ("Y",)),
     "dpx": DpxFile(b"", b""),
+    "radiance": b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n",
 }
 SUFFIXES = {".jpg": "JPEG", ".png": "PNG", ".webp": "WebP", ".tif": "TIFF", ".bmp": "BMP"}
 

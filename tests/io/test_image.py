@@ -1001,21 +1001,6 @@ def test_missing_and_folder(tmp_path):
         read_image(tmp_path)
 
 
-UNSUPPORTED = {
-    "jp2": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(20),
-    "hdr": b"#?RADIANCE\n" + bytes(20),
-    "psd": b"8BPS\0\1" + bytes(20),
-}
-
-
-@pytest.mark.parametrize("name", UNSUPPORTED)
-def test_kinds_that_are_known_but_not_read(tmp_path, name):
-    path = saved(tmp_path / f"photo.{name}", UNSUPPORTED[name])
-    with pytest.raises(UnsupportedError, match=r"TIFF|PNG"):
-        read_image(path)
-    assert is_image(path)
-
-
 def animation(kind):
     frames = [PillowImage.fromarray(noise(8, 8, seed=seed)) for seed in range(3)]
     return pillow_bytes(kind, frames[0], save_all=True, append_images=frames[1:])
@@ -1027,10 +1012,9 @@ def test_frames_are_never_dropped_in_silence(tmp_path, kind):
         read_image(saved(tmp_path / "photo", animation(kind)))
 
 
-@pytest.mark.parametrize(("mode", "words"), [("I", "signed"), ("LAB", "Lab")])
-def test_tiff_samples_that_cannot_be_taken(tmp_path, mode, words):
-    with pytest.raises(UnsupportedError, match=words):
-        read_image(saved(tmp_path / "photo.tif", pillow_bytes("TIFF", PillowImage.new(mode, (8, 8)))))
+def test_tiff_samples_that_cannot_be_taken(tmp_path):
+    with pytest.raises(UnsupportedError, match="signed"):
+        read_image(saved(tmp_path / "photo.tif", pillow_bytes("TIFF", PillowImage.new("I", (8, 8)))))
 
 
 def test_size_limit(tmp_path):
@@ -1108,6 +1092,9 @@ def test_every_readable_format_is_read(tmp_path):
         "OpenEXR",
         "TGA",
         "raw",
+        "Radiance HDR",
+        "JPEG 2000",
+        "Photoshop",
     } == set(READABLE)
 
 

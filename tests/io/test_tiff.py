@@ -9,6 +9,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
+from PIL import ImageCms
 
 from unblur.errors import UnreadableError, UnsupportedError
 from unblur.io.exif import read_exif
@@ -262,3 +263,36 @@ def test_notes_of_pages_are_said(tmp_path):
     image = read_image(saved(tmp_path / "photo.tif", data.getvalue()))
     (note,) = write_image(tmp_path / "out.tif", image)
     assert note.startswith("page 2: its CMYK")
+
+
+def lab_of(pixels):
+    from_srgb = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
+    return ImageCms.applyTransform(PillowImage.fromarray(pixels), from_srgb)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate"])
+def test_lab_of_8_bit_becomes_srgb(tmp_path, compression):
+    y, x = np.mgrid[0:40, 0:60] / [[[40]], [[60]]]
+    pixels = np.rint(80 + np.stack([x, y, (x + y) / 2], axis=-1) * 120).astype(np.uint8)
+    lab_of(pixels).save(tmp_path / "a.tif", compression=compression)
+    image = read_image(tmp_path / "a.tif")
+    assert image.notes == ("its Lab colours were converted to sRGB",)
+    assert np.abs(image.pixels.astype(int) - pixels).max() <= 6  # of 8 bit in Lab
+    assert np.abs(image.pixels.astype(int) - pixels).mean() <= 2
+    assert write_image(tmp_path / "b.tif", image) == ()
+
+
+@pytest.mark.parametrize(("photometric", "shape", "dtype"), [(8, (8, 9, 3), np.uint16), (8, (8, 9, 4), np.uint8), (9, (8, 9, 3), np.uint8)])
+def test_other_lab_is_refused(tmp_path, photometric, shape, dtype):
+    tifffile = pytest.importorskip("tifffile", reason="the extra `codecs` is not installed")
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros(shape, dtype), photometric=photometric, planarconfig="contig")
+    with pytest.raises(UnsupportedError, match=r"Lab picture.*convert it to RGB"):
+        read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.complex64])
+def test_signed_and_complex_samples_are_refused(tmp_path, dtype):
+    tifffile = pytest.importorskip("tifffile", reason="the extra `codecs` is not installed")
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 9), dtype), photometric="minisblack")
+    with pytest.raises(UnsupportedError, match=r"signed or complex samples; convert it to 16-bit integers first"):
+        read_image(tmp_path / "a.tif")

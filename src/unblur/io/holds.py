@@ -20,6 +20,7 @@ HOLDS = {
     "PNM": frozenset(("comments",)),
     "OpenEXR": frozenset(("exr",)),
     "DPX": frozenset(("dpx",)),
+    "Radiance HDR": frozenset(("radiance",)),
     "TGA": frozenset(("comments",)),
 }
 """Attributes of `Metadata` that each format holds; HEIC holds the colour chunk `cICP` alone, and the video of a motion photo that was HEIC."""
@@ -32,6 +33,7 @@ NAMES = {
     "comments": "its comments",
     "dpi": "its resolution",
     "dpx": "its DPX header",
+    "radiance": "its Radiance header",
     "exr": "its attributes and further channels of OpenEXR, such as opacity",
 }
 

@@ -3,7 +3,8 @@
     picture  Image, Metadata; the canvas that turns them upright while they are decoded
     ifd      tag directories          exif   orientation, sizes, thumbnails
     holds    which format holds what of it
-    jpeg  png  webp  tiff  bmp  gif  heif  jxl  raw  pnm  tga  exr  dpx   one file a format; jpeg_parts: what stands behind a JPEG
+    jpeg  png  webp  tiff  bmp  gif  heif  jxl  raw  pnm  tga  exr  dpx  psd  jpeg2000  radiance   one file a format
+    jpeg_parts   what stands behind a JPEG
     pillow   the bridge to Pillow's decoders
 
 Pixels stay in the colour space of the picture: nothing is converted, and the profile goes back byte for byte.
@@ -19,7 +20,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image as PillowImage
 
-from unblur.errors import InputError, OutputError, UnreadableError, UnsupportedError
+from unblur.errors import InputError, OutputError, UnreadableError
 from unblur.io.bmp import HEADER_SIZES as BMP_HEADER_SIZES
 from unblur.io.bmp import read_bmp, write_bmp
 from unblur.io.dpx import BEGINNINGS as DPX_BEGINNINGS
@@ -30,6 +31,7 @@ from unblur.io.gif import read_gif
 from unblur.io.heif import can_write_heic, is_deep_avif, read_avif, read_heic, write_avif, write_heic
 from unblur.io.holds import held
 from unblur.io.jpeg import is_deep_jpeg, read_jpeg, write_jpeg
+from unblur.io.jpeg2000 import read_jpeg2000
 from unblur.io.jxl import read_jxl
 from unblur.io.optional import INSTALL
 from unblur.io.picture import MAX_PIXELS, Coding, Image, Metadata, Pixels
@@ -38,6 +40,8 @@ from unblur.io.png import SIGNATURE as PNG_SIGNATURE
 from unblur.io.png import read_png, write_png
 from unblur.io.pnm import SUFFIXES as PNM_SUFFIXES
 from unblur.io.pnm import is_pnm, pnm_suffix, read_pnm, write_pnm
+from unblur.io.psd import read_psd
+from unblur.io.radiance import read_radiance, write_radiance
 from unblur.io.raw import BEGINNINGS as RAW_BEGINNINGS
 from unblur.io.raw import SUFFIXES as RAW_SUFFIXES
 from unblur.io.raw import read_raw
@@ -67,7 +71,10 @@ __all__ = [
     "write_image",
 ]
 
-READABLE = ("JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "HEIC", "AVIF", "JPEG XL", "raw", "PNM", "TGA", "OpenEXR", "DPX")
+READABLE = (
+    *("JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "HEIC", "AVIF", "JPEG XL", "raw", "PNM", "TGA", "OpenEXR", "DPX"),
+    *("Radiance HDR", "JPEG 2000", "Photoshop"),
+)
 _KIND_OF_SUFFIX = {
     **dict.fromkeys((".jpg", ".jpeg"), "JPEG"),
     ".png": "PNG",
@@ -80,7 +87,7 @@ _KIND_OF_SUFFIX = {
     **dict.fromkeys(TGA_SUFFIXES, "TGA"),
 }
 WRITABLE = tuple(_KIND_OF_SUFFIX)
-ONLY_AS_READ = {".exr": "OpenEXR", ".dpx": "DPX"}
+ONLY_AS_READ = {".exr": "OpenEXR", ".dpx": "DPX", ".hdr": "Radiance HDR"}
 """Suffixes of formats that are written of pictures of the same format alone."""
 
 _KIND_OF_SUFFIX |= ONLY_AS_READ
@@ -92,15 +99,8 @@ ICC_COLOUR_SPACE = slice(16, 20)
 MOST_BITS = {**dict.fromkeys(("JPEG", "WebP", "BMP", "TGA", "AVIF"), 8), "HEIC": 10}
 """Of integers in formats that do not hold 16."""
 
-FLOATING = ("TIFF", "OpenEXR")
+FLOATING = ("TIFF", "OpenEXR", "Radiance HDR")
 """Formats that hold floats."""
-
-HOW = {
-    "JPEG 2000": "convert it to a 16-bit TIFF first",
-    "Radiance HDR": "convert it to a 16-bit TIFF first",
-    "Photoshop": "save it as a flat 16-bit TIFF first",
-}
-"""Formats that are told but not read, and what to do."""
 
 ISO_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"heis": "HEIC", b"hevc": "HEIC", b"hevx": "HEIC", b"mif1": "HEIC"}
 ISO_BRANDS |= {b"msf1": "HEIC", b"jpeg": "HEIC", b"jpgs": "HEIC", b"avif": "AVIF", b"avis": "AVIF", b"crx ": "raw"}
@@ -158,6 +158,9 @@ def output_suffix(path: Path) -> str:
         "raw": ".tif",
         "OpenEXR": ".exr",
         "DPX": ".dpx",
+        "Radiance HDR": ".hdr",
+        "JPEG 2000": ".tif",
+        "Photoshop": ".tif",
     }.get(kind or "", ".png")
 
 
@@ -186,8 +189,7 @@ def read_image(path: Path) -> Image:
 
     Raises:
         UnreadableError: if the file is not there, empty, no picture, damaged or broken off.
-        UnsupportedError: if it is animated, has more than `MAX_PIXELS`, or samples that are not understood, or is of a format such as JPEG 2000;
-            the message says how to convert it.
+        UnsupportedError: if it is animated, has more than `MAX_PIXELS`, or samples that are not understood; the message says how to convert it.
     """
     try:
         if path.is_dir():
@@ -204,8 +206,6 @@ def read_image(path: Path) -> Image:
         raise UnreadableError(f"`{path}` is empty; copy it again from where it came")
     if kind is None:
         raise UnreadableError(f"`{path}` is not a picture of a known kind ({', '.join(READABLE)})")
-    if kind in HOW:
-        raise UnsupportedError(f"`{path}` is a {kind} file, which cannot be read; {HOW[kind]}")
     return _upright(_READERS[kind](path))
 
 
@@ -270,8 +270,8 @@ def write_image(target: Path, image: Image, *, quality: int | None = None, overw
             f"{kind} does not hold floating-point samples, which became integers{'' if _fits(image) else '; those outside were clipped'}"
         )
         image = image.as_integers()
-    most = MOST_BITS.get(kind, 16)
-    if (image.source.bits or image.bit_depth) > most:
+    most = MOST_BITS.get(kind)
+    if most and (image.source.bits or image.bit_depth) > most:
         notes.append(f"{kind} is written with {most} bit; the other bits were not kept (choose .png or .tif to keep them)")
     if image.pages and kind != "TIFF":
         notes.append(f"{kind} holds a single picture; its further pages ({len(image.pages)}) were not kept")
@@ -333,6 +333,8 @@ def _write(file: BinaryIO, image: Image, kind: str, *, quality: int | None) -> l
         write_dpx(file, image)
     elif kind == "OpenEXR":
         write_exr(file, image)
+    elif kind == "Radiance HDR":
+        write_radiance(file, image)
     elif kind == "PNM":
         write_pnm(file, image)
     elif kind == "TGA":
@@ -381,6 +383,9 @@ _READERS: dict[str, Callable[[Path], Image]] = {
     "TGA": read_tga,
     "OpenEXR": read_exr,
     "DPX": read_dpx,
+    "Radiance HDR": read_radiance,
+    "JPEG 2000": read_jpeg2000,
+    "Photoshop": read_psd,
 }
 
 

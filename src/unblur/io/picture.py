@@ -100,6 +100,7 @@ class Metadata:
         attached: what stands behind the end of a JPEG, in order.
         exr: attributes, further channels and parts of an OpenEXR file.
         dpx: headers of a DPX file.
+        radiance: header of a Radiance HDR file.
     """
 
     exif: bytes | None = None
@@ -113,6 +114,7 @@ class Metadata:
     attached: tuple[Attached, ...] = ()
     exr: ExrFile | None = None
     dpx: DpxFile | None = None
+    radiance: bytes | None = None
 
     @property
     def cicp(self) -> tuple[int, int, int, int] | None:

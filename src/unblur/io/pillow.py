@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageCms, ImageFile
 
@@ -21,7 +22,7 @@ from unblur.io.optional import optional
 from unblur.io.picture import Canvas, Image, Pixels, check_size, row_blocks
 from unblur.pixels import as_8_bit, as_16_bit
 
-__all__ = ["decode", "decoding", "encodable", "rgb_of_cmyk", "rgb_of_inks"]
+__all__ = ["decode", "decoding", "encodable", "rgb_of_cmyk", "rgb_of_inks", "rgb_of_lab"]
 
 FAILURES = (
     OSError,
@@ -128,6 +129,25 @@ def rgb_of_inks(inks: Pixels, icc: bytes | None, notes: list[str]) -> Pixels:
     notes.append("its CMYK was converted to RGB without a colour profile, so that colours are not exact")
     light = np.uint64(65535) - inks
     return ((light[..., :3] * light[..., 3:] + np.uint64(32767)) // np.uint64(65535)).astype(np.uint16)
+
+
+def rgb_of_lab(samples: NDArray[np.uint8], notes: list[str]) -> Pixels:
+    """Convert CIE Lab (D50) of 8 bit to sRGB; colours outside of it become the nearest.
+
+    Args:
+        samples: L* over 0 to 255, a* and b* with 128 added.
+        notes: to which it is added.
+
+    Shape:
+        (H, W, 3) -> (H, W, 3)
+    """
+    height, width = samples.shape[:2]
+    signed = np.bitwise_xor(samples, np.array([0, 128, 128], np.uint8))  # as TIFF has it, which Pillow takes
+    lab = PillowImage.frombytes("LAB", (width, height), signed.tobytes(), "raw", "LAB")
+    made = ImageCms.profileToProfile(lab, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB")
+    assert made is not None
+    notes.append("its Lab colours were converted to sRGB")
+    return np.array(made)
 
 
 def encodable(image: Image, *, with_alpha: bool) -> PillowImage.Image:

@@ -11,12 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from unblur.errors import UnreadableError, UnsupportedError
 from unblur.io.exif import exif_of_directory, xmp_orientation
 from unblur.io.ifd import DamagedError, Directory, Ifd, Order, ReadAt, entry_of, narrow, numbers, read_directory, read_tiff_header
 from unblur.io.levels import normalised
 from unblur.io.picture import Coding, Image, Metadata, check_size
-from unblur.io.pillow import decoding, rgb_of_inks
+from unblur.io.pillow import decoding, rgb_of_inks, rgb_of_lab
 from unblur.io.tiff_decode import Layout, decode_page
 from unblur.io.tiff_tags import (
     ABOUT_PIXELS,
@@ -29,6 +31,7 @@ from unblur.io.tiff_tags import (
     FLOAT,
     HEIGHT,
     ICC,
+    LAB,
     MASK,
     OPTIONAL,
     ORIENTATION,
@@ -71,8 +74,8 @@ LOST = {
 }
 """Tags that are not kept, and what to say of them."""
 
-COLOUR_KINDS = {4: "mask", 8: "Lab", 9: "Lab", 10: "Lab", 32803: "raw", 34892: "raw", 32844: "LogL", 32845: "LogLuv"}
-COLOURS = {RGB: 3, YCBCR: 3, CMYK: 4}
+COLOUR_KINDS = {4: "mask", 9: "Lab", 10: "Lab", 32803: "raw", 34892: "raw", 32844: "LogL", 32845: "LogLuv"}
+COLOURS = {RGB: 3, YCBCR: 3, CMYK: 4, LAB: 3}
 INTEGER_BITS = (1, 2, 4, 8, 10, 12, 14, 16, 32)
 FLOAT_BITS = (16, 24, 32, 64)
 ASSOCIATED = 1
@@ -93,7 +96,7 @@ def read_tiff(path: Path) -> Image:
 
     Raises:
         UnreadableError: if it is damaged or broken off.
-        UnsupportedError: if it is too large, is raw, or is not grey, RGB or CMYK of up to 16 bit, 32 bit or floats.
+        UnsupportedError: if it is too large, is raw, or is not grey, RGB or CMYK of up to 16 bit, 32 bit or floats, or Lab of 8 bit.
     """
     with _opened(path) as (_, read_at):
         order, big, first = _header(read_at, path)
@@ -150,6 +153,9 @@ def _read_page(path: Path, page: _Page, order: Order, *, big: bool) -> Image:
         notes.append("its samples of 32 bit were read with 16")
     if layout.photometric == CMYK:
         pixels = rgb_of_inks(pixels, metadata.icc, notes)
+        metadata = replace(metadata, icc=None)
+    if layout.photometric == LAB:
+        pixels = rgb_of_lab(np.asarray(pixels, np.uint8), notes)
         metadata = replace(metadata, icc=None)
     if layout.floating:
         pixels, levels, said = normalised(pixels, bits=16 if layout.bits == 16 else 32)
@@ -254,6 +260,10 @@ def _samples(ifd: Ifd, order: Order, path: Path) -> tuple[int, bool, int, int]:
     floating = formats == {FLOAT}
     if photometric in COLOUR_KINDS:
         raise UnsupportedError(f"`{path}` is a {COLOUR_KINDS[photometric]} picture; convert it to RGB, 8 or 16 bit, first")
+    if photometric == LAB and (depths != {8} or samples != COLOURS[LAB]):
+        raise UnsupportedError(
+            f"`{path}` is a Lab picture of {'/'.join(map(str, sorted(depths)))} bit or with alpha; convert it to RGB, 8 or 16 bit, first"
+        )
     if not floating and formats - {UNSIGNED, UNDEFINED}:
         raise UnsupportedError(f"`{path}` has signed or complex samples; convert it to 16-bit integers first")
     if len(depths) > 1 or not depths <= set(FLOAT_BITS if floating else INTEGER_BITS):

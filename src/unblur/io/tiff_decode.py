@@ -27,6 +27,7 @@ from unblur.io.tiff_tags import (
     CMYK,
     DIFFERENCES,
     FLOAT_DIFFERENCES,
+    LAB,
     OLD_DEFLATE,
     PALETTE,
     PLAIN,
@@ -35,6 +36,9 @@ from unblur.io.tiff_tags import (
 )
 
 __all__ = ["Layout", "decode_page"]
+
+SIGNED = np.array([0, 128, 128], np.uint8)
+"""What makes signed numbers of 8 bit those with 128 added, and back."""
 
 BY_OPENCV = (1, 5, 8, 32773, 32946)
 BY_PILLOW = (1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32809, 32908, 32909, 32946, 34661, 34925)
@@ -88,6 +92,8 @@ def decode_page(file: BinaryIO, path: Path, layout: Layout, order: Order, notes:
         UnreadableError: if it is damaged or broken off.
         UnsupportedError: if its layout is one that no library here decodes.
     """
+    if layout.photometric == LAB and (layout.compression not in BY_PILLOW or layout.big):
+        raise UnsupportedError(f"`{path}` is a Lab picture in a coding that is not known here; convert it to RGB, 8 or 16 bit, first")
     if layout.is_simple:
         return _decode_blocks(file, path, layout, order)
     if layout.floating or layout.bits not in (1, 2, 4, 8, 16) or layout.compression not in (BY_OPENCV if layout.bits == 16 else BY_PILLOW):
@@ -102,18 +108,20 @@ def decode_page(file: BinaryIO, path: Path, layout: Layout, order: Order, notes:
     file.seek(0)
     picture = TiffImagePlugin.TiffImageFile(file)
     picture.seek(layout.index)
-    if picture.mode == "CMYK":
-        return _canvas_of_inks(picture)
+    if picture.mode in ("CMYK", "LAB"):
+        return _canvas_as_stored(picture)
     canvas = decode(picture, path)  # Pillow turns TIFF upright, and divides alpha out, by itself
     if canvas.alpha is None and layout.samples > layout.colours and layout.photometric != PALETTE:
         notes.append("its extra channel, which it does not call alpha, was not kept")
     return canvas
 
 
-def _canvas_of_inks(picture: TiffImagePlugin.TiffImageFile) -> Canvas:
+def _canvas_as_stored(picture: TiffImagePlugin.TiffImageFile) -> Canvas:
+    """Inks, or Lab with 128 added to a* and b*."""
     picture.load()
-    canvas = Canvas(*picture.size, channels=4)
-    canvas.put(0, 0, np.asarray(picture))
+    canvas = Canvas(*picture.size, channels=len(picture.getbands()))
+    stored = np.asarray(picture)
+    canvas.put(0, 0, np.bitwise_xor(stored, SIGNED) if picture.mode == "LAB" else stored)
     return canvas
 
 

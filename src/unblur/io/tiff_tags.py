@@ -23,7 +23,7 @@ OPTIONAL = frozenset((XMP, PHOTOSHOP, ICC, 37724))
 """Those of them without which the picture can be read."""
 
 PLAIN, ADOBE_DEFLATE, OLD_DEFLATE = 1, 8, 32946
-WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
 DIFFERENCES, FLOAT_DIFFERENCES = 2, 3
 """Predictors: of integers, and of the bytes of floats, the most significant of a row first (TIFF technical note 3)."""
 
