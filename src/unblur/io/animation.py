@@ -1,8 +1,9 @@
-"""Animations (GIF, animated WebP, APNG) read frame by frame, each as it is shown: Pillow lays partial frames over each other.
+"""Animations (GIF, animated WebP, APNG, AVIF) read frame by frame, each as it is shown: Pillow lays partial frames over each other.
 
 Source: GIF89a (graphic control extension); WebP container specification (ANIM, ANMF); PNG, third edition (acTL, fcTL).
 """
 
+import io
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,15 +13,17 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import GifImagePlugin, ImageFile, PngImagePlugin
+from PIL import AvifImagePlugin, GifImagePlugin, ImageFile, PngImagePlugin
 
 from unblur.errors import UnreadableError
 from unblur.io.gif import MOTION as GIF_MOTION
 from unblur.io.gif import gif_metadata, gif_motion
+from unblur.io.heif import avif_metadata, is_avif_sequence
 from unblur.io.picture import Metadata, check_size
 from unblur.io.pillow import decoding
 from unblur.io.png import SIGNATURE as PNG_SIGNATURE
 from unblur.io.png import chunks_of, png_metadata
+from unblur.io.sequence import sequence_of
 from unblur.io.webp import opened_webp, webp_chunks, webp_metadata
 
 __all__ = ["Animation", "animation_of", "frames_of", "is_animation"]
@@ -35,7 +38,7 @@ class Animation:
 
     Attributes:
         path: of the file.
-        format: "GIF", "WebP" or "PNG".
+        format: "GIF", "WebP", "PNG" or "AVIF".
         width: of every frame as it is shown.
         height: of every frame as it is shown.
         durations: of each frame, in seconds.
@@ -74,6 +77,9 @@ def is_animation(path: Path) -> bool:
                 return sum(name == b"ANMF" for name, _ in webp_chunks(file, path)) > 1
             if head[:4] == b"GIF8":
                 return sum(label == GIF_MOTION for label, _ in gif_motion(path.read_bytes(), most=2)) > 1
+            if is_avif_sequence(head):
+                file.seek(0)
+                return sequence_of(file.read()) is not None
     except (OSError, ValueError, UnreadableError, struct.error, LookupError):
         pass
     return False
@@ -89,6 +95,7 @@ def animation_of(path: Path) -> Animation:
     with decoding(path), path.open("rb") as file:
         head = file.read(12)
         reader = {b"GIF8": _gif, b"RIFF": _webp, PNG_SIGNATURE[:4]: _png}.get(head[:4])
+        reader = _avif if is_avif_sequence(head) else reader
         if reader is None:
             raise UnreadableError(f"`{path}` is no animation")
         file.seek(0)
@@ -110,6 +117,7 @@ def frames_of(about: Animation) -> Iterator[NDArray[np.uint8]]:
         "GIF": GifImagePlugin.GifImageFile,
         "WebP": opened_webp,
         "PNG": PngImagePlugin.PngImageFile,
+        "AVIF": AvifImagePlugin.AvifImageFile,
     }
     with decoding(about.path), about.path.open("rb") as file:
         picture = openers[about.format](file)
@@ -168,3 +176,17 @@ def _png(file: BinaryIO, path: Path) -> Animation:
     if depth == 16:
         notes = (*notes, "its 16 bit were read with 8")
     return Animation(path, "PNG", width, height, tuple(durations), plays, has_still, lossless=True, metadata=metadata, notes=notes)
+
+
+def _avif(file: BinaryIO, path: Path) -> Animation:
+    data = file.read()
+    found = sequence_of(data)
+    picture = AvifImagePlugin.AvifImageFile(io.BytesIO(data))
+    if found is None or picture.n_frames != len(found.durations):
+        raise UnreadableError(f"`{path}` is damaged (the frames are not those of its list); copy it again from where it came")
+    metadata, notes = avif_metadata(data, picture)
+    width, height = picture.size
+    notes = (*notes, *found.notes)
+    return Animation(
+        path, "AVIF", width, height, found.durations, found.plays, has_still=False, lossless=False, metadata=metadata, notes=notes
+    )

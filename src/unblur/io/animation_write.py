@@ -74,6 +74,8 @@ def write_animation(
     if kind is None:
         raise OutputError(f"cannot write the animation to `{target}`: the name must end in one of {', '.join(SUFFIXES)}")
     metadata, notes = held(about.metadata, kind)
+    if about.format not in SUFFIXES.values():
+        notes.insert(0, f"animations of {about.format} cannot be written; the result is a `{target.suffix.lower()}` file")
     if about.has_still and kind != "PNG":
         notes.append(f"{kind} has no still picture beside the frames, which was not kept")
         next(frames)
@@ -93,8 +95,12 @@ def write_animation(
 
 
 def animation_suffix(path: Path) -> str:
-    """The suffix under which a restored animation is written: that of the source, or one of its format."""
-    kind = animation_of(path).format
+    """The suffix under which a restored animation is written: that of the source, or one of its format.
+
+    AVIF becomes WebP, or where it is not in the colours of sRGB PNG, which says so.
+    """
+    about = animation_of(path)
+    kind = about.format if about.format in SUFFIXES.values() else "PNG" if about.metadata.cicp else "WebP"
     return path.suffix if SUFFIXES.get(path.suffix.lower()) == kind else next(suffix for suffix, each in SUFFIXES.items() if each == kind)
 
 

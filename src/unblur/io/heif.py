@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import AvifImagePlugin
 
 from unblur.errors import OutputError, UnreadableError, UnsupportedError
-from unblur.io.boxes import boxes_of, first_of
+from unblur.io.boxes import box_of, boxes_of, first_of
 from unblur.io.codecs import at_full_range
 from unblur.io.exif import exif_orientation, read_exif
 from unblur.io.items import notes_on_items
@@ -25,8 +25,19 @@ from unblur.io.jpeg_parts import without_claims
 from unblur.io.optional import INSTALL, needed, optional
 from unblur.io.picture import Attached, Canvas, Coding, Image, Metadata, Pixels, animation, check_size, head_with
 from unblur.io.pillow import decode, decoding, encodable
+from unblur.io.sequence import has_still
 
-__all__ = ["MOTION_BOX", "can_write_heic", "is_deep_avif", "read_avif", "read_heic", "write_avif", "write_heic"]
+__all__ = [
+    "MOTION_BOX",
+    "avif_metadata",
+    "can_write_heic",
+    "is_avif_sequence",
+    "is_deep_avif",
+    "read_avif",
+    "read_heic",
+    "write_avif",
+    "write_heic",
+]
 
 LIBRARY = "pillow_heif"
 MOTION_BOX = b"mpvd"
@@ -50,6 +61,8 @@ def read_heic(path: Path) -> Image:
     """
     library = needed(LIBRARY, path, "a HEIC", extra="heif")
     data = path.read_bytes()
+    if not has_still(data) and first_of(data, b"moov") is not None:
+        raise animation(path)
     with decoding(path):
         try:
             opened = library.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
@@ -147,6 +160,23 @@ def _opened_avif(data: bytes, path: Path) -> AvifImagePlugin.AvifImageFile:
     return picture
 
 
+def is_avif_sequence(head: bytes) -> bool:
+    """Whether the first bytes are those of a file of AVIF whose main brand is that of image sequences."""
+    return head[4:12] == b"ftypavis"
+
+
+def avif_metadata(data: bytes, picture: AvifImagePlugin.AvifImageFile) -> tuple[Metadata, tuple[str, ...]]:
+    """What an AVIF sequence says besides its frames, which Pillow gives upright or not as EXIF then says; and what of it is not kept."""
+    notes: list[str] = []
+    content = b"".join(box_of(kind, inside) for kind, inside, _ in boxes_of(data) if kind != b"moov")
+    info: dict[str, Any] = {"nclx_profile": _nclx_of(data)}
+    info.update((str(name), value) for name, value in picture.info.items())
+    metadata = _metadata(info, content, notes)
+    if (depth := _depth_of(data)) > 8:
+        notes.append(f"its {depth} bit were read with 8")
+    return metadata, tuple(notes)
+
+
 def is_deep_avif(path: Path) -> bool:
     """Whether an AVIF file has more than 8 bit, or colours that are not those of sRGB, which Pillow cannot write as AVIF."""
     data = head_with(path, lambda head: bool(_properties(head)))
@@ -191,6 +221,8 @@ def _metadata(info: dict[str, Any], data: bytes, notes: list[str]) -> Metadata:
             attached.append(Attached("motion-photo video", data[place : place + 8 + len(content)]))
         elif kind in (b"jumb", b"uuid") and b"c2pa" in content[:64]:
             notes.append("its proof of origin (JUMBF, C2PA) was not kept, since the pixels change")
+        elif kind == b"moov":
+            notes.append("the sequence of pictures in it (a burst, or an animation) was not kept")
         elif kind not in (b"ftyp", b"meta", b"mdat", b"free", b"skip", b"idat"):
             notes.append(f"a box `{kind.decode('latin-1')}` behind the picture was not kept")
     if any("auxiliary" in note or "gain map" in note for note in notes) and xmp and not attached:

@@ -354,7 +354,7 @@ class Deblurrer:
         overwrite: bool = False,
         progress: Callable[[int, int | None], None] | None = None,
     ) -> VideoReport:
-        """Restore the frames of a GIF, animated WebP or APNG; times, repeats, opacity and metadata stay as they are.
+        """Restore the frames of a GIF, animated WebP, APNG or AVIF; times, repeats, opacity and metadata stay as they are.
 
         It is made in one go: one that was stopped is begun anew.
 
