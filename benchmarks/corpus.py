@@ -19,7 +19,7 @@ import tempfile
 import traceback
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -136,7 +136,7 @@ def main() -> None:
     with contextlib.suppress(BrokenPipeError):
         found = survey(files, frames=arguments.frames)
         if arguments.json:
-            print(json.dumps(asdict(found), indent=2))
+            print(json.dumps(vars(found), indent=2))
         else:
             _show(found, examples=arguments.examples)
     if found.crashed:

@@ -330,6 +330,9 @@ def test_a_corpus_is_counted_by_what_becomes_of_each_file(tmp_path, told, monkey
     assert {"read 3", "2 photo .png", "1 photo .jpg", "refused 2", "passed over 1", "crashed 0"} <= set(said)
     assert "2 `…` is broken off; copy it again from where it came" in said
     assert str(tmp_path / "d.png") in said
+    found = json.loads(" ".join(" ".join(line) for line in told("corpus", tmp_path, "--json")))
+    assert found["read"] == {"photo .png": 2, "photo .jpg": 1}
+    assert list(found["refused"].values()) == [[str(tmp_path / "d.png"), str(tmp_path / "e.png")]]
     monkeypatch.setattr(corpus, "read_image", lambda path: {}[path])
     with pytest.raises(SystemExit):
         told("corpus", tmp_path / "a.png")

@@ -10,7 +10,9 @@ import pytest
 from clips import MILLISECOND, Clip, Sound, copy
 
 from unblur.errors import OutputError
+from unblur.io.clip_info import TIMECODE_KEYS
 from unblur.io.containers import exact
+from unblur.io.encoders import CONTAINERS
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/formats.md").read_text(encoding="utf-8")
 SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
@@ -45,12 +47,16 @@ def sound(codec: str, source: str, rate: int = 48000) -> Kind:
 KINDS = {
     "AAC": sound("aac", ".mp4"),
     "MP3": sound("mp3", ".mkv"),
+    "MP2": sound("mp2", ".ts"),
     "AC-3": sound("ac3", ".mkv"),
+    "E-AC-3": sound("eac3", ".mkv"),
     "Opus": sound("libopus", ".mkv"),
     "FLAC": sound("flac", ".mkv"),
     "ALAC": sound("alac", ".mov"),
     "PCM, 16 bit": sound("pcm_s16le", ".mkv"),
     "PCM, 24 bit, of QuickTime": sound("pcm_s24be", ".mov"),
+    "PCM, floats": sound("pcm_f32le", ".mkv"),
+    "WavPack": sound("wavpack", ".mkv"),
     "A-law": sound("pcm_alaw", ".avi", 8000),
     "µ-law": sound("pcm_mulaw", ".avi", 8000),
     "ADPCM (Microsoft)": sound("adpcm_ms", ".avi"),
@@ -66,10 +72,19 @@ KINDS = {
     "subtitles: WebVTT": Kind(".mkv", codec="webvtt", packets=(b"one", b"two")),
     "subtitles: timed text": Kind(".mp4", Clip(subtitles="mov_text")),
     "subtitles: pictures of Blu-ray": Kind(".mkv", codec="hdmv_pgs_subtitle", packets=(b"\x16\0\x02ab", b"\x80\0\0")),
+    "subtitles: pictures of DVD": Kind(".mkv", codec="dvd_subtitle", packets=(b"\0\x08ab\0\x04cd", b"\0\x08ef\0\x04gh")),
+    "subtitles: pictures of DVB": Kind(".mkv", codec="dvb_subtitle", packets=(b"\x0f\x10ab", b"\x0f\x10cd")),
     "data: KLV": Kind(".ts", Clip(data=True, time_base=Fraction(1, 90000), pts=range(0, 36000, 3600))),
     "attachments": Kind(".mkv", Clip(attachment=True)),
     "cover": Kind(".mp4", Clip(cover=True)),
 }
+
+OF_THE_FILE = {
+    "chapters": Kind(".mkv", Clip(chapters=True)),
+    "timecode": Kind(".mov", Clip(timecode="01:00:00:00")),
+    "tags": Kind(".mkv", Clip(tags={"title": "Cat", "mine": "yours"})),
+}
+"""What is no stream by itself, or is one that the muxer makes."""
 
 
 def make(kind: Kind, path: Path) -> Path:
@@ -138,6 +153,23 @@ def outcome(kind: Kind, folder: Path, suffix: str) -> str:
     return "PCM"
 
 
+def said_by(path: Path) -> object:
+    """What a file says besides its streams."""
+    with av.open(str(path)) as container:
+        tags = {key.lower(): value for key, value in container.metadata.items() if key.lower() in ("title", "mine")}
+        chapters = [(each["start"] * each["time_base"], each["metadata"].get("title")) for each in container.chapters()]
+        return tags, chapters, next((value for key, value in container.streams.video[0].metadata.items() if key in TIMECODE_KEYS), "")
+
+
+def outcome_of_file(kind: Kind, folder: Path, suffix: str) -> str:
+    source, target = make(kind, folder / f"a{kind.source}"), folder / f"b{suffix}"
+    notes = copy(source, target).notes
+    if said_by(target) == said_by(source):
+        return "kept"
+    assert len([note for note in notes if "kept" in note]) == 1  # no cell is lost unsaid
+    return "named"
+
+
 def table() -> dict[str, list[str]]:
     part = PAGE.partition("### Streams beside the video")[2].partition("\n## ")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in re.findall(r"^\|(?!-).*\|$", part, flags=re.MULTILINE)]
@@ -145,15 +177,19 @@ def table() -> dict[str, list[str]]:
     return {row[0]: row[1:] for row in rows[1:]}
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", [*KINDS, *OF_THE_FILE])
 def test_nothing_is_lost_unsaid(tmp_path, name):
     found = []
     for suffix in SUFFIXES:
         folder = tmp_path / suffix[1:]
         folder.mkdir()
-        found.append(outcome(KINDS[name], folder, suffix))
+        found.append(outcome(KINDS[name], folder, suffix) if name in KINDS else outcome_of_file(OF_THE_FILE[name], folder, suffix))
     assert found == table()[name]
 
 
 def test_the_table_has_no_other_rows():
-    assert table().keys() == KINDS.keys()
+    assert table().keys() == {*KINDS, *OF_THE_FILE}
+
+
+def test_the_table_has_every_container_that_is_written():
+    assert {CONTAINERS[suffix] for suffix in SUFFIXES} == set(CONTAINERS.values())
