@@ -116,6 +116,18 @@ def test_photos_keep_what_exiftool_reads(tmp_path, metadata, name, dtype):
 
 
 @needs_exiftool
+def test_jpeg_xl_keeps_in_png_what_exiftool_reads(tmp_path, metadata):
+    pytest.importorskip("imagecodecs", reason="the extra `jxl` is not installed")
+    pytest.importorskip("pillow_jxl", reason="the extra `jxl` is not installed")
+    source = tmp_path / "a.jxl"
+    PillowImage.fromarray(pixels()).save(source, exif=b"Exif\0\0" + exif(orientation=1), icc_profile=icc(), xmp=XMP, lossless=True)
+    image = read_image(source)
+    said = (*image.notes, *write_image(tmp_path / "b.png", image))
+    assert metadata.tags_of(source)["XMP-dc:Source"] == {"A cat"}
+    assert [each for each in metadata.compare(source, tmp_path / "b.png", said) if not each.why] == []
+
+
+@needs_exiftool
 def test_a_note_of_the_maker_stays_readable_in_a_tiff(tmp_path, metadata):
     source = made(tmp_path / "a.jpg")
     write_image(tmp_path / "b.tif", read_image(source))
