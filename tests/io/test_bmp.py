@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from unblur.errors import UnsupportedError
 from unblur.io.image import Image, Metadata, read_image, write_image
 
 
@@ -37,3 +38,10 @@ def test_linked_profile_is_named(tmp_path):
     image = read_image(tmp_path / "photo.bmp")
     assert image.metadata.icc is None
     assert "profile" in image.notes[0]
+
+
+def test_a_bmp_of_a_rare_layout_is_not_called_damaged(tmp_path):
+    header = struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, 64, 0, 0, 0, 0, 0, 0)
+    (tmp_path / "a.bmp").write_bytes(b"BM" + struct.pack("<IHHI", 54 + 512, 0, 0, 54) + header + bytes(512))
+    with pytest.raises(UnsupportedError, match="is of a kind that is not known here"):
+        read_image(tmp_path / "a.bmp")

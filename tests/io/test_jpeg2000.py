@@ -114,3 +114,14 @@ def test_depths_and_colours_that_are_not_known_are_refused(tmp_path):
 def test_broken_off(tmp_path, dtype, keep):
     with pytest.raises(UnreadableError, match="copy it again"):
         read(tmp_path, coded(noise(3, dtype))[:keep])
+
+
+def test_channels_of_several_sizes_are_not_called_damaged(tmp_path, monkeypatch):
+    def refuse(_self):
+        raise OSError("broken data stream")
+
+    monkeypatch.setattr("PIL.Jpeg2KImagePlugin.Jpeg2KImageFile.load", refuse)
+    with pytest.raises(UnreadableError, match="damaged"):
+        read(tmp_path, coded(noise(3)))
+    with pytest.raises(UnsupportedError, match="channels of several sizes"):
+        read(tmp_path, changed(coded(noise(3)), 46, 2))

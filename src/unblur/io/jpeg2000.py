@@ -49,13 +49,27 @@ def read_jpeg2000(path: Path) -> Image:
         if max(depths) > 8:
             canvas = _deep(data, path, depths, (width, height), orientation)
         else:
-            picture = Jpeg2KImagePlugin.Jpeg2KImageFile(io.BytesIO(data))
+            picture = _opened(data, path)
             if picture.mode == "CMYK":
                 canvas = canvas_of(np.asarray(rgb_of_cmyk(picture, metadata.icc, notes)), orientation=orientation)
                 metadata = replace(metadata, icc=None)
             else:
                 canvas = decode(picture, path, orientation=orientation)
     return Image(canvas.pixels, canvas.alpha, metadata, Coding("JPEG 2000", lossless=False), tuple(dict.fromkeys(notes)))
+
+
+def _opened(data: bytes, path: Path) -> Jpeg2KImagePlugin.Jpeg2KImageFile:
+    picture = Jpeg2KImagePlugin.Jpeg2KImageFile(io.BytesIO(data))
+    try:
+        picture.load()
+    except OSError as error:
+        place = data.find(CODESTREAM) + 42
+        if any(data[place + 3 * number + 1 : place + 3 * number + 3] != b"\1\1" for number in range(len(picture.getbands()))):
+            raise UnsupportedError(
+                f"`{path}` is JPEG 2000 with channels of several sizes, which is not known here; convert it first"
+            ) from error
+        raise
+    return picture
 
 
 def _size(data: bytes, path: Path) -> tuple[int, int, list[int]]:

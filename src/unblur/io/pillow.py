@@ -39,6 +39,9 @@ FAILURES = (
 )
 """What Pillow's decoders raise on damaged files, found by feeding them such."""
 
+NOT_KNOWN = ("Unsupported", "unsupported")
+"""Begin of what Pillow says of files that are sound, and that it cannot decode."""
+
 BLOCK_COLUMNS = 4096
 
 MODES = {"1": "L", "L": "L", "RGB": "RGB", "RGBX": "RGB", "LA": "LA", "RGBA": "RGBA", "PA": "RGBA", "YCbCr": "RGB"}
@@ -51,6 +54,7 @@ def decoding(path: Path) -> Iterator[None]:
 
     Raises:
         UnreadableError: if the block raises; its own `InputError`s pass.
+        UnsupportedError: if the decoder says that it does not know this kind of file, or that it is too large.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of metadata that is broken; the pixels do not depend on it
@@ -58,7 +62,13 @@ def decoding(path: Path) -> Iterator[None]:
             yield
         except InputError:
             raise
+        except PillowImage.DecompressionBombError as error:
+            raise UnsupportedError(f"`{path}` is too large ({error}); scale it down, or cut it into parts") from error
         except FAILURES as error:
+            if str(error).startswith(NOT_KNOWN):
+                raise UnsupportedError(
+                    f"`{path}` is of a kind that is not known here ({error}); convert it to PNG or TIFF first"
+                ) from error
             raise UnreadableError(f"`{path}` is damaged or broken off ({error}); copy it again from where it came") from error
 
 
