@@ -8,7 +8,7 @@ import unblur
 from unblur.io.video import VideoReader
 from unblur.restore import blurred
 from unblur.restore.batch import Options, plan, restore_job
-from unblur.restore.blurred import SHARP_BELOW, BlurMeter
+from unblur.restore.blurred import DIRECTED_FROM, SHARP_BELOW, BlurMeter
 from unblur.restore.precision import Setup
 
 
@@ -43,14 +43,17 @@ def test_the_length_is_the_mean_of_what_the_network_sees(shape, monkeypatch):
         seen.append(tuple(part.shape))
         found = torch.zeros(1, 3, part.shape[2] // 4, part.shape[3] // 4)
         found[:, 2] = len(seen)
+        found[:, 0], found[:, 1] = 0.3 * len(seen), 0.4 * len(seen)  # half of it is directed
         return found
 
     monkeypatch.setattr(net, "blur_field", blur_field)
     picture = np.zeros(shape, np.uint8)
-    length = BlurMeter(net, setup=Setup(CPU, torch.float32)).length(picture)
+    meter = BlurMeter(net, setup=Setup(CPU, torch.float32))
+    measured = meter.measure(picture)
     count = {30: 1, 1: 1, 300: 2, 600: 9}[shape[0]]
     assert len(seen) == count
-    assert length == (count + 1) / 2
+    assert measured.length == (count + 1) / 2
+    assert measured.directed == pytest.approx(0.5)
     assert all(part[:2] == (1, 3) and part[2] % net.size_multiple == part[3] % net.size_multiple == 0 for part in seen)
     assert all(part[2] <= 256 and part[3] <= 256 for part in seen)
 
@@ -63,6 +66,17 @@ def test_the_built_in_weights_tell_a_smear_from_none():
     assert meter.is_sharp(sharp)
     assert meter.length(smeared) > 4
     assert not meter.is_sharp(smeared)
+
+
+def test_the_built_in_weights_tell_motion_from_wrong_focus():
+    generator = np.random.default_rng(0)
+    sharp = np.kron(generator.integers(20, 235, (24, 32, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    meter = unblur.load("swift", device="cpu", precision="fp32", skip_sharp=True).meter
+    moved = np.mean([np.roll(sharp, step, axis=1) for step in range(12)], axis=0).astype(np.uint8)
+    rows, columns = np.mgrid[-4:5, -4:5]
+    disk = np.argwhere(np.hypot(rows, columns) <= 4) - 4
+    unfocused = np.mean([np.roll(sharp, shift, axis=(0, 1)) for shift in disk], axis=0).astype(np.uint8)
+    assert meter.measure(moved).directed > DIRECTED_FROM > meter.measure(unfocused).directed
 
 
 def test_other_networks_measure_with_the_built_in_one(tmp_path):

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from unblur.app.web.expectation import NOISY, Measured, measured_gain, noise_level, sentence
+from unblur.restore.blurred import DIRECTED_FROM, MeasuredBlur
 from unblur.weights import card_of
+
+
+def measured(length, *, noise=1.0, directed=0.8):
+    return Measured(MeasuredBlur(length, directed), noise)
 
 
 def smooth(height=120, width=160):
@@ -29,20 +34,21 @@ def test_straight_edges_are_no_noise():
 
 def test_each_kind_of_picture_has_its_sentence():
     card = card_of("swift_quick")
-    assert sentence(Measured(0.6, 1.0), card=card).startswith("Sharp: motion blur of about 0.6 pixels. Restoring it can make it worse")
-    blurred = sentence(Measured(9.0, 1.0), card=card)
-    assert blurred.startswith("Blurred, by about 9.0 pixels if it is motion.")
-    assert "out of focus" in blurred
-    assert sentence(Measured(0.3, NOISY), card=card).startswith("Noisy")
+    assert sentence(measured(0.6), card=card).startswith("Sharp: motion blur of about 0.6 pixels. Restoring it can make it worse")
+    assert sentence(measured(9.0), card=card).startswith("Blurred by motion, by about 9.0 pixels.")
+    unfocused = sentence(measured(3.0, directed=DIRECTED_FROM - 0.01), card=card)
+    assert unfocused.startswith("Blurred, alike in all directions: more likely out of focus")
+    assert "gained" not in unfocused
+    assert sentence(measured(0.3, noise=NOISY), card=card).startswith("Noisy")
 
 
 def test_figures_are_those_of_the_card():
     card = card_of("swift_quick")
     gain = measured_gain(card, data="photos")
-    assert f"gained {gain:.1f} dB on average by swift_quick" in sentence(Measured(9.0, 1.0), card=card)
+    assert f"gained {gain:.1f} dB on average by swift_quick" in sentence(measured(9.0), card=card)
     assert measured_gain(card, data="no such data") is None
-    assert "gained" not in sentence(Measured(9.0, 1.0), card=card.model_copy(update={"results": []}))
+    assert "gained" not in sentence(measured(9.0), card=card.model_copy(update={"results": []}))
 
 
 def test_clips_are_said_to_be_clips():
-    assert "Clips gained" in sentence(Measured(9.0, 1.0), card=card_of("swift_video_best"))
+    assert "Clips gained" in sentence(measured(9.0), card=card_of("swift_video_best"))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblur.pixels import to_float, to_rgb
-from unblur.restore.blurred import SHARP_BELOW, BlurMeter
+from unblur.restore.blurred import DIRECTED_FROM, SHARP_BELOW, BlurMeter, MeasuredBlur
 from unblur.weights import Card
 
 __all__ = ["NOISY", "Measured", "measure", "measured_gain", "noise_level", "sentence"]
@@ -26,11 +26,11 @@ class Measured:
     """What is known of a picture before it is restored.
 
     Attributes:
-        blur_length: mean length of the motion blur, pixels, as the network `swift` estimates it.
+        blur: its blur, as the network `swift` estimates it.
         noise: standard deviation of the noise, of 255 levels.
     """
 
-    blur_length: float
+    blur: MeasuredBlur
     noise: float
 
 
@@ -52,7 +52,7 @@ def noise_level(picture: NDArray[Any]) -> float:
 
 def measure(picture: NDArray[Any], *, meter: BlurMeter) -> Measured:
     """Measure a picture of 8 or 16 bit, (H, W, 1 or 3)."""
-    return Measured(meter.length(picture), noise_level(picture))
+    return Measured(meter.measure(picture), noise_level(picture))
 
 
 def measured_gain(card: Card, *, data: str) -> float | None:
@@ -61,18 +61,20 @@ def measured_gain(card: Card, *, data: str) -> float | None:
 
 
 def sentence(measured: Measured, *, card: Card) -> str:
-    """What to expect of restoring a picture with the weights of a card.
-
-    Motion and wrong focus are not told apart: the network estimates a line of motion for any blur.
-    """
+    """What to expect of restoring a picture with the weights of a card."""
+    blur = measured.blur
     if measured.noise >= NOISY:
         return f"Noisy, by about {measured.noise:.0f} of 255 levels: how blurred it is cannot be told, noise stays, and gain is uncertain."
-    length = f"{measured.blur_length:.1f} pixels"
-    if measured.blur_length < SHARP_BELOW:
+    length = f"{blur.length:.1f} pixels"
+    if blur.length < SHARP_BELOW:
         gain = measured_gain(card, data="photos, blur `near-sharp`")
         loss = f": nearly sharp photos lost {-gain:.1f} dB by {card.name} in its tests" if gain is not None and gain < 0 else ""
         return f"Sharp: motion blur of about {length}. Restoring it can make it worse{loss}."
+    if blur.directed < DIRECTED_FROM:
+        return (
+            f"Blurred, alike in all directions: more likely out of focus, of which little is restored, than by a motion of about {length}."
+        )
     data, what = ("photos", "photos of camera shake") if card.kind == "photo" else ("clips", "clips")
     gain = measured_gain(card, data=data)
     usual = f" {what.capitalize()} gained {gain:.1f} dB on average by {card.name} in its tests." if gain is not None else ""
-    return f"Blurred, by about {length} if it is motion.{usual} If it is out of focus, which is not told apart here, expect little."
+    return f"Blurred by motion, by about {length}.{usual}"
