@@ -2,7 +2,7 @@
 
     python -m benchmarks.blurred PAIRS
 
-PAIRS holds `blurry/` and `sharp/`. The sharp ones are put out of focus here as well: averaged over disks, with noise of a standard deviation of 1.5 levels. Prints how the measured mean length of
+PAIRS holds `blurry/` and `sharp/`. The sharp ones are put out of focus here as well: averaged over discs, with noise of a standard deviation of 1.5 levels. Prints how the measured mean length of
 the motion blur, and the share of it that is directed, are spread over each kind; how many pictures lie below the limit for sharp ones, so that `--skip-sharp` leaves them alone; and how many of the others are taken to
 be out of focus (`unblur.restore.blurred`).
 """
@@ -19,9 +19,10 @@ import unblur
 from unblur.io.image import is_image, read_rgb
 from unblur.pixels import as_8_bit
 from unblur.restore.blurred import DIRECTED_FROM, SHARP_BELOW
+from unblur.synth.stills import disc
 
 RADII = 1.5, 2.5, 4.0, 6.0
-"""Of the disks, pixels."""
+"""Of the discs, pixels."""
 _NOISE = 1.5
 
 
@@ -47,7 +48,7 @@ def _kinds(folder: Path) -> Iterator[tuple[str, Iterator[NDArray[np.uint8]]]]:
     for name in ("sharp", "blurry"):
         yield name, _read(folder / name)
     for radius in RADII:
-        yield f"disk of {radius:g}", (_out_of_focus(picture, radius=radius) for picture in _read(folder / "sharp"))
+        yield f"disc of {radius:g}", (_out_of_focus(picture, radius=radius) for picture in _read(folder / "sharp"))
 
 
 def _read(folder: Path) -> Iterator[NDArray[np.uint8]]:
@@ -55,10 +56,7 @@ def _read(folder: Path) -> Iterator[NDArray[np.uint8]]:
 
 
 def _out_of_focus(picture: NDArray[np.uint8], *, radius: float) -> NDArray[np.uint8]:
-    reach = int(np.ceil(radius))
-    rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    disk = np.clip(radius + 0.5 - np.hypot(rows, columns), 0, 1)
-    blurred = cv2.filter2D(picture.astype(np.float32), -1, disk / disk.sum())
+    blurred = cv2.filter2D(picture.astype(np.float32), -1, disc(radius))
     noise = np.random.default_rng(0).normal(0, _NOISE, picture.shape)
     return np.clip(blurred + noise, 0, 255).round().astype(np.uint8)
 

@@ -1,9 +1,8 @@
 """What weights of `maxim` would be worth in `swift_fused`: alone, fused with the built-in `swift_best`, and as well as two weights a picture could ever do.
 
-    python -m benchmarks.fusing PAIRS... --cache FOLDER [--weights FILE[:OTHER:SHARE]]... [--every N] [--middle SIDE]
+    python -m benchmarks.fusing PAIRS... --cache FOLDER [--weights FILE]... [--every N] [--middle SIDE]
 
-PAIRS are folders with `blurry/` and `sharp/`. FILE is a run's folder, a file of weights or a name, of `maxim` or of `swift_fused`, of which its `maxim` is taken; with OTHER it is their mean, of
-which SHARE is FILE's. The restoration of `swift_best` and the share of what is blurred are kept in FOLDER, so that many weights are compared quickly. All is done at the pictures' own size, in fp32, without tiles: on the middle
+PAIRS are folders with `blurry/` and `sharp/`. FILE is a run's folder, a file of weights or a name, of `maxim` or of `swift_fused`, of which its `maxim` is taken. The restoration of `swift_best` and the share of what is blurred are kept in FOLDER, so that many weights are compared quickly. All is done at the pictures' own size, in fp32, without tiles: on the middle
 SIDE pixels if given. Gains are in PSNR over the blurry picture, dB; `strong` are pairs below 28 dB; `shifted` is the gain of the
 fused restoration over the blurry picture, each after the best shift of up to 3 pixels (`unblur.metrics.shifted_psnr`): the reference of an even number of averaged frames lies half a frame beside the middle of the exposure, where no network can know it to be. `bound` is the gain with the two weights of the changes that are best for the whole
 picture, by least squares with the truth.
@@ -23,10 +22,10 @@ from torch.nn.functional import pad
 import unblur
 from benchmarks.quality import STRONG
 from unblur.io.image import read_rgb
-from unblur.metrics import shifted_psnr
+from unblur.metrics import psnr, shifted_psnr, to_8_bit
 from unblur.models.maxim import MAXIM
 from unblur.models.swift_fused import SwiftFused
-from unblur.pixels import as_8_bit
+from unblur.pixels import as_8_bit, to_tensor
 from unblur.weights import card_of, load_tensors
 
 Row = tuple[float, float, float, float, float]
@@ -38,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pairs", type=Path, nargs="+")
     parser.add_argument("--cache", type=Path, required=True, help="folder for what does not depend on the weights")
-    parser.add_argument("--weights", action="append", default=[], metavar="FILE[:OTHER:SHARE]")
+    parser.add_argument("--weights", action="append", default=[], metavar="FILE")
     parser.add_argument("--every", type=int, default=1, help="take every Nth pair")
     parser.add_argument("--middle", type=int, help="pixels of the middle of each picture; all of it if left out")
     arguments = parser.parse_args()
@@ -57,15 +56,9 @@ def main() -> None:
             print(_line(f"{folder.name} {name[-24:]}", each_of), flush=True)
 
 
-def _maxim(wish: str) -> MAXIM:
-    """A network with weights, or with the mean of two."""
-    first, other, share = [*wish.split(":"), "", "1"][:3]
-    tensors = _tensors(first)
-    if other:
-        others = _tensors(other)
-        tensors = {key: float(share) * value + (1 - float(share)) * others[key] for key, value in tensors.items()}
+def _maxim(name: str) -> MAXIM:
     net = MAXIM(num_stages=1)
-    net.load_state_dict(tensors)
+    net.load_state_dict(_tensors(name))
     return net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -89,15 +82,15 @@ def _measured(fused: SwiftFused, networks: list[MAXIM], blurry: NDArray[np.uint8
     """One row for each network; `kept` is where the change of `swift_best` is, or will be."""
     height, width = blurry.shape[:2]
     rows, columns = (-side % fused.size_multiple for side in (height, width))
-    picture = pad(_tensor(blurry), (0, columns, 0, rows), mode="reflect").contiguous(memory_format=torch.channels_last)
+    picture = pad(to_tensor(blurry), (0, columns, 0, rows), mode="reflect").contiguous(memory_format=torch.channels_last)
     if not kept.exists():
         blur_field = fused.swift_best.blur_field(picture)
         change = fused.swift_best.restore(picture, blur_field).float() - picture
         kept.parent.mkdir(parents=True, exist_ok=True)
         torch.save({"change": change, "blurred": fused.blurred(blur_field, size=picture.shape[-2:])}, kept)
     known = torch.load(kept, weights_only=True)
-    truth, before = _tensor(sharp), _psnr(_tensor(blurry), _tensor(sharp))
-    unshifted = shifted_psnr(_tensor(blurry), truth).psnr
+    given, truth = to_tensor(blurry), to_tensor(sharp)
+    before, unshifted = _psnr(given, truth), shifted_psnr(given, truth).psnr
     inside = (..., slice(height), slice(width))
     found = []
     for net in networks:
@@ -114,15 +107,9 @@ def _measured(fused: SwiftFused, networks: list[MAXIM], blurry: NDArray[np.uint8
     return found
 
 
-def _tensor(picture: NDArray[np.uint8]) -> Tensor:
-    """(H, W, 3) of 8 bit -> (1, 3, H, W) in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float() / 255
-
-
 def _psnr(restored: Tensor, sharp: Tensor) -> float:
     """In dB, of what would be written with 8 bit."""
-    levels = (restored.clamp(0, 1) * 255).round() - sharp * 255
-    return float(10 * torch.log10(255**2 / levels.square().mean()))
+    return float(psnr(to_8_bit(restored), sharp.double()))
 
 
 def _line(name: str, rows: list[Row]) -> str:

@@ -7,7 +7,6 @@ from unblur.io.exif import (
     exif_orientation,
     exif_within,
     number_of_values,
-    photoshop_without_thumbnail,
     read_exif,
     upright_exif,
     upright_xmp,
@@ -89,27 +88,6 @@ def test_xmp_orientation(form):
 def test_xmp_without_orientation(xmp):
     assert xmp_orientation(xmp) is None
     assert upright_xmp(xmp or b"") == (xmp or b"")
-
-
-def block(identity, data, name=b""):
-    pascal = bytes([len(name)]) + name
-    return (
-        b"8BIM"
-        + struct.pack(">H", identity)
-        + pascal
-        + b"\0" * (len(pascal) % 2)
-        + struct.pack(">I", len(data))
-        + data
-        + b"\0" * (len(data) % 2)
-    )
-
-
-@pytest.mark.parametrize("thumbnail", [1033, 1036])
-def test_photoshop_blocks(thumbnail):
-    caption, path = block(1028, b"caption"), block(2000, b"path", name=b"a name")
-    assert photoshop_without_thumbnail(caption + block(thumbnail, b"blur") + path) == caption + path
-    assert photoshop_without_thumbnail(caption + path[:-1]) == caption
-    assert photoshop_without_thumbnail(b"rubbish") == b""
 
 
 def with_note(place, note=b"a note of the maker"):

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from unblur.synth.stills import StillsBlur, _disc, cut_out, draw_pair, draw_scene, out_of_focus, patch, photograph
+from unblur.synth.stills import StillsBlur, cut_out, disc, draw_pair, draw_scene, out_of_focus, patch, photograph
 
 PLAIN = StillsBlur(sharp_probability=0, object_probability=0, noise_probability=0, jpeg_probability=0)
 
@@ -139,11 +139,11 @@ def test_cut_outs_are_clear_around_and_carry_their_light():
 @pytest.mark.parametrize("radius", [1.0, 2.5, 6.0])
 def test_a_point_out_of_focus_is_a_disc(radius):
     """Sum 1, centred, and the blur field of an even disc: a quarter of the squared radius along each axis."""
-    disc = _disc(radius)
-    across = np.arange(len(disc)) - len(disc) // 2
-    assert disc.sum() == pytest.approx(1, abs=1e-6)
-    assert (disc * across).sum() == pytest.approx(0, abs=1e-6)
-    assert (disc * across**2).sum() == pytest.approx(radius**2 / 4, abs=0.2)
+    kernel = disc(radius)
+    across = np.arange(len(kernel)) - len(kernel) // 2
+    assert kernel.sum() == pytest.approx(1, abs=1e-6)
+    assert (kernel * across).sum() == pytest.approx(0, abs=1e-6)
+    assert (kernel * across**2).sum() == pytest.approx(radius**2 / 4, abs=0.2)
 
 
 def test_what_is_out_of_focus_is_so_in_the_truth(photos):

@@ -26,7 +26,6 @@ __all__ = [
     "exif_orientation",
     "exif_within",
     "number_of_values",
-    "photoshop_without_thumbnail",
     "read_exif",
     "upright_exif",
     "upright_xmp",
@@ -43,7 +42,6 @@ THUMBNAIL_PLACES = ((0x0201, 0x0202), (0x0111, 0x0117))
 MAX_LEFT_OUT = 16
 MAX_THUMBNAIL_PARTS = 64
 
-PHOTOSHOP_THUMBNAILS = (1033, 1036)
 
 XMP_ORIENTATION = re.compile(rb"(tiff:Orientation\s*(?:=\s*[\"']|>\s*))([1-8])(?=\s*[\"'<])")
 
@@ -60,9 +58,13 @@ def read_exif(exif: bytes) -> tuple[Order, Ifd] | None:
 
 def exif_of_directory(order: Order, ifd: Ifd) -> bytes:
     """Make EXIF of a main directory; the note of the camera's maker stays where it was, if that is not far."""
-    ifd, note = with_note_in_place(ifd, begin=8)
-    first = 8 + len(note)
-    return {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", first) + note + write_directory(ifd, order, first)
+    return _with_header(order, *with_note_in_place(ifd, begin=8))
+
+
+def _with_header(order: Order, ifd: Ifd, before: bytes = b"") -> bytes:
+    """EXIF of a main directory, with some bytes before it."""
+    first = 8 + len(before)
+    return {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", first) + before + write_directory(ifd, order, first)
 
 
 def exif_orientation(exif: bytes | None) -> int | None:
@@ -133,7 +135,7 @@ def exif_within(exif: bytes, limit: int) -> bytes | None:
     order, ifd = found
     for left_out in range(MAX_LEFT_OUT + 1):
         ifd = _without_largest(ifd) if left_out else ifd
-        shorter = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", 8) + write_directory(ifd, order, 8)
+        shorter = _with_header(order, ifd)
         if len(shorter) <= limit:
             return shorter
     return None
@@ -147,26 +149,6 @@ def number_of_values(exif: bytes | None) -> int:
 
     found = read_exif(exif) if exif else None
     return count(found[1]) if found else 0
-
-
-def photoshop_without_thumbnail(blocks: bytes) -> bytes:
-    """Leave out the thumbnail of Photoshop resource blocks, and what follows the first damaged block."""
-    kept = bytearray()
-    at = 0
-    while blocks[at : at + 4] == b"8BIM" and at + 12 <= len(blocks):
-        (identity,) = struct.unpack(">H", blocks[at + 4 : at + 6])
-        name = (blocks[at + 6] + 2) // 2 * 2  # a length byte and the name, made even
-        head = at + 6 + name
-        if head + 4 > len(blocks):
-            break
-        (size,) = struct.unpack(">I", blocks[head : head + 4])
-        end = head + 4 + size
-        if end > len(blocks):
-            break
-        if identity not in PHOTOSHOP_THUMBNAILS:
-            kept += blocks[at:end] + b"\0" * (size % 2)
-        at = end + size % 2
-    return bytes(kept)
 
 
 def _set_number(changed: bytearray, entry: Entry | None, value: int, order: Order) -> None:

@@ -25,7 +25,7 @@ from unblur.io.bmp import HEADER_SIZES as BMP_HEADER_SIZES
 from unblur.io.bmp import read_bmp, write_bmp
 from unblur.io.dpx import BEGINNINGS as DPX_BEGINNINGS
 from unblur.io.dpx import dpx_size, read_dpx, write_dpx
-from unblur.io.exif import photoshop_without_thumbnail, upright_exif, upright_xmp
+from unblur.io.exif import upright_exif, upright_xmp
 from unblur.io.exr import exr_size, read_exr, write_exr
 from unblur.io.gif import read_gif
 from unblur.io.heif import can_write_heic, is_deep_avif, read_avif, read_heic, write_avif, write_heic
@@ -34,6 +34,7 @@ from unblur.io.jpeg import is_deep_jpeg, read_jpeg, write_jpeg
 from unblur.io.jpeg2000 import read_jpeg2000
 from unblur.io.jxl import read_jxl
 from unblur.io.optional import INSTALL
+from unblur.io.photoshop import THUMBNAILS, without_blocks
 from unblur.io.picture import MAX_PIXELS, Coding, Image, Metadata, Pixels
 from unblur.io.pillow import decoding
 from unblur.io.png import SIGNATURE as PNG_SIGNATURE
@@ -401,7 +402,7 @@ def _upright(image: Image) -> Image:
         metadata,
         exif=exif,
         xmp=upright_xmp(metadata.xmp) if metadata.xmp else None,
-        photoshop=(photoshop_without_thumbnail(metadata.photoshop) or None) if metadata.photoshop else None,
+        photoshop=(without_blocks(metadata.photoshop, THUMBNAILS) or None) if metadata.photoshop else None,
     )
     pages = tuple(partial(_upright_page, page) for page in image.pages)
     return replace(image, metadata=metadata, notes=notes, pages=pages)

@@ -16,6 +16,8 @@ from unblur.errors import UnreadableError, UnsupportedError
 from unblur.io.boxes import boxes_of, first_of
 from unblur.io.codecs import at_full_range, canvas_of
 from unblur.io.exif import exif_orientation
+from unblur.io.photoshop import IPTC as IPTC_BLOCK
+from unblur.io.photoshop import block_of
 from unblur.io.picture import Canvas, Coding, Image, Metadata, check_size
 from unblur.io.pillow import decode, decoding, rgb_of_cmyk
 
@@ -115,7 +117,7 @@ def _metadata(data: bytes, notes: list[str]) -> Metadata:
     colours = first_of(data, b"jp2h", b"colr") or b""
     photoshop = found.get(PHOTOSHOP, b"")
     if iptc := found.get(IPTC):
-        photoshop += b"8BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc + bytes(len(iptc) % 2)
+        photoshop += block_of(IPTC_BLOCK, iptc)
     return Metadata(
         exif=found.get(EXIF, b"").removeprefix(b"Exif\0\0") or None,
         icc=colours[3:] if colours[:1] in WHOLE_PROFILE else None,

@@ -22,7 +22,7 @@ from unblur.io.optional import optional
 from unblur.io.picture import Canvas, Image, Pixels, check_size, row_blocks
 from unblur.pixels import as_8_bit, as_16_bit
 
-__all__ = ["decode", "decoding", "encodable", "rgb_of_cmyk", "rgb_of_inks", "rgb_of_lab"]
+__all__ = ["SIGNED", "decode", "decoding", "encodable", "rgb_of_cmyk", "rgb_of_inks", "rgb_of_lab"]
 
 FAILURES = (
     OSError,
@@ -38,6 +38,9 @@ FAILURES = (
     PillowImage.DecompressionBombError,
 )
 """What Pillow's decoders raise on damaged files, found by feeding them such."""
+
+SIGNED = np.array([0, 128, 128], np.uint8)
+"""Makes a* and b* of Lab with 128 added signed numbers of 8 bit, and back, by exclusive or."""
 
 NOT_KNOWN = ("Unsupported", "unsupported")
 """Begin of what Pillow says of files that are sound, and that it cannot decode."""
@@ -152,7 +155,7 @@ def rgb_of_lab(samples: NDArray[np.uint8], notes: list[str]) -> Pixels:
         (H, W, 3) -> (H, W, 3)
     """
     height, width = samples.shape[:2]
-    signed = np.bitwise_xor(samples, np.array([0, 128, 128], np.uint8))  # as TIFF has it, which Pillow takes
+    signed = np.bitwise_xor(samples, SIGNED)  # as TIFF has it, which Pillow takes
     lab = PillowImage.frombytes("LAB", (width, height), signed.tobytes(), "raw", "LAB")
     made = ImageCms.profileToProfile(lab, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB")
     assert made is not None

@@ -16,6 +16,7 @@ from PIL import Image as PillowImage
 
 from unblur.errors import UnreadableError, UnsupportedError
 from unblur.io.codecs import canvas_of
+from unblur.io.photoshop import blocks_of, without_blocks
 from unblur.io.picture import Coding, Image, Metadata, Pixels, check_size
 from unblur.io.pillow import decoding, rgb_of_inks, rgb_of_lab
 
@@ -56,7 +57,9 @@ def read_psd(path: Path) -> Image:
     with decoding(path):
         parts = _taken_apart(path.read_bytes())
         check_size(path, width=parts.width, height=parts.height)
-        blocks = dict(reversed(_blocks(parts.resources)))
+        blocks: dict[int, bytes] = {}
+        for block in blocks_of(parts.resources):
+            blocks.setdefault(block.number, block.content)
         _check(parts, blocks, path)
         notes = ["its layers were not kept, since only the flat picture was restored"] if parts.layers else []
         colours = COLOURS[parts.mode]
@@ -73,7 +76,7 @@ def read_psd(path: Path) -> Image:
         exif=blocks.get(EXIF) or None,
         icc=None if parts.mode in (CMYK, LAB) else icc,
         xmp=blocks.get(XMP) or None,
-        photoshop=_without(parts.resources, (PROFILE, EXIF, XMP)) or None,
+        photoshop=without_blocks(parts.resources, (PROFILE, EXIF, XMP)) or None,
         dpi=_dpi(blocks.get(RESOLUTION, b"")),
     )
     return Image(canvas.pixels, canvas.alpha, metadata, Coding("Photoshop"), tuple(notes))
@@ -98,28 +101,6 @@ def _section(data: bytes, at: int, *, wide: bool = False) -> tuple[bytes, int]:
     if begin + length > len(data):
         raise ValueError("a part is not there")
     return data[begin : begin + length], begin + length
-
-
-def _blocks(resources: bytes) -> list[tuple[int, bytes]]:
-    """Number and content of each block, up to the first that is damaged."""
-    return [(number, content) for number, content, _ in _places(resources)]
-
-
-def _places(resources: bytes) -> list[tuple[int, bytes, bytes]]:
-    found, at = [], 0
-    while resources[at : at + 4] == b"8BIM" and at + 12 <= len(resources):
-        head = at + 6 + (resources[at + 6] + 2) // 2 * 2  # a length byte and the name, made even
-        size = int.from_bytes(resources[head : head + 4], "big")
-        end = head + 4 + size + size % 2
-        if head + 4 + size > len(resources):
-            break
-        found.append((int.from_bytes(resources[at + 4 : at + 6], "big"), resources[head + 4 : head + 4 + size], resources[at:end]))
-        at = end
-    return found
-
-
-def _without(resources: bytes, numbers: tuple[int, ...]) -> bytes:
-    return b"".join(whole for number, _, whole in _places(resources) if number not in numbers)
 
 
 def _check(parts: _Parts, blocks: dict[int, bytes], path: Path) -> None:

@@ -20,7 +20,7 @@ from unblur.errors import UnreadableError, UnsupportedError
 from unblur.io.codecs import at_full_range, decode_tiff
 from unblur.io.ifd import Order
 from unblur.io.picture import Canvas, Pixels, row_blocks
-from unblur.io.pillow import decode
+from unblur.io.pillow import SIGNED, decode
 from unblur.io.tiff_tags import (
     ADOBE_DEFLATE,
     BLACK_IS_ZERO,
@@ -37,8 +37,6 @@ from unblur.io.tiff_tags import (
 
 __all__ = ["Layout", "decode_page"]
 
-SIGNED = np.array([0, 128, 128], np.uint8)
-"""What makes signed numbers of 8 bit those with 128 added, and back."""
 
 BY_OPENCV = (1, 5, 8, 32773, 32946)
 BY_PILLOW = (1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32809, 32908, 32909, 32946, 34661, 34925)

@@ -20,7 +20,7 @@ is out of focus does, and are restored."""
 
 DIRECTED_FROM = 0.45
 """Share of the blur along its direction (`MeasuredBlur.directed`) below which a blurred picture is more likely out of focus than blurred by motion. Below it lie 6
-of 57 pictures that are blurred by motion, and 138 of 171 that were averaged over disks with radii of 2.5 to 6 pixels, besides 12 of these that count as sharp (`python -m benchmarks.blurred`
+of 57 pictures that are blurred by motion, and 138 of 171 that were averaged over discs with radii of 2.5 to 6 pixels, besides 12 of these that count as sharp (`python -m benchmarks.blurred`
 on these photos and on 16 pairs of the GoPro data set)."""
 
 _SIDE = 256  # of the parts that are looked at, pixels

@@ -18,6 +18,7 @@ __all__ = [
     "Scene",
     "StillsBlur",
     "cut_out",
+    "disc",
     "draw_length",
     "draw_pair",
     "draw_response",
@@ -229,14 +230,14 @@ def out_of_focus(light: Floats, generator: np.random.Generator, *, blur: StillsB
     if not blur.defocus_probability or generator.random() >= blur.defocus_probability:
         return light
     radius = float(np.exp(generator.uniform(*np.log(blur.defocus_radius))))
-    soft = np.asarray(cv2.filter2D(light, -1, _disc(radius), borderType=cv2.BORDER_REFLECT_101), np.float32)
+    soft = np.asarray(cv2.filter2D(light, -1, disc(radius), borderType=cv2.BORDER_REFLECT_101), np.float32)
     if generator.random() < 1 / 3:
         return soft
     share = _blob(generator, size=light.shape[:2], middles=(0.2, 0.8))[..., None]
     return light + share * (soft - light)
 
 
-def _disc(radius: float) -> Floats:
+def disc(radius: float) -> Floats:
     """A disc of sum 1, its edge softened over a pixel."""
     reach = int(np.ceil(radius + 0.5))
     across = np.arange(-reach, reach + 1)
