@@ -57,6 +57,10 @@ ENCODING = {
         "IFD1:* IFD2:* JFXX:Thumbnail* Photoshop:PhotoshopThumbnail *:PreviewImage* *:ThumbnailImage *:ThumbnailOffset *:ThumbnailLength "
         "*:OtherImage* SubIFD*:Preview* OpenEXR:Type"
     ),
+    "how the flat picture of a Photoshop file is coded, and that a TIFF says the resolution twice": (
+        "Photoshop:ImageWidth Photoshop:ImageHeight Photoshop:NumChannels Photoshop:BitDepth Photoshop:ColorMode Photoshop:Compression IFD0:ResolutionUnit"
+    ),
+    "computed by ExifTool of IPTC that is the main one of the file": "File:CurrentIPTCDigest",
     "where the further pictures lie in the file": "MPImage*:MPImageStart MPImage*:MPImageLength",
     "the clock, the size and the rate of the coded stream": (
         "QuickTime:TimeScale Track*:MediaTimeScale Track*:AverageBitrate Track*:MaxBitrate Track*:BufferSize Track*:CompressorName "
@@ -84,7 +88,8 @@ SAID = {
     r"does not hold its EXIF": "IFD0:* ExifIFD:* GPS:* InteropIFD:*",
     r"does not hold its XMP": "XMP-*:*",
     r"Photoshop blocks": "IPTC*:* Photoshop:*",
-    r"further metadata": "IPTC*:* File:CurrentIPTCDigest",
+    r"its layers": "Photoshop:Layer*",
+    r"further metadata": "IPTC*:*",
     r"application segments": "*:*",
     r"moov": "QuickTime:* Track*:*",
     r"64 KiB of EXIF": "IFD0:* ExifIFD:* *:MakerNote*",
