@@ -113,6 +113,17 @@ def test_a_figure_needs_places_and_data_and_nothing_else_takes_them(run, pairs, 
         assert (code, "a figure needs" in err) == (2, True)
 
 
+def test_a_figure_of_pictures_without_a_reference_takes_folders_in_place_of_runs(run, pairs, tmp_path):
+    figure = ("report", "-o", "a.png", "--data", pairs / "blurry", "--crop", "1:10,20,40,30")
+    assert run(*figure, "--results", f"Sharp={pairs / 'sharp'}")[0] == 0
+    assert cv2.imread(str(tmp_path / "a.png")).shape[1] == 1600
+    assert "names no folder" in run(*figure, "--results", "Sharp")[2]
+    wrong = (figure, (*figure, "--results", "a=b", "--model", "swift"), ("report", "run", *figure[1:], "--results", "a=b"))
+    for words in (*wrong, ("report", "-o", "a.html", "--results", "a=b")):
+        code, _, err = run(*words)
+        assert (code, "a figure of pictures without a reference" in err) == (2, True)
+
+
 def test_bench_measures_results_of_another_program_beside_models(run, pairs):
     words = ("bench", "--data", pairs, "--protocol", "gopro-skimage", "-o", "run")
     code, out, _ = run(*words, "--model", "blurry", "--results", "copied=pairs/blurry/../copy")
@@ -226,7 +237,7 @@ def test_commands_of_the_page(run, tmp_path):
     (tmp_path / "photos").mkdir()
     assert cv2.imwrite(str(tmp_path / "photos" / "a.png"), texture(0))
     commands = re.findall(r"^    unblur (.*)$", PAGE.read_text(), flags=re.MULTILINE)
-    assert len(commands) == 16
+    assert len(commands) == 18
     said = {}
     for command in commands:
         words = shlex.split(command)
@@ -238,7 +249,8 @@ def test_commands_of_the_page(run, tmp_path):
     assert "A small budget confirms no published number." in said["ablate deepdeblur-scales"]
     assert re.search(r"swift( +[\d.]+){4} +0\.\d+ +[+-]\d+\.\d\d +(not )?learnt", said["ablate photo-systems"])
     assert re.search(r"ifirnn, alone( +[\d.]+){4} +0\.\d+ +[+-]\d+\.\d\d +(not )?learnt", said["ablate video-systems"])
-    assert cv2.imread(str(tmp_path / "figure.png")).shape[1] == 1600
+    for name in ("figure.png", "real.png"):
+        assert cv2.imread(str(tmp_path / name)).shape[1] == 1600
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
     assert '<tr class="measured">' in (tmp_path / "report.html").read_text()
 

@@ -10,7 +10,7 @@ from PIL import Image
 from unblur.bench import figure
 from unblur.bench.contender import open_contender
 from unblur.bench.datasets import open_data
-from unblur.bench.figure import Panel, Place, Subject, draw_figure, read_place, write_figure
+from unblur.bench.figure import Panel, Place, Subject, draw_figure, read_place, write_figure, write_figure_of_folders
 from unblur.bench.run import run_bench
 from unblur.errors import InputError, OutputError
 from unblur.metrics import protocols
@@ -158,3 +158,47 @@ def test_pictures_that_were_not_kept(kept, pairs, tmp_path):
     shutil.copytree(pairs, tmp_path / "others")
     with pytest.raises(InputError, match=r"no method was measured on `001\.png` of `others`"):
         write_figure([run], open_data(str(tmp_path / "others")), [CROP], tmp_path / "figure.png")
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Blurry pictures of a clip without sharp ones, and what two methods made of them, one in another format."""
+    for name, suffix, value in (("blurry", ".png", 40), ("first", ".png", 90), ("second", ".webp", 160)):
+        for number in (1, 2):
+            (tmp_path / name / "clip").mkdir(parents=True, exist_ok=True)
+            lossless = {"lossless": True} if suffix == ".webp" else {}
+            Image.fromarray(plain(value + 10 * number)).save(tmp_path / name / "clip" / f"{number:03}{suffix}", **lossless)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["002", "002.png"])
+def test_a_figure_without_a_reference_has_the_blurry_picture_whole_and_no_psnr(folders, drawn, monkeypatch, name):
+    lines = []
+    monkeypatch.setattr(figure, "_write", lambda *given, **_: lines.append(given[2]))
+    results = {"First": folders / "first", "Second": folders / "second"}
+    write_figure_of_folders(folders / "blurry", results, [Place("clip", name, 8, 4, 20, 16)], folders / "figure.png")
+    (one,) = drawn
+    assert [(panel.label, int(panel.picture[0, 0, 0])) for panel in one.panels] == [("Blurry", 60), ("First", 110), ("Second", 180)]
+    assert np.array_equal(one.whole, plain(60))
+    assert lines == ["clip, 002", "Blurry", "First", "Second"]
+    with Image.open(folders / "figure.png") as picture:
+        assert [len(areas(picture.convert("RGB"), (value,) * 3)) for value in (60, 110, 180)] == [3, 1, 1]  # whole, inside its box, crop
+
+
+def test_what_cannot_be_shown_without_a_reference_is_named(folders):
+    write = write_figure_of_folders
+    target, blurry, first = folders / "figure.png", folders / "blurry", folders / "first"
+    with pytest.raises(InputError, match="restored pictures of one method at least"):
+        write(blurry, {}, [Place("clip", "001", 0, 0, 4, 4)], target)
+    with pytest.raises(InputError, match=r"first.clip` has no picture called `003`"):
+        (blurry / "clip" / "003.png").write_bytes((blurry / "clip" / "001.png").read_bytes())
+        write(blurry, {"First": first}, [Place("clip", "003", 0, 0, 4, 4)], target)
+    with pytest.raises(InputError, match="beyond the picture's 48x40 pixels"):
+        write(blurry, {"First": first}, [Place("clip", "001", 30, 0, 20, 4)], target)
+    Image.fromarray(plain(0)[1:]).save(first / "clip" / "001.png")
+    with pytest.raises(InputError, match="of another size than its blurry picture"):
+        write(blurry, {"First": first}, [Place("clip", "001", 0, 0, 4, 4)], target)
+    (first / "clip" / "002.tif").touch()
+    with pytest.raises(InputError, match="has 2 pictures called `002`"):
+        write(blurry, {"First": first}, [Place("clip", "002", 0, 0, 4, 4)], target)
+    assert not target.exists()

@@ -201,7 +201,9 @@ def _on_cluster(
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.", show_default=False)],
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="RUN...", help="Folders of runs; none for a figure of `--results`.", show_default=False)
+    ] = None,
     *,
     output: Annotated[
         Path,
@@ -239,6 +241,14 @@ def report(
             metavar="NAME[=LABEL]", help="A method that the figure shows, in this order. Again for more.", show_default="all of the runs"
         ),
     ] = None,
+    results: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL=FOLDER",
+            help="Restored pictures of a folder `--data` that has no reference, for a figure without runs and without PSNR. Again for more.",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Make one page of runs, with tables, plots and pictures, that needs nothing else; or tables or a figure for a paper, or a table of all pictures."""
@@ -251,9 +261,14 @@ def report(
         raise typer.BadParameter(
             "a figure needs `--crop`, `--data` and a name that ends in .png, and nothing else takes them", param_hint="--crop"
         )
+    if bool(runs) == bool(results) or (results and (suffix != ".png" or model)):
+        raise typer.BadParameter("name runs, or, for a figure of pictures without a reference, `--results` alone", param_hint="RUN...")
+    runs = runs or []
     match suffix:
         case ".png" if means:
             raise typer.BadParameter("`.png` shows single methods, and no means", param_hint="--mean")
+        case ".png" if results:
+            _figure_of_folders(results, output, data=data or "", crops=crop or [], overwrite=overwrite)
         case ".png":
             _figure(runs, output, data=data or "", crops=crop or [], methods=model or [], overwrite=overwrite)
         case ".csv" if means:
@@ -308,6 +323,19 @@ def _figure(runs: Sequence[Path], target: Path, *, data: str, crops: Sequence[st
 
     labels = {name: label or name for name, _, label in (text.partition("=") for text in methods)}
     write_figure(runs, open_data(data), [read_place(text) for text in crops], target, methods=labels, overwrite=overwrite)
+
+
+def _figure_of_folders(texts: Sequence[str], target: Path, *, data: str, crops: Sequence[str], overwrite: bool) -> None:
+    """Draw the places that `--crop` names, of pictures without a reference."""
+    from unblur.bench.figure import read_place, write_figure_of_folders
+
+    folders: dict[str, Path] = {}
+    for text in texts:
+        label, given, folder = text.partition("=")
+        if not (given and label and folder) or label in folders:
+            raise InputError(f"`--results {text}` names no folder of a method of its own; write `--results LABEL=FOLDER`, each label once")
+        folders[label] = Path(folder)
+    write_figure_of_folders(Path(data), folders, [read_place(text) for text in crops], target, overwrite=overwrite)
 
 
 def _pair(text: str) -> "tuple[DataSet, Protocol]":

@@ -1,6 +1,7 @@
 """Figures as papers have them: crops of chosen places, blurry, as each method restored them, and sharp, with the PSNR of each crop.
 
-The restored pictures are those that a run keeps (`unblur bench --save-pictures`), the blurry and sharp ones those of the data set.
+The restored pictures are those that a run keeps (`unblur bench --save-pictures`), the blurry and sharp ones those of the data set. Of pictures that
+have no reference, folders of restored ones are shown beside the blurry ones, without PSNR.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,13 +18,13 @@ from unblur.bench.datasets import DataSet
 from unblur.bench.rows import PictureRow, Row, read_rows
 from unblur.bench.run import PICTURES, read_picture, saved_picture
 from unblur.bench.table import display_names, pictures_of, summarise
-from unblur.data.layouts import Sample
+from unblur.data.layouts import SUFFIXES, Sample
 from unblur.errors import InputError
 from unblur.io.whole import written_whole
 from unblur.metrics import psnr
 from unblur.pixels import to_levels, to_tensor
 
-__all__ = ["Panel", "Place", "Subject", "draw_figure", "read_place", "write_figure"]
+__all__ = ["Panel", "Place", "Subject", "draw_figure", "read_place", "write_figure", "write_figure_of_folders"]
 
 Bytes = NDArray[np.uint8]
 
@@ -86,12 +87,19 @@ class Subject:
     Attributes:
         title: which picture it is.
         place: the box.
-        panels: the blurry picture, the restored ones and the sharp one, all of one size.
+        panels: the blurry picture, the restored ones and, with a reference, the sharp one, all of one size.
+        has_reference: whether the last panel is the reference, against which the crops are measured.
     """
 
     title: str
     place: Place
     panels: tuple[Panel, ...]
+    has_reference: bool = True
+
+    @property
+    def whole(self) -> Bytes:
+        """The picture that is shown whole: the reference, or the blurry one."""
+        return self.panels[-1 if self.has_reference else 0].picture
 
 
 def read_place(text: str) -> Place:
@@ -141,6 +149,33 @@ def write_figure(
         OutputError: if `target` exists or cannot be written.
     """
     subjects = [_subject(runs, data, place, methods=methods or {}) for place in places]
+    _write_subjects(subjects, target, overwrite=overwrite)
+
+
+def write_figure_of_folders(
+    blurry: Path, results: Mapping[str, Path], places: Sequence[Place], target: Path, *, overwrite: bool = False
+) -> None:
+    """Draw places of pictures that have no reference, as they are and as each method restored them, and write the figure as PNG.
+
+    Args:
+        blurry: folder of the blurry pictures, `NAME` or `SEQUENCE/NAME`.
+        results: folders of the restored ones by the label of their method, in the order of the figure; their files are called as the blurry ones,
+            with any suffix of a picture.
+        places: one row of the figure each.
+        target: the file.
+        overwrite: replace `target` if it exists.
+
+    Raises:
+        InputError: if a picture of a place is missing in a folder or of another size than the blurry one, or a place reaches beyond it.
+        OutputError: if `target` exists or cannot be written.
+    """
+    if not results:
+        raise InputError("a figure needs the restored pictures of one method at least")
+    subjects = [_folder_subject(blurry, results, place) for place in places]
+    _write_subjects(subjects, target, overwrite=overwrite)
+
+
+def _write_subjects(subjects: Sequence[Subject], target: Path, *, overwrite: bool) -> None:
     figure = draw_figure(subjects)
     with written_whole(target, overwrite=overwrite) as partial:
         figure.save(partial, format="PNG")
@@ -150,7 +185,7 @@ def draw_figure(subjects: Sequence[Subject]) -> Image.Image:
     """Lay subjects out below each other.
 
     At the left is the whole sharp picture with the box, at the right are the crops, enlarged by bicubic interpolation, each with its label and the PSNR of the crop against the last
-    one, which is the reference. The whole picture is as tall as the crops, as far as it may be so wide.
+    one, which is the reference. Without a reference, the whole picture is the blurry one, and no PSNR is given. The whole picture is as tall as the crops, as far as it may be so wide.
 
     Args:
         subjects: at least one.
@@ -174,26 +209,25 @@ def _band(subject: Subject) -> Image.Image:
     """One subject: the whole picture and its crops."""
     place, panels = subject.place, subject.panels
     rows, columns = _grid(len(panels))
-    whole_width = _whole_width(panels[-1].picture, place, rows=rows, columns=columns)
+    whole_width = _whole_width(subject.whole, place, rows=rows, columns=columns)
     start = _MARGIN + whole_width + 2 * _GAP
     cell = (_WIDTH - _MARGIN - start - (columns - 1) * _GAP) // columns
     tall = max(1, round(cell * place.height / place.width))
-    whole = _with_box(panels[-1].picture, place, width=whole_width)
+    whole = _with_box(subject.whole, place, width=whole_width)
     height = max(rows * (tall + _LABEL) + (rows - 1) * _GAP, whole.height + _LABEL)
     band = Image.new("RGB", (_WIDTH, height), "white")
     pen = ImageDraw.Draw(band)
     band.paste(whole, (_MARGIN, 0))
     _write(pen, (_MARGIN + whole_width // 2, whole.height + 8), subject.title, width=whole_width)
-    reference = place.of(panels[-1].picture)
     for number, panel in enumerate(panels):
         row, column = divmod(number, columns)
         left, top = start + column * (cell + _GAP), row * (tall + _LABEL + _GAP)
         crop = place.of(panel.picture)
         band.paste(Image.fromarray(crop).resize((cell, tall), Image.Resampling.BICUBIC), (left, top))
-        last = number == len(panels) - 1
-        second = "PSNR of the crop" if last else f"{_psnr(crop, reference)} dB"
         _write(pen, (left + cell // 2, top + tall + 6), panel.label, width=cell)
-        _write(pen, (left + cell // 2, top + tall + 6 + _FONT + 3), second, width=cell, colour=(90, 90, 90))
+        if subject.has_reference:
+            second = "PSNR of the crop" if panel is panels[-1] else f"{_psnr(crop, place.of(subject.whole))} dB"
+            _write(pen, (left + cell // 2, top + tall + 6 + _FONT + 3), second, width=cell, colour=(90, 90, 90))
     return band
 
 
@@ -243,18 +277,47 @@ def _psnr(crop: Bytes, reference: Bytes) -> str:
 def _subject(runs: Sequence[Path], data: DataSet, place: Place, *, methods: Mapping[str, str]) -> Subject:
     sample = _sample(data, place)
     blurry, sharp = (_levels(path) for path in (sample.reference, sample.sharp[len(sample.sharp) // 2]))
-    height, width = sharp.shape[:2]
+    restored = _restored(runs, data, sample, methods=methods)
+    return _fitting(
+        Subject(_title(sample.sequence, sample.reference), place, (Panel("Blurry", blurry), *restored, Panel("Reference", sharp)))
+    )
+
+
+def _folder_subject(blurry: Path, results: Mapping[str, Path], place: Place) -> Subject:
+    files = {label: _named(folder, place) for label, folder in {"Blurry": blurry, **results}.items()}
+    panels = tuple(Panel(label, _levels(file)) for label, file in files.items())
+    return _fitting(Subject(_title(place.sequence, files["Blurry"]), place, panels, has_reference=False))
+
+
+def _named(folder: Path, place: Place) -> Path:
+    """The picture that a place is in, in a folder."""
+    at = folder / place.sequence
+    pictures = [file for file in (sorted(at.iterdir()) if at.is_dir() else ()) if file.suffix.lower() in SUFFIXES]
+    stem = Path(place.name).stem if Path(place.name).suffix.lower() in SUFFIXES else place.name
+    found = [file for file in pictures if file.name == place.name] or [file for file in pictures if file.stem == stem]
+    if len(found) != 1:
+        what = "no picture" if not found else f"{len(found)} pictures"
+        raise InputError(f"`{at}` has {what} called `{place.name}`; a figure needs one of each name")
+    return found[0]
+
+
+def _title(sequence: str, file: Path) -> str:
+    return ", ".join(part for part in (sequence, file.stem) if part)
+
+
+def _fitting(subject: Subject) -> Subject:
+    """The subject, if its panels are of one size and hold its place."""
+    place, (height, width) = subject.place, subject.whole.shape[:2]
     if place.left + place.width > width or place.top + place.height > height:
         raise InputError(
             f"the box of `{place.name}` ends at {place.left + place.width},{place.top + place.height}, beyond the picture's {width}x{height} pixels"
         )
-    restored = _restored(runs, data, sample, methods=methods)
-    panels = (Panel("Blurry", blurry), *restored, Panel("Reference", sharp))
-    for panel in panels:
-        if panel.picture.shape != sharp.shape:
-            raise InputError(f"`{panel.label}` of `{sample.reference}` is of another size than its reference")
-    title = ", ".join(part for part in (sample.sequence, sample.reference.stem) if part)
-    return Subject(title, place, panels)
+    for panel in subject.panels:
+        if panel.picture.shape != subject.whole.shape:
+            raise InputError(
+                f"`{panel.label}` of `{subject.title}` is of another size than its {'reference' if subject.has_reference else 'blurry picture'}"
+            )
+    return subject
 
 
 def _sample(data: DataSet, place: Place) -> Sample:
