@@ -17,6 +17,7 @@ from unblur.weights import (
     by_quality,
     card_of,
     card_path,
+    digest_of,
     is_name,
     load_into,
     load_tensors,
@@ -288,3 +289,50 @@ def test_a_run_that_diverged(tmp_path):
     average[next(iter(average))].view(-1)[0] = float("nan")
     with pytest.raises(WeightsError, match="diverged"):
         load_tensors(run_folder(tmp_path / "run", {"average": average, "step": 1}))
+
+
+@pytest.fixture
+def shared(built_in, tmp_path):
+    """Weights whose part `inner` is the built-in `fine`."""
+    path = tmp_path / "shared.safetensors"
+    path.write_bytes(save({"outer": torch.arange(3.0)}))
+    card = json.loads((built_in / "fine.json").read_text()) | {"name": "shared", "sha256": sha256_of(path), "parts": {"inner": "fine"}}
+    path.with_suffix(".json").write_text(json.dumps(card))
+    return path
+
+
+def test_a_part_is_read_from_other_weights(shared):
+    fine = load_tensors("fine")
+    wanted = {"outer": torch.arange(3.0)} | {f"inner.{name}": values for name, values in fine.items()}
+    torch.testing.assert_close(load_tensors(shared), wanted, rtol=0, atol=0)
+
+
+def test_weights_whose_part_changes_are_told_apart(shared, built_in):
+    before = digest_of(card_of(shared))
+    assert digest_of(card_of("fine")) == card_of("fine").sha256 != before
+    save_weights(built_in / "fine.safetensors", tiny_swift(seed=5))
+    assert digest_of(card_of(shared)) != before
+
+
+def test_parts_are_built_in_and_held_once(shared, file):
+    card = json.loads(shared.with_suffix(".json").read_text())
+    for other in (str(file), "missing", "../built-in/fine"):
+        shared.with_suffix(".json").write_text(json.dumps(card | {"parts": {"inner": other}}))
+        with pytest.raises(WeightsError, match="no built-in weights of one file"):
+            load_tensors(shared)
+        with pytest.raises(WeightsError, match="no built-in weights of one file"):
+            digest_of(card_of(shared))
+    name = next(iter(load_tensors("fine")))
+    shared.write_bytes(save({f"inner.{name}": torch.zeros(1)}))
+    shared.with_suffix(".json").write_text(json.dumps(card | {"sha256": sha256_of(shared)}))
+    with pytest.raises(WeightsError, match="holds tensors of `inner`"):
+        load_tensors(shared)
+
+
+def test_weights_of_parts_have_none_themselves(shared, built_in):
+    for suffix in (".safetensors", ".json"):
+        (built_in / f"nested{suffix}").write_bytes(shared.with_suffix(suffix).read_bytes())
+    card = json.loads(shared.with_suffix(".json").read_text()) | {"parts": {"inner": "nested"}}
+    shared.with_suffix(".json").write_text(json.dumps(card))
+    with pytest.raises(WeightsError, match="no built-in weights of one file"):
+        load_tensors(shared)

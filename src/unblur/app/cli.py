@@ -189,6 +189,7 @@ def _print_card(card: "Card", *, how: str) -> None:
         ("recipe", card.recipe),
         ("licence", card.licence),
         ("sha256", card.sha256),
+        *((f"part {part}", f"those of {other}") for part, other in card.parts.items()),
         *([("revision", card.revision)] if card.revision else []),
     ):
         table.add_row(key, escape(value))

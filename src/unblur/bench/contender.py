@@ -27,7 +27,7 @@ from unblur.restore.load import load_network
 from unblur.restore.memory import peak_bytes
 from unblur.restore.precision import Device, Precision, Setup, set_up
 from unblur.restore.stream import Stream
-from unblur.weights import allowed_architecture, card_of, load_into, load_tensors, sha256_of
+from unblur.weights import allowed_architecture, card_of, digest_of, load_into, load_tensors, sha256_of
 from unblur.weights.run import is_run
 
 __all__ = ["BLURRY", "Contender", "Picture", "Restored", "frames_of", "open_contender"]
@@ -242,7 +242,7 @@ def open_contender(
     architecture = allowed_architecture(card, networks=networks)
     cost = cost_of(architecture, card.arguments)
     arguments = hashlib.sha256(json.dumps(card.arguments, sort_keys=True).encode()).hexdigest()
-    sha256 = card.sha256 or _digest(load_tensors(name))
+    sha256 = digest_of(card) or _digest(load_tensors(name))
     facts = {"system": architecture, "sha256": sha256, "arguments_sha256": arguments, "cost": cost}
     if cost.frames == 1:
         network = architecture if is_import_path(architecture) else None

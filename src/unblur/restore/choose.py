@@ -22,7 +22,7 @@ from unblur.restore.multi_scale import area
 from unblur.restore.self_ensemble import COUNTS
 from unblur.restore.stream import Stream
 from unblur.restore.temporal_fusion import fuse_frames
-from unblur.weights import FASTEST, Quality, by_quality
+from unblur.weights import FASTEST, Quality, by_quality, digest_of
 
 __all__ = ["PHOTO_SECONDS", "Choice", "PhotoChoice", "choose", "photo_choice", "pixels_of", "seconds_a_pixel", "usual_seconds_a_pixel"]
 
@@ -159,7 +159,7 @@ def usual_seconds_a_pixel(deblurrer: Deblurrer) -> float:
     """`seconds_a_pixel`, measured once a machine for built-in weights, so that the same is chosen in each run (`unblur.restore.machine`)."""
     card, setup = deblurrer.card, deblurrer.setup
     known = {
-        "weights": card.sha256 if card else "",
+        "weights": digest_of(card) if card else "",
         "device": str(setup.device),
         "precision": setup.precision,
         "self_ensemble": str(setup.self_ensemble),

@@ -16,7 +16,7 @@ from unblur.restore.precision import Device, Precision, Setup, set_up
 from unblur.restore.reach import VISIBLE, measure_reach
 from unblur.restore.runtimes import Runtime, by_runtime, check_runtime
 from unblur.restore.threads import Threads
-from unblur.weights import FASTEST, Card, allowed_architecture, card_of, is_name, load_into
+from unblur.weights import FASTEST, Card, allowed_architecture, card_of, digest_of, is_name, load_into
 from unblur.weights.foreign import read_foreign
 from unblur.weights.run import is_run
 
@@ -94,7 +94,7 @@ def load_network(
     called = named if weights is None and is_name(named) and not is_run(named) else str(Path(named).resolve())
     setup = replace(setup, threads=chosen)
     if card is not None:
-        net, setup = by_runtime(net, setup, runtime=runtime, sha256=card.sha256)
+        net, setup = by_runtime(net, setup, runtime=runtime, sha256=digest_of(card))
     return Deblurrer(net, setup=setup, card=card, tile=tile, meter=meter, single_scale=single_scale, model=called)
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "by_quality",
     "card_of",
     "card_path",
+    "digest_of",
     "is_name",
     "load_into",
     "load_tensors",
@@ -174,8 +175,11 @@ def allowed_architecture(card: Card, *, networks: "Collection[str]" = ()) -> str
 def load_tensors(name_or_path: str | Path) -> dict[str, Any]:
     """Read the tensors of built-in weights or of a file, checked against the card's sha256; floating-point ones in fp32.
 
+    Those of parts that the card says to be other built-in weights are read from there.
+
     Raises:
-        WeightsError: if the file is damaged or is not the one that the card describes, or holds values that are not finite.
+        WeightsError: if the file is damaged or is not the one that the card describes, holds values that are not finite or tensors of such a
+            part, or the card names weights for a part that are not built in or have parts themselves.
     """
     if is_run(name_or_path):
         return average_of_run(Path(name_or_path))
@@ -194,7 +198,32 @@ def load_tensors(name_or_path: str | Path) -> dict[str, Any]:
         tensors = load(data)
     except SafetensorError as error:
         raise WeightsError(f"`{path}` is damaged: {error}; fetch it again") from error
-    return finite_tensors(tensors, of=str(path))
+    tensors = finite_tensors(tensors, of=str(path))
+    for part, other in card.parts.items():
+        shared = {f"{part}.{tensor}": values for tensor, values in load_tensors(_part(card, other)).items()}
+        if shared.keys() & tensors.keys():
+            raise WeightsError(f"`{path}` holds tensors of `{part}`, which its card says to be those of `{other}`")
+        tensors |= shared
+    return tensors
+
+
+def digest_of(card: Card) -> str:
+    """What tells weights apart in rows and measurements: the sha256 of their file and, where parts are other weights, of those.
+
+    Raises:
+        WeightsError: if the card names weights for a part that are not built in or have parts themselves.
+    """
+    if not card.parts:
+        return card.sha256
+    files = [card.sha256, *(f"{part}:{card_of(_part(card, other)).sha256}" for part, other in sorted(card.parts.items()))]
+    return hashlib.sha256("\n".join(files).encode()).hexdigest()
+
+
+def _part(card: Card, other: str) -> str:
+    """The weights `other` that the card names for a part, if they may be."""
+    if other not in names() or card_of(other).parts:
+        raise WeightsError(f"the card of `{card.name}` takes a part from `{other}`, which are no built-in weights of one file")
+    return other
 
 
 def load_into(net: "nn.Module", name_or_path: str | Path) -> None:

@@ -42,5 +42,7 @@ class Card(BaseModel):
     results: tuple[Result, ...]
     licence: str
     sha256: str
+    parts: dict[str, str] = {}
+    """Built-in weights that hold the tensors of a part of the network, by the name of the part; the file holds those of the others."""
     revision: str = ""
     """Of the repository or package that the weights were pulled from; empty for those that are part of the project."""
