@@ -62,7 +62,7 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def _added(result: Tensor, other: Tensor) -> Tensor:
     """The sum of a result that nothing else refers to and another tensor: in the memory of the first where no gradient is kept."""
-    if result.requires_grad or other.requires_grad or result.dtype != other.dtype:
+    if result.dtype != other.dtype or (torch.is_grad_enabled() and (result.requires_grad or other.requires_grad)):
         return result + other
     return result.add_(other)
 
@@ -72,7 +72,7 @@ def _gelu(x: Tensor) -> Tensor:
     if x.dtype != torch.float32 or x.device.type != "cpu" or x.requires_grad:
         return gelu(x, approximate="tanh")
     slope = 2 * (2 / math.pi) ** 0.5
-    return (x * x).mul_(0.044715 * slope).add_(slope).mul_(x).sigmoid_().mul_(x)
+    return torch.addcmul(x.new_tensor(slope), x, x, value=0.044715 * slope).mul_(x).sigmoid_().mul_(x)
 
 
 class SpatialMix(nn.Module):
@@ -92,19 +92,17 @@ class SpatialMix(nn.Module):
     def __init__(self, *, side: int, axis: Axis) -> None:
         super().__init__()
         self.side, self.axis = side, axis
+        self.order = (2, 4, 0, 1, 3, 5) if axis == "block" else (1, 3, 0, 2, 4, 5)
         self.linear = nn.Linear(side * side, side * side)
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
         side = self.side
         rows, columns = (height // side, width // side) if self.axis == "block" else (side, side)
-        tall, wide = height // rows, width // columns
-        parts = (
-            x.permute(0, 2, 3, 1).reshape(batch, rows, tall, columns, wide, channels).transpose(2, 3)
-        )  # (B, rows, columns, tall, wide, C)
-        mixed = parts.reshape(-1, side * side, channels if self.axis == "block" else tall * wide * channels)
-        mixed = _added(torch.matmul(self.linear.weight, mixed), self.linear.bias[:, None])
-        parts = mixed.view(batch, rows, columns, tall, wide, channels).transpose(2, 3)
+        parts = x.permute(0, 2, 3, 1).reshape(batch, rows, height // rows, columns, width // columns, channels)
+        mixed = parts.permute(self.order)  # the positions that are mixed first, so that this is one matrix product
+        mixed = _added(self.linear.weight @ mixed.reshape(side * side, -1), self.linear.bias[:, None]).view(mixed.shape)
+        parts = mixed.permute([self.order.index(axis) for axis in range(6)])  # (B, rows, H/rows, columns, W/columns, C)
         return parts.reshape(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
@@ -130,7 +128,7 @@ class GatedMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         u, v = (_gelu(half) for half in self.expand.halves(self.norm(x)))
-        return _added(self.project(u * (self.mix(self.gate_norm(v)) + 1)), x)
+        return _added(self.project(torch.addcmul(u, u, self.mix(self.gate_norm(v)))), x)  # u · (mix(v) + 1)
 
 
 class MultiAxisGatedMLP(nn.Module):
@@ -244,7 +242,7 @@ class RCAB(nn.Module):
         self.attention = ChannelAttention(width=width, reduction=reduction)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.attention(self.conv2(leaky_relu(self.conv1(self.norm(x)), SLOPE)))
+        return _added(self.attention(self.conv2(leaky_relu(self.conv1(self.norm(x)), SLOPE))), x)
 
 
 class RDCAB(nn.Module):
@@ -263,4 +261,4 @@ class RDCAB(nn.Module):
         self.attention = ChannelAttention(width=width, reduction=reduction)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.attention(self.project(_gelu(self.expand(self.norm(x)))))
+        return _added(self.attention(self.project(_gelu(self.expand(self.norm(x))))), x)
