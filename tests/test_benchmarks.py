@@ -375,3 +375,17 @@ def test_weights_of_maxim_are_compared_as_parts_of_swift_fused(pairs, told, tmp_
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.pt")}
     assert told("fusing", *arguments)[1] == one
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_the_time_of_a_network_is_split_by_operator(told):
+    lines = told("by_operator", "--model", "swift", "--model", "swift_video", "--size", "48x48", "--rows", "5")
+    titles = [line for line in lines if line[-1:] == ["s"]]
+    assert [title[:2] for title in titles] == [["swift,", "1x3x48x48:"], ["swift_video,", "1x3x3x48x48:"]]
+    (convolution, other) = [line for line in lines if line[1:2] == ["convolution"]]
+    for row in (convolution, other):
+        calls, share, rate, of_peak = (float(row[place].rstrip("%")) for place in (3, 5, 7, 9))
+        assert calls > 10
+        assert 0 < share <= 100
+        assert rate > 0
+        assert of_peak >= 0
+    assert sum(line[1:2] == ["all"] for line in lines) == 2
