@@ -1,6 +1,5 @@
 import dataclasses
 import json
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -9,15 +8,24 @@ import pytest
 
 from unblur.errors import InputError, OutputError
 from unblur.synth.folder import DataSetFolder, blur_folder
-from unblur.synth.make import make_from_clips, make_from_stills
+from unblur.synth.make import join, make, make_part
+from unblur.synth.plans import ClipPlan, StillsPlan
 from unblur.synth.response import GAMMA22, LINEAR, SRGB
 from unblur.synth.sequence import SequenceBlur
 from unblur.synth.sources import sha256_of
 from unblur.synth.stills import StillsBlur
 from unblur.synth.video import VideoBlur
 
-make_clips = partial(make_from_clips, version="1.2.3")
-make_stills = partial(make_from_stills, version="1.2.3")
+VERSION = "1.2.3"
+
+
+def make_clips(clips, target, *, response, split="train", progress=None, **options):
+    return make(ClipPlan(tuple(clips), response.name, **options), target, version=VERSION, split=split, progress=progress)
+
+
+def make_stills(photos, target, *, split="train", progress=None, **options):
+    return make(StillsPlan(tuple(photos), **options), target, version=VERSION, split=split, progress=progress)
+
 
 BLUR = VideoBlur(frames_per_blur=(3,), least_detail=0, max_blurred=1)
 
@@ -198,3 +206,46 @@ def test_progress_is_told(frames, photos, tmp_path):
     assert ("looking at pan", 9, None) in told
     assert ("blurring pan", 3, 3) in told
     assert told[-1] == ("drawing", 2, 2)
+
+
+def test_parts_made_in_any_order_are_joined_to_the_bytes_of_the_whole(photos, tmp_path):
+    write(photos / "black.png", np.zeros((20, 20, 3), np.uint8))
+    plan = StillsPlan((photos,), StillsBlur(), seed=4, count=5, size=(32, 32), with_motion=True)
+    whole = make(plan, tmp_path / "whole", version=VERSION)
+    ranges = {"a": range(2), "b": range(2, 3), "c": range(3, 5)}
+    for name in "cab":
+        make_part(plan, tmp_path / "parts" / name, parts=ranges[name])
+    with DataSetFolder(tmp_path / "joined") as folder:
+        made = join(plan, [tmp_path / "parts" / name for name in "abc"], folder=folder, version=VERSION)
+    assert made == whole
+    assert contents(tmp_path / "joined") == contents(tmp_path / "whole")
+
+
+def test_a_part_that_is_there_is_not_made_again(photos, tmp_path):
+    plan = StillsPlan((photos,), StillsBlur(), seed=4, count=2, size=(32, 32))
+    make_part(plan, tmp_path / "part", parts=range(1))
+    before = contents(tmp_path / "part")
+    for path in photos.iterdir():
+        path.unlink()
+    make_part(plan, tmp_path / "part", parts=range(1))
+    assert contents(tmp_path / "part") == before
+
+
+def test_what_is_left_of_a_part_that_was_moved_is_made_again(photos, tmp_path):
+    plan = StillsPlan((photos,), StillsBlur(), seed=4, count=2, size=(32, 32))
+    make_part(plan, tmp_path / "part", parts=range(2))
+    before = contents(tmp_path / "part")
+    (tmp_path / "part" / "manifest.json").unlink()
+    (tmp_path / "part" / "train" / "stills_00001" / "sharp" / "000000.png").unlink()
+    make_part(plan, tmp_path / "part", parts=range(2))
+    assert contents(tmp_path / "part") == before
+
+
+def test_parts_of_other_photos_are_not_joined(photos, tmp_path):
+    plan = StillsPlan((photos,), StillsBlur(), seed=4, count=2, size=(32, 32))
+    make_part(plan, tmp_path / "a", parts=range(1))
+    write(photos / "0.png", texture(9))
+    make_part(StillsPlan((photos,), StillsBlur(), seed=4, count=2, size=(32, 32)), tmp_path / "b", parts=range(1, 2))
+    with pytest.raises(InputError, match="have changed"), DataSetFolder(tmp_path / "joined") as folder:
+        join(plan, [tmp_path / "a", tmp_path / "b"], folder=folder, version=VERSION)
+    assert not (tmp_path / "joined").exists()

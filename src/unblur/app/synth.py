@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from unblur.synth.make import Made
+    from unblur.synth.plans import Plan
 
 __all__ = ["Bar", "app"]
 
@@ -76,8 +77,7 @@ def video(
     seed: Seed = 0,
 ) -> None:
     """Average frames of clips into blur: the recipe of the GoPro data set, at any frame rate."""
-    from unblur.synth.make import make_from_clips
-    from unblur.synth.response import response_named
+    from unblur.synth.plans import ClipPlan
     from unblur.synth.video import VideoBlur
 
     blur = VideoBlur(
@@ -95,23 +95,8 @@ def video(
         jpeg_probability=jpeg,
         h264_probability=h264,
     )
-    curve = response_named(response)
-    with Bar() as bar:
-        made = make_from_clips(
-            clips,
-            output,
-            response=curve,
-            blur=blur,
-            seed=seed,
-            version=unblur.__version__,
-            split=split.value,
-            rate=rate,
-            start=start,
-            duration=duration,
-            scale=scale,
-            progress=bar.tell,
-        )
-    _report(made, output)
+    plan = ClipPlan(tuple(clips), response, blur, seed, rate=rate, start=start, duration=duration, scale=scale)
+    _make(plan, output, split=split)
 
 
 @app.command()
@@ -149,7 +134,7 @@ def stills(
     """Move sharp photos before a camera: shaking hands, parallax, things that move by themselves."""
     from dataclasses import replace
 
-    from unblur.synth.make import make_from_stills
+    from unblur.synth.plans import StillsPlan
     from unblur.synth.sequence import SequenceBlur
     from unblur.synth.stills import StillsBlur
 
@@ -170,21 +155,8 @@ def stills(
         jpeg_probability=jpeg,
         h264_probability=h264,
     )
-    with Bar() as bar:
-        made = make_from_stills(
-            photos,
-            output,
-            blur=blur,
-            seed=seed,
-            version=unblur.__version__,
-            count=count,
-            size=_size(size),
-            num_frames=sequence,
-            with_motion=motion,
-            split=split.value,
-            progress=bar.tell,
-        )
-    _report(made, output)
+    plan = StillsPlan(tuple(photos), blur, seed, count, _size(size), num_frames=sequence, with_motion=motion)
+    _make(plan, output, split=split)
 
 
 @app.command()
@@ -212,7 +184,7 @@ def dynamic(
 ) -> None:
     """Draw dynamic scenes: moving objects and parallax, averages of few instants and of real frames, sensors with a mosaic."""
     from unblur.synth.dynamic import DynamicBlur
-    from unblur.synth.make import make_from_scenes
+    from unblur.synth.plans import ScenePlan
 
     blur = DynamicBlur(
         length=_range(length, "--length"),
@@ -221,21 +193,8 @@ def dynamic(
         noise_probability=noise,
         jpeg_probability=jpeg,
     )
-    with Bar() as bar:
-        made = make_from_scenes(
-            photos or [],
-            output,
-            cutouts=cutouts or [],
-            highspeed=highspeed or [],
-            blur=blur,
-            seed=seed,
-            version=unblur.__version__,
-            count=count,
-            size=size,
-            split=split.value,
-            progress=bar.tell,
-        )
-    _report(made, output)
+    plan = ScenePlan(tuple(photos or ()), tuple(cutouts or ()), tuple(highspeed or ()), blur, seed, count, size)
+    _make(plan, output, split=split)
 
 
 @app.command()
@@ -293,6 +252,15 @@ class Bar:
         if what not in self._tasks:
             self._tasks[what] = self._progress.add_task(escape(what), total=total)
         self._progress.update(self._tasks[what], completed=done, total=total)
+
+
+def _make(plan: "Plan", output: Path, *, split: Split) -> None:
+    """Make the data set, and say what came out."""
+    from unblur.synth.make import make
+
+    with Bar() as bar:
+        made = make(plan, output, version=unblur.__version__, split=split.value, progress=bar.tell)
+    _report(made, output)
 
 
 def _report(made: "Made", output: Path) -> None:

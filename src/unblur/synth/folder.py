@@ -110,6 +110,22 @@ class DataSetFolder:
         self.count += 1
         return f"{name}.png"
 
+    def take(self, other: Path) -> None:
+        """Move the sequences of another data set into this one; what is left of the other has no manifest.
+
+        Args:
+            other: its folder, on the same file system, with sequences of other names.
+        """
+        assert self._partial is not None
+        try:
+            (other / MANIFEST).unlink()
+            for place in sorted(other.glob(f"{self._split}/*")):
+                target = self._partial / self._split / place.name
+                target.parent.mkdir(exist_ok=True)
+                place.replace(target)
+        except OSError as error:
+            raise output_error(self.target, error) from error
+
     def describe(self, manifest: Mapping[str, Any]) -> None:
         """Set what the manifest says: JSON-like values."""
         self._manifest = manifest
