@@ -22,6 +22,7 @@ settings.load_profile("patient")
 
 _HERE = Path(__file__).parent
 _SHARED = {
+    "backwards": "cluster/backwards.py",
     "blurred_pictures": "layers/blurred_pictures.py",
     "clips": "io/clips.py",
     "nets": "restore/nets.py",

@@ -1,14 +1,13 @@
 """Measuring in parts, by workers of this process: rows, crops and pictures are those of one machine."""
 
-# ruff: noqa: ARG002, ARG005 - stand-ins take what the real ones take
+# ruff: noqa: ARG005 - stand-ins take what the real ones take
 
 import json
-import pickle
-from contextlib import nullcontext
 
 import cv2
 import numpy as np
 import pytest
+from backwards import Backwards
 from nets import save_weights, tiny_swift
 
 from unblur.bench.contender import open_contender
@@ -19,45 +18,11 @@ from unblur.bench.rows import PictureRow, read_rows
 from unblur.bench.run import run_bench
 from unblur.cluster import measuring
 from unblur.cluster.measuring import Asked, bench_on_cluster, works_of
-from unblur.cluster.schedule import Begun, Ended, Lost, Workers
 from unblur.errors import InputError, UnblurError
 from unblur.metrics import protocols
 
 SKIMAGE, DVD = protocols.get("gopro-skimage"), protocols.get("gopro-matlab")
 HOW = {"device": "cpu", "precision": "fp32"}
-
-
-class Backwards(Workers):
-    """Does the last unit first, in this process, after it was pickled.
-
-    Args:
-        losses: attempts that are lost after the work was done.
-    """
-
-    def __init__(self, *, losses=0):
-        self.losses, self.started = losses, []
-
-    def room(self):
-        return 1000
-
-    def start(self, work, *, attempt, avoid):
-        self.started.append(work)
-        return pickle.dumps((work, attempt, len(self.started)))
-
-    def events(self, handles, *, seconds):
-        handle = handles[-1]
-        work, attempt, _ = pickle.loads(handle)
-        said = [Begun("here", "1")]
-        result = work.run(said.append, attempt=attempt)
-        self.losses -= 1
-        said.append(Lost("killed") if self.losses >= 0 else Ended(result))
-        return [(handle, event) for event in said]
-
-    def kill(self, handle):
-        raise AssertionError
-
-    def stop(self, handles):
-        pass
 
 
 @pytest.fixture
@@ -75,12 +40,11 @@ def data(tmp_path):
 
 
 @pytest.fixture
-def on_cluster(monkeypatch):
-    monkeypatch.setattr(measuring, "connected", lambda address: nullcontext())
+def on_cluster(use_workers):
     measuring._contender.cache_clear()
 
     def call(works, *, workers=None, **more):
-        monkeypatch.setattr(measuring, "RayWorkers", lambda *, cpus, gpus: workers or Backwards())
+        use_workers(workers or Backwards())
         return bench_on_cluster(works, address="auto", **more)
 
     return call
@@ -151,12 +115,11 @@ def test_relative_paths_are_sent_whole_and_shown_as_given(on_cluster, data, tmp_
     assert {row.model for row in rows} == {"tiny.safetensors"}
 
 
-@pytest.mark.usefixtures("on_cluster", "data")
-def test_the_command_measures_on_a_cluster(tmp_path, monkeypatch, capsys):
+@pytest.mark.usefixtures("data")
+def test_the_command_measures_on_a_cluster(use_workers, tmp_path, monkeypatch, capsys):
     from unblur.app import cli
 
-    workers = Backwards()
-    monkeypatch.setattr(measuring, "RayWorkers", lambda *, cpus, gpus: workers)
+    use_workers(Backwards())
     monkeypatch.setenv("COLUMNS", "200")
 
     def command(*arguments):

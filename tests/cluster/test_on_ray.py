@@ -23,7 +23,9 @@ from unblur.bench.contender import open_contender
 from unblur.bench.datasets import open_data
 from unblur.bench.fit import Method
 from unblur.bench.run import run_bench
+from unblur.cluster import making
 from unblur.cluster.connect import connected
+from unblur.cluster.making import MakeWork
 from unblur.cluster.measuring import Asked, bench_on_cluster, works_of
 from unblur.cluster.restoring import restore_files
 from unblur.cluster.schedule import Begun, Ended, Frames, GivenUp, Lost, Work, run
@@ -34,6 +36,9 @@ from unblur.restore import runner
 from unblur.restore.batch import Options
 from unblur.restore.networks import Request
 from unblur.restore.observer import Observer
+from unblur.synth.make import make
+from unblur.synth.plans import StillsPlan
+from unblur.synth.stills import StillsBlur
 
 pytestmark = [
     pytest.mark.slow,
@@ -163,6 +168,29 @@ def test_a_data_set_is_measured(cluster, tmp_path):
     works = works_of([(Method("blurry", 1), False)], [(data, protocol)], asked=Asked(device="cpu"), run=tmp_path / "run")
     assert len(works) == 2
     assert bench_on_cluster(works, address=cluster.address) == alone
+
+
+class KilledOnce(MakeWork):
+    """Is killed after its first attempt."""
+
+    def run(self, say, *, attempt):
+        result = super().run(say, attempt=attempt)
+        if attempt == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+
+def test_a_data_set_is_made_though_workers_are_killed(cluster, tmp_path, monkeypatch):
+    (tmp_path / "photos").mkdir()
+    for number in range(2):
+        photo(tmp_path / "photos" / f"{number}.png", seed=number)
+    plan = StillsPlan((tmp_path / "photos",), StillsBlur(), seed=3, count=8, size=(32, 32), with_motion=True)
+    alone = make(plan, tmp_path / "alone", version="1.2.3")
+    monkeypatch.setattr(making, "DRAWS_A_UNIT", 3)
+    monkeypatch.setattr(making, "MakeWork", KilledOnce)
+    assert making.make_on_cluster(plan, tmp_path / "together", version="1.2.3", address=cluster.address) == alone
+    assert contents(tmp_path / "together") == contents(tmp_path / "alone")
+    assert [path.name for path in tmp_path.glob(".*")] == []
 
 
 class Killed(Work):

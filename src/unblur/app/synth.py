@@ -44,6 +44,14 @@ Noise = Annotated[float, typer.Option(min=0, max=1, help="Share with shot and re
 Sharpen = Annotated[float, typer.Option(min=0, max=1, help="Share sharpened in the camera.")]
 Jpeg = Annotated[float, typer.Option(min=0, max=1, help="Share that went through JPEG.")]
 H264 = Annotated[float, typer.Option(min=0, max=1, help="Share that went through H.264.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|HOST:PORT",
+        help="Make it on the workers of a Ray cluster, as `unblur restore` takes it: the same bytes. Needs the extra `cluster`.",
+        show_default=False,
+    ),
+]
 
 
 @app.command()
@@ -75,6 +83,7 @@ def video(
     h264: H264 = 0.0,
     split: SplitOption = Split.train,
     seed: Seed = 0,
+    cluster: Cluster = None,
 ) -> None:
     """Average frames of clips into blur: the recipe of the GoPro data set, at any frame rate."""
     from unblur.synth.plans import ClipPlan
@@ -96,7 +105,7 @@ def video(
         h264_probability=h264,
     )
     plan = ClipPlan(tuple(clips), response, blur, seed, rate=rate, start=start, duration=duration, scale=scale)
-    _make(plan, output, split=split)
+    _make(plan, output, split=split, cluster=cluster)
 
 
 @app.command()
@@ -130,6 +139,7 @@ def stills(
     h264: H264 = 0.0,
     split: SplitOption = Split.train,
     seed: Seed = 0,
+    cluster: Cluster = None,
 ) -> None:
     """Move sharp photos before a camera: shaking hands, parallax, things that move by themselves."""
     from dataclasses import replace
@@ -156,7 +166,7 @@ def stills(
         h264_probability=h264,
     )
     plan = StillsPlan(tuple(photos), blur, seed, count, _size(size), num_frames=sequence, with_motion=motion)
-    _make(plan, output, split=split)
+    _make(plan, output, split=split, cluster=cluster)
 
 
 @app.command()
@@ -181,6 +191,7 @@ def dynamic(
     jpeg: Jpeg = 0.4,
     split: SplitOption = Split.train,
     seed: Seed = 0,
+    cluster: Cluster = None,
 ) -> None:
     """Draw dynamic scenes: moving objects and parallax, averages of few instants and of real frames, sensors with a mosaic."""
     from unblur.synth.dynamic import DynamicBlur
@@ -194,7 +205,7 @@ def dynamic(
         jpeg_probability=jpeg,
     )
     plan = ScenePlan(tuple(photos or ()), tuple(cutouts or ()), tuple(highspeed or ()), blur, seed, count, size)
-    _make(plan, output, split=split)
+    _make(plan, output, split=split, cluster=cluster)
 
 
 @app.command()
@@ -254,12 +265,24 @@ class Bar:
         self._progress.update(self._tasks[what], completed=done, total=total)
 
 
-def _make(plan: "Plan", output: Path, *, split: Split) -> None:
-    """Make the data set, and say what came out."""
-    from unblur.synth.make import make
-
+def _make(plan: "Plan", output: Path, *, split: Split, cluster: str | None) -> None:
+    """Make the data set here or on a cluster, and say what came out."""
     with Bar() as bar:
-        made = make(plan, output, version=unblur.__version__, split=split.value, progress=bar.tell)
+        if cluster is None:
+            from unblur.synth.make import make
+
+            made = make(plan, output, version=unblur.__version__, split=split.value, progress=bar.tell)
+        else:
+            from unblur.cluster.making import make_on_cluster
+
+            made = make_on_cluster(
+                plan,
+                output,
+                version=unblur.__version__,
+                address=cluster,
+                split=split.value,
+                progress=lambda done, total: bar.tell("making", done, total),
+            )
     _report(made, output)
 
 

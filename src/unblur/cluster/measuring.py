@@ -8,9 +8,7 @@ import functools
 import hashlib
 import json
 import shutil
-from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,10 +18,8 @@ from unblur.bench.datasets import DataSet
 from unblur.bench.fit import Method
 from unblur.bench.rows import Row, append, read_rows
 from unblur.bench.run import PICTURES, Progress, open_run, run_bench
-from unblur.cluster.connect import connected
-from unblur.cluster.restoring import HANG_AFTER
-from unblur.cluster.schedule import Ended, Frames, GivenUp, Say, Work, run
-from unblur.cluster.workers import RayWorkers
+from unblur.cluster.results import HANG_AFTER, results_of
+from unblur.cluster.schedule import Frames, Say, Work
 from unblur.data.layouts import Sample
 from unblur.errors import InputError, UnblurError
 from unblur.metrics import Protocol
@@ -31,7 +27,7 @@ from unblur.restore.precision import Device, Precision
 from unblur.weights import is_name
 from unblur.weights.run import is_run
 
-__all__ = ["Asked", "MeasureWork", "bench_on_cluster", "works_of"]
+__all__ = ["Asked", "MeasureWork", "absolute", "bench_on_cluster", "take_part", "works_of"]
 
 PICTURES_A_UNIT = 8
 """Of data whose pictures are measured one by one."""
@@ -66,6 +62,7 @@ class MeasureWork(Work):
         data: with the samples of the part alone.
         protocols: by which to measure.
         run_folder: of the run.
+        called: what the rows call it; None for the name that one machine would choose.
     """
 
     model: str
@@ -75,12 +72,13 @@ class MeasureWork(Work):
     data: DataSet
     protocols: tuple[Protocol, ...]
     run_folder: Path
+    called: str | None = None
 
     @property
     def part(self) -> Path:
         """The run of this unit."""
         samples = [(sample.sequence, sample.frame, str(sample.reference)) for sample in self.data.samples]
-        facts = (self.model, self.published, repr(self.asked), self.data.name, [each.id for each in self.protocols], samples)
+        facts = (self.called or self.model, self.published, repr(self.asked), self.data.name, [each.id for each in self.protocols], samples)
         return self.run_folder / f".part-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}"
 
     def run(self, say: Say, *, attempt: int) -> UnblurError | None:
@@ -96,7 +94,7 @@ class MeasureWork(Work):
             if not read_rows(self.part, mend=True):
                 append(self.part, read_rows(self.run_folder))  # what is there is not measured again
             run_bench(
-                [_contender(self.model, self.path, self.published, asked)],
+                [_contender(self.model, self.path, self.published, asked, self.called)],
                 [self.data],
                 self.protocols,
                 run=self.part,
@@ -133,7 +131,7 @@ def works_of(
                 whole = method.frames > 1 or (asked.temporal and data.clips)
                 works += [
                     MeasureWork(method.name, path, published, asked, replace(data, samples=part), protocols, run.absolute())
-                    for part in _parts(tuple(map(_absolute, samples)), protocols, whole=whole)
+                    for part in _parts(tuple(map(absolute, samples)), protocols, whole=whole)
                 ]
     return works
 
@@ -160,27 +158,22 @@ def bench_on_cluster(
     folder = works[0].run_folder
     open_run(folder)
     read_rows(folder, mend=True)
-    done: dict[int, int] = {}
-    total = sum(len(work.data.samples) for work in works)
-    with connected(address):
-        workers = RayWorkers(cpus=threads, gpus=works[0].asked.device != "cpu")
-        with closing(run(deque(works), workers, hang_after=hang_after)) as events:
-            for work, event in events:
-                if isinstance(event, Ended) and event.result is not None:
-                    raise event.result
-                if isinstance(event, GivenUp):
-                    assert isinstance(work, MeasureWork)
-                    raise UnblurError(f"`{work.model}` on `{work.data.name}` was lost in every attempt: {'; '.join(event.reasons)}")
-                if isinstance(event, Frames):
-                    done[id(work)] = event.done
-                    if progress is not None:
-                        progress("all models", sum(done.values()), total)
+    results_of(
+        works,
+        names=[f"`{work.model}` on `{work.data.name}`" for work in works],
+        counts=[len(work.data.samples) for work in works],
+        address=address,
+        threads=threads,
+        gpus=works[0].asked.device != "cpu",
+        hang_after=hang_after,
+        progress=None if progress is None else lambda done, total: progress("all models", done, total),
+    )
     for work in works:
-        _take(work)
+        take_part(work)
     return read_rows(folder)
 
 
-def _take(work: MeasureWork) -> None:
+def take_part(work: MeasureWork) -> None:
     """Take what a unit has measured into the run."""
     folder, part = work.run_folder, work.part
     there = {row.model_dump_json() for row in read_rows(folder)}
@@ -203,15 +196,16 @@ def _parts(samples: tuple[Sample, ...], protocols: Sequence[Protocol], *, whole:
         yield samples[begin : begin + PICTURES_A_UNIT]
 
 
-def _absolute(sample: Sample) -> Sample:
+def absolute(sample: Sample) -> Sample:
+    """The same sample wherever it is read."""
     return replace(sample, blurry=tuple(map(Path.absolute, sample.blurry)), sharp=tuple(map(Path.absolute, sample.sharp)))
 
 
 @functools.lru_cache(maxsize=1)
-def _contender(model: str, path: str, published: bool, asked: Asked) -> Contender:  # noqa: FBT001 - private
+def _contender(model: str, path: str, published: bool, asked: Asked, called: str | None) -> Contender:  # noqa: FBT001 - private
     return open_contender(
         path,
-        called=None if not published and is_run(path) else model,
+        called=called or (None if not published and is_run(path) else model),
         published=published,
         device=asked.device,
         precision=asked.precision,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import cast
 
 from unblur.cluster.connect import connected
+from unblur.cluster.results import HANG_AFTER
 from unblur.cluster.schedule import Begun, Ended, Event, Frames, GivenUp, Lost, Note, Work, run
 from unblur.cluster.work import JoinWork, RestoreWork, SegmentWork, absolute, failed, segments_in
 from unblur.cluster.workers import RayWorkers
@@ -29,10 +30,7 @@ from unblur.restore.precision import Precision
 from unblur.restore.report import Outcome, Report, kept_input_note
 from unblur.weights import is_name
 
-__all__ = ["HANG_AFTER", "restore_files"]
-
-HANG_AFTER = 1800.0
-"""Seconds after which a unit that reports nothing is taken to hang."""
+__all__ = ["restore_files"]
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 
