@@ -18,17 +18,20 @@ import pytest
 from clips import Clip, Sound
 from nets import save_weights, tiny_swift
 from PIL import Image
+from shrunk import small
 
+from unblur.bench.ablate import Study, StudyRow, Trained, run_study
 from unblur.bench.contender import open_contender
 from unblur.bench.datasets import open_data
 from unblur.bench.fit import Method
 from unblur.bench.run import run_bench
-from unblur.cluster import making
+from unblur.cluster import making, studying
 from unblur.cluster.connect import connected
 from unblur.cluster.making import MakeWork
 from unblur.cluster.measuring import Asked, bench_on_cluster, works_of
 from unblur.cluster.restoring import restore_files
 from unblur.cluster.schedule import Begun, Ended, Frames, GivenUp, Lost, Work, run
+from unblur.cluster.studying import StudyWork, Training
 from unblur.errors import InputError
 from unblur.io.journal import segment_of
 from unblur.metrics import protocols
@@ -38,7 +41,10 @@ from unblur.restore.networks import Request
 from unblur.restore.observer import Observer
 from unblur.synth.make import make
 from unblur.synth.plans import StillsPlan
+from unblur.synth.sources import find_photos
 from unblur.synth.stills import StillsBlur
+from unblur.training.budget import train_within
+from unblur.weights import load_tensors
 
 pytestmark = [
     pytest.mark.slow,
@@ -191,6 +197,48 @@ def test_a_data_set_is_made_though_workers_are_killed(cluster, tmp_path, monkeyp
     assert making.make_on_cluster(plan, tmp_path / "together", version="1.2.3", address=cluster.address) == alone
     assert contents(tmp_path / "together") == contents(tmp_path / "alone")
     assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+class KilledInTheMiddle(StudyWork):
+    """Is killed in its first attempt after a step of which the checkpoint is kept."""
+
+    def run(self, say, *, attempt):
+        def say_or_die(event):
+            say(event)
+            if attempt == 1 and event.done == 4:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        return super().run(say_or_die, attempt=attempt)
+
+
+def test_rows_of_a_study_are_trained_on_photos_though_workers_are_killed(cluster, tmp_path, monkeypatch):
+    """Each training starts processes of its own that make its pairs."""
+    for kind in ("photos", "pairs/blurry", "pairs/sharp"):
+        (tmp_path / kind).mkdir(parents=True)
+        for number in range(2):
+            photo(tmp_path / kind / f"{number}.png", seed=number + 100 * (kind == "pairs/sharp"))
+    study = Study("tiny", "Does it run?", "", (StudyRow("swift", "swift/stills", {}, "", None),))
+    photos, data, protocol = find_photos([tmp_path / "photos"]), open_data(str(tmp_path / "pairs")), protocols.get("gopro-skimage")
+
+    def recipe_of(row, seed):
+        return small(row.recipe, seed=seed, steps=6, save_every=2, log_every=1)
+
+    def train_row(row, seed, folder):
+        out = tmp_path / "alone" / "trainings" / folder
+        budget = train_within(recipe_of(row, seed), out=out, photos=photos, cpu=True)
+        return Trained(out, budget.steps, budget.seconds)
+
+    how = {"seeds": (1, 2), "device": "cpu", "precision": "fp32"}
+    alone = run_study(study, train_row, data, protocol, run=tmp_path / "alone", **how)
+    monkeypatch.setattr(studying, "StudyWork", KilledInTheMiddle)
+    training = Training(photos=tuple(photos), cpu=True)
+    trained = studying.study_on_cluster(study, recipe_of, training, data, protocol, run=tmp_path / "run", address=cluster.address, **how)
+    assert {name: each.steps for name, each in trained.items()} == {"swift-seed-1": 6, "swift-seed-2": 6}
+    found = run_study(study, lambda _row, _seed, folder: trained[folder], data, protocol, run=tmp_path / "run", **how)
+    assert [each.means for each in found] == [each.means for each in alone]
+    for name in trained:
+        tensors, others = (load_tensors(tmp_path / run / "trainings" / name) for run in ("alone", "run"))
+        assert all((tensors[key] == others[key]).all() for key in tensors)
 
 
 class Killed(Work):

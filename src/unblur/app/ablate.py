@@ -17,10 +17,11 @@ from unblur.app.synth import Bar
 from unblur.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from unblur.bench.ablate import Comparison, Study, StudyRow, Trained
+    from unblur.bench.ablate import Comparison, Study, StudyRow, Trained, TrainRow
     from unblur.bench.datasets import DataSet
+    from unblur.metrics import Protocol
     from unblur.training.recipe import Recipe
 
 __all__ = ["ablate"]
@@ -74,10 +75,21 @@ def ablate(
     ] = None,
     device: DeviceOption = Device.auto,
     precision: Annotated[Precision, typer.Option(help="Of measuring.")] = Precision.auto,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|HOST:PORT",
+            help="Train and measure rows side by side on the workers of a Ray cluster, as `unblur restore` takes it. Needs the extra `cluster`.",
+            show_default=False,
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Processors of each worker of the cluster.", show_default="1 on a cluster")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
     """Train and measure every row of a study, and print it beside what is published."""
-    from unblur.bench.ablate import Trained, read_study, run_study
+    from unblur.bench.ablate import read_study, run_study
     from unblur.bench.datasets import open_data
     from unblur.metrics import protocols
     from unblur.synth.sources import find_photos
@@ -87,47 +99,26 @@ def ablate(
         raise InputError("name either photos to train on, with `--photos`, or a data set, with `--train`")
     if steps is not None and minutes is not None:
         raise InputError("give `--steps` or `--minutes`, not both")
+    if threads is not None and cluster is None:
+        raise typer.BadParameter("it is for a cluster; leave it out, or set OMP_NUM_THREADS", param_hint="--threads")
     chosen, measured_by, measured_on = read_study(study, small=small, only=rows or []), protocols.get(protocol), open_data(data)
     pictures = find_photos(photos) if photos else []
     _refuse_shared(pictures, measured_on)
     values = parse_changes(changes or [])
+    how: dict[str, Any] = {"steps": steps, "minutes": minutes, "photos": pictures, "data": train or [], "cpu": device is Device.cpu}
+    measuring: dict[str, Any] = {"save_pictures": save_pictures, "device": device.value, "precision": precision.value}
+    measuring |= {"seeds": range(1, seeds + 1), "run": run}
+
+    def recipe_of(row: "StudyRow", seed: int) -> "Recipe":
+        return _recipe(row, study=chosen, recipes=recipes, short=bool(photos), changes=values | {"seed": seed})
 
     with ends_soon(), Bar() as bar:
-
-        def train_row(row: "StudyRow", seed: int, folder: str) -> "Trained":
-            try:
-                from unblur.training.budget import train_within
-            except ImportError as error:
-                raise InputError(f"training needs more packages ({error}); `pip install 'unblur[train]'`") from error
-            recipe = _recipe(row, study=chosen, recipes=recipes, short=bool(photos), changes=values | {"seed": seed})
-            out = run / "trainings" / folder
-            budget = train_within(
-                recipe,
-                out=out,
-                steps=steps,
-                minutes=minutes,
-                photos=pictures,
-                data=train or [],
-                pool=run / "samples" / f"{recipe.data.kind}-{recipe.frames}-{'all' if recipe.all_truths else 'middle'}-{seed}"
-                if photos
-                else None,
-                cpu=device is Device.cpu,
-                progress=lambda step, last: bar.tell(f"training {row.name}", step, last),
-            )
-            return Trained(out, budget.steps, budget.seconds)
-
-        found = run_study(
-            chosen,
-            train_row,
-            measured_on,
-            measured_by,
-            seeds=range(1, seeds + 1),
-            run=run,
-            save_pictures=save_pictures,
-            device=device.value,
-            precision=precision.value,
-            progress=bar.tell,
-        )
+        if cluster is None:
+            train_row = _trained_here(recipe_of, how, run=run, bar=bar)
+        else:
+            how["threads"] = threads or 1
+            train_row = _trained_on_cluster(cluster, recipe_of, how, measuring, chosen, measured_on, measured_by, bar=bar)
+        found = run_study(chosen, train_row, measured_on, measured_by, progress=bar.tell, **measuring)
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], indent=2, default=str))
         return
@@ -135,6 +126,61 @@ def ablate(
     changed = "".join(f", {change}" for change in changes or [])
     budget = f"{given}, {seeds} seed(s){', narrow networks' if small else ''}{', short schedules' if photos else ''}{changed}"
     _show(chosen, found, budget=budget, measured=f"{data} by {measured_by.id}")
+
+
+def _trained_here(recipe_of: "Callable[[StudyRow, int], Recipe]", how: dict[str, Any], *, run: Path, bar: Bar) -> "TrainRow":
+    """Trains a row when it is called; `how` has arguments of `train_within`."""
+
+    def train_row(row: "StudyRow", seed: int, folder: str) -> "Trained":
+        from unblur.bench.ablate import Trained
+
+        try:
+            from unblur.training.budget import train_within
+        except ImportError as error:
+            raise _no_training(error) from error
+        recipe = recipe_of(row, seed)
+        out = run / "trainings" / folder
+        kind = f"{recipe.data.kind}-{recipe.frames}-{'all' if recipe.all_truths else 'middle'}-{seed}"
+        pool = run / "samples" / kind if how["photos"] else None
+        budget = train_within(recipe, out=out, pool=pool, progress=lambda step, last: bar.tell(f"training {row.name}", step, last), **how)
+        return Trained(out, budget.steps, budget.seconds)
+
+    return train_row
+
+
+def _trained_on_cluster(
+    address: str,
+    recipe_of: "Callable[[StudyRow, int], Recipe]",
+    how: dict[str, Any],
+    measuring: dict[str, Any],
+    study: "Study",
+    data: "DataSet",
+    protocol: "Protocol",
+    *,
+    bar: Bar,
+) -> "TrainRow":
+    """Trains all rows at once, and measures them; gives what finds each. `how` has the fields of `Training`."""
+    try:
+        from unblur.cluster.studying import Training, study_on_cluster
+    except ImportError as error:
+        raise _no_training(error) from error
+    for name in ("photos", "data"):
+        how[name] = tuple(path.absolute() for path in how[name])
+    trained = study_on_cluster(
+        study,
+        recipe_of,
+        Training(**how),
+        data,
+        protocol,
+        address=address,
+        progress=lambda done, total: bar.tell("all trainings", done, total),
+        **measuring,
+    )
+    return lambda _row, _seed, folder: trained[folder]
+
+
+def _no_training(error: ImportError) -> InputError:
+    return InputError(f"training needs more packages ({error}); `pip install 'unblur[train]'`")
 
 
 def _refuse_shared(pictures: "Sequence[Path]", measured_on: "DataSet") -> None:

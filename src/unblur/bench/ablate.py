@@ -33,7 +33,9 @@ __all__ = [
     "TrainRow",
     "Trained",
     "Verdict",
+    "called",
     "compare",
+    "folder_of",
     "read_study",
     "run_study",
     "short_changes",
@@ -243,6 +245,17 @@ def short_changes(recipe: Mapping[str, Any], *, on_clips: bool = False, adversar
     return changes
 
 
+def folder_of(row: StudyRow, *, seed: int) -> str:
+    """Name of the folder of a training: that of `w/o Align` by seed 1 is `w-o-align-seed-1`."""
+    plain = re.sub(r"[^a-z0-9]+", "-", row.name.lower()).strip("-")
+    return f"{plain}-seed-{seed}"
+
+
+def called(study: Study, row: StudyRow, *, seed: int) -> str:
+    """What a run calls a row."""
+    return f"{study.name}: {row.name}, seed {seed}"
+
+
 def run_study(
     study: Study,
     train_row: TrainRow,
@@ -281,10 +294,10 @@ def run_study(
     blurry = 0.0
     for row in study.rows:
         for seed in seeds:
-            trained = train_row(row, seed, f"{_plain(row.name)}-seed-{seed}")
+            trained = train_row(row, seed, folder_of(row, seed=seed))
             contender = open_contender(
                 str(trained.run),
-                called=f"{study.name}: {row.name}, seed {seed}",
+                called=called(study, row, seed=seed),
                 device=device,
                 precision=precision,
                 alone=bool(row.twin_of),
@@ -355,11 +368,6 @@ def compare(study: Study, measured: Mapping[str, Sequence[Measured]], *, blurry_
 
 _CLAIMED: dict[Claim, float | None] = {"": None, "better": 1.0, "worse": -1.0}
 """A difference of the sign that a claim names."""
-
-
-def _plain(name: str) -> str:
-    """The name as a folder's: `w/o Align` is `w-o-align`."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def _verdict(*, is_reference: bool, learnt: bool, ours: float | None, theirs: float | None, noise: float) -> Verdict:
