@@ -5,10 +5,12 @@ from pathlib import Path
 import av
 import pytest
 from av.sidedata.sidedata import Type
-from clips import HEIGHT, WIDTH, Clip, copy, number_of
+from clips import HEIGHT, WIDTH, Clip, Sound, copy, number_of
 
 from unblur.io import ebml
+from unblur.io.boxes import read_box
 from unblur.io.clip_info import side_data
+from unblur.io.track import languages_of
 from unblur.io.video import VideoReader
 
 NAME, VIDEO, PROJECTION, STEREO, CROP_BOTTOM, CROP_TOP = 0x536E, 0xE0, 0x7670, 0x53B8, 0x54AA, 0x54BB
@@ -118,6 +120,51 @@ def test_shape_of_pixels_is_in_the_container(tmp_path, codec, title):
             assert Fraction(*shown) == Fraction(WIDTH, HEIGHT) * Fraction(4, 3)
             assert VideoReader(target).info.sample_aspect_ratio == Fraction(4, 3)
             assert NAME not in parts or parts[NAME] == title.encode()
+
+
+LANGUAGE = 0x22B59D
+LONG = "zh-cmn-Hans-CN-x-private-use-of-many-letters"
+
+
+def with_languages(path: Path, *languages: str) -> Path:
+    """Write a Matroska clip whose tracks say languages by BCP 47, in the place of long titles."""
+
+    def change(index: int, track: bytes) -> bytes:
+        whole = next(ebml.children(track))
+        kept = [track[part.begin : part.end] for part in ebml.children(track, whole.body) if part.id != NAME]
+        said = ebml.element(LANGUAGE, languages[index].encode()) if languages[index] else b""
+        return track[: whole.body] + ebml.padded(b"".join([*kept, said]), whole.end - whole.body)
+
+    Clip(title=TITLE, sounds=[Sound(title=TITLE), Sound(title=TITLE)], aspect=Fraction(4, 3)).make(path)
+    ebml.change_tracks(path, change)
+    assert languages_of(path) == {index: language for index, language in enumerate(languages) if language}
+    return path
+
+
+def test_languages_by_bcp_47_stay_in_matroska(tmp_path):
+    source = with_languages(tmp_path / "a.mkv", LONG, "", "pt-BR")
+    assert copy(source, tmp_path / "b.mkv").notes == ()
+    assert languages_of(tmp_path / "b.mkv") == {0: LONG, 2: "pt-BR"}
+    assert NAME not in said(tmp_path / "b.mkv")
+    assert VideoReader(tmp_path / "b.mkv").info.sample_aspect_ratio == Fraction(4, 3)
+    with av.open(str(tmp_path / "b.mkv")) as container:
+        assert ["title" in stream.metadata for stream in container.streams] == [False, False, False]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_languages_by_bcp_47_go_from_container_to_container(tmp_path, suffix):
+    copy(with_languages(tmp_path / "a.mkv", "", "", "pt-BR"), tmp_path / f"b{suffix}")
+    tracks = read_box(tmp_path / f"b{suffix}", b"moov").all(b"trak")
+    found = [track.child(b"mdia", b"elng") for track in tracks]
+    assert [each.body if each is not None else None for each in found] == [None, None, bytes(4) + b"pt-BR\0"]
+    assert [number_of(frame.pixels) for frame in VideoReader(tmp_path / f"b{suffix}")] == list(range(15))
+    copy(tmp_path / f"b{suffix}", tmp_path / "c.mkv")
+    assert languages_of(tmp_path / "c.mkv") == {2: "pt-BR"}
+
+
+def test_a_file_without_tracks_has_no_languages(tmp_path):
+    (tmp_path / "a.mkv").write_bytes(ebml.element(ebml.EBML) + ebml.element(ebml.SEGMENT, ebml.element(ebml.CLUSTER)))
+    assert languages_of(tmp_path / "a.mkv") == {}
 
 
 def test_elements_round_trip():

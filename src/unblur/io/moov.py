@@ -15,7 +15,7 @@ import numpy as np
 
 from unblur.io.boxes import Box, Place, parsed, places, read_box
 
-__all__ = ["Header", "TrackPair"]
+__all__ = ["Header", "TrackPair", "put_languages"]
 
 VISUAL, SAMPLE_ENTRY = 78, 8
 """Bytes of a visual sample entry, and of any, before its own boxes and fields."""
@@ -82,6 +82,11 @@ class Header:
         stsd = self._description(track)
         return stsd is not None and len(parsed(stsd.body[8:])) == 1
 
+    def languages(self) -> dict[int, str]:
+        """The languages of tracks by BCP 47, by their numbers; tracks without one are not in it."""
+        found = {number: track.child(b"mdia", b"elng") for number, track in _tracks(self._moov).items()}
+        return {number: each.body[4:].rstrip(b"\0").decode("ascii", "replace") for number, each in found.items() if each is not None}
+
     def extras(self) -> list[str]:
         """Kinds of boxes that only an MP4 or QuickTime file can carry, for messages."""
         udta = self._moov.child(b"udta")
@@ -144,6 +149,26 @@ class Header:
         return found
 
 
+def put_languages(target: Path, languages: dict[int, str]) -> None:
+    """Add languages by BCP 47 to the tracks of a finished file whose header is at its end, by their numbers."""
+    with target.open("r+b") as file:
+        (place,) = (each for each in places(file) if each.kind == b"moov")
+        file.seek(place.body)
+        moov = Box(b"moov", children=parsed(file.read(place.end - place.body)))
+        for number, track in _tracks(moov).items():
+            media = track.child(b"mdia")
+            if media is not None and number in languages:
+                _add_language(media, Box(b"elng", bytes(4) + languages[number].encode() + b"\0"))
+        file.truncate(place.begin)
+        file.seek(place.begin)
+        file.write(bytes(moov))
+
+
+def _add_language(media: Box, language: Box) -> None:
+    at = next((i for i, each in enumerate(media.children) if each.kind == b"mdhd"), -1)
+    media.children.insert(at + 1, language)
+
+
 def _identifier(file: BinaryIO, place: Place) -> bytes:
     file.seek(place.body)
     return file.read(16) if place.kind == b"uuid" else b""
@@ -170,8 +195,7 @@ def _carry_track(source: Box, target: Box, pair: TrackPair, numbers: dict[int, i
     if media is None or own_media is None:
         return
     if (language := media.child(b"elng")) is not None and own_media.child(b"elng") is None:
-        at = next((i for i, each in enumerate(own_media.children) if each.kind == b"mdhd"), -1)
-        own_media.children.insert(at + 1, language)
+        _add_language(own_media, language)
     if pair.is_foreign:
         _carry_description(media, own_media)
     elif pair.is_video:

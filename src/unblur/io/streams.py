@@ -22,9 +22,9 @@ from unblur.io import ebml
 from unblur.io.clip_info import TIMECODE_KEYS, ClipInfo
 from unblur.io.containers import can_hold, exact, is_attached_picture, open_media
 from unblur.io.matroska import carried_chapters, chapter_notes, chapters_of, put_chapters, tag_notes
-from unblur.io.moov import Header, TrackPair
+from unblur.io.moov import Header, TrackPair, put_languages
 from unblur.io.sound import PcmConverter, acm_header, acm_stream, name_acm, pcm_codec, single_frames
-from unblur.io.track import ROOM, described_stream, with_display_size
+from unblur.io.track import ROOM, described_stream, languages_of, said_besides
 
 if TYPE_CHECKING:
     from _hashlib import HASH
@@ -116,7 +116,8 @@ class StreamCopier:
         self._header = Header(info.path) if info.container.startswith(MOV_FAMILY) else None
         self._pairs: list[TrackPair] = []
         self._has_shape = container in MATROSKA and info.sample_aspect_ratio not in (None, 1)
-        self._title = self._source.streams[info.video_index].metadata.get("title", "")
+        self._languages = self._languages_of_source()
+        self._index_of: dict[int, int] = {}
         self._targets: dict[int, tuple[Stream, CopiedStream]] = {}
         self._converters: dict[int, PcmConverter] = {}
         self._packets: Iterator[Packet[Stream]] = iter(())
@@ -190,8 +191,11 @@ class StreamCopier:
             self.notes += tag_notes(self._info.path)
         if self._chapters:
             put_chapters(path, self._chapters)
-        if self._container in MATROSKA and (self.has_acm or self._has_shape):
+        if self._container in MATROSKA and (self.has_acm or self._has_shape or self._languages):
             ebml.change_tracks(path, self._changed_track)
+        if self._languages and self._container in QUICKTIME and self._header is None:
+            there = {number + 1: self._languages.get(index, "") for number, index in self._index_of.items()}
+            put_languages(path, {number: language for number, language in there.items() if language})
         if self._header is None:
             return
         if self._container in QUICKTIME:
@@ -212,11 +216,27 @@ class StreamCopier:
         if lost:
             self.notes.append(f"the tag(s) {', '.join(f'`{key}`' for key in lost)} cannot be kept in `{self._suffix}`")
 
+    def _languages_of_source(self) -> dict[int, str]:
+        """Languages by BCP 47, by the index of the stream."""
+        if self._header is not None:
+            by_track = self._header.languages()
+            return {stream.index: by_track[stream.id] for stream in self._source.streams if stream.id in by_track}
+        return languages_of(self._info.path) if self._info.container.startswith("matroska") else {}
+
     def _changed_track(self, index: int, track: bytes) -> bytes:
-        aspect = self._info.sample_aspect_ratio
-        if index == 0 and self._has_shape and aspect is not None:
-            return with_display_size(track, aspect=aspect, title=self._title)
+        source = self._index_of.get(index)
+        aspect = self._info.sample_aspect_ratio if self._has_shape and index == 0 else None
+        if source is not None and (aspect is not None or source in self._languages):
+            title = self._source.streams[source].metadata.get("title", "")
+            track = said_besides(track, title=title, aspect=aspect, language=self._languages.get(source, ""))
         return name_acm(track)
+
+    def _tags_with_room(self, index: int) -> dict[str, str]:
+        """Tags of a stream, with room in its title for what `complete` writes into the finished file."""
+        tags = _kept_tags(self._source.streams[index].metadata)
+        if self._container in MATROSKA and (index in self._languages or (index == self._info.video_index and self._has_shape)):
+            tags["title"] = tags.get("title", "") + " " * ROOM
+        return tags
 
     def close(self) -> None:
         """Close the source."""
@@ -233,11 +253,9 @@ class StreamCopier:
         return _kept_tags(self._source.metadata)
 
     def video_metadata(self) -> dict[str, str]:
-        """Give the tags of the video stream."""
-        tags = _kept_tags(self._source.streams[self._info.video_index].metadata)
-        if self._has_shape:
-            tags["title"] = self._title + " " * ROOM
-        return tags
+        """Give the tags of the video stream, which is the first of the output."""
+        self._index_of[0] = self._info.video_index
+        return self._tags_with_room(self._info.video_index)
 
     def video_disposition(self) -> int:
         """Give the flags of the video stream."""
@@ -375,8 +393,9 @@ class StreamCopier:
     def _keep(self, stream: Stream, target: Stream, label: str, *, codec: str | None = None) -> CopiedStream:
         """Note that packets go to a stream that was added; `codec` is the result's, if it is another one."""
         copied = CopiedStream(label, _kind(stream), codec or _codec(stream), exact(stream.time_base) or Fraction(1, 1_000_000))
-        target.metadata.update(_kept_tags(stream.metadata))
+        target.metadata.update(self._tags_with_room(stream.index))
         target.disposition = stream.disposition
+        self._index_of[target.index] = stream.index
         self._targets[stream.index] = (target, copied)
         self.copied.append(copied)
         return copied

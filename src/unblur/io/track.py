@@ -1,4 +1,4 @@
-"""What a container says of a video besides its coding, carried into a track of another coding: spherical, stereo, crop, colour.
+"""What a container says of a video besides its coding, carried into a track of another coding: spherical, stereo, crop, colour; and languages by BCP 47.
 
 FFmpeg carries these from a stream that it has read to one that it writes, but PyAV has no way to give them to a stream for an encoder. So the
 head of a track is written for the source, the name of its codec is replaced by that of the encoder, and the head is read again: this gives a
@@ -9,6 +9,7 @@ import io
 import math
 from contextlib import ExitStack
 from fractions import Fraction
+from pathlib import Path
 
 import av
 from av.stream import Stream
@@ -17,7 +18,7 @@ from av.video.stream import VideoStream
 from unblur.io import ebml
 from unblur.io.containers import muxed_head
 
-__all__ = ["ROOM", "described_stream", "with_display_size"]
+__all__ = ["ROOM", "described_stream", "languages_of", "said_besides"]
 
 CODEC_NAMES = {
     "libx264": b"V_MPEG4/ISO/AVC",
@@ -36,7 +37,14 @@ PROJECTION, STEREO = 0x7670, 0x53B8
 CROP = (0x54AA, 0x54BB, 0x54CC, 0x54DD)
 NAME, WIDTH, HEIGHT, DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT = 0x536E, 0xB0, 0xBA, 0x54B0, 0x54BA, 0x54B2
 
-ROOM = 64
+LANGUAGE, TYPE = 0x22B59D, 0x83
+STREAM_TYPES = (1, 2, 0x11, 0x21)
+"""Types of tracks of which FFmpeg makes streams: video, sound, subtitles, metadata."""
+
+LONGEST_LANGUAGE = 63
+"""Letters of a tag of BCP 47 that are read; the longest that is registered has half as many."""
+
+ROOM = 160
 """Bytes by which a track's title is made longer, for what is written into the finished file in place of them."""
 SITING = (0x55B7, 0x55B8)
 LEVELS = (0x55BC, 0x55BD, 0x55D0)
@@ -69,26 +77,45 @@ def described_stream(source: VideoStream, *, encoder: str, closing: ExitStack) -
     return closing.enter_context(av.open(io.BytesIO(whole), format="matroska")).streams[0]
 
 
-def with_display_size(track: bytes, *, aspect: Fraction, title: str) -> bytes:
-    """Give the entry of a video's track with the size at which it is shown, which says the shape of its pixels.
+def said_besides(track: bytes, *, title: str, aspect: Fraction | None = None, language: str = "") -> bytes:
+    """Give the entry of a track with what FFmpeg does not write of it: the size at which a video is shown, which says the shape of its pixels, and a language.
 
-    FFmpeg writes it from a field that PyAV does not set. The entry keeps its length: its title was made longer by `ROOM`.
+    FFmpeg writes the size from a field that PyAV does not set, and of languages three letters. The entry keeps its length: its title was made longer by `ROOM`.
 
     Args:
         track: the element.
-        aspect: width of a pixel by its height.
         title: of the track; empty for none.
+        aspect: width of a pixel by its height; None leaves the size as it is.
+        language: by BCP 47; empty for none.
     """
     whole = next(ebml.children(track))
     kept = []
     for part in ebml.children(track, whole.body):
         data = track[part.begin : part.end]
-        if part.id == VIDEO:
+        if part.id == VIDEO and aspect is not None:
             data = ebml.element(VIDEO, _with_size(track[part.body : part.end], aspect))
         elif part.id == NAME:
             data = ebml.element(NAME, title.encode()) if title else b""
         kept.append(data)
+    if language:
+        kept.append(ebml.element(LANGUAGE, language.encode()))
     return track[: whole.body] + ebml.padded(b"".join(kept), whole.end - whole.body)
+
+
+def languages_of(path: Path) -> dict[int, str]:
+    """The languages of a Matroska file by BCP 47, such as `pt-BR`, by the index of the stream; streams without one are not in it."""
+    with path.open("rb") as file:
+        found = next((each for each in ebml.segment_elements(file) if each.id in (ebml.TRACKS, ebml.CLUSTER)), None)
+        if found is None or found.id != ebml.TRACKS:
+            return {}
+        file.seek(found.body)
+        body = file.read(found.end - found.body)
+    tracks = []
+    for entry in ebml.children(body):
+        parts = {part.id: body[part.body : part.end] for part in ebml.children(body, entry.body, entry.end)}
+        if entry.id == ebml.TRACK_ENTRY and int.from_bytes(parts.get(TYPE, b""), "big") in STREAM_TYPES:
+            tracks.append(parts.get(LANGUAGE, b"").rstrip(b"\0").decode("ascii", "replace")[:LONGEST_LANGUAGE])
+    return {index: language for index, language in enumerate(tracks) if language}
 
 
 def _with_size(video: bytes, aspect: Fraction) -> bytes:
