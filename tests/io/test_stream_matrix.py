@@ -10,9 +10,9 @@ import pytest
 from clips import MILLISECOND, Clip, Sound, copy
 
 from unblur.errors import OutputError
-from unblur.io.clip_info import TIMECODE_KEYS
 from unblur.io.containers import exact
 from unblur.io.encoders import CONTAINERS
+from unblur.io.tags import TIMECODE_KEYS
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/formats.md").read_text(encoding="utf-8")
 SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")

@@ -20,6 +20,7 @@ from unblur.errors import UnreadableError, UnsupportedError
 from unblur.io.boxes import read_box
 from unblur.io.colour import Colour, bit_depth
 from unblur.io.containers import chosen_video, exact, has_unknown_video, is_attached_picture, is_picture, open_media
+from unblur.io.tags import timecode_of
 
 __all__ = ["ClipInfo", "LightLevel", "MasteringDisplay", "StreamInfo", "describe", "is_video", "side_data"]
 
@@ -50,8 +51,6 @@ CONVERT = "convert it first with the program that made it"
 
 TOP_FIRST = (2, 5)
 """Those of them that show the upper field first."""
-
-TIMECODE_KEYS = ("timecode", "TIMECODE")
 
 RAW_STREAMS = ("h264", "hevc", "m4v", "mpegvideo", "vc1", "dirac", "obu", "vvc")
 """FFmpeg's names of demuxers of bare video, for which it assumes 25 frames a second whatever the stream itself says."""
@@ -319,7 +318,7 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frames
         display_matrix=struct.unpack("=9i", matrix) if matrix is not None and len(matrix) == 36 else None,
         interlaced=context.field_order in INTERLACED_ORDERS or sum(each.interlaced_frame for each in frames) >= min(2, len(frames)),
         top_field_first=context.field_order in TOP_FIRST if context.field_order in INTERLACED_ORDERS else None,
-        timecode=next((stream.metadata[key] for key in TIMECODE_KEYS if key in stream.metadata), ""),
+        timecode=timecode_of(container, stream),
         mastering=_mastering(side_data(frame, Type.MASTERING_DISPLAY_METADATA)),
         light=_light(side_data(frame, Type.CONTENT_LIGHT_LEVEL)),
         dolby_vision=side_data(frame, Type.DOVI_RPU_BUFFER) is not None or side_data(frame, Type.DOVI_METADATA) is not None,

@@ -19,22 +19,18 @@ from av.video.stream import VideoStream
 
 from unblur.errors import OutputError
 from unblur.io import ebml
-from unblur.io.clip_info import TIMECODE_KEYS, ClipInfo
+from unblur.io.clip_info import ClipInfo
 from unblur.io.containers import can_hold, exact, is_attached_picture, open_media
 from unblur.io.matroska import carried_chapters, chapter_notes, chapters_of, put_chapters, tag_notes
 from unblur.io.moov import Header, TrackPair, put_languages
 from unblur.io.sound import PcmConverter, acm_header, acm_stream, name_acm, pcm_codec, single_frames
+from unblur.io.tags import TIMECODE_KEYS, kept_tags, lost_flags, lost_tags, same_timecode, timecode_of
 from unblur.io.track import ROOM, described_stream, languages_of, said_besides
 
 if TYPE_CHECKING:
     from _hashlib import HASH
 
 __all__ = ["CopiedStream", "StreamCopier", "is_counted", "payload", "shown_at"]
-
-FORGOTTEN_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "timecode", "alpha_mode"}
-"""Tags about the old file that the muxer writes anew or that would be wrong."""
-
-FORGOTTEN_PREFIXES = ("bps", "number_of_", "_statistics_")
 
 IMAGE_TYPES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 
@@ -184,9 +180,13 @@ class StreamCopier:
                     self.notes.append(f"{converter.failures} damaged part(s) of {self._targets[index][1].label} could not be decoded")
             self._converters = {}
 
-    def complete(self, path: Path) -> None:
-        """Put right in the finished file what its muxer cannot write."""
-        self._note_lost_tags(path)
+    def complete(self, path: Path, *, timecode: str = "") -> None:
+        """Put right in the finished file what its muxer cannot write, and note what it has left out.
+
+        Args:
+            path: of the file.
+            timecode: that was to be written; empty for none.
+        """
         if self._info.container.startswith("matroska"):
             self.notes += tag_notes(self._info.path)
         if self._chapters:
@@ -196,25 +196,35 @@ class StreamCopier:
         if self._languages and self._container in QUICKTIME and self._header is None:
             there = {number + 1: self._languages.get(index, "") for number, index in self._index_of.items()}
             put_languages(path, {number: language for number, language in there.items() if language})
-        if self._header is None:
-            return
+        if self._header is not None:
+            self._carry_header(self._header, path)
+        with open_media(path) as written:
+            self._note_losses(written, timecode)
+
+    def _carry_header(self, header: Header, path: Path) -> None:
         if self._container in QUICKTIME:
             video = self._source.streams[self._info.video_index]
-            self._header.carry_to(path, [TrackPair(video.id, 1, is_video=True), *self._pairs])
-            self.notes += self._header.notes
-        elif extras := self._header.extras():
+            header.carry_to(path, [TrackPair(video.id, 1, is_video=True), *self._pairs])
+            self.notes += header.notes
+        elif extras := header.extras():
             named = ", ".join(f"`{kind}`" for kind in extras)
             self.notes.append(f"data in the file's header ({named}) cannot be kept in `{self._suffix}`; write to `.mov` to keep it")
 
-    def _note_lost_tags(self, path: Path) -> None:
-        """Say which tags of the file its muxer has left out; those of QuickTime that go there as they are do not count."""
-        if self._header is not None and self._container in QUICKTIME:
-            return
-        with open_media(path) as written:
-            there = {_plain(key) for key in written.metadata}
-        lost = [key for key in self.metadata() if _plain(key) not in there]
-        if lost:
-            self.notes.append(f"the tag(s) {', '.join(f'`{key}`' for key in lost)} cannot be kept in `{self._suffix}`")
+    def _note_losses(self, written: InputContainer, timecode: str) -> None:
+        """Say which tags, flags and timecode the muxer has left out; tags of QuickTime that go there as they are do not count."""
+        ends = f"cannot be kept in `{self._suffix}`"
+        streams = {index: written.streams[number] for number, index in self._index_of.items() if number < len(written.streams)}
+        if self._header is None or self._container not in QUICKTIME:
+            if lost := lost_tags(self._source.metadata, written.metadata):
+                self.notes.append(f"the tag(s) {_named(lost)} {ends}")
+            for index, stream in streams.items():
+                if lost := lost_tags(self._source.streams[index].metadata, stream.metadata, of_stream=True):
+                    self.notes.append(f"the tag(s) {_named(lost)} of {self._info.streams[index]} {ends}")
+        for index, stream in streams.items():
+            if lost := lost_flags(self._source.streams[index], stream):
+                self.notes.append(f"the flag(s) {_named(lost)} of {self._info.streams[index]} {ends}")
+        if timecode and not same_timecode(timecode, timecode_of(written, written.streams[0])):
+            self.notes.append(f"the timecode {timecode} {ends}, which takes none of this form or at this rate")
 
     def _languages_of_source(self) -> dict[int, str]:
         """Languages by BCP 47, by the index of the stream."""
@@ -233,7 +243,7 @@ class StreamCopier:
 
     def _tags_with_room(self, index: int) -> dict[str, str]:
         """Tags of a stream, with room in its title for what `complete` writes into the finished file."""
-        tags = _kept_tags(self._source.streams[index].metadata)
+        tags = kept_tags(self._source.streams[index].metadata)
         if self._container in MATROSKA and (index in self._languages or (index == self._info.video_index and self._has_shape)):
             tags["title"] = tags.get("title", "") + " " * ROOM
         return tags
@@ -250,12 +260,17 @@ class StreamCopier:
 
     def metadata(self) -> dict[str, str]:
         """Give the tags of the file."""
-        return _kept_tags(self._source.metadata)
+        return kept_tags(self._source.metadata)
 
     def video_metadata(self) -> dict[str, str]:
         """Give the tags of the video stream, which is the first of the output."""
         self._index_of[0] = self._info.video_index
         return self._tags_with_room(self._info.video_index)
+
+    def reel_name(self) -> dict[str, str]:
+        """Give the name of the reel that the timecode counts, as a tag; empty if there is none."""
+        tags = (stream.metadata for stream in self._source.streams)
+        return next(({"reel_name": each["reel_name"]} for each in tags if "reel_name" in each), {})
 
     def video_disposition(self) -> int:
         """Give the flags of the video stream."""
@@ -403,6 +418,7 @@ class StreamCopier:
     def _attach_picture(self, stream: Stream, label: str) -> None:
         """Add a cover where it is no stream: Matroska keeps it as an attached file, QuickTime in the header, which is carried as it is."""
         name, mime = IMAGE_TYPES.get(_codec(stream), ("", ""))
+        name, mime = stream.metadata.get("filename", name), stream.metadata.get("mimetype", mime)
         with open_media(self._info.path) as container:
             packet = next((p for p in container.demux(container.streams[stream.index]) if p.size), None)
             is_kept = name and packet is not None and (self._container == "matroska" or (self._container == "mov" and self._header))
@@ -491,21 +507,12 @@ def _takes(codec: str, *, container: str) -> bool:
     return True
 
 
+def _named(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def _codec(stream: Stream) -> str:
     return stream.codec_context.codec.canonical_name if stream.codec_context is not None else ""
-
-
-def _plain(key: str) -> str:
-    """The name of a tag without the language that FFmpeg adds to it, whose case the containers change."""
-    return key.casefold().partition("-")[0]
-
-
-def _kept_tags(tags: dict[str, str]) -> dict[str, str]:
-    def is_kept(key: str) -> bool:
-        plain = key.lower()
-        return plain not in FORGOTTEN_TAGS and not plain.startswith(FORGOTTEN_PREFIXES)
-
-    return {key: value for key, value in tags.items() if is_kept(key)}
 
 
 def _mov_text(data: bytes) -> str:

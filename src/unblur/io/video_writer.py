@@ -358,7 +358,7 @@ class VideoWriter:
         if encoding.alpha_format is not None and encoding.encoder == "libvpx-vp9":
             stream.metadata["alpha_mode"] = "1"  # by which decoders know that it stands beside the pictures
         if info.timecode and not self._reader.is_part:
-            stream.metadata["timecode"] = info.timecode
+            stream.metadata.update({"timecode": info.timecode} | copier.reel_name())
         elif info.timecode:
             self._losses["the timecode is not kept, since it is that of the first frame of the whole clip"] = None
         stream.disposition = Disposition(copier.video_disposition())
@@ -480,7 +480,7 @@ class VideoWriter:
         self._copier.copy_until(None)
         output, self._output = self._output, None
         output.close()
-        self._copier.complete(partial)
+        self._copier.complete(partial, timecode="" if self._reader.is_part else self.info.timecode)
         if encoders.HDR_NOTE in self.encoding.notes:
             written = describe(partial)
             self._container_has_hdr = (written.mastering, written.light) == (self.info.mastering, self.info.light)
