@@ -145,6 +145,33 @@ def test_dolby_vision_of_profile_5_is_refused(tmp_path, profile, refused):
         assert VideoReader(path).info.codec == "hevc"
 
 
+LAYERS = Box(b"lhvC", bytes.fromhex("01f000fc0b01a1000100044209010100"))
+EYES = Box(b"vexu", bytes(Box(b"eyes", bytes(Box(b"stri", bytes(4) + b"\3")))))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("has_layers", [True, False])
+def test_the_picture_of_the_other_eye_is_named_and_not_claimed(tmp_path, suffix, has_layers):
+    path = tmp_path / "a.mp4"
+    Clip(encoder="libx265", options={"x265-params": "log-level=error"}, pts=range(0, 200, 40)).make(path)
+    moov = read_box(path, b"moov")
+    described = moov.child(b"trak", b"mdia", b"minf", b"stbl", b"stsd")
+    entry = parsed(described.body[8:])[0]
+    boxes = (bytes(LAYERS) if has_layers else b"") + bytes(EYES)
+    described.body = described.body[:8] + bytes(Box(entry.kind, entry.body + boxes))
+    with path.open("r+b") as file:
+        (place,) = (each for each in places(file) if each.kind == b"moov")
+        file.truncate(place.begin)
+        file.seek(place.begin)
+        file.write(bytes(moov))
+    notes = copy(path, tmp_path / f"b{suffix}").notes
+    words = "further layers of the video are not kept: the picture of the other eye (MV-HEVC), or opacity"
+    assert [note for note in notes if "layers" in note] == ([words] if has_layers else [])
+    if suffix == ".mp4":
+        assert (bytes(EYES) in (tmp_path / "b.mp4").read_bytes()) is not has_layers
+    assert not VideoReader(tmp_path / f"b{suffix}").info.has_layers
+
+
 def test_free_tags_of_matroska_in_mp4(tmp_path):
     source = Clip(tags={"prompt": "a cat", "title": "Cat"}).make(tmp_path / "a.mkv")
     assert copy(source, tmp_path / "b.mp4").notes == ()

@@ -11,7 +11,7 @@ from av.codec import codecs_available
 from av.container import InputContainer
 from av.error import FFmpegError, PatchWelcomeError
 from av.sidedata.sidedata import Type
-from av.stream import Stream
+from av.stream import Disposition, Stream
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -132,6 +132,7 @@ class ClipInfo:
         mastering: HDR mastering display, if any.
         light: HDR content light level, if any.
         dolby_vision: the stream has Dolby Vision metadata, which cannot be kept.
+        has_layers: the stream has further layers, such as the picture of the other eye (MV-HEVC), which are not kept.
         alpha_beside: the transparency is in pictures beside those of the video (VP8 and VP9), which are not kept.
         has_free_tags: the file has tags with names of their maker's choice, such as `com.apple.quicktime.make` or `prompt`.
         streams: every stream of the file.
@@ -162,6 +163,7 @@ class ClipInfo:
     mastering: MasteringDisplay | None
     light: LightLevel | None
     dolby_vision: bool
+    has_layers: bool
     alpha_beside: bool
     has_free_tags: bool
     streams: tuple[StreamInfo, ...]
@@ -322,6 +324,7 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frames
         mastering=_mastering(side_data(frame, Type.MASTERING_DISPLAY_METADATA)),
         light=_light(side_data(frame, Type.CONTENT_LIGHT_LEVEL)),
         dolby_vision=side_data(frame, Type.DOVI_RPU_BUFFER) is not None or side_data(frame, Type.DOVI_METADATA) is not None,
+        has_layers=bool(stream.disposition & Disposition.multilayer),
         alpha_beside=stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE", "0")) == "1",
         has_free_tags=any(key.casefold().partition("-")[0] not in USUAL_TAGS for key in container.metadata),
         streams=tuple(_describe_stream(each) for each in container.streams),

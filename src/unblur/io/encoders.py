@@ -291,6 +291,8 @@ def _notes(info: ClipInfo, encoder: str, pixel_format: str) -> list[str]:
     notes = []
     if info.dolby_vision:
         notes.append("Dolby Vision metadata is not kept; players show the base layer")
+    if info.has_layers:
+        notes.append("further layers of the video are not kept: the picture of the other eye (MV-HEVC), or opacity")
     if (info.mastering or info.light) and encoder in ("libvpx-vp9", "prores_ks", "ffv1"):
         notes.append(HDR_NOTE)
     if info.interlaced:

@@ -28,6 +28,9 @@ OF_CODECS = {
 }
 """Boxes of a video's sample entry that tell of its coding, which is written anew."""
 
+LAYERS, EYES = b"lhvC", b"vexu"
+"""Further layers of HEVC, which are not kept, and what is said of their eyes."""
+
 WRITTEN_ANEW = {b"mvhd", b"trak", b"iods", b"mvex", b"cmov", b"udta"}
 OF_TRACK = {b"tkhd", b"edts", b"mdia", b"tref", b"udta", b"load", b"clip", b"matt", b"kmat", b"imap"}
 OWN_REFERENCES = {b"tmcd", b"chap"}
@@ -243,7 +246,9 @@ def _carry_visual(source: Box, target: Box) -> None:
         return
     written = parsed(own[0].body[VISUAL:])
     has_tags = any(each.kind == b"colr" for each in written)
-    extra = [each for each in parsed(entries[0].body[VISUAL:]) if each.kind not in OF_CODECS]
+    said = parsed(entries[0].body[VISUAL:])
+    untrue = {EYES} if any(each.kind == LAYERS for each in said) else set()
+    extra = [each for each in said if each.kind not in OF_CODECS | untrue]
     added = [each for each in extra if each.kind != b"colr" or not has_tags or each.body[:4] in (b"prof", b"rICC")]
     anew = {each.kind for each in added} - {b"colr"}
     boxes = [*(each for each in written if each.kind not in anew), *added]

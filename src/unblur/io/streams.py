@@ -14,7 +14,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
-from av.stream import AttachmentStream, Discard, Stream
+from av.stream import AttachmentStream, Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from unblur.errors import OutputError
@@ -274,7 +274,7 @@ class StreamCopier:
 
     def video_disposition(self) -> int:
         """Give the flags of the video stream."""
-        return int(self._source.streams[self._info.video_index].disposition)
+        return int(self._source.streams[self._info.video_index].disposition) & ~int(Disposition.multilayer)
 
     def copy_chapters(self, *, shift: Fraction, begin: Fraction | None, end: Fraction | None) -> None:
         """Copy the chapters that lie in a part of the clip; call it before anything is written."""
