@@ -575,9 +575,9 @@ def hdr10_plus() -> bytes:
     return b"\xb5\x00\x3c\x00\x01\x04\x01" + int(bits, 2).to_bytes(len(bits) // 8, "big")
 
 
-def with_messages(path: Path, message: bytes, *, encoder: str) -> Path:
-    """Write a clip with a message (SEI, registered by ITU-T T.35) in front of two of its packets."""
-    body = b"\x04" + bytes([len(message)]) + message + b"\x80"
+def with_messages(path: Path, message: bytes, *, encoder: str, kind: int = 4) -> Path:
+    """Write a clip with a message (SEI, registered by ITU-T T.35, or of another kind) in front of two of its packets."""
+    body = bytes([kind]) + bytes([len(message)]) + message + b"\x80"
     sei = b"\0\0\0\1" + (b"\x06" if encoder == "libx264" else b"\x4e\x01") + body.replace(b"\0\0\1", b"\0\0\3\1")
     options = {"crf": "10", "preset": "ultrafast", "x264-params": "log-level=none", "x265-params": "log-level=error:bframes=0"}
     clip = Clip(
@@ -610,6 +610,28 @@ def test_captions_stay_with_their_frames(tmp_path, codec, kept):
     out = copy(source, target, codec=codec)
     assert carrying(target, Type.A53_CC) == (carrying(source, Type.A53_CC) if kept else [])
     assert out.notes == (() if kept else ("captions inside the frames are not kept by this codec; choose h264 or hevc to keep them",))
+
+
+MDPM = bytes.fromhex("17ee8c60f84d11d98cd60800200c9a66") + b"MDPM\x02\x18\xc0\x20\x19\x07"
+"""User data of AVCHD cameras: an identifier, and a date."""
+
+
+@pytest.mark.parametrize(("codec", "kept"), [("h264", True), ("hevc", False), ("vp9", False)])
+def test_user_data_stays_with_its_frames(tmp_path, codec, kept):
+    source, target = with_messages(tmp_path / "a.ts", MDPM, encoder="libx264", kind=5), tmp_path / "b.mp4"
+    assert carrying(source, Type.SEI_UNREGISTERED) == [(3, MDPM), (7, MDPM)]
+    out = copy(source, target, codec=codec)
+    assert carrying(target, Type.SEI_UNREGISTERED) == (carrying(source, Type.SEI_UNREGISTERED) if kept else [])
+    words = "data inside the frames, such as a camera's date and exposure, is not kept by this codec; choose h264 to keep it"
+    assert out.notes == (() if kept else (words,))
+
+
+def test_what_an_encoder_says_of_itself_is_not_kept(tmp_path):
+    source = Clip().make(tmp_path / "a.mp4")
+    assert source.read_bytes().count(b"x264 - core") == 1
+    assert all(frame.carried is None for frame in VideoReader(source))
+    assert copy(source, tmp_path / "b.mkv", codec="hevc").notes == ()
+    assert b"x264 - core" not in (tmp_path / "b.mkv").read_bytes()
 
 
 @pytest.mark.parametrize("codec", ["av1", "hevc"])

@@ -10,7 +10,7 @@ from av.buffer import Buffer
 from av.codec import codecs_available
 from av.container import InputContainer
 from av.error import FFmpegError, PatchWelcomeError
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideData, Type
 from av.stream import Disposition, Stream
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
@@ -98,6 +98,9 @@ class StreamInfo:
         extra = ", ".join(word for word in words if word and word != "und")
         return f"{kind} stream {self.index}" + (f" ({extra})" if extra else "")
 
+
+ENCODERS_OWN = (bytes.fromhex("dc45e9bde6d948b7962cd820d923eeef"), bytes.fromhex("2ca2de09b51747dbbb55a4fe7fc2fc4e"))
+"""Identifiers of user data in which x264 and x265 say their version and settings."""
 
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
@@ -232,8 +235,12 @@ def is_video(path: Path) -> bool:
 
 
 def side_data(frame: VideoFrame, kind: Type) -> bytes | None:
-    """Give one kind of side data of a frame, None if it has none."""
+    """Give one kind of side data of a frame, None if it has none. What an encoder says of itself in user data (SEI) does not count."""
     try:
+        if kind == Type.SEI_UNREGISTERED:
+            listed: list[SideData] = list(frame.side_data)  # type: ignore[arg-type]  # as below
+            messages = (bytes(each) for each in listed if each.type == kind)
+            return next((data for data in messages if data[:16] not in ENCODERS_OWN), None)
         found: Buffer | None = frame.side_data.get(kind)  # type: ignore[call-overload]  # the stub of PyAV 18 is wrong
     except ValueError:  # PyAV 18 cannot list side data of a kind that is newer than itself
         return None

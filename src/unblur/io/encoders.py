@@ -258,7 +258,7 @@ def _options(info: ClipInfo, encoder: str, *, pixel_format: str, quality: float 
         order = {True: "tff=1", False: "bff=1", None: ""}[info.top_field_first]
         fields = order if info.interlaced and encoder == "libx264" else ""
         parameters = ":".join(each for each in (fields, _hdr_of_x264(info)) if each)
-        options |= {"flags": "+ildct+ilme"} if fields else {}
+        options |= {"udu_sei": "1"} | ({"flags": "+ildct+ilme"} if fields else {})
         return options | ({"x264-params": parameters} if parameters else {})
     if encoder == "libx265":
         parameters = ":".join(["log-level=error", "open-gop=0", *(["lossless=1"] if lossless else []), *_hdr_of_x265(info)])

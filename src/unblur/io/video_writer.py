@@ -46,6 +46,10 @@ CARRIED_BY = {
         ("libx264", "libx264rgb", "libx265"),
         "captions inside the frames are not kept by this codec; choose h264 or hevc to keep them",
     ),
+    Type.SEI_UNREGISTERED: (
+        ("libx264", "libx264rgb"),  # x265 writes it under an identifier of its own
+        "data inside the frames, such as a camera's date and exposure, is not kept by this codec; choose h264 to keep it",
+    ),
     Type.DYNAMIC_HDR_PLUS: ((), "HDR10+ metadata is not kept; the HDR mastering metadata is"),
 }
 """Encoders that write each kind of side data of single frames, and what to say of the others."""
