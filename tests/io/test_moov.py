@@ -121,6 +121,39 @@ def test_header_stays_in_front_where_it_was(tmp_path, suffix):
             assert [bytes(p) for p in a.demux(audio=0)] == [bytes(p) for p in b.demux(audio=0)]
 
 
+GYRO = b"\0\0\7\xd0" + b"gyro" * 40 + b"8db42d694ccc418790edff439fe026bf"
+"""What a maker of cameras writes behind the last box, and finds by the last bytes of the file."""
+
+
+def with_more(path: Path, *data: bytes) -> Path:
+    Clip(sounds=[Sound()]).make(path)
+    with path.open("ab") as file:
+        file.write(b"".join(data))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4"])
+def test_what_lies_behind_the_boxes_stays_there(tmp_path, suffix):
+    maker = bytes(Box(b"inst", b"data of a maker"))
+    source = with_more(tmp_path / "a.mp4", maker, bytes(Box(b"thum", b"blurry")), bytes(Box(b"free", b"nothing")), GYRO)
+    assert copy(source, tmp_path / f"b{suffix}").notes == ("`thum` beside the header is not kept, since it shows the blurry picture",)
+    data = (tmp_path / f"b{suffix}").read_bytes()
+    assert data.endswith(maker + GYRO)
+    assert [number_of(frame.pixels) for frame in VideoReader(tmp_path / f"b{suffix}")] == list(range(15))
+    notes = copy(source, tmp_path / "b.mkv").notes
+    assert notes == (
+        "data in the file's header (`inst`, `thum`, `what is behind its end`) cannot be kept in `.mkv`; write to `.mov` to keep it",
+    )
+
+
+@pytest.mark.parametrize("behind", [bytes(99), b"\0\1\0\0mdatcut off"])
+def test_nothing_and_what_is_cut_off_is_not_carried(tmp_path, behind):
+    source = with_more(tmp_path / "a.mp4", behind)
+    assert copy(source, tmp_path / "b.mp4").notes == ()
+    assert top(tmp_path / "b.mp4")[-1] == b"moov"
+    assert not (tmp_path / "b.mp4").read_bytes().endswith(behind)
+
+
 def test_cover_in_quicktime(tmp_path):
     source = Clip(cover=True).make(tmp_path / "a.mp4")
     out = copy(source, tmp_path / "b.mov")

@@ -42,8 +42,11 @@ PLACES_IN_FILE = {b"gps ", b"iloc"}
 ORIGIN = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 """Identifier of a box with a C2PA manifest: proof of an origin that a restored film does not have."""
 
-AT_TOP = {b"uuid", b"meta", b"sefd"}
-"""Boxes beside the header that say something of the film: XMP, data of makers."""
+OF_STRUCTURE = {*(b"ftyp moov mdat moof mfra sidx ssix styp prft emsg pdin").split(), *PADDING, bytes(4)}
+"""Boxes beside the header that hold the film itself, or help to find it. All others say something of it: XMP, data of makers."""
+
+PREVIEWS = {b"thum", b"pnot", b"PICT", b"pict"}
+"""Boxes beside the header that show the blurry picture."""
 
 BLOCK = 1 << 22
 """Bytes that are moved at once."""
@@ -96,7 +99,8 @@ class Header:
         kinds = [each.kind for each in (udta.children if udta is not None else []) if not _is_tag(each.kind)]
         kinds += [each.kind for each in self._moov.children if each.kind not in WRITTEN_ANEW | PADDING | {b"meta"}]
         with self._path.open("rb") as file:
-            kinds += [place.kind for place in places(file) if place.kind in AT_TOP and _identifier(file, place) != ORIGIN]
+            kinds += [place.kind for place in places(file) if place.kind not in OF_STRUCTURE and _identifier(file, place) != ORIGIN]
+            kinds += [b"what is behind its end"] if _trailer(file) else []
         return list(dict.fromkeys(kind.decode("latin-1").strip() for kind in kinds))
 
     def carry_to(self, target: Path, pairs: Iterable[TrackPair]) -> None:
@@ -114,12 +118,9 @@ class Header:
                 if pair.target in ours and pair.source in theirs:
                     _carry_track(theirs[pair.source], ours[pair.target], pair, numbers)
             self._carry_film(moov)
-            extra = self._beside()
             file.truncate(place.begin)
             _write(file, moov, place.begin, is_first=self.is_first)
-            file.seek(0, 2)
-            for data in extra:
-                file.write(data)
+            self._append_beside(file)
 
     def _description(self, track: int) -> Box | None:
         found = _tracks(self._moov).get(track)
@@ -137,19 +138,46 @@ class Header:
                 moov.children = [own for own in moov.children if own.kind != b"meta"]
             moov.children.append(each)
 
-    def _beside(self) -> list[bytes]:
-        found = []
+    def _append_beside(self, target: BinaryIO) -> None:
+        """Append what lies beside the header of the source, and behind its last box: makers of cameras find the latter by the end of the file."""
+        target.seek(0, 2)
         with self._path.open("rb") as file:
             for place in places(file):
-                if place.kind not in AT_TOP or _identifier(file, place) == ORIGIN:
+                name = place.kind.decode("latin-1")
+                if place.kind in OF_STRUCTURE or _identifier(file, place) == ORIGIN:
                     continue
-                file.seek(place.body)
-                box = Box(place.kind, file.read(place.end - place.body))
-                if b"iloc" in box.body:
-                    self.notes.append(f"`{place.kind.decode()}` beside the header is not kept, since it tells places in the old file")
+                if place.kind in PREVIEWS:
+                    self.notes.append(f"`{name}` beside the header is not kept, since it shows the blurry picture")
+                elif _says_places(file, place):
+                    self.notes.append(f"`{name}` beside the header is not kept, since it tells places in the old file")
                 else:
-                    found.append(bytes(box))
-        return found
+                    _copy(file, target, place.begin, place.end)
+            if trailer := _trailer(file):
+                _copy(file, target, *trailer)
+
+
+def _says_places(file: BinaryIO, place: Place) -> bool:
+    if place.kind not in (b"meta", b"uuid"):
+        return False
+    file.seek(place.body)
+    return b"iloc" in file.read(place.end - place.body)
+
+
+def _trailer(file: BinaryIO) -> tuple[int, int] | None:
+    """Where the bytes behind the last box begin and end; None if there are none, they are empty, or a box that is cut off."""
+    size = file.seek(0, 2)
+    begin = max((place.end for place in places(file)), default=size)
+    file.seek(begin)
+    head = file.read(BLOCK)
+    if not head.strip(b"\0") or head[4:8] in OF_STRUCTURE:
+        return None
+    return begin, size
+
+
+def _copy(source: BinaryIO, target: BinaryIO, begin: int, end: int) -> None:
+    source.seek(begin)
+    for at in range(begin, end, BLOCK):
+        target.write(source.read(min(BLOCK, end - at)))
 
 
 def put_languages(target: Path, languages: dict[int, str]) -> None:
