@@ -20,6 +20,7 @@ from unblur.errors import UnreadableError, UnsupportedError
 from unblur.io.boxes import read_box
 from unblur.io.colour import Colour, bit_depth
 from unblur.io.containers import chosen_video, exact, has_unknown_video, is_attached_picture, is_picture, open_media
+from unblur.io.dolby_vision import profile_of
 from unblur.io.tags import timecode_of
 
 __all__ = ["ClipInfo", "LightLevel", "MasteringDisplay", "StreamInfo", "describe", "is_video", "side_data"]
@@ -134,7 +135,8 @@ class ClipInfo:
         timecode: of the first frame, empty if there is none.
         mastering: HDR mastering display, if any.
         light: HDR content light level, if any.
-        dolby_vision: the stream has Dolby Vision metadata, which cannot be kept.
+        dolby_vision: the stream has Dolby Vision metadata.
+        dolby_profile: which (`unblur.io.dolby_vision`), 0 if unknown.
         has_layers: the stream has further layers, such as the picture of the other eye (MV-HEVC), which are not kept.
         alpha_beside: the transparency is in pictures beside those of the video (VP8 and VP9), which are not kept.
         has_free_tags: the file has tags with names of their maker's choice, such as `com.apple.quicktime.make` or `prompt`.
@@ -166,6 +168,7 @@ class ClipInfo:
     mastering: MasteringDisplay | None
     light: LightLevel | None
     dolby_vision: bool
+    dolby_profile: int
     has_layers: bool
     alpha_beside: bool
     has_free_tags: bool
@@ -331,6 +334,7 @@ def _describe(path: Path, container: InputContainer, stream: VideoStream, frames
         mastering=_mastering(side_data(frame, Type.MASTERING_DISPLAY_METADATA)),
         light=_light(side_data(frame, Type.CONTENT_LIGHT_LEVEL)),
         dolby_vision=side_data(frame, Type.DOVI_RPU_BUFFER) is not None or side_data(frame, Type.DOVI_METADATA) is not None,
+        dolby_profile=profile_of(side_data(frame, Type.DOVI_METADATA)),
         has_layers=bool(stream.disposition & Disposition.multilayer),
         alpha_beside=stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE", "0")) == "1",
         has_free_tags=any(key.casefold().partition("-")[0] not in USUAL_TAGS for key in container.metadata),

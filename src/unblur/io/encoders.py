@@ -11,6 +11,7 @@ from unblur.errors import InputError, OutputError, UnreadableError
 from unblur.io.clip_info import ClipInfo, LightLevel, MasteringDisplay
 from unblur.io.colour import Colour, bit_depth
 from unblur.io.containers import can_hold, open_media
+from unblur.io.dolby_vision import is_writable, record
 from unblur.io.sound import acm_header
 
 __all__ = ["CONTAINERS", "Encoding", "choose_encoding", "output_suffix"]
@@ -54,6 +55,9 @@ WORST_CRF = {"libx264": 51, "libx265": 51, "libvpx-vp9": 63, "libsvtav1": 63, "p
 EVEN_ONLY = {"libx264", "libx265"}
 """Encoders that refuse an odd size where the chroma is halved."""
 
+MOST_KBIT = (70_000, 130_000)
+"""Kilobits per second of Dolby Vision, up to 1080p and above, which x265 must be told (the same source as `unblur.io.dolby_vision`)."""
+
 KEY_EVERY = "120"
 """Frames from one key frame to the next, at most, and in a segment (`unblur.io.segments`)."""
 
@@ -75,6 +79,7 @@ class Encoding:
         options: of the encoder.
         rate: frames per second, for the rate control.
         notes: sentences about what the encoding cannot keep.
+        dolby_vision: the record of Dolby Vision for the container, if its metadata is written again; else empty.
         alpha_format: `pixel_format` with opacity, if the clip has it and it is kept; else None.
     """
 
@@ -84,6 +89,7 @@ class Encoding:
     options: dict[str, str]
     rate: Fraction
     notes: tuple[str, ...]
+    dolby_vision: bytes = b""
     alpha_format: str | None = None
 
 
@@ -112,18 +118,26 @@ def choose_encoding(info: ClipInfo, *, container: str, codec: str | None = None,
         encoder = "libx264rgb"
     pixel_format = _pixel_format(info, encoder)
     colour = _colour(info, pixel_format)
-    options = _options(info, encoder, pixel_format=pixel_format, quality=quality)
+    keeps_dolby = (
+        (encoder, pixel_format) == ("libx265", "yuv420p10le")
+        and quality != 100
+        and is_writable(info.dolby_profile, colour, has_mastering=info.mastering is not None)
+    )
+    options = _options(info, encoder, pixel_format=pixel_format, quality=quality, keeps_dolby=keeps_dolby)
     rate = min(max(info.average_rate or Fraction(25), Fraction(1)), Fraction(MAX_RATE))
     alpha_format = _alpha_format(info, encoder, pixel_format)
     if alpha_format and encoder == "libvpx-vp9":
         options |= {"auto-alt-ref": "0"}  # which libvpx refuses together with opacity
     notes = _notes(info, encoder, pixel_format)
+    if info.dolby_vision and not keeps_dolby:
+        notes.insert(0, "Dolby Vision metadata is not kept; players show the base layer")
     if info.has_alpha and not alpha_format:
         notes.insert(0, "transparency is not kept")
     written = WRITTEN.get(encoder, encoder)
     if codec is None and written != info.codec:
         notes.append(f"{info.codec} video is written as {written}{_why_another(info, container)}")
-    return Encoding(encoder, pixel_format, colour, options, rate, tuple(notes), alpha_format)
+    dolby = record(colour, width=info.width, height=info.height, rate=rate) if keeps_dolby else b""
+    return Encoding(encoder, pixel_format, colour, options, rate, tuple(notes), dolby, alpha_format)
 
 
 def _alpha_format(info: ClipInfo, encoder: str, pixel_format: str) -> str | None:
@@ -249,7 +263,7 @@ def _colour(info: ClipInfo, pixel_format: str) -> Colour:
     return info.colour
 
 
-def _options(info: ClipInfo, encoder: str, *, pixel_format: str, quality: float | None) -> dict[str, str]:
+def _options(info: ClipInfo, encoder: str, *, pixel_format: str, quality: float | None, keeps_dolby: bool) -> dict[str, str]:
     worst = WORST_CRF.get(encoder, 51)
     crf = f"{CRF.get(encoder, CRF['libx264']) if quality is None else worst * (100 - quality) / 100:g}"
     lossless = quality == 100
@@ -261,8 +275,11 @@ def _options(info: ClipInfo, encoder: str, *, pixel_format: str, quality: float 
         options |= {"udu_sei": "1"} | ({"flags": "+ildct+ilme"} if fields else {})
         return options | ({"x264-params": parameters} if parameters else {})
     if encoder == "libx265":
-        parameters = ":".join(["log-level=error", "open-gop=0", *(["lossless=1"] if lossless else []), *_hdr_of_x265(info)])
-        return {"preset": "fast", "g": KEY_EVERY, "crf": crf, "a53cc": "1", "x265-params": parameters}
+        parts = ["log-level=error", "open-gop=0", *(["lossless=1"] if lossless else []), *_hdr_of_x265(info)]
+        most = MOST_KBIT[info.width * info.height > 1920 * 1088]
+        parts += [f"vbv-maxrate={most}", f"vbv-bufsize={most}", "const-vbv=1"] if keeps_dolby else []
+        dolby = {"dolbyvision": f"{keeps_dolby:d}"}
+        return {"preset": "fast", "g": KEY_EVERY, "crf": crf, "a53cc": "1", "x265-params": ":".join(parts)} | dolby
     if encoder == "libvpx-vp9":
         return {
             "g": KEY_EVERY,
@@ -289,8 +306,6 @@ def _options(info: ClipInfo, encoder: str, *, pixel_format: str, quality: float 
 
 def _notes(info: ClipInfo, encoder: str, pixel_format: str) -> list[str]:
     notes = []
-    if info.dolby_vision:
-        notes.append("Dolby Vision metadata is not kept; players show the base layer")
     if info.has_layers:
         notes.append("further layers of the video are not kept: the picture of the other eye (MV-HEVC), or opacity")
     if (info.mastering or info.light) and encoder in ("libvpx-vp9", "prores_ks", "ffv1"):

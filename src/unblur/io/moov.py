@@ -15,7 +15,7 @@ import numpy as np
 
 from unblur.io.boxes import Box, Place, parsed, places, read_box
 
-__all__ = ["Header", "TrackPair", "put_languages"]
+__all__ = ["Header", "TrackPair", "put_besides"]
 
 VISUAL, SAMPLE_ENTRY = 78, 8
 """Bytes of a visual sample entry, and of any, before its own boxes and fields."""
@@ -180,8 +180,14 @@ def _copy(source: BinaryIO, target: BinaryIO, begin: int, end: int) -> None:
         target.write(source.read(min(BLOCK, end - at)))
 
 
-def put_languages(target: Path, languages: dict[int, str]) -> None:
-    """Add languages by BCP 47 to the tracks of a finished file whose header is at its end, by their numbers."""
+def put_besides(target: Path, *, languages: dict[int, str], dolby_vision: bytes = b"") -> None:
+    """Add to a finished file whose header is at its end what FFmpeg does not write.
+
+    Args:
+        target: the file.
+        languages: of tracks by BCP 47, by their numbers.
+        dolby_vision: the record of the first track, which FFmpeg writes into MP4 alone; empty for none.
+    """
     with target.open("r+b") as file:
         (place,) = (each for each in places(file) if each.kind == b"moov")
         file.seek(place.body)
@@ -190,6 +196,11 @@ def put_languages(target: Path, languages: dict[int, str]) -> None:
             media = track.child(b"mdia")
             if media is not None and number in languages:
                 _add_language(media, Box(b"elng", bytes(4) + languages[number].encode() + b"\0"))
+            described = track.child(b"mdia", b"minf", b"stbl", b"stsd")
+            if dolby_vision and number == 1 and described is not None:
+                entry = parsed(described.body[8:])[0]
+                boxes = [*parsed(entry.body[VISUAL:]), Box(b"dvvC", dolby_vision)]
+                described.body = described.body[:8] + bytes(Box(entry.kind, entry.body[:VISUAL] + b"".join(map(bytes, boxes))))
         file.truncate(place.begin)
         file.seek(place.begin)
         file.write(bytes(moov))

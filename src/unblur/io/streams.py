@@ -22,7 +22,7 @@ from unblur.io import ebml
 from unblur.io.clip_info import ClipInfo
 from unblur.io.containers import can_hold, exact, is_attached_picture, open_media
 from unblur.io.matroska import carried_chapters, chapter_notes, chapters_of, put_chapters, tag_notes
-from unblur.io.moov import Header, TrackPair, put_languages
+from unblur.io.moov import Header, TrackPair, put_besides
 from unblur.io.sound import PcmConverter, acm_header, acm_stream, name_acm, pcm_codec, single_frames
 from unblur.io.tags import TIMECODE_KEYS, kept_tags, lost_flags, lost_tags, same_timecode, timecode_of
 from unblur.io.track import ROOM, described_stream, languages_of, said_besides
@@ -180,12 +180,13 @@ class StreamCopier:
                     self.notes.append(f"{converter.failures} damaged part(s) of {self._targets[index][1].label} could not be decoded")
             self._converters = {}
 
-    def complete(self, path: Path, *, timecode: str = "") -> None:
+    def complete(self, path: Path, *, timecode: str, dolby_vision: bytes) -> None:
         """Put right in the finished file what its muxer cannot write, and note what it has left out.
 
         Args:
             path: of the file.
             timecode: that was to be written; empty for none.
+            dolby_vision: the record of what the encoder has written; empty for none.
         """
         if self._info.container.startswith("matroska"):
             self.notes += tag_notes(self._info.path)
@@ -193,9 +194,12 @@ class StreamCopier:
             put_chapters(path, self._chapters)
         if self._container in MATROSKA and (self.has_acm or self._has_shape or self._languages):
             ebml.change_tracks(path, self._changed_track)
-        if self._languages and self._container in QUICKTIME and self._header is None:
-            there = {number + 1: self._languages.get(index, "") for number, index in self._index_of.items()}
-            put_languages(path, {number: language for number, language in there.items() if language})
+        if self._container in QUICKTIME:
+            languages = self._languages if self._header is None else {}
+            there = {number + 1: languages[index] for number, index in self._index_of.items() if index in languages}
+            dolby_vision = dolby_vision if self._container == "mov" else b""
+            if there or dolby_vision:
+                put_besides(path, languages=there, dolby_vision=dolby_vision)
         if self._header is not None:
             self._carry_header(self._header, path)
         with open_media(path) as written:
@@ -252,11 +256,11 @@ class StreamCopier:
         """Close the source."""
         self._closing.close()
 
-    def described_video(self, encoder: str) -> Stream | None:
+    def described_video(self, encoder: str, *, dolby_vision: bytes) -> Stream | None:
         """Give a stream of an encoder's codec with what the source's container says of its video; None if it says nothing besides the coding."""
         video = self._source.streams[self._info.video_index]
         assert isinstance(video, VideoStream)
-        return described_stream(video, encoder=encoder, closing=self._closing)
+        return described_stream(video, encoder=encoder, dolby_vision=dolby_vision, closing=self._closing)
 
     def metadata(self) -> dict[str, str]:
         """Give the tags of the file."""

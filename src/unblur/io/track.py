@@ -37,6 +37,7 @@ PROJECTION, STEREO = 0x7670, 0x53B8
 CROP = (0x54AA, 0x54BB, 0x54CC, 0x54DD)
 NAME, WIDTH, HEIGHT, DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT = 0x536E, 0xB0, 0xBA, 0x54B0, 0x54BA, 0x54B2
 
+ADDITION_TYPE, ADDITION_DATA = 0x41E7, 0x41ED
 LANGUAGE, TYPE = 0x22B59D, 0x83
 STREAM_TYPES = (1, 2, 0x11, 0x21)
 """Types of tracks of which FFmpeg makes streams: video, sound, subtitles, metadata."""
@@ -51,12 +52,13 @@ LEVELS = (0x55BC, 0x55BD, 0x55D0)
 """Content light level, of a pixel and of a frame, and mastering display."""
 
 
-def described_stream(source: VideoStream, *, encoder: str, closing: ExitStack) -> Stream | None:
+def described_stream(source: VideoStream, *, encoder: str, dolby_vision: bytes, closing: ExitStack) -> Stream | None:
     """Give a stream of the encoder's codec with all that FFmpeg knows of the source's besides its coding; None if there is nothing.
 
     Args:
         source: of the file that is read.
         encoder: FFmpeg's name of the encoder.
+        dolby_vision: the record of Dolby Vision that the encoder writes; empty for none.
         closing: keeps the stream open.
     """
     head = muxed_head(source, container="matroska")
@@ -71,6 +73,8 @@ def described_stream(source: VideoStream, *, encoder: str, closing: ExitStack) -
     if VIDEO not in parts or not _says_something(head[parts[VIDEO].body : parts[VIDEO].end]):
         return None
     kept = [head[part.begin : part.end] for part in parts.values() if part.id not in (CODEC, PRIVATE, ADDITIONS, ebml.CRC_32)]
+    if dolby_vision:
+        kept.append(ebml.element(ADDITIONS, ebml.element(ADDITION_TYPE, b"dvvC"), ebml.element(ADDITION_DATA, dolby_vision)))
     written = ebml.element(ebml.TRACK_ENTRY, ebml.element(CODEC, CODEC_NAMES[encoder]), *kept)
     body = ebml.element(ebml.TRACKS, written), ebml.element(ebml.CLUSTER, ebml.element(TIME, b"\0"))
     whole = ebml.element(ebml.EBML, ebml.element(0x4282, b"matroska")) + ebml.element(ebml.SEGMENT, *body)

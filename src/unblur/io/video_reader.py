@@ -36,9 +36,9 @@ MAX_CONSECUTIVE_FAILURES = 32
 MAX_STEP_BACK = Fraction(1)
 """Seconds that a frame's time may lie before that of the frame shown before it and still count as a slip."""
 
-CARRIED = (Type.A53_CC, Type.SEI_UNREGISTERED, Type.DYNAMIC_HDR_PLUS)
-"""Side data that changes with each frame: closed captions and user data, such as the date and exposure of AVCHD cameras, which encoders can write again,
-and HDR10+, whose loss the writer tells."""
+CARRIED = (Type.A53_CC, Type.SEI_UNREGISTERED, Type.DYNAMIC_HDR_PLUS, Type.DOVI_METADATA)
+"""Side data that changes with each frame: closed captions, user data, such as the date and exposure of AVCHD cameras, and Dolby Vision, which encoders can
+write again, and HDR10+, whose loss the writer tells."""
 
 SEEK_MARGINS = (Fraction(0), Fraction(2), Fraction(10))
 """Seconds before the start of a preview to seek to; each is tried when the one before it lands after the start."""
@@ -52,7 +52,7 @@ class Frame:
         pixels: RGB (H, W, 3), uint8, or uint16 over 0..65535 for video of more than 8 bits; of a picture with floats, float32 in [0, 1].
         pts: when it is shown, in ticks of the clip's time base.
         duration: how long, in ticks; 0 if the file does not say.
-        carried: captions, user data and HDR10+ of this frame, for the writer.
+        carried: captions, user data, Dolby Vision and HDR10+ of this frame, for the writer.
         alpha: (H, W) opacity over the full range of 8 or 16 bit, if the clip has it.
     """
 

@@ -343,7 +343,7 @@ class VideoWriter:
 
     def _add_video(self, output: OutputContainer, copier: StreamCopier) -> VideoStream:
         encoding, info = self.encoding, self.info
-        described = copier.described_video(encoding.encoder)
+        described = copier.described_video(encoding.encoder, dolby_vision=encoding.dolby_vision)
         if described is None:
             stream = output.add_stream(encoding.encoder, rate=encoding.rate, options=encoding.options)
             assert isinstance(stream, VideoStream)
@@ -484,7 +484,8 @@ class VideoWriter:
         self._copier.copy_until(None)
         output, self._output = self._output, None
         output.close()
-        self._copier.complete(partial, timecode="" if self._reader.is_part else self.info.timecode)
+        timecode = "" if self._reader.is_part else self.info.timecode
+        self._copier.complete(partial, timecode=timecode, dolby_vision=self.encoding.dolby_vision)
         if encoders.HDR_NOTE in self.encoding.notes:
             written = describe(partial)
             self._container_has_hdr = (written.mastering, written.light) == (self.info.mastering, self.info.light)
