@@ -51,6 +51,15 @@ def test_stills_make_pairs(photos, tmp_path):
     assert len(list((tmp_path / "out" / "train").rglob("*.npz"))) == 2
 
 
+def test_a_mixed_set_is_made_by_a_recipe(photos, tmp_path):
+    (tmp_path / "mix.yaml").write_text("size: 32\nsets: [{kind: stills, count: 1}, {kind: dynamic, count: 1}]\n")
+    said = run("mixed", tmp_path / "mix.yaml", photos, "-o", tmp_path / "out", "--seed", 7)
+    assert "2 pairs in 2 sequences" in said
+    assert len(manifest(tmp_path / "out")["sets"]) == 2
+    with pytest.raises(InputError, match="no recipe of a data set"):
+        run("mixed", "other", photos, "-o", tmp_path / "b")
+
+
 def test_stills_make_sequences(photos, tmp_path):
     run(
         "stills",

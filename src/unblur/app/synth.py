@@ -44,6 +44,12 @@ Noise = Annotated[float, typer.Option(min=0, max=1, help="Share with shot and re
 Sharpen = Annotated[float, typer.Option(min=0, max=1, help="Share sharpened in the camera.")]
 Jpeg = Annotated[float, typer.Option(min=0, max=1, help="Share that went through JPEG.")]
 H264 = Annotated[float, typer.Option(min=0, max=1, help="Share that went through H.264.")]
+Cutouts = Annotated[
+    list[Path] | None, typer.Option(metavar="DIR", help="Objects with opacity (PNG, WebP); may be repeated.", show_default=False)
+]
+Highspeed = Annotated[
+    list[Path] | None, typer.Option(metavar="FILE", help="Clip of about 240 frames a second; may be repeated.", show_default=False)
+]
 Cluster = Annotated[
     str | None,
     typer.Option(
@@ -176,12 +182,8 @@ def dynamic(
     ] = None,
     *,
     output: Output,
-    cutouts: Annotated[
-        list[Path] | None, typer.Option(metavar="DIR", help="Objects with opacity (PNG, WebP); may be repeated.", show_default=False)
-    ] = None,
-    highspeed: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Clip of about 240 frames a second; may be repeated.", show_default=False)
-    ] = None,
+    cutouts: Cutouts = None,
+    highspeed: Highspeed = None,
     count: Annotated[int, typer.Option(min=1, help="Pairs to draw.")] = 100,
     size: Annotated[int, typer.Option(min=16, help="Side in pixels.")] = 256,
     length: Annotated[str, typer.Option(help="Shortest and longest path over the exposure in pixels, with a comma.")] = "1,40",
@@ -206,6 +208,27 @@ def dynamic(
     )
     plan = ScenePlan(tuple(photos or ()), tuple(cutouts or ()), tuple(highspeed or ()), blur, seed, count, size)
     _make(plan, output, split=split, cluster=cluster)
+
+
+@app.command()
+def mixed(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file, or the built-in `shared`.", show_default=False)],
+    photos: Annotated[
+        list[Path] | None, typer.Argument(metavar="PHOTOS...", help="Sharp photos, or folders of them.", show_default=False)
+    ] = None,
+    *,
+    output: Output,
+    cutouts: Cutouts = None,
+    highspeed: Highspeed = None,
+    split: SplitOption = Split.train,
+    seed: Seed = 0,
+    cluster: Cluster = None,
+) -> None:
+    """Make one data set of several kinds of pairs and sequences, by a recipe, for networks that are to see the same pictures."""
+    from unblur.synth.mixed import Sources, plan_of, read_set_recipe
+
+    sources = Sources(tuple(photos or ()), tuple(cutouts or ()), tuple(highspeed or ()))
+    _make(plan_of(read_set_recipe(recipe), sources, seed=seed), output, split=split, cluster=cluster)
 
 
 @app.command()

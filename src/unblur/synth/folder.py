@@ -4,6 +4,7 @@ The folder appears under its name when it is whole. `blur_gamma` holds pictures 
 averaged as file values, as in the data set of Nah et al. (CVPR 2017); `motion` holds exact motion fields, where there are any.
 """
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -125,6 +126,14 @@ class DataSetFolder:
                 place.replace(target)
         except OSError as error:
             raise output_error(self.target, error) from error
+
+    def digest(self) -> str:
+        """SHA-256 of all files that were written and their names, in hexadecimal."""
+        assert self._partial is not None
+        total = hashlib.sha256()
+        for path in sorted(path for path in (self._partial / self._split).rglob("*") if path.is_file()):
+            total.update(f"{path.relative_to(self._partial).as_posix()}:{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        return total.hexdigest()
 
     def describe(self, manifest: Mapping[str, Any]) -> None:
         """Set what the manifest says: JSON-like values."""

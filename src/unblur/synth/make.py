@@ -1,7 +1,7 @@
 """From a plan to a data set on disk, with a manifest that says how each picture came about.
 
-The manifest holds the version of `unblur`, the seed, all parameters, each source's name and SHA-256, each pair's origin, and
-what was left out and why. Names of sources are file names without their folders, so that a manifest tells nothing about
+The manifest holds the version of `unblur`, the seed, all parameters, each source's name and SHA-256, each pair's origin,
+what was left out and why, and a SHA-256 of all files: what two networks were trained on can be compared. Names of sources are file names without their folders, so that a manifest tells nothing about
 the machine that it was made on.
 """
 
@@ -83,13 +83,13 @@ def join(plan: Plan, places: Sequence[Path], *, folder: DataSetFolder, version: 
     """
     parts = [Written(**json.loads((place / MANIFEST).read_text())) for place in places]
     written = plan.joined(parts)
-    made = _described(plan, written, folder=folder, version=version)
+    plan.manifest(written)  # what is wrong is found before anything is moved
     for place in places:
         folder.take(place)
-    return made
+    return _described(plan, written, folder=folder, version=version)
 
 
 def _described(plan: Plan, written: Written, *, folder: DataSetFolder, version: str) -> Made:
-    folder.describe({"unblur": version, **plan.manifest(written)})
+    folder.describe({"unblur": version, **plan.manifest(written), "sha256": folder.digest()})
     failed = tuple((Path(path), message) for path, message in written.failed)
     return Made(written.pairs, len(written.sequences), Counter(written.left_out), failed)

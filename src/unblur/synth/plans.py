@@ -47,6 +47,7 @@ class Written:
         sources: entries in the manifest of what they were made of, by their names there, such as `sources` and `cutouts`.
         left_out: exposures that make no pair, by reason.
         failed: sources that failed.
+        sets: the same of each set of a `MixedPlan`, with the set's number.
     """
 
     pairs: int
@@ -54,6 +55,7 @@ class Written:
     sources: dict[str, list[dict[str, Any]]]
     left_out: dict[str, int] = field(default_factory=dict)
     failed: Failed = field(default_factory=list)
+    sets: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Plan(ABC):
@@ -132,6 +134,7 @@ class ClipPlan(Plan):
         start: first second of each clip to use.
         duration: seconds of each clip to use, None for all.
         scale: factor in (0, 1] by which frames are shrunk.
+        prefix: before the names of all sequences.
     """
 
     clips: tuple[Path, ...]
@@ -142,6 +145,7 @@ class ClipPlan(Plan):
     start: float = 0.0
     duration: float | None = None
     scale: float = 1.0
+    prefix: str = ""
 
     @property
     def parts(self) -> int:
@@ -159,7 +163,7 @@ class ClipPlan(Plan):
         names: Counter[str] = Counter()
         for number, path in enumerate(self.clips):
             stem = path.stem or "clip"
-            name = stem if not names[stem] else f"{stem}-{names[stem]}"
+            name = self.prefix + (stem if not names[stem] else f"{stem}-{names[stem]}")
             names[stem] += 1
             if number not in parts:
                 continue
@@ -236,6 +240,7 @@ class StillsPlan(_DrawnPlan):
         size: height and width, multiples of 4; a pair is square.
         num_frames: frames of a sequence; 1 for single pairs.
         with_motion: store the exact motion too.
+        prefix: before the names of all sequences.
     """
 
     photos: tuple[Path, ...]
@@ -245,6 +250,7 @@ class StillsPlan(_DrawnPlan):
     size: tuple[int, int]
     num_frames: int = 1
     with_motion: bool = False
+    prefix: str = ""
 
     @property
     def parts(self) -> int:
@@ -272,7 +278,7 @@ class StillsPlan(_DrawnPlan):
         sequences = []
         for done, index in enumerate(parts):
             generator = np.random.default_rng([self.seed, index])
-            name = f"stills_{index:05d}"
+            name = f"{self.prefix}stills_{index:05d}"
             if isinstance(self.blur, SequenceBlur):
                 entry = _add_sequence(
                     folder,
@@ -317,6 +323,7 @@ class ScenePlan(_DrawnPlan):
         count: pairs.
         size: side of the pairs.
         kept: folder in which decoded clips stay; None for a temporary one beside the data set.
+        prefix: before the names of all sequences.
     """
 
     photos: tuple[Path, ...]
@@ -327,6 +334,7 @@ class ScenePlan(_DrawnPlan):
     count: int
     size: int
     kept: Path | None = None
+    prefix: str = ""
 
     @property
     def parts(self) -> int:
@@ -356,7 +364,7 @@ class ScenePlan(_DrawnPlan):
             for done, index in enumerate(parts):
                 generator = np.random.default_rng([self.seed, index])
                 pair = draw_dynamic_pair(generator, photos=pictures, cutouts=objects, sequences=clips, size=self.size, blur=self.blur)
-                name = f"dynamic_{index:05d}"
+                name = f"{self.prefix}dynamic_{index:05d}"
                 folder.add(name, 0, blurry=pair.blurry, sharp=pair.sharp, folder="blur_gamma")
                 sequences.append({"name": name, "kind": pair.kind})
                 if progress is not None:
