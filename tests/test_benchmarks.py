@@ -374,6 +374,9 @@ def test_weights_of_maxim_are_compared_as_parts_of_swift_fused(pairs, told, tmp_
     assert float(bound) >= max(float(alone), float(fused))  # no weights do better
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.pt")}
     assert told("fusing", *arguments)[1] == one
+    smaller = told("fusing", *arguments, "--scale", 0.75)[1]
+    assert smaller[:2] == one[:2]
+    assert smaller != one
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
@@ -389,3 +392,15 @@ def test_the_time_of_a_network_is_split_by_operator(told):
         assert rate > 0
         assert of_peak >= 0
     assert sum(line[1:2] == ["all"] for line in lines) == 2
+
+
+def test_gains_by_the_kind_of_motion_as_they_lie_and_shifted(told, tmp_path):
+    coarse = np.random.default_rng(1).integers(20, 236, (40, 40, 3), np.uint8)
+    write(tmp_path / "photos" / "a.png", cv2.resize(coarse, (320, 320), interpolation=cv2.INTER_CUBIC))
+    head, *lines = told("kinds", tmp_path / "photos", "--weights", "swift", "--count", "2", "--size", "96", "--length", "3,6")
+    assert head == ["blurry", "swift"]
+    assert [line[0] for line in lines] == ["straight", "jerky", "layers", "stills"]
+    for _, before, plain, shifted in lines:
+        assert float(before) > 10
+        assert abs(float(plain.rstrip(","))) < 10
+        assert abs(float(shifted)) < 10
