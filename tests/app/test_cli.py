@@ -511,3 +511,13 @@ def test_python_of_the_readme_runs(tmp_path, monkeypatch):
     clip(tmp_path / "clip.mp4")
     for block in blocks:
         exec(compile(block, "README.md", "exec"), {})
+
+
+def test_a_misspelt_command_is_no_input(run, tmp_path):
+    photo(tmp_path / "photo.png")
+    code, _, err = run("restor", "photo.png")
+    assert code != 0
+    assert "did you mean `unblur restore`?" in err
+    assert not (tmp_path / "photo_unblurred.png").exists()
+    (tmp_path / "restor").mkdir()
+    assert "there is no photo or video in `restor`" in run("restor")[2]  # a folder of this name is an input

@@ -95,7 +95,7 @@ def test_a_folder_keeps_its_sub_folders(shots, tmp_path):
     for output, name in ((None, "shots_unblurred"), (tmp_path / "out", "out")):
         jobs = list(plan([shots], output))
         assert targets(jobs, tmp_path / name) == IN_SHOTS
-        assert all(job.in_folder for job in jobs)
+        assert all(job.in_batch for job in jobs)
         assert [job.kind for job in jobs] == ["photo", "photo", "photo", "video", "photo"]
 
 
@@ -382,6 +382,36 @@ def test_an_existing_result_of_a_single_file_is_refused_before_the_work(tmp_path
     assert target.read_text() == "precious"
     (outcome,) = run(list(plan([source], None)), net=net, overwrite=True)
     assert outcome.status == "done"
+
+
+def test_a_result_of_one_of_several_files_is_not_made_again(tmp_path):
+    sources = [photo(tmp_path / name) for name in ("a.png", "b.png")]
+    assert [outcome.status for outcome in run(list(plan(sources, None)))] == ["done", "done"]
+    net = Identity()
+    outcomes = run(list(plan(sources, None)), net=net)
+    assert [(outcome.status, "--overwrite" in outcome.message) for outcome in outcomes] == [("skipped", True)] * 2
+    assert not net.seen
+
+
+def test_results_that_a_pattern_names_beside_their_sources_are_no_inputs(tmp_path):
+    source, other = photo(tmp_path / "a.png"), photo(tmp_path / "c_unblurred.png")
+    run(list(plan([source], None)))
+    named = sorted(tmp_path.glob("*.png"))
+    assert [path.name for path in named] == ["a.png", "a_unblurred.png", "c_unblurred.png"]
+    outcomes = run(list(plan(named, None)))
+    assert [outcome.status for outcome in outcomes] == ["skipped", "skipped", "done"]
+    assert "is the result of" in outcomes[1].message
+    assert outcomes[2].source == other  # of which no source is there
+    assert not (tmp_path / "a_unblurred_unblurred.png").exists()
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_the_name_of_a_file_is_no_folder_for_several_inputs(tmp_path, several):
+    (tmp_path / "shots").mkdir()
+    sources = [photo(tmp_path / "a.png"), photo(tmp_path / "b.png")] if several else [tmp_path / "shots"]
+    with pytest.raises(InputError, match="is the name of one file"):
+        list(plan(sources, tmp_path / "one.jpg"))
+    assert not (tmp_path / "one.jpg").exists()
 
 
 # Inputs are never changed

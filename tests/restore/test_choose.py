@@ -108,7 +108,7 @@ def jobs(tmp_path):
             file.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 48, 3), np.uint8), format="rgb24")))
         file.mux(stream.encode(None))
     return [
-        Job(tmp_path / name, tmp_path / f"out_{name}", kind, in_folder=True)
+        Job(tmp_path / name, tmp_path / f"out_{name}", kind, in_batch=True)
         for name, kind in (("a.png", "photo"), ("deep.tif", "photo"), ("broken.png", "photo"), ("b.mp4", "video"))
     ]
 

@@ -8,6 +8,7 @@ import json
 import signal
 import sys
 from dataclasses import asdict
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,6 +40,9 @@ class _RestoreByDefault(TyperGroup):
             raise InputError("an argument is empty; perhaps a variable of the shell is not set")
         own = {"--help", "--version", "--install-completion", "--show-completion"}
         if args and args[0] not in self.commands and args[0].split("=")[0] not in own:
+            near = get_close_matches(args[0], self.commands, n=1, cutoff=0.8)
+            if near and not Path(args[0]).exists():
+                raise InputError(f"there is no command and no file `{args[0]}`; did you mean `unblur {near[0]}`?")
             args = ["restore", *args]
         return super().parse_args(ctx, args)
 

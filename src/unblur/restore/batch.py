@@ -35,6 +35,7 @@ __all__ = [
     "photo_to_restore",
     "plan",
     "restore_job",
+    "result_exists",
     "result_is_there",
     "what_remains",
 ]
@@ -55,7 +56,7 @@ class Job:
         source: the file or folder.
         target: of the result.
         kind: what it holds; `video` of a folder of frames.
-        in_folder: whether it was found in a folder: a finished result is not made again.
+        in_batch: whether it is one of several files, or was found in a folder: a finished result is not made again.
         frames: of a clip whose frames are pictures; empty of any other.
         note: what the user should know of how it is read, a sentence.
     """
@@ -63,7 +64,7 @@ class Job:
     source: Path
     target: Path
     kind: Kind
-    in_folder: bool = False
+    in_batch: bool = False
     frames: tuple[Path, ...] = ()
     note: str = ""
 
@@ -104,7 +105,7 @@ def plan(
     A file `clip.mp4` becomes `clip_unblurred.mp4` beside it, a folder `shots` becomes `shots_unblurred` with the same
     sub-folders and names. `output` names the file for a single file, else a folder; a path that is a folder already, or
     has no suffix, is a folder. In a folder, hidden files and the results of earlier runs are passed over: all in `output`,
-    and what is called `_unblurred` beside the file or folder that it was made from.
+    and what is called `_unblurred` beside the file or folder that it was made from. So are results of inputs that are inputs themselves, as `*.jpg` names them.
 
     A folder, or one below it, whose pictures are numbered one after the other and of one size (`unblur.io.numbered`) can be a clip: one job, whose
     target is a folder.
@@ -124,9 +125,21 @@ def plan(
         raise InputError("there is nothing to restore; give a photo, a video or a folder")
     if output is not None and output.is_file() and (len(sources) > 1 or os.path.isdir(sources[0])):  # noqa: PTH112 - never raises
         raise InputError(f"`{output}` is a file, but the input is more than one; name a folder with `--output`")
+    if output is not None and output.suffix.lower() in _MEDIA and not output.is_dir() and (len(sources) > 1 or sources[0].is_dir()):
+        raise InputError(
+            f"`{output}` is the name of one file, but the input is more than one; name a folder with `--output`, without a suffix"
+        )
     reading = _Reading(folders, takes_clips)
-    jobs = [job for source in sources for job in _jobs(source, output, reading, several=len(sources) > 1)]
-    inputs_of = ((job.source, *(job.frames if isinstance(job, Job) else ())) for job in jobs)
+    named = {(source.parent, source.stem): source for source in sources} if output is None else {}
+    jobs: list[Job | Outcome] = []
+    for source in sources:
+        if source.stem.endswith(ENDING) and (origin := named.get((source.parent, source.stem.removesuffix(ENDING)))) is not None:
+            jobs.append(Outcome(source, "skipped", message=f"it is the result of `{origin}`, which is an input too"))
+        else:
+            jobs += _jobs(source, output, reading, several=len(sources) > 1)
+    inputs_of = (
+        (job.source, *(job.frames if isinstance(job, Job) else ())) for job in jobs if isinstance(job, Job) or job.status == "failed"
+    )
     originals = {identity: path for paths in inputs_of for path in paths if path and (identity := file_identity(path)) is not None}
     taken: set[Path] = set()
     resolved = _Resolver()
@@ -219,9 +232,14 @@ def result_is_there(job: Job) -> bool:
     return all(target.exists() for target in frame_targets(job.frames, job.target)) and not what_remains(job)
 
 
+def result_exists(job: Job) -> OutputError:
+    """That a result would be replaced, which nobody asked for."""
+    return OutputError(f"`{job.target}` exists; add `--overwrite` to replace it, or choose another place with `--output`")
+
+
 def _what_is_there(job: Job, options: Options) -> str:
-    """What to say of a result in a folder that is finished and is not to be made again; empty if there is none."""
-    if options.overwrite or not job.in_folder or not result_is_there(job):
+    """What to say of a result of a batch that is finished and is not to be made again; empty if there is none."""
+    if options.overwrite or not job.in_batch or not result_is_there(job):
         return ""
     return (
         "its frames are there already; `--overwrite` makes them again"
@@ -291,7 +309,7 @@ def photo_to_restore(job: Job, *, overwrite: bool) -> Image:
     """
     refuse_inputs(job.target, (job.source,))
     if job.target.exists() and not overwrite:
-        raise OutputError(f"`{job.target}` exists; add `--overwrite` to replace it, or choose another place with `--output`")
+        raise result_exists(job)
     image = read_image(job.source)
     check_target(job.target, image)
     return image
@@ -393,7 +411,7 @@ def _jobs(source: Path, output: Path | None, reading: _Reading, *, several: bool
     else:
         target = output
     note = format_note(source) if kind == "photo" and target.suffix == _suffix(source, kind) else ""
-    yield Job(source, target, kind, note=note)
+    yield Job(source, target, kind, in_batch=several, note=note)
 
 
 def _jobs_in(folder: Path, target: Path, reading: _Reading, *, output: Path | None) -> Iterator[Job | Outcome]:
@@ -437,7 +455,7 @@ def _jobs_in(folder: Path, target: Path, reading: _Reading, *, output: Path | No
             if resolved(place) in originals:
                 yield Outcome(path, "failed", message=f"its result would replace the original `{place}`; choose another `--output`")
             else:
-                yield Job(path, place, kinds[path], in_folder=True, note=note)
+                yield Job(path, place, kinds[path], in_batch=True, note=note)
     if not (kinds or unreadable):
         yield Outcome(folder, "failed", message=f"there is no photo or video in `{folder}`")
 
@@ -450,7 +468,7 @@ def _clip_in(folder: Path, photos: Sequence[Path], target: Path, reading: _Readi
         return Outcome(folder, "failed", message=str(error))
     if clip is None:
         return None
-    return Job(folder, target, "video", in_folder=True, frames=clip.files, note=clip.reading())
+    return Job(folder, target, "video", in_batch=True, frames=clip.files, note=clip.reading())
 
 
 def _files_below(folder: Path) -> tuple[list[Path], list[Outcome]]:

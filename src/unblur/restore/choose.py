@@ -147,7 +147,7 @@ def pixels_of(jobs: Iterable[Job], *, options: Options) -> dict[Kind, float]:
                 left = sum(options.overwrite or not target.exists() for target in frame_targets(job.frames, job.target))
                 pixels[job.kind] += left * float(np.prod(size_of(job.frames[0])))
                 continue
-            if job.in_folder and job.target.exists() and not options.overwrite:
+            if job.in_batch and job.target.exists() and not options.overwrite:
                 continue
             pixels[job.kind] += _pixels_of_clip(job, options) if job.kind == "video" else float(np.prod(size_of(job.source)))
         except (UnblurError, OSError):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from unblur.errors import InputError, UnblurError
 from unblur.io.kind import kind_of
-from unblur.restore.batch import Folders, Job, Options, failure, plan, restore_job
+from unblur.restore.batch import Folders, Job, Options, failure, plan, restore_job, result_exists, result_is_there
 from unblur.restore.networks import Networks, Request
 from unblur.restore.observer import Observer
 from unblur.restore.report import Outcome, Report, kept_input_note
@@ -112,6 +112,8 @@ class Run:
         self._networks, self._options, self._observer, self._goes_on = networks, options, observer, goes_on
 
     def all(self, jobs: Sequence[Job | Outcome]) -> Report:
+        """Restore all files; what needs no network is found before one is loaded."""
+        jobs = [self._refused(job) or job if isinstance(job, Job) else job for job in jobs]
         work = [job for job in jobs if isinstance(job, Job)]
         self._networks.choose(work, options=self._options, scale=self._options.scale)
         if work:
@@ -121,6 +123,16 @@ class Run:
             outcomes.append(self.one(job) if isinstance(job, Job) else self._planned(job))
             self._observer.ends(outcomes[-1])
         return Report(tuple(outcomes))
+
+    def _refused(self, job: Job) -> Outcome | None:
+        """The failure of a single file whose result is there; what cannot be looked at is found when its turn comes."""
+        if self._options.overwrite or job.in_batch:
+            return None
+        try:
+            there = result_is_there(job)
+        except OSError:
+            return None
+        return self._failed(job, result_exists(job), seconds=0.0) if there else None
 
     def _planned(self, outcome: Outcome) -> Outcome:
         if outcome.status == "failed" and not self._goes_on:
