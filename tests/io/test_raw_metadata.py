@@ -57,6 +57,11 @@ def test_blocks_of_canon_that_are_damaged_are_left_out():
     assert raw_metadata(data.replace(b"CMT1", b"CMTX")) is None
 
 
+def test_what_is_not_about_the_raw_pixels_stays():
+    tags = {271: text("Make"), 50341: Entry(7, 7, b"PrintIM"), 50706: entry_of("<", 1, [1, 4, 0, 0]), 50708: text("A camera")}
+    assert read_exif(raw_metadata(tiff(tags)).exif)[1].keys() == {271, 50341, 50708}
+
+
 @pytest.mark.parametrize("before", [b"", b"\0PRD\0\0\0\4abcd"])
 def test_exif_of_minolta(before):
     inside = tiff({271: text("Minolta"), 0x8769: Entry(4, 1, bytes(4), directory={0x9003: text("2003:01:01 00:00:00")})}, ">")

@@ -18,8 +18,9 @@ OLYMPUS = {b"IIRO": b"II*\0", b"IIRS": b"II*\0", b"MMOR": b"MM\0*"}
 FIRST_DNG_TAG = 50000
 """From here on tags are about the raw pixels, but for some."""
 
-ABOUT_CAMERA = (50708, 50709, 50735, 50736, 50740, 50827, 50971, 51125)
-"""Tags of DNG that stay true: names and number of the camera, its lens, what its maker added, the name of the raw file, dates."""
+ABOUT_CAMERA = (50341, 50708, 50709, 50735, 50736, 50740, 50827, 50971, 51125)
+"""Tags that stay true: how it is to be printed (PrintIM), and of DNG names and number of the camera, its lens, what its maker added, the name of the raw
+file, dates."""
 
 COLOUR_FILTER = (33421, 33422)
 EXIF, GPS, NOTE = 0x8769, 0x8825, 0x927C
