@@ -121,6 +121,13 @@ def test_jpeg_ls(tmp_path, codecs):
 
 
 @pytest.mark.usefixtures("codecs")
+def test_hierarchical_jpeg_is_not_called_damaged(tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(frame(0xC5, 8))
+    with pytest.raises(UnsupportedError, match="of a kind that is not known here"):
+        read_image(tmp_path / "photo.jpg")
+
+
+@pytest.mark.usefixtures("codecs")
 def test_damaged_jpeg_of_12_bit(tmp_path):
     (tmp_path / "photo.jpg").write_bytes(frame(0xC1, 12))  # without tables
     with pytest.raises(UnreadableError, match="damaged or broken off"):

@@ -13,6 +13,7 @@ from unblur.io.boxes import box_of, boxes_of
 from unblur.io.exif import exif_of_directory, read_exif
 from unblur.io.ifd import Entry, entry_of
 from unblur.io.image import Coding, Image, Metadata, check_target, is_image, output_suffix, read_image, write_image
+from unblur.io.kind import kind_of
 
 HEIC_HEAD = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
 XMP = b'<x:xmpmeta><rdf:Description dc:title="A cat"/></x:xmpmeta>'
@@ -124,6 +125,23 @@ def test_further_pictures_in_heic_are_named(tmp_path, heif):
     both.add_frombytes("RGB", (64, 64), smooth(64, 64).tobytes())
     both.save(tmp_path / "photo.heic", quality=90)
     assert read_image(tmp_path / "photo.heic").notes == ("the further pictures in it were not kept",)
+
+
+@pytest.mark.parametrize("coding", [b"avc1", b"jpeg", b"vvc1", b"unci"])
+@pytest.mark.usefixtures("heif")
+def test_heif_of_another_coding_is_not_called_damaged(tmp_path, coding):
+    path = tmp_path / "photo.heif"
+    write_image(path, Image(smooth(64, 64)))
+    path.write_bytes(path.read_bytes().replace(b"hvc1", coding))
+    with pytest.raises(UnsupportedError, match=f"a coding that is not known here .`{coding.decode()}`."):
+        read_image(path)
+
+
+@pytest.mark.parametrize("brand", [b"avci", b"vvic", b"j2ki", b"mif2", b"unif", b"xyz1"])
+def test_heif_of_any_brand_is_no_video(tmp_path, brand):
+    path = tmp_path / "photo.heif"
+    path.write_bytes(b"\0\0\0\x18ftyp" + brand + b"\0\0\0\0mif1miaf" + bytes(40))
+    assert kind_of(path) == "photo"
 
 
 @pytest.mark.usefixtures("heif")

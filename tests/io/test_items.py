@@ -3,7 +3,7 @@
 import pytest
 
 from unblur.io.boxes import box_of
-from unblur.io.items import items_of, notes_on_items, references_of
+from unblur.io.items import coding_of, items_of, notes_on_items, references_of
 
 ALPHA = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"
 
@@ -57,3 +57,16 @@ def test_items_and_references():
 )
 def test_further_pictures_are_named(data, notes):
     assert notes_on_items(data) == notes
+
+
+@pytest.mark.parametrize(
+    ("entries", "references", "coding"),
+    [
+        ((entry(1, b"hvc1"), entry(2, b"jpeg")), (), "hvc1"),
+        ((entry(1, b"grid"), entry(2, b"avc1"), entry(3, b"avc1")), [(b"dimg", 1, [2, 3])], "avc1"),
+        ((entry(1, b"grid"),), [(b"dimg", 1, [1])], "grid"),  # of itself
+        ((entry(2, b"hvc1"),), (), ""),
+    ],
+)
+def test_coding_of_the_picture_that_is_shown(entries, references, coding):
+    assert coding_of(file_of(*entries, references=references)) == coding

@@ -6,8 +6,9 @@ import zlib
 import numpy as np
 import pytest
 
-from unblur.errors import UnreadableError
+from unblur.errors import UnreadableError, UnsupportedError
 from unblur.io.image import read_image, write_image
+from unblur.io.png import packed_chunk
 
 RGB, GREY, PALETTE = 2, 0, 3
 
@@ -143,3 +144,10 @@ def test_damaged_profile_as_text_is_named(tmp_path, text):
     image = read_image(tmp_path / "photo.png")
     assert image.metadata.exif is None
     assert image.notes == ("its EXIF, written as text, is damaged and was not kept",)
+
+
+def test_png_of_apple_s_devices_is_not_called_damaged(tmp_path):
+    data = png()
+    (tmp_path / "a.png").write_bytes(data[:8] + packed_chunk(b"CgBI", b"\x50\0\x20\2") + data[8:])
+    with pytest.raises(UnsupportedError, match="CgBI"):
+        read_image(tmp_path / "a.png")

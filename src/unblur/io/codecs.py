@@ -35,6 +35,10 @@ def decode_jpeg(data: bytes, path: Path, *, marker: int, bits: int) -> Pixels:
     try:
         samples = library.jpegls_decode(data) if marker == JPEG_LS else library.jpeg8_decode(data)
     except Exception as error:  # each codec of the library has an exception of its own
+        if str(error).startswith("Unsupported"):
+            raise UnsupportedError(
+                f"`{path}` is a JPEG of a kind that is not known here ({error}); convert it to PNG or TIFF first"
+            ) from error
         raise UnreadableError(f"`{path}` is damaged or broken off ({error}); copy it again from where it came") from error
     samples = samples.reshape(*samples.shape[:2], -1)
     if samples.shape[2] not in (1, 3):

@@ -22,7 +22,8 @@ FORMATS = (
 """Containers that are opened, by FFmpeg's names. Playlists are not among them: they lead FFmpeg to other files and hosts, and
 neither are pictures and text files, which FFmpeg would also play. Sound files are, to say that there is no video in them."""
 
-PICTURE_BRANDS = {"heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1", "avif", "avis", "crx "}
+PICTURE_BRANDS = {"heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "mif2", "mif3", "msf1", "avif", "avis", "crx "}
+PICTURE_BRANDS |= {"avci", "avcs", "vvic", "vvis", "j2ki", "j2is", "jpeg", "jpgs", "unif", "geo1"}
 """Brands of photos (HEIF, AVIF, Canon raw) that are kept in the container of MP4."""
 
 JPEG = b"\xff\xd8"

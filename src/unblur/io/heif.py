@@ -9,6 +9,7 @@ The video of a motion photo stands behind the picture in a box `mpvd` (Google, M
 import io
 import struct
 from pathlib import Path
+from types import ModuleType
 from typing import Any, BinaryIO
 
 import cv2
@@ -20,7 +21,7 @@ from unblur.errors import OutputError, UnreadableError, UnsupportedError
 from unblur.io.boxes import box_of, boxes_of, first_of
 from unblur.io.codecs import at_full_range
 from unblur.io.exif import exif_orientation, read_exif
-from unblur.io.items import notes_on_items
+from unblur.io.items import coding_of, notes_on_items
 from unblur.io.jpeg_parts import without_claims
 from unblur.io.optional import INSTALL, needed, optional
 from unblur.io.picture import Attached, Canvas, Coding, Image, Metadata, Pixels, animation, check_size, head_with
@@ -47,6 +48,8 @@ MAX_SIDE = 65535
 NOT_KNOWN = "Not implemented"
 """What libavif says of files that are sound."""
 
+HEVC = ("hvc1", "hev1", "")
+
 ORIENTATION, PRIVATE = 0x0112, 0xFDE8
 ORDINARY_COLOUR = ((1, 1), (1, 6), (1, 13), (1, 2), (2, 2), (2, 13))
 """Primaries and transfer functions (ITU-T H.273) that viewers show as sRGB, as they do pictures that state nothing."""
@@ -63,6 +66,17 @@ def read_heic(path: Path) -> Image:
     data = path.read_bytes()
     if not has_still(data) and first_of(data, b"moov") is not None:
         raise animation(path)
+    try:
+        return _decoded(library, data, path)
+    except UnreadableError as error:
+        if (coding := coding_of(data)) not in HEVC:
+            raise UnsupportedError(
+                f"`{path}` is HEIF of a coding that is not known here (`{coding}`); convert it to a PNG first"
+            ) from error
+        raise
+
+
+def _decoded(library: ModuleType, data: bytes, path: Path) -> Image:
     with decoding(path):
         try:
             opened = library.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)

@@ -105,6 +105,9 @@ FLOATING = ("TIFF", "OpenEXR", "Radiance HDR")
 
 ISO_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"heim": "HEIC", b"heis": "HEIC", b"hevc": "HEIC", b"hevx": "HEIC", b"mif1": "HEIC"}
 ISO_BRANDS |= {b"msf1": "HEIC", b"jpeg": "HEIC", b"jpgs": "HEIC", b"avif": "AVIF", b"avis": "AVIF", b"crx ": "raw"}
+ISO_BRANDS |= dict.fromkeys((b"mif2", b"mif3", b"avci", b"avcs", b"vvic", b"vvis", b"j2ki", b"j2is", b"unif", b"geo1"), "HEIC")
+OF_PICTURES = (b"mif1", b"mif2", b"mif3", b"msf1", b"miaf")
+"""Brands of HEIF that stand beside one that is not known."""
 BEGINNINGS = {
     b"\xff\xd8\xff": "JPEG",
     PNG_SIGNATURE: "PNG",
@@ -361,9 +364,9 @@ def _format_of(path: Path) -> str | None:
         return "BMP"
     if head[4:8] == b"ftyp":
         brands = [head[8:12], *(head[at : at + 4] for at in range(16, min(struct.unpack(">I", head[:4])[0], HEAD), 4))]
-        if brands[0] in (b"mif1", b"msf1") and b"avif" in brands:
+        if brands[0] in OF_PICTURES and b"avif" in brands:
             return "AVIF"
-        return ISO_BRANDS.get(brands[0])
+        return ISO_BRANDS.get(brands[0]) or ("HEIC" if any(brand in OF_PICTURES for brand in brands[1:]) else None)
     if is_pnm(head):
         return "PNM"
     return "TGA" if is_tga(path, head) else None

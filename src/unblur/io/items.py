@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from unblur.io.boxes import boxes_of, first_of
 
-__all__ = ["Item", "items_of", "notes_on_items", "references_of"]
+__all__ = ["Item", "coding_of", "items_of", "notes_on_items", "references_of"]
 
 PICTURES = (b"av01", b"hvc1", b"grid", b"iovl", b"iden", b"jpeg", b"avc1", b"j2k1", b"unci")
 ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
@@ -45,6 +45,18 @@ def references_of(data: bytes) -> Iterator[tuple[bytes, int, list[int]]]:
     for kind, body, _ in boxes_of(listed[4:]):
         targets = body[wide + 2 :]
         yield kind, int.from_bytes(body[:wide]), [int.from_bytes(targets[at : at + wide]) for at in range(0, len(targets), wide)]
+
+
+def coding_of(data: bytes) -> str:
+    """The kind of coding of the picture that is shown, such as `hvc1`, or of the first that it is put together of; empty if it is not found."""
+    items = items_of(data)
+    parts = {source: targets for kind, source, targets in references_of(data) if kind == b"dimg" and targets}
+    shown = int.from_bytes((first_of(data, b"meta", b"pitm") or bytes(6))[4:])
+    for _ in range(len(items)):
+        if shown not in parts:
+            break
+        shown = parts[shown][0]
+    return items[shown].kind.decode("latin-1") if shown in items else ""
 
 
 def notes_on_items(data: bytes) -> list[str]:

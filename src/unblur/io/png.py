@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import PngImagePlugin
 
-from unblur.errors import UnreadableError
+from unblur.errors import UnreadableError, UnsupportedError
 from unblur.io.exif import exif_orientation, xmp_orientation
 from unblur.io.picture import Canvas, Coding, Image, Metadata, Pixels, animation, check_size, row_blocks
 from unblur.io.pillow import decode, decoding
@@ -159,6 +159,10 @@ def _take_apart(
             raise UnreadableError(f"`{path}` is damaged (checksum of {name.decode('ascii', 'replace')}); copy it again from where it came")
         if not animated and name == b"acTL" and len(data) >= 4 and struct.unpack(">I", data[:4])[0] > 1:
             raise animation(path)
+        if name == b"CgBI":
+            raise UnsupportedError(
+                f"`{path}` is a PNG in the form of Apple's devices (CgBI); save it as an ordinary PNG first, such as with Preview"
+            )
         if name == b"IHDR" and not header:
             header = data
         if name == b"tRNS" and header[9:10] != bytes((PALETTE,)):
