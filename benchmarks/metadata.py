@@ -58,14 +58,16 @@ ENCODING = {
         "*:OtherImage* SubIFD*:Preview* OpenEXR:Type"
     ),
     "how the flat picture of a Photoshop file is coded, and that a TIFF says the resolution twice": (
-        "Photoshop:ImageWidth Photoshop:ImageHeight Photoshop:NumChannels Photoshop:BitDepth Photoshop:ColorMode Photoshop:Compression IFD0:ResolutionUnit"
+        "Photoshop:ImageWidth Photoshop:ImageHeight Photoshop:NumChannels Photoshop:BitDepth Photoshop:ColorMode Photoshop:Compression IFD0:ResolutionUnit "
+        "Photoshop:LayerCount"
     ),
     "computed by ExifTool of IPTC that is the main one of the file": "File:CurrentIPTCDigest",
     "where the further pictures lie in the file": "MPImage*:MPImageStart MPImage*:MPImageLength",
     "the clock, the size and the rate of the coded stream": (
         "QuickTime:TimeScale Track*:MediaTimeScale Track*:AverageBitrate Track*:MaxBitrate Track*:BufferSize Track*:CompressorName "
         "QuickTime:MediaData* Track*:CompressorID Track*:VideoFrameRate QuickTime:PreferredVolume RIFF:* Track*:VendorID Matroska:MuxingApp "
-        "Matroska:WritingApp Track*:*UID Matroska:*UID Track*:VideoScanType Track*:BitDepth Track*:PixelAspectRatio Track*:CodecID Track*:AudioChannels"
+        "Matroska:WritingApp Matroska:Duration Matroska:Encoder Matroska:DocTypeVersion Matroska:AlphaMode Track*:VideoCodecID Track*:AudioCodecID "
+        "Track*:DefaultDuration Track*:*UID Matroska:*UID Track*:VideoScanType Track*:BitDepth Track*:PixelAspectRatio Track*:CodecID Track*:AudioChannels"
     ),
     "of the handler that FFmpeg writes for the timecode": "Track*:HandlerDescription",
 }
@@ -91,6 +93,9 @@ SAID = {
     r"its layers": "Photoshop:Layer*",
     r"further metadata": "IPTC*:*",
     r"application segments": "*:*",
+    r"a box `uuid`": "GeoTiff:* IFD0:*",
+    r"XML": "XML*:*",
+    r"behind the end of the picture": "PhotoMechanic:* AFCP:*",
     r"moov": "QuickTime:* Track*:*",
     r"64 KiB of EXIF": "IFD0:* ExifIFD:* *:MakerNote*",
     r"proof of origin \(C2PA\)": "JUMBF:*",

@@ -1,5 +1,7 @@
 """JPEG 2000: up to 16 bit, with its metadata, and written as TIFF."""
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -125,3 +127,14 @@ def test_channels_of_several_sizes_are_not_called_damaged(tmp_path, monkeypatch)
         read(tmp_path, coded(noise(3)))
     with pytest.raises(UnsupportedError, match="channels of several sizes"):
         read(tmp_path, changed(coded(noise(3)), 46, 2))
+
+
+def test_comments_are_carried_but_for_those_of_encoders(tmp_path):
+    data = coded(noise(3))
+    at = data.find(b"\xff\x52")  # before the coding style
+    words = (b"A cat", b"Kakadu-v4")
+    comments = b"".join(struct.pack(">3H", 0xFF64, 4 + len(each), 1) + each for each in words) + struct.pack(">3H", 0xFF64, 6, 0) + b"\0\1"
+    image = read(tmp_path, data[:at] + comments + data[at:])
+    assert image.metadata.comments == (b"A cat",)
+    assert "its comments" in write_image(tmp_path / "out.tif", image)[0]
+    assert write_image(tmp_path / "out.png", image) == ()

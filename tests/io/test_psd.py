@@ -164,3 +164,10 @@ def test_pillow_reads_the_same(tmp_path):
     image = read(tmp_path, psd(noise(3), RGB, coding=1))
     with PillowImage.open(tmp_path / "photo.psd") as picture:
         np.testing.assert_array_equal(image.pixels, np.asarray(picture))
+
+
+@pytest.mark.parametrize("coding", [0, 1])
+def test_what_lies_behind_the_picture_is_named(tmp_path, coding):
+    data = psd(noise(3), RGB, coding=coding)
+    assert read(tmp_path, data + bytes(4)).notes == ()
+    assert read(tmp_path, data + b"of another program").notes == ("the data behind the end of the picture was not kept",)

@@ -5,6 +5,7 @@ Source: ISO/IEC 15444-1, annexes A.5.1 (SIZ) and I (boxes); boxes `uuid` of EXIF
 
 import io
 import struct
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,10 @@ from unblur.io.pillow import decode, decoding, rgb_of_cmyk
 __all__ = ["read_jpeg2000"]
 
 CODESTREAM = b"\xff\x4f\xff\x51"
+COMMENT, TILE, LATIN = 0xFF64, 0xFF90, 1
+OF_ENCODERS = (b"Created by OpenJPEG", b"Kakadu", b"Kdu-")
+"""Beginnings of comments in which encoders name themselves."""
+
 KNOWN = (b"jP  ", b"ftyp", b"jp2h", b"jp2c", b"free", b"skip")
 EXIF = b"JpgTiffExif->JP2"
 XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
@@ -115,6 +120,7 @@ def _metadata(data: bytes, notes: list[str]) -> Metadata:
         elif kind not in KNOWN:
             notes.append(f"a box `{kind.decode('latin-1')}` in it was not kept")
     colours = first_of(data, b"jp2h", b"colr") or b""
+    comments = tuple(each for each in _comments(data) if not each.startswith(OF_ENCODERS))
     photoshop = found.get(PHOTOSHOP, b"")
     if iptc := found.get(IPTC):
         photoshop += block_of(IPTC_BLOCK, iptc)
@@ -123,4 +129,17 @@ def _metadata(data: bytes, notes: list[str]) -> Metadata:
         icc=colours[3:] if colours[:1] in WHOLE_PROFILE else None,
         xmp=found.get(XMP) or None,
         photoshop=photoshop or None,
+        comments=comments,
     )
+
+
+def _comments(data: bytes) -> Iterator[bytes]:
+    """The comments of text in the head of the codestream (A.9.2)."""
+    at = data.find(CODESTREAM) + 2
+    while at + 6 <= len(data):
+        marker, length, kind = struct.unpack_from(">3H", data, at)
+        if marker == TILE or length < 2:
+            return
+        if marker == COMMENT and kind == LATIN:
+            yield data[at + 6 : at + 2 + length]
+        at += 2 + length

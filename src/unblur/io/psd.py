@@ -66,6 +66,8 @@ def read_psd(path: Path) -> Image:
         if parts.channels > colours + parts.has_opacity:
             notes.append("its extra channels were not kept")
         samples = _samples(parts, colours + parts.has_opacity, path)
+        if any(parts.pixels[_length(parts) :]):
+            notes.append("the data behind the end of the picture was not kept")
         alpha = samples[..., colours:] if parts.has_opacity else samples[..., :0]
         icc = blocks.get(PROFILE) or None
         if parts.mode == DUOTONE:
@@ -135,6 +137,15 @@ def _samples(parts: _Parts, count: int, path: Path) -> Pixels:
         planes = [data[number * row * parts.height : (number + 1) * row * parts.height] for number in range(count)]
     dtype: Any = np.uint16 if parts.bits == 16 else np.uint8
     return np.stack([_plane(plane, parts, row) for plane in planes], axis=-1).astype(dtype, copy=False)
+
+
+def _length(parts: _Parts) -> int:
+    """Bytes of the flat picture."""
+    row = (parts.width * parts.bits + 7) // 8
+    if int.from_bytes(parts.pixels[:2], "big") == RAW:
+        return 2 + parts.channels * parts.height * row
+    lengths = np.frombuffer(parts.pixels[2:], ">u4" if parts.big else ">u2", count=parts.channels * parts.height)
+    return 2 + lengths.nbytes + int(lengths.sum(dtype=np.int64))
 
 
 def _plane(data: bytes, parts: _Parts, row: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
