@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from unblur.errors import OutputError
 from unblur.io import ebml
+from unblur.io.avi import unread_chunks
 from unblur.io.clip_info import ClipInfo
 from unblur.io.containers import can_hold, exact, is_attached_picture, open_media
 from unblur.io.matroska import carried_chapters, chapter_notes, chapters_of, put_chapters, tag_notes
@@ -202,6 +203,8 @@ class StreamCopier:
                 put_besides(path, languages=there, dolby_vision=dolby_vision)
         if self._header is not None:
             self._carry_header(self._header, path)
+        if self._info.container == "avi" and (chunks := unread_chunks(self._info.path)):
+            self.notes.append(f"data in the file's header ({_named(chunks)}) cannot be kept in `{self._suffix}`")
         with open_media(path) as written:
             self._note_losses(written, timecode)
 
