@@ -44,6 +44,14 @@ def test_either_can_be_a_file(piped_run, tmp_path):
         assert shown.size == (24, 20)
 
 
+def test_a_file_of_that_name_is_reached_by_its_folder(piped_run, tmp_path):
+    (tmp_path / "-").write_bytes(jpeg())
+    code, out, err = piped_run(b"", "./-", "--strength", 0)
+    assert (code, out) == (0, b""), err
+    with Image.open(tmp_path / "-_unblurred.jpg") as shown:
+        assert shown.size == (24, 20)
+
+
 @pytest.mark.parametrize(
     ("data", "arguments", "said"),
     [

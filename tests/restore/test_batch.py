@@ -498,6 +498,7 @@ def test_long_names_end_no_batch(tmp_path, length, suffix):
         beside = sources != [folder]
         assert outcomes[long].status == ("failed" if beside and length > 245 else "done")
         assert ("name too long" in outcomes[long].message) is (beside and length > 245)
+        assert ("with `--output`" in outcomes[long].message) is (beside and length > 245)
     assert outcomes[folder / "z.png"].status == "done"
 
 

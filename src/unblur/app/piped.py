@@ -9,10 +9,21 @@ from pathlib import Path
 
 from unblur.errors import InputError
 
-__all__ = ["DASH", "piped"]
+__all__ = ["DASH", "named", "piped"]
 
 DASH = Path("-")
 """Standard input or output."""
+
+
+def named(text: str) -> Path:
+    """The path that an argument names. `./-`, which a path would make `-` of, is the file of that name.
+
+    Example:
+        >>> named("-") == DASH, named("./-") == DASH, named("./-").name, named("./a").name
+        (True, False, '-', 'a')
+    """
+    path = Path(text)
+    return path.absolute() if path == DASH and text != "-" else path
 
 
 @contextmanager

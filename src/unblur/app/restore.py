@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from unblur.app.choices import NETWORK_HELP, WEIGHTS_HELP, Device, Folders, Interlaced, Precision, Quality, Runtime
-from unblur.app.piped import piped
+from unblur.app.piped import named, piped
 from unblur.restore.observer import Observer
 
 if TYPE_CHECKING:
@@ -26,13 +26,17 @@ __all__ = ["restore"]
 
 Inputs = Annotated[
     list[Path],
-    typer.Argument(metavar="INPUT...", help="Photos, videos or folders; `-` for a photo from standard input.", show_default=False),
+    typer.Argument(
+        metavar="INPUT...", parser=named, help="Photos, videos or folders; `-` for a photo from standard input.", show_default=False
+    ),
 ]
 Output = Annotated[
     Path | None,
     typer.Option(
         "--output",
         "-o",
+        metavar="<path>",
+        parser=named,
         help="File for the result, or folder: a name without a suffix is one; `-` for standard output.",
         show_default="beside the input, `_unblurred` added",
     ),

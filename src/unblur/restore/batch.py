@@ -1,5 +1,6 @@
 """Many files and folders: where each result goes, which folders are clips, and going on past files that cannot be restored."""
 
+import errno
 import functools
 import logging
 import os
@@ -211,7 +212,8 @@ def failure(error: Exception, job: Job) -> UnblurError:
     if isinstance(error, MemoryError):
         return InputError(f"there is not enough memory to open `{job.source}`; close other programs, or scale it down")
     if isinstance(error, OSError):
-        return OutputError(f"cannot restore `{job.source}` to `{job.target}`: {error.strerror or error}{what_remains(job)}")
+        advice = "; choose a shorter name with `--output`" if error.errno == errno.ENAMETOOLONG else ""
+        return OutputError(f"cannot restore `{job.source}` to `{job.target}`: {error.strerror or error}{advice}{what_remains(job)}")
     _LOG.debug("unexpected error", exc_info=error)
     return UnblurError(f"unexpected {type(error).__name__}: {error}; please report this with the file{what_remains(job)}")
 
