@@ -24,6 +24,7 @@ from unblur.io.clip_info import ClipInfo
 from unblur.io.containers import can_hold, exact, is_attached_picture, open_media
 from unblur.io.matroska import carried_chapters, chapter_notes, chapters_of, put_chapters, tag_notes
 from unblur.io.moov import Header, TrackPair, put_besides
+from unblur.io.mpegts import channels_of
 from unblur.io.sound import PcmConverter, acm_header, acm_stream, name_acm, pcm_codec, single_frames
 from unblur.io.tags import TIMECODE_KEYS, kept_tags, lost_flags, lost_tags, same_timecode, timecode_of
 from unblur.io.track import ROOM, described_stream, languages_of, said_besides
@@ -203,6 +204,8 @@ class StreamCopier:
                 put_besides(path, languages=there, dolby_vision=dolby_vision)
         if self._header is not None:
             self._carry_header(self._header, path)
+        if self._info.container == "mpegts" and (channels := channels_of(self._info.path)):
+            self.notes.append(f"the names of its channels ({_named(channels)}) are not kept")
         if self._info.container == "avi" and (chunks := unread_chunks(self._info.path)):
             self.notes.append(f"data in the file's header ({_named(chunks)}) cannot be kept in `{self._suffix}`")
         with open_media(path) as written:
