@@ -46,6 +46,11 @@ def test_an_onnx_file_computes_what_torch_does_at_any_size(toy, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["toy.onnx"]
 
 
+@needs_onnx
+def test_a_file_does_not_say_where_its_code_lay(toy):
+    assert b".py" not in to_onnx(toy, size=(8, 8)).SerializeToString()
+
+
 @needs_openvino
 def test_openvino_writes_two_files(toy, tmp_path):
     done = export_network(toy, tmp_path / "toy.xml", size=(10, 12))

@@ -37,6 +37,8 @@ OPSET = 20
 LEAST_OPSET = 18
 """The oldest that torch's exporter writes."""
 
+_TRACE = "pkg.torch.onnx.stack_trace"  # key under which torch notes where an operator came from
+
 _LARGEST = 1 << 14  # pixels of a side, with `size` None
 
 
@@ -76,7 +78,17 @@ def to_onnx(net: Net, *, size: Size | None, opset: int = OPSET) -> Any:  # noqa:
         hint = "; try one size, `--size HEIGHTxWIDTH`" if size is None else ""
         raise UnsupportedError(f"this network cannot be exported to ONNX{hint}: {_first_cause(error)}") from error
     assert program is not None
-    return program.model_proto
+    return _without_traces(program.model_proto)
+
+
+def _without_traces(model: Any) -> Any:  # noqa: ANN401 - an onnx.ModelProto
+    """The model without the lines of code that each operator came of, which name folders of this machine."""
+    for graph in (model.graph, *model.functions):
+        for node in graph.node:
+            kept = [note for note in node.metadata_props if note.key != _TRACE]
+            del node.metadata_props[:]
+            node.metadata_props.extend(kept)
+    return model
 
 
 def check_size(net: Net, size: Size | None) -> None:
