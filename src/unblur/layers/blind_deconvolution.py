@@ -129,7 +129,7 @@ class BlindDeconvolution(nn.Module):
             whole = from_windows(torch.cat(list(chain.from_iterable(deconvolved))), shape, layout=self.deconvolution_layout)
             inside = remove_border(whole, down, across)
             cells = from_window_values(torch.cat(confidence), shape, layout=self.layout, border=(down, across), cell=self.cell)
-            return inside.clamp(MIN_LIGHT, 1).pow_(1 / GAMMA), cells  # (B, 3n, H, W), (B, 13, H/cell, W/cell)
+            return inside.clamp(MIN_LIGHT, 1.0).pow_(1 / GAMMA), cells  # (B, 3n, H, W), (B, 13, H/cell, W/cell)
 
     def search_input(self, light: Tensor) -> Tensor:
         """What kernels are estimated from: the luma of linear light, and the mask of places without clipped highlights.

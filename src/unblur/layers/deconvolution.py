@@ -61,7 +61,7 @@ def richardson_lucy(light: Tensor, *, blur: Blur, adjoint: Blur, iterations: Seq
                 momentum = (step * last_step).sum((1, 2, 3), keepdim=True) / last_step.square().sum((1, 2, 3), keepdim=True).clamp_min(
                     1e-12
                 )
-            start = (estimate + momentum.clamp(0, _MAX_MOMENTUM) * (estimate - previous)).clamp_min(_MIN_LIGHT)
+            start = (estimate + momentum.clamp(0.0, _MAX_MOMENTUM) * (estimate - previous)).clamp_min(_MIN_LIGHT)
         ratio = torch.maximum(light / blur(start).clamp_min(_OFFSET), min_ratio).clamp_max(_MAX_RATIO)
         restored = (start * adjoint(ratio)).clamp(_MIN_LIGHT, _MAX_LIGHT)
         step, last_step = restored - start, step
