@@ -24,6 +24,33 @@ def test_equal_pictures_lose_nothing_and_order_does_not_matter(loss):
     torch.testing.assert_close(loss(one, other), loss(other, one))
 
 
+@pytest.mark.parametrize(("down", "across"), [(0, 0), (3, -3), (-1, 2)])
+def test_a_shifted_picture_loses_nothing_where_shifts_are_tried(down, across):
+    one, other = torch.rand(2, 2, 3, 20, 24, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    shifted = torch.stack([one[0].roll((down, across), (-2, -1)), one[1]])  # each picture has a shift of its own
+    assert losses.shifted_charbonnier(shifted, one).item() == pytest.approx(1e-3)
+    assert losses.shifted_charbonnier(shifted, one, reach=0).item() == pytest.approx(losses.charbonnier(shifted, one).item())
+    assert losses.shifted_charbonnier(other, one) > 0.1
+    too_far = one.roll(4, -1)
+    assert losses.shifted_charbonnier(too_far, one) > 0.1
+
+
+def test_of_pictures_that_fit_everywhere_the_nearest_shift_counts():
+    restored = torch.full((1, 1, 9, 9), 0.5, requires_grad=True)
+    sharp = torch.zeros(1, 1, 9, 9)
+    losses.shifted_charbonnier(restored, sharp).backward()
+    gradient = restored.grad
+    assert gradient[..., 3:6, 3:6].min() > 0
+    assert gradient.count_nonzero() == 9  # what is within reach of a border does not count
+
+
+def test_shifts_need_room():
+    with pytest.raises(ShapeError, match="more than 6 pixels"):
+        losses.shifted_charbonnier(torch.zeros(1, 3, 6, 9), torch.zeros(1, 3, 6, 9))
+    with pytest.raises(ShapeError, match="same shape"):
+        losses.shifted_charbonnier(torch.zeros(1, 3, 8, 9), torch.zeros(1, 3, 8, 8))
+
+
 @pytest.mark.parametrize("loss", PAIRED)
 def test_does_not_grow_with_the_batch(loss):
     one, other = pictures(1, 3, 6, 8)

@@ -8,6 +8,7 @@ Adversarial losses take logits, the discriminator's output before its sigmoid.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -31,6 +32,7 @@ __all__ = [
     "multiscale_epe",
     "multiscale_mse",
     "relativistic_average",
+    "shifted_charbonnier",
     "wasserstein_critic",
     "wasserstein_generator",
 ]
@@ -60,6 +62,40 @@ def charbonnier(restored: Tensor, sharp: Tensor, *, epsilon: float = 1e-3) -> Te
     Source: Charbonnier et al. (ICIP 1994); epsilon as in Lai et al. (CVPR 2017).
     """
     return (_difference(restored, sharp).square() + epsilon**2).sqrt().mean()
+
+
+def shifted_charbonnier(restored: Tensor, sharp: Tensor, *, reach: int = 3, epsilon: float = 1e-3) -> Tensor:
+    """`charbonnier` after each restored picture was laid over the truth where it fits best: at a shift of whole pixels, the nearest of equal ones.
+
+    The position of the sharp picture within the exposure does not follow from the blurry one where the camera moves unevenly. Compared as it
+    lies, such a picture teaches a network to restore all positions at once, which is blur. This loss does not say where pictures should lie: add some of
+    `charbonnier`, so that they do not wander.
+
+    Decided, no paper's; the pixels within `reach` of a border, which have no counterpart at every shift, do not count.
+
+    Args:
+        restored: what a network made.
+        sharp: the truth.
+        reach: largest shift along each axis, pixels.
+        epsilon: as for `charbonnier`.
+
+    Shape:
+        two of (B, C, H, W), H and W above 2 · reach -> ()
+
+    Raises:
+        ShapeError: if the shapes differ or a side is too short.
+    """
+    if min(restored.shape[-2:]) <= 2 * reach:
+        raise ShapeError(f"shifts of up to {reach} pixels need pictures of more than {2 * reach} pixels, got {tuple(restored.shape)}")
+    error = _difference(restored, sharp)  # of the same shape
+    height, width = (side - 2 * reach for side in error.shape[-2:])
+    inner = restored[..., reach : reach + height, reach : reach + width]
+    shifts = sorted(product(range(2 * reach + 1), repeat=2), key=lambda at: (at[0] - reach) ** 2 + (at[1] - reach) ** 2)
+    windows = [sharp[..., top : top + height, left : left + width] for top, left in shifts]
+    with torch.no_grad():
+        errors = torch.stack([_difference(inner, window).square().flatten(1).mean(dim=1) for window in windows])  # (shifts, B)
+    aligned = torch.stack([windows[best][number] for number, best in enumerate(errors.argmin(dim=0).tolist())])
+    return charbonnier(inner, aligned, epsilon=epsilon)
 
 
 def log_mse(restored: Tensor, sharp: Tensor, *, floor: float = 3e-6) -> Tensor:

@@ -62,7 +62,7 @@ def normalise_contrast(light: Tensor, *, mask: Tensor | None = None) -> Tensor:
     mean = (light * weight).sum((1, 2), keepdim=True) / total
     deviation = (((light - mean).square() * weight).sum((1, 2), keepdim=True) / total).sqrt()
     light = light if mask is None else _fill(light, mask, mean)
-    return light * (_CONTRAST / deviation.clamp_min(_EPSILON)).clamp(1, _MAX_GAIN)
+    return light * (_CONTRAST / deviation.clamp_min(_EPSILON)).clamp(1.0, _MAX_GAIN)
 
 
 def _fill(light: Tensor, mask: Tensor, mean: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ class L0(Net):
             wide = edge_taper(pad(light, (border,) * 4, mode="reflect"), edge=border)  # (B, 3, H + 2·border, W + 2·border)
             latent = hyper_laplacian(wide, kernel=kernel_spectrum(kernel, wide.shape[-2:]), data_weight=self.data_weight)  # section 3.3
             inside = latent[..., border : border + height, border : border + width]
-            return inside.clamp(MIN_LIGHT, 1) ** (1 / self.gamma)
+            return inside.clamp(MIN_LIGHT, 1.0) ** (1 / self.gamma)
 
     def windows(self, light: Tensor) -> KernelWindows:
         """What the kernel is estimated from, one window a picture: (B, 3, H, W) in linear light."""

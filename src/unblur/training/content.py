@@ -20,6 +20,7 @@ _PICTURES = {
     "mse": losses.mse,
     "l1": losses.l1,
     "charbonnier": losses.charbonnier,
+    "shifted_charbonnier": losses.shifted_charbonnier,
     "log_mse": losses.log_mse,
     "edge": losses.edge,
     "frequency": losses.frequency,

@@ -44,7 +44,7 @@ __all__ = [
     "read_recipe",
 ]
 
-CONTENT = ("mse", "l1", "charbonnier", "log_mse", "edge", "frequency", "multiscale_content", "multiscale_mse")
+CONTENT = ("mse", "l1", "charbonnier", "shifted_charbonnier", "log_mse", "edge", "frequency", "multiscale_content", "multiscale_mse")
 """Losses of `unblur.losses` that a recipe may add up."""
 
 Range = tuple[float, float]
