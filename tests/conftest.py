@@ -69,3 +69,18 @@ def published(spandrel, tmp_path):
     path = tmp_path / "published.pth"
     torch.save({"params": sys.modules["spandrels"].tiny_net().state_dict(), "epoch": 3}, path)
     return path
+
+
+@pytest.fixture
+def quick_costs(monkeypatch):
+    """Networks of which parameters are counted alone: multiply-adds of a frame of 1280x720 take longer than all else, and tests/bench/test_cost.py is about them."""
+    from unblur.bench import contender
+    from unblur.bench.cost import Cost
+    from unblur.models import create
+
+    def cost_of(name, arguments):
+        with torch.device("meta"):
+            net = create(name, **arguments)
+        return Cost(sum(parameter.numel() for parameter in net.parameters()), 1, net.num_frames)
+
+    monkeypatch.setattr(contender, "cost_of", cost_of)

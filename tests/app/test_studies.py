@@ -6,14 +6,10 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-import torch
 import yaml
 from shrunk import small
 
-from unblur.bench import contender
 from unblur.bench.ablate import read_study, studies
-from unblur.bench.cost import Cost
-from unblur.models import create
 from unblur.training.recipe import read_recipe
 from unblur.weights import run as weights_of_run
 
@@ -45,16 +41,7 @@ def data(tmp_path_factory):
     return root
 
 
-@pytest.fixture(autouse=True)
-def costs(monkeypatch):
-    """Multiply-adds of a frame of 1280x720 take longer to count than all else here, and tests/bench/test_cost.py is about them."""
-
-    def cost_of(name, arguments):
-        with torch.device("meta"):
-            net = create(name, **arguments)
-        return Cost(sum(parameter.numel() for parameter in net.parameters()), 1, net.num_frames)
-
-    monkeypatch.setattr(contender, "cost_of", cost_of)
+pytestmark = pytest.mark.usefixtures("quick_costs")
 
 
 @pytest.fixture(autouse=True)

@@ -57,7 +57,7 @@ def contents(folder):
 
 @pytest.fixture
 def on_cluster(use_workers, monkeypatch):
-    monkeypatch.setattr(making, "DRAWS_A_UNIT", 3)
+    monkeypatch.setattr("unblur.synth.plans.DRAWS_A_UNIT", 3)
 
     def call(plan, target, *, workers=None, **more):
         use_workers(workers or Backwards())

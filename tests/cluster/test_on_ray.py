@@ -192,7 +192,7 @@ def test_a_data_set_is_made_though_workers_are_killed(cluster, tmp_path, monkeyp
         photo(tmp_path / "photos" / f"{number}.png", seed=number)
     plan = StillsPlan((tmp_path / "photos",), StillsBlur(), seed=3, count=8, size=(32, 32), with_motion=True)
     alone = make(plan, tmp_path / "alone", version="1.2.3")
-    monkeypatch.setattr(making, "DRAWS_A_UNIT", 3)
+    monkeypatch.setattr("unblur.synth.plans.DRAWS_A_UNIT", 3)
     monkeypatch.setattr(making, "MakeWork", KilledOnce)
     assert making.make_on_cluster(plan, tmp_path / "together", version="1.2.3", address=cluster.address) == alone
     assert contents(tmp_path / "together") == contents(tmp_path / "alone")

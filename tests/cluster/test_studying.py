@@ -9,16 +9,13 @@ import torch
 from backwards import Backwards
 from shrunk import small
 
-from unblur.bench import contender
 from unblur.bench.ablate import Trained, folder_of, read_study, run_study
-from unblur.bench.cost import Cost
 from unblur.bench.datasets import open_data
 from unblur.bench.rows import PictureRow, read_rows
 from unblur.cluster import measuring
 from unblur.cluster.studying import StudyWork, Training, study_on_cluster
 from unblur.errors import InputError, UnblurError
 from unblur.metrics import protocols
-from unblur.models import create
 from unblur.training.budget import train_within
 from unblur.weights import load_tensors
 
@@ -26,16 +23,7 @@ SKIMAGE = protocols.get("gopro-skimage")
 STUDY = read_study("mscnn-codecs", only=["MSCNN-1-Codec"])
 
 
-@pytest.fixture(autouse=True)
-def costs(monkeypatch):
-    """Multiply-adds of a frame of 1280x720 take longer to count than all else here."""
-
-    def cost_of(name, arguments):
-        with torch.device("meta"):
-            net = create(name, **arguments)
-        return Cost(sum(parameter.numel() for parameter in net.parameters()), 1, net.num_frames)
-
-    monkeypatch.setattr(contender, "cost_of", cost_of)
+pytestmark = pytest.mark.usefixtures("quick_costs")
 
 
 @pytest.fixture

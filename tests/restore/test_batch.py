@@ -405,6 +405,13 @@ def test_results_that_a_pattern_names_beside_their_sources_are_no_inputs(tmp_pat
     assert not (tmp_path / "a_unblurred_unblurred.png").exists()
 
 
+def test_the_current_folder_beside_a_file_in_it_is_no_source_of_it(tmp_path, monkeypatch):
+    photo(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    jobs = list(plan([Path(), Path("a.png")], None))
+    assert not [job for job in jobs if isinstance(job, Outcome) and "is the result of" in job.message]
+
+
 @pytest.mark.parametrize("several", [True, False])
 def test_the_name_of_a_file_is_no_folder_for_several_inputs(tmp_path, several):
     (tmp_path / "shots").mkdir()

@@ -86,6 +86,11 @@ def test_parts_that_are_made_apart_are_the_same_bytes(recipe, sources, tmp_path)
     assert files(tmp_path / "joined") == files(tmp_path / "whole")
 
 
+def test_units_are_those_of_its_plans(recipe, sources, monkeypatch):
+    monkeypatch.setattr("unblur.synth.plans.DRAWS_A_UNIT", 2)
+    assert plan(recipe, sources).units() == [range(2), range(2, 4), range(4, 6), range(6, 7), range(7, 8)]
+
+
 def test_the_manifest_has_the_digest_of_all_pictures(recipe, sources, tmp_path):
     digests = []
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from unblur.app.bench import DeviceOption
-from unblur.app.choices import Device, Precision
+from unblur.app.choices import Device, Precision, cluster_option
 from unblur.app.ending import ends_soon
 from unblur.app.synth import Bar
 from unblur.errors import InputError
@@ -77,11 +77,7 @@ def ablate(
     precision: Annotated[Precision, typer.Option(help="Of measuring.")] = Precision.auto,
     cluster: Annotated[
         str | None,
-        typer.Option(
-            metavar="auto|HOST:PORT",
-            help="Train and measure rows side by side on the workers of a Ray cluster, as `unblur restore` takes it. Needs the extra `cluster`.",
-            show_default=False,
-        ),
+        cluster_option("Train and measure rows side by side on the workers of a Ray cluster, as `unblur restore` takes it."),
     ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Processors of each worker of the cluster.", show_default="1 on a cluster")

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from unblur.app.choices import NETWORK_HELP, WEIGHTS_HELP, Device, Precision
+from unblur.app.choices import NETWORK_HELP, WEIGHTS_HELP, Device, Precision, cluster_option
 from unblur.app.synth import Bar
 from unblur.app.tasks import TaskOptions, bench_tasks, say_where
 from unblur.errors import InputError
@@ -128,11 +128,7 @@ def bench(
     self_ensemble: Annotated[int, typer.Option(help="1, 2, 4 or 8 mirrored and turned views of which the mean is taken.")] = 1,
     cluster: Annotated[
         str | None,
-        typer.Option(
-            metavar="auto|HOST:PORT",
-            help="Measure on the workers of a Ray cluster, as `unblur restore` takes it. Times are then those of busy machines. Needs the extra `cluster`.",
-            show_default=False,
-        ),
+        cluster_option("Measure on the workers of a Ray cluster, as `unblur restore` takes it. Times are then those of busy machines."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the averages as JSON.")] = False,
 ) -> None:
@@ -255,7 +251,9 @@ def report(
     from unblur.bench.export import write_csv, write_tables
     from unblur.bench.report import write_report
 
-    means = _patterns(mean or [])
+    means = _by_name(
+        "--mean", mean or [], wrong="names no line of its own and its models; write such as `--mean 'srn=srn-seed-*'`, each name once"
+    )
     suffix = output.suffix.lower()
     if (suffix == ".png") != bool(crop and data) or (suffix != ".png" and (crop or data or model)):
         raise typer.BadParameter(
@@ -329,12 +327,8 @@ def _figure_of_folders(texts: Sequence[str], target: Path, *, data: str, crops: 
     """Draw the places that `--crop` names, of pictures without a reference."""
     from unblur.bench.figure import read_place, write_figure_of_folders
 
-    folders: dict[str, Path] = {}
-    for text in texts:
-        label, given, folder = text.partition("=")
-        if not (given and label and folder) or label in folders:
-            raise InputError(f"`--results {text}` names no folder of a method of its own; write `--results LABEL=FOLDER`, each label once")
-        folders[label] = Path(folder)
+    wrong = "names no folder of a method of its own; write `--results LABEL=FOLDER`, each label once"
+    folders = {label: Path(folder) for label, folder in _by_name("--results", texts, wrong=wrong).items()}
     write_figure_of_folders(Path(data), folders, [read_place(text) for text in crops], target, overwrite=overwrite)
 
 
@@ -370,16 +364,18 @@ def _results(
     return found
 
 
-def _patterns(texts: Sequence[str]) -> dict[str, str]:
-    """Patterns by the name of their line, of `NAME=PATTERN`."""
+def _by_name(option: str, texts: Sequence[str], *, wrong: str) -> dict[str, str]:
+    """What `NAME=VALUE` give, by their names, of which there is one each.
+
+    Raises:
+        InputError: if one is not of this form, or two have one name; `wrong` says what is the matter then, and what to write.
+    """
     found: dict[str, str] = {}
     for text in texts:
-        name, given, pattern = text.partition("=")
-        if not (given and name and pattern) or name in found:
-            raise InputError(
-                f"`--mean {text}` names no line of its own and its models; write such as `--mean 'srn=srn-seed-*'`, each name once"
-            )
-        found[name] = pattern
+        name, given, value = text.partition("=")
+        if not (given and name and value) or name in found:
+            raise InputError(f"`{option} {text}` {wrong}")
+        found[name] = value
     return found
 
 

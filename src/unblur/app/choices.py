@@ -1,8 +1,11 @@
 """Choices that several commands offer."""
 
 from enum import StrEnum
+from typing import Any
 
-__all__ = ["NETWORK_HELP", "WEIGHTS_HELP", "Device", "Folders", "Interlaced", "Precision", "Quality", "Runtime"]
+import typer
+
+__all__ = ["NETWORK_HELP", "WEIGHTS_HELP", "Device", "Folders", "Interlaced", "Precision", "Quality", "Runtime", "cluster_option"]
 
 WEIGHTS_HELP = (
     "Instead of `--model`: the published checkpoint of a third-party network (NAFNet, FFTformer, ...), a `.pth`, `.pt`, `.ckpt` or `.safetensors` file. "
@@ -13,6 +16,15 @@ WEIGHTS_HELP = (
 
 NETWORK_HELP = "Import path of the network of `--model`, if that is one of your own: `package.module:function`. Its code is run."
 """What `--network` is for."""
+
+
+def cluster_option(what: str) -> Any:  # noqa: ANN401 - typer does not say
+    """The option `--cluster` of a command.
+
+    Args:
+        what: what is done there, as the beginning of its help.
+    """
+    return typer.Option(metavar="auto|HOST:PORT", help=f"{what} Needs the extra `cluster`.", show_default=False)
 
 
 class Device(StrEnum):

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from unblur.app.choices import NETWORK_HELP, WEIGHTS_HELP, Device, Folders, Interlaced, Precision, Quality, Runtime
+from unblur.app.choices import NETWORK_HELP, WEIGHTS_HELP, Device, Folders, Interlaced, Precision, Quality, Runtime, cluster_option
 from unblur.app.piped import named, piped
 from unblur.restore.observer import Observer
 
@@ -132,11 +132,8 @@ ReadFolders = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")]
 Cluster = Annotated[
     str | None,
-    typer.Option(
-        metavar="auto|HOST:PORT",
-        help="Restore on the workers of a Ray cluster, at its address; `auto` takes the one that was started on this machine, or starts one of its processors. "
-        "`--threads` is then of each worker, 1 by default. Needs the extra `cluster`.",
-        show_default=False,
+    cluster_option(
+        "Restore on the workers of a Ray cluster, at its address; `auto` takes the one that was started on this machine, or starts one of its processors. `--threads` is then of each worker, 1 by default."
     ),
 ]
 HangAfter = Annotated[

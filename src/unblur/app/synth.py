@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import unblur
+from unblur.app.choices import cluster_option
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -52,11 +53,7 @@ Highspeed = Annotated[
 ]
 Cluster = Annotated[
     str | None,
-    typer.Option(
-        metavar="auto|HOST:PORT",
-        help="Make it on the workers of a Ray cluster, as `unblur restore` takes it: the same bytes. Needs the extra `cluster`.",
-        show_default=False,
-    ),
+    cluster_option("Make it on the workers of a Ray cluster, as `unblur restore` takes it: the same bytes."),
 ]
 
 

@@ -13,17 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unblur.cluster.results import HANG_AFTER, results_of
-from unblur.cluster.schedule import Frames, Say, Work
+from unblur.cluster.schedule import Frames, Say, Work, unseen_message
 from unblur.errors import InputError, UnblurError
 from unblur.io.whole import make_folder
 from unblur.synth.folder import DataSetFolder
 from unblur.synth.make import Made, join, make_part
-from unblur.synth.plans import ClipPlan, Plan
+from unblur.synth.plans import Plan
 
-__all__ = ["DRAWS_A_UNIT", "MakeWork", "make_on_cluster"]
-
-DRAWS_A_UNIT = 25
-"""Of plans that draw; a clip is a unit by itself."""
+__all__ = ["MakeWork", "make_on_cluster"]
 
 
 @dataclass(frozen=True)
@@ -46,9 +43,7 @@ class MakeWork(Work):
         """Make them; gives what is wrong with the sources or the storage."""
         del attempt  # what is there is whole
         if not self.place.parent.is_dir():
-            return InputError(
-                f"a node does not see `{self.place.parent}`: sources and data set must lie on storage that all nodes have under the same path"
-            )
+            return InputError(unseen_message(self.place.parent, what="sources and data set"))
         try:
             make_part(
                 _kept(self.plan),
@@ -93,8 +88,7 @@ def make_on_cluster(
     target = target.absolute()
     asked = hashlib.sha256(repr((plan.anywhere(Path()), split, version)).encode()).hexdigest()[:16]
     kept = target.with_name(f".{target.name}.parts-{asked}")
-    each = 1 if isinstance(plan, ClipPlan) else DRAWS_A_UNIT
-    ranges = [range(begin, min(begin + each, plan.parts)) for begin in range(0, plan.parts, each)]
+    ranges = plan.units()
     anywhere = plan.anywhere(kept / "frames")
     with DataSetFolder(target, split=split) as folder:
         make_folder(kept)

@@ -19,7 +19,7 @@ from unblur.bench.fit import Method
 from unblur.bench.rows import Row, append, read_rows
 from unblur.bench.run import PICTURES, Progress, open_run, run_bench
 from unblur.cluster.results import HANG_AFTER, results_of
-from unblur.cluster.schedule import Frames, Say, Work
+from unblur.cluster.schedule import Frames, Say, Work, unseen_message
 from unblur.data.layouts import Sample
 from unblur.errors import InputError, UnblurError
 from unblur.metrics import Protocol
@@ -86,9 +86,7 @@ class MeasureWork(Work):
         del attempt  # what an earlier one has measured is in the part
         asked = self.asked
         if not self.run_folder.is_dir():
-            return InputError(
-                f"a node does not see `{self.run_folder}`: data and run must lie on storage that all nodes have under the same path"
-            )
+            return InputError(unseen_message(self.run_folder, what="data and run"))
         try:
             open_run(self.part)
             if not read_rows(self.part, mend=True):

@@ -11,11 +11,21 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-__all__ = ["ATTEMPTS", "Begun", "Ended", "Event", "Frames", "GivenUp", "Lost", "Note", "Say", "Work", "Workers", "run"]
+__all__ = ["ATTEMPTS", "Begun", "Ended", "Event", "Frames", "GivenUp", "Lost", "Note", "Say", "Work", "Workers", "run", "unseen_message"]
 
 ATTEMPTS = 3
 """How often a unit is tried before it is given up."""
 _POLL = 1.0  # seconds between two checks of which units hang
+
+
+def unseen_message(place: object, *, what: str) -> str:
+    """That a node does not see a file or folder.
+
+    Args:
+        place: its path or address.
+        what: all that must lie where every node sees it, such as `inputs and results`.
+    """
+    return f"a node does not see `{place}`: {what} must lie on storage that all nodes have under the same path"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from unblur.bench.rows import read_rows
 from unblur.bench.run import open_run
 from unblur.cluster.measuring import Asked, MeasureWork, absolute, take_part
 from unblur.cluster.results import HANG_AFTER, results_of
-from unblur.cluster.schedule import Frames, Say, Work
+from unblur.cluster.schedule import Frames, Say, Work, unseen_message
 from unblur.errors import InputError, UnblurError
 from unblur.metrics import Protocol
 from unblur.restore.precision import Device, Precision
@@ -73,7 +73,7 @@ class StudyWork(Work):
         """Train and measure; gives what is wrong with the recipe or the data."""
         run, training = self.measure.run_folder, self.training
         if not run.is_dir():
-            return InputError(f"a node does not see `{run}`: data and run must lie on storage that all nodes have under the same path")
+            return InputError(unseen_message(run, what="data and run"))
         torch.set_num_threads(training.threads)
         pool = run / "samples" / self.out.name
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unblur.cluster.schedule import Event, Frames, Note, Say, Work
+from unblur.cluster.schedule import Event, Frames, Note, Say, Work, unseen_message
 from unblur.errors import UnblurError
 from unblur.io import encoders
 from unblur.io.animation import is_animation
@@ -54,9 +54,7 @@ class RestoreWork(Work):
         """Restore it; a failed outcome if that cannot be done."""
         job, began = self.job, time.monotonic()
         if unseen := self.unseen():
-            return failed(
-                job, f"a node does not see `{unseen}`: inputs and results must lie on storage that all nodes have under the same path"
-            )
+            return failed(job, unseen_message(unseen, what="inputs and results"))
         if self.is_finished(attempt):
             said = ("its worker was lost after it had finished",)
             return Outcome(

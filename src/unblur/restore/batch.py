@@ -134,8 +134,9 @@ def plan(
     named = {(source.parent, source.stem): source for source in sources} if output is None else {}
     jobs: list[Job | Outcome] = []
     for source in sources:
-        if source.stem.endswith(ENDING) and (origin := named.get((source.parent, source.stem.removesuffix(ENDING)))) is not None:
-            jobs.append(Outcome(source, "skipped", message=f"it is the result of `{origin}`, which is an input too"))
+        origin = _origin(source.stem)
+        if origin and (made_from := named.get((source.parent, origin))) is not None:
+            jobs.append(Outcome(source, "skipped", message=f"it is the result of `{made_from}`, which is an input too"))
         else:
             jobs += _jobs(source, output, reading, several=len(sources) > 1)
     inputs_of = (
@@ -501,14 +502,18 @@ def _is_original(path: Path, folder: Path, results: list[Path], resolved: _Resol
     return not any(_is_result(folder / step) for step in (inside, *inside.parents) if step.name)
 
 
+def _origin(name: str) -> str:
+    """The name, without a suffix, of what a result of this name was made from; empty if it is the name of no result."""
+    return name.removesuffix(ENDING) if name.endswith(ENDING) else ""
+
+
 def _is_result(path: Path) -> bool:
     """Whether a file or folder has the name of a result, and what it was made from is beside it."""
     if ENDING not in path.name:
         return False
-    name = path.stem if path.is_file() else path.name
-    if not name.endswith(ENDING):
+    source = _origin(path.stem if path.is_file() else path.name)
+    if not source:
         return False
-    source = name.removesuffix(ENDING)
     beside = (other for other in path.parent.iterdir() if other.is_file() == path.is_file())
     return any((other.stem if path.is_file() else other.name) == source for other in beside)
 

@@ -77,6 +77,14 @@ class MixedPlan(Plan):
             sets.append({"set": number, **asdict(plan.joined(own))})
         return _together(sets)
 
+    def units(self) -> list[range]:
+        found: list[range] = []
+        first = 0
+        for plan in self.plans:
+            found += [range(first + each.start, first + each.stop) for each in plan.units()]
+            first += plan.parts
+        return found
+
     def anywhere(self, kept: Path) -> Self:
         return replace(self, plans=tuple(plan.anywhere(kept) for plan in self.plans))
 

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -28,10 +28,13 @@ from unblur.synth.sources import Clip, find_photos, open_clip, read_cutout, read
 from unblur.synth.stills import StillsBlur, draw_scene, photograph
 from unblur.synth.video import VideoBlur, analyse, blur_clip, plan_windows
 
-__all__ = ["ClipPlan", "Plan", "Progress", "ScenePlan", "StillsPlan", "Written"]
+__all__ = ["DRAWS_A_UNIT", "ClipPlan", "Plan", "Progress", "ScenePlan", "StillsPlan", "Written"]
 
 Progress = Callable[[str, int, int | None], None]
 """Called with what is being done, how much of it is done, and of how much (None if unknown)."""
+
+DRAWS_A_UNIT = 25
+"""Of plans that draw; a clip is a unit by itself."""
 
 Failed = list[tuple[str, str]]
 """Paths of sources that failed, each with the reason."""
@@ -107,18 +110,21 @@ class Plan(ABC):
             InputError: if the sources were others for one part than for another.
         """
 
+    @abstractmethod
+    def units(self) -> list[range]:
+        """The parts in ranges, each of which is worth a process of its own."""
+
+    @abstractmethod
     def anywhere(self, kept: Path) -> Self:
         """The same plan, carried out in any folder: with absolute paths.
 
         Args:
             kept: a folder for what is made once for all parts.
         """
-        del kept
-        paths = {each.name: getattr(self, each.name) for each in fields(self) if each.name in _PATHS}  # type: ignore[arg-type]
-        return replace(self, **{name: tuple(path.absolute() for path in value) for name, value in paths.items()})  # type: ignore[type-var]
 
 
-_PATHS = ("clips", "photos", "cutouts", "highspeed")
+def _absolute(paths: Sequence[Path]) -> tuple[Path, ...]:
+    return tuple(path.absolute() for path in paths)
 
 
 @dataclass(frozen=True)
@@ -150,6 +156,13 @@ class ClipPlan(Plan):
     @property
     def parts(self) -> int:
         return len(self.clips)
+
+    def units(self) -> list[range]:
+        return [range(number, number + 1) for number in range(self.parts)]
+
+    def anywhere(self, kept: Path) -> Self:
+        del kept
+        return replace(self, clips=_absolute(self.clips))
 
     def check(self) -> None:
         response_named(self.response)
@@ -213,6 +226,9 @@ class ClipPlan(Plan):
 class _DrawnPlan(Plan):
     """Draws of which each is made of any of the sources, which all are read first."""
 
+    def units(self) -> list[range]:
+        return [range(begin, min(begin + DRAWS_A_UNIT, self.parts)) for begin in range(0, self.parts, DRAWS_A_UNIT)]
+
     def joined(self, written: Sequence[Written]) -> Written:
         first = written[0]
         if any((each.sources, each.failed) != (first.sources, first.failed) for each in written):
@@ -255,6 +271,10 @@ class StillsPlan(_DrawnPlan):
     @property
     def parts(self) -> int:
         return self.count
+
+    def anywhere(self, kept: Path) -> Self:
+        del kept
+        return replace(self, photos=_absolute(self.photos))
 
     def check(self) -> None:
         count, num_frames, size = self.count, self.num_frames, self.size
@@ -341,7 +361,7 @@ class ScenePlan(_DrawnPlan):
         return self.count
 
     def anywhere(self, kept: Path) -> Self:
-        return replace(super().anywhere(kept), kept=kept)
+        return replace(self, kept=kept, photos=_absolute(self.photos), cutouts=_absolute(self.cutouts), highspeed=_absolute(self.highspeed))
 
     def check(self) -> None:
         if self.count < 1 or self.size < 16:
