@@ -117,7 +117,7 @@ def _measured(
     for net in networks:
         change = net(picture).float() - picture
         changes = torch.stack([change, known["change"]], dim=1)
-        gated = fused.fuse(picture, changes, fused.gates(changes) * known["blurred"])
+        gated = fused.fuse(picture, changes, fused.gates(changes) * known["blurred"] * fused.agreement(changes))
         residual = (truth - picture[inside]).flatten().double()
         both = changes[0][inside].flatten(1).double()  # (2, 3·H·W)
         weights = torch.linalg.lstsq(both.T, residual[:, None]).solution.float()  # (2, 1)

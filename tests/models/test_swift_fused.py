@@ -7,7 +7,7 @@ from small import SMALL as SMALL_OF
 from unblur.errors import InputError, ShapeError
 from unblur.layers.gate import power_gates
 from unblur.layers.light import luma
-from unblur.models.swift_fused import TOTAL, swift_fused
+from unblur.models.swift_fused import TOTAL, SwiftFused, swift_fused
 
 SMALL = SMALL_OF["swift_fused"]
 
@@ -17,6 +17,7 @@ def fused():
     net = swift_fused(**SMALL).eval()
     for parameter in net.swift_best.restoration.exit.parameters():  # its change is nought before training
         torch.nn.init.normal_(parameter, std=0.01)
+    net.agreement = lambda changes: torch.ones_like(changes[:, 0, :1])
     return with_blur(net, 8.0)
 
 
@@ -82,6 +83,51 @@ def test_blurred_is_what_is_long_around_a_place():
     along = share[0, 0, 32]
     assert (along.diff() >= -1e-6).all()
     assert along[400] == pytest.approx(0.5, abs=0.05)  # half of what is around it moves, by 3 pixels
+
+
+def changes_of(*pair):
+    return torch.stack(pair, dim=1)  # (B, 2, 3, H, W)
+
+
+def noise(seed, *, size=(64, 128)):
+    return torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(seed)) / 50
+
+
+@pytest.mark.parametrize(
+    ("both", "agreed"),
+    [
+        ((noise(1), noise(1)), 1.0),
+        ((noise(1), noise(1) * 0.1), 1.0),  # how strong each is makes no difference
+        ((noise(1), -noise(1)), 0.0),
+        ((noise(1), noise(2)), 0.0),
+        ((noise(1), noise(1) + 1.5 * noise(2)), 1.0),  # 0.55
+        ((noise(1), noise(1) + 6 * noise(2)), 0.0),  # 0.16
+        ((noise(1), torch.zeros(1, 3, 64, 128)), 0.0),
+        ((torch.zeros(1, 3, 64, 128), torch.zeros(1, 3, 64, 128)), 0.0),
+    ],
+)
+def test_changes_agree_as_they_correlate(both, agreed):
+    share = SwiftFused.agreement(fused(), changes_of(*both))
+    assert share.shape == (1, 1, 64, 128)
+    torch.testing.assert_close(share, torch.full_like(share, agreed))
+
+
+def test_agreement_is_that_around_a_place():
+    left, right = noise(1, size=(64, 640)), noise(2, size=(64, 640))
+    other = torch.cat([left[..., :640], -right], dim=3)
+    along = SwiftFused.agreement(fused(), changes_of(torch.cat([left, right], dim=3), other))[0, 0, 32]
+    assert (along[:400] == 1).all()
+    assert (along[-600:] == 0).all()
+    assert (along.diff() <= 1e-6).all()
+
+
+@torch.no_grad()
+def test_what_the_networks_disagree_on_stays(blurry):
+    net = fused()
+    changes, all_of_it = net.changes(blurry, net.swift_best.blur_field(blurry)), net(blurry) - blurry
+    net.changes = lambda *_: changes
+    net.agreement = lambda changes: torch.full_like(changes[:, 0, :1], 0.25)
+    torch.testing.assert_close(net(blurry) - blurry, all_of_it / 4, atol=1e-6, rtol=1e-4)
 
 
 def test_one_network_learns_what_the_other_does_not_restore(blurry):

@@ -2,18 +2,20 @@
 
 `swift_best` estimates blur kernels and wins on camera shake; `maxim`, trained on averages of real frames, wins where things move by themselves. Each
 changes little where it does not know the blur, so the stronger change counts more, and none counts alone. Where the blur field says that nothing is
-blurred by motion, both networks would enhance noise and texture, and nothing is changed.
+blurred by motion, both networks would enhance noise and texture, and nothing is changed; nor where the two changes have nothing in common, since two networks
+that were trained apart agree on what they know of the blur and are wrong each in its own way.
 
     blurry ──┬── motion U-Net of swift_best ── blur field ──────┐
              ├── maxim ──────── change ──┐                      │
              ├── swift_best ─── change ──┤                      │
-             + ◄──── gates · changes ────┴── share of blurred ◄─┘
+             + ◄── gates · changes · agreement · share of blurred ◄─┘
              │
           restored
 
 Decided here, no paper's: the gates are proportional to the root mean square of each change around a place and have no parameters
 (`unblur.layers.gate.power_gates`). A gating network that learnt corrections to them from pictures, changes, blur field and confidence restored worse
-on pictures of other blur than it was trained on (`docs/lab/2026-11-29-fusing-two-networks.md`). The same log has the lengths between which pictures count as sharp and as blurred.
+on pictures of other blur than it was trained on (`docs/lab/2026-11-29-fusing-two-networks.md`). The same log has the lengths between which pictures count as sharp and as blurred, and
+`docs/lab/2026-11-30-agreement.md` the correlations between which changes count as apart and as agreed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,6 +45,15 @@ SHARP, BLURRED = 1.0, 2.0
 
 _AROUND = 65
 """Side of the square over which that mean is taken, in vectors of the blur field, each 4 pixels from the next."""
+
+APART, AGREED = 0.28, 0.36
+"""Correlation of the two changes around a place, from -1 to 1, up to which neither is applied, and from which on they are whole."""
+
+_CELL, _CELLS = 16, 33
+"""Side of a cell in pixels, and of the square over which that correlation is taken in cells."""
+
+_LEAST_SQUARE = 1e-12
+"""Added to a mean square of changes, so that of changes of zero the correlation is zero."""
 
 
 def swift_fused(*, maxim: Mapping[str, object] = DEFAULTS, swift_best: Mapping[str, object] = DEFAULTS) -> "SwiftFused":
@@ -88,7 +99,7 @@ class SwiftFused(Net):
         changes = self.changes(blurry, blur_field)  # (B, 2, 3, H, W)
         gates = self.gates(changes)  # (B, 2, H, W)
         if not self.training:  # no gradient comes from where nothing is restored
-            gates = gates * self.blurred(blur_field, size=blurry.shape[-2:])
+            gates = gates * self.blurred(blur_field, size=blurry.shape[-2:]) * self.agreement(changes)
         return self.fuse(blurry, changes, gates)  # (B, 3, H, W)
 
     def changes(self, blurry: Tensor, blur_field: Tensor) -> Tensor:
@@ -102,6 +113,19 @@ class SwiftFused(Net):
         share = ((length - SHARP) / (BLURRED - SHARP)).clamp(0, 1)
         return interpolate(share, size=list(size), mode="bilinear", align_corners=False)
 
+    def agreement(self, changes: Tensor) -> Tensor:
+        """Whether both networks see the same blur around a place, from 0 to 1: (B, 2, 3, H, W) -> (B, 1, H, W)."""
+        maxim, swift_best = changes.unbind(1)  # (B, 3, H, W) each
+        products = torch.stack(
+            [(a * b).mean(dim=1) for a, b in ((maxim, swift_best), (maxim, maxim), (swift_best, swift_best))], dim=1
+        )  # (B, 3, H, W)
+        means = avg_pool2d(
+            avg_pool2d(products, _CELL), _CELLS, stride=1, padding=_CELLS // 2, count_include_pad=False
+        )  # (B, 3, H/16, W/16)
+        correlation = means[:, :1] / ((means[:, 1:2] + _LEAST_SQUARE) * (means[:, 2:] + _LEAST_SQUARE)).sqrt()  # (B, 1, H/16, W/16)
+        agreed = ((correlation - APART) / (AGREED - APART)).clamp(0, 1)
+        return interpolate(agreed, size=changes.shape[-2:], mode="bilinear", align_corners=False)
+
     def gates(self, changes: Tensor) -> Tensor:
         """How much of each change to apply, (B, 2, 3, H, W) -> (B, 2, H, W)."""
         return power_gates(torch.cat([luma(change) for change in changes.unbind(1)], dim=1), total=TOTAL)
@@ -114,7 +138,7 @@ class SwiftFused(Net):
         """The blur field, what each network alone restores, the gates of their changes, and the restored picture."""
         blur_field = self.swift_best.blur_field(blurry)
         changes = self.changes(blurry, blur_field)
-        gates = self.gates(changes) * self.blurred(blur_field, size=blurry.shape[-2:])
+        gates = self.gates(changes) * self.blurred(blur_field, size=blurry.shape[-2:]) * self.agreement(changes)
         titles = ("maxim", "swift_best")
         least, most = float(gates.min()), float(gates.max())
         alone = ((blurry + change).clamp(0, 1) for change in changes.unbind(1))
