@@ -53,6 +53,26 @@ def test_pictures_of_the_network_that_restores_clips(run, tmp_path, monkeypatch)
     assert "what it changed" in told
 
 
+def test_pictures_of_the_network_that_restores_photos(run, tmp_path, monkeypatch):
+    Image.new("RGB", (96, 80), (90, 120, 60)).save("photo.png")
+    opened = []
+    monkeypatch.setattr(
+        "unblur.restore.networks.load_network", lambda name, **options: opened.append(name) or load_network(name, **options)
+    )
+    assert run("photo.png", "-o", "seen")[0] == 0
+    assert opened == [best_for("photo")]
+    assert {"motion.png", "gates.png", "before-after.png"} <= set(names(tmp_path / "seen"))
+    assert run("photo.png", "-o", "as-a-clip", "--model", "swift_video")[0] == 0  # copies of it are its neighbours
+    assert "window.png" in names(tmp_path / "as-a-clip")
+
+
+def test_the_frame_of_a_clip_must_be_named(run, tmp_path):
+    code, said = run("clip.mp4", "-o", "seen")
+    assert code == 2
+    assert "say which of its frames" in said
+    assert not (tmp_path / "seen").exists()
+
+
 def test_pictures_of_a_video_network_from_a_file(run, tmp_path):
     arguments = {"widths": [4, 6, 8], "num_blocks": 1}
     net = create("mdcn", **arguments)
@@ -86,11 +106,13 @@ def test_another_network_can_be_named(run, tmp_path):
     ("arguments", "told"),
     [
         (("clip.mp4", "--frame", "4"), "has 4 frames, numbered from 0; there is no frame 4"),
+        (("photo.png", "--frame", "1"), "has 1 frame, numbered from 0; there is no frame 1"),
         (("none.mp4", "--frame", "0"), "none.mp4"),
         (("clip.mp4", "--frame", "0", "--model", "none"), "there are no weights `none`"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(arguments, told, run, tmp_path):
+    Image.new("RGB", (96, 80)).save("photo.png")
     code, err = run(*arguments, "-o", "seen")
     assert code == 1
     assert told in err

@@ -1,4 +1,4 @@
-"""Every command of the tutorials runs, on small data, in the order of the page."""
+"""Every command of the tutorials, and of the page for those who are not content, runs on small data, in the order of the page."""
 
 import re
 import shlex
@@ -16,6 +16,7 @@ from unblur.weights import card_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "tutorials"
+TROUBLE = "../how-to/if-it-is-slow-or-no-better"
 TINY = "--set batch=2 --set crop=32 --set data.pair_size=32 --set data.pool=4 --set data.pool_start=2 --set steps=2 --set decay=1 --set warmup=1"
 
 
@@ -98,6 +99,18 @@ def test_first_clip(folder):
     with av.open(str(folder / "clip_unblurred.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == 12
     assert list((folder / "seen").glob("*flow*.png"))
+
+
+@pytest.mark.slow
+def test_if_it_is_slow_or_no_better(folder):
+    film(folder / "clip.mp4", frames=12)
+    picture(folder / "photo.jpg")
+    picture(folder / "holiday" / "beach.jpg")
+    for _, *words in commands(TROUBLE):
+        run(words if words[0] in {"doctor", "inspect"} else ["restore", *words])
+    made = {path.stem for path in folder.iterdir()} - {"clip", "photo", "holiday"}
+    assert made == {"soon", "small", "preview", "seen", "other", "softer", "holiday_unblurred"}
+    assert list((folder / "seen").glob("*motion*.png"))
 
 
 def test_first_training(folder):

@@ -30,7 +30,7 @@ from unblur.models.swift_video import SwiftVideo
 from unblur.models.swift_video_best import SwiftVideoBest
 from unblur.models.video import VideoNet, WarpingNet
 from unblur.restore.drawing import axis_colours, colour_wheel, flow_colours, heat, kernels, sheet, strokes
-from unblur.restore.inspect import Drawing, inspect_clip, inspect_window, read_window
+from unblur.restore.inspect import Drawing, inspect_frame, inspect_window, read_window
 from unblur.restore.precision import Setup
 
 SETUP = Setup(torch.device("cpu"), torch.float32)
@@ -589,7 +589,7 @@ def test_frames_that_do_not_exist_are_told(tmp_path):
 def test_drawings_become_files_and_replace_none_unless_told(tmp_path):
     source, folder = clip(tmp_path / "clip.mkv", levels=[20, 22, 24]), tmp_path / "made" / "here"
     net = Warped(flow=ConstantFlow(1.0, 0.0))
-    drawings = inspect_clip(source, folder, net=net, setup=SETUP, frame=1)
+    drawings = inspect_frame(source, folder, net=net, setup=SETUP, frame=1)
     assert [drawing.name for drawing in drawings] == ["window", "flow", "alignment", "before-after"]
     assert sorted(path.name for path in folder.iterdir()) == sorted(f"{drawing.name}.png" for drawing in drawings)
     for drawing in drawings:
@@ -598,9 +598,9 @@ def test_drawings_become_files_and_replace_none_unless_told(tmp_path):
             np.testing.assert_array_equal(np.asarray(picture), drawing.pixels)
     (folder / "flow.png").write_bytes(b"mine")
     with pytest.raises(OutputError, match="exists"):
-        inspect_clip(source, folder, net=net, setup=SETUP, frame=1)
+        inspect_frame(source, folder, net=net, setup=SETUP, frame=1)
     assert (folder / "flow.png").read_bytes() == b"mine"
-    inspect_clip(source, folder, net=net, setup=SETUP, frame=1, overwrite=True)
+    inspect_frame(source, folder, net=net, setup=SETUP, frame=1, overwrite=True)
     assert (folder / "flow.png").read_bytes() != b"mine"
 
 
@@ -611,5 +611,5 @@ def test_the_middle_is_looked_at_in_multiples_of_the_network(multiple, longest_s
     source = clip(tmp_path / "clip.mkv", levels=[20])
     net = Identity()
     net.size_multiple = multiple
-    inspect_clip(source, tmp_path / "out", net=net, setup=SETUP, frame=0, longest_side=longest_side)
+    inspect_frame(source, tmp_path / "out", net=net, setup=SETUP, frame=0, longest_side=longest_side)
     assert net.seen == [expected]

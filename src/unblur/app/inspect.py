@@ -13,12 +13,13 @@ __all__ = ["inspect"]
 
 
 def inspect(
-    clip: Annotated[
-        Path, typer.Argument(metavar="CLIP", help="A video, or a folder of numbered pictures, its frames.", show_default=False)
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="SOURCE", help="A photo, a video, or a folder of numbered pictures, its frames.", show_default=False),
     ],
     *,
-    frame: Annotated[int, typer.Option(min=0, help="Place of the frame, from 0.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the pictures.", show_default=False)],
+    frame: Annotated[int | None, typer.Option(min=0, help="Of a clip: place of the frame, from 0.", show_default=False)] = None,
     model: Annotated[
         str,
         typer.Option(
@@ -31,15 +32,21 @@ def inspect(
     side: Annotated[int, typer.Option(min=64, help="Longest side of the middle of the frame that is drawn, pixels.")] = 640,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures that exist.")] = False,
 ) -> None:
-    """Draw what a network sees and does at a frame: window, flow, offsets, masks, alignment, before and after."""
-    from unblur.restore.inspect import inspect_clip
+    """Draw what a network sees and does with a photo or at a frame: window, flow, offsets, masks, alignment, before and after."""
+    from unblur.io.kind import kind_of
+    from unblur.restore.inspect import inspect_frame
     from unblur.restore.networks import Networks, Request
 
     if model != "auto" and weights is not None:
         raise typer.BadParameter("it names another network than `--model`; leave out one of them", param_hint="--weights")
+    photo = kind_of(source) == "photo"
+    if frame is None and not photo:
+        raise typer.BadParameter(f"`{source}` is a clip; say which of its frames, such as `--frame 0`", param_hint="--frame")
     console = Console(stderr=True)
     with console.status("looking"):
-        deblurrer = Networks(Request(model, weights, quality.value, network=network)).for_kind("video")
-        drawings = inspect_clip(clip, output, net=deblurrer.net, setup=deblurrer.setup, frame=frame, longest_side=side, overwrite=overwrite)
+        deblurrer = Networks(Request(model, weights, quality.value, network=network)).for_kind("photo" if photo else "video")
+        drawings = inspect_frame(
+            source, output, net=deblurrer.net, setup=deblurrer.setup, frame=frame or 0, longest_side=side, overwrite=overwrite
+        )
     for drawing in drawings:
         console.print(f"[green]{escape(str(output / drawing.name))}.png[/] {escape(drawing.caption)}", highlight=False, soft_wrap=True)

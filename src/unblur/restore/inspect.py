@@ -1,4 +1,4 @@
-"""What a network saw and did at one frame of a clip, as pictures.
+"""What a network saw and did with a photo or at one frame of a clip, as pictures.
 
 The network restores the window around the frame and gives its diagnostics of it (`Net.diagnostics`), which are drawn by their kind. A
 recurrent network begins without a state at the window's first frame, where a stream hands on what the shot has left.
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from unblur.errors import InputError
 from unblur.io.image import read_rgb
+from unblur.io.kind import kind_of
 from unblur.io.numbered import frames_in
 from unblur.io.video import VideoReader
 from unblur.io.whole import written_whole
@@ -31,7 +32,7 @@ from unblur.restore.drawing import Bytes, Cell, axis_colours, colour_wheel, flow
 from unblur.restore.precision import Setup
 from unblur.restore.tiles import cut
 
-__all__ = ["Drawing", "inspect_clip", "inspect_photo", "inspect_window", "read_window"]
+__all__ = ["Drawing", "inspect_frame", "inspect_photo", "inspect_window", "read_window"]
 
 _AMPLIFY = 4  # times that differences are shown
 _STEP = 16  # pixels between two strokes
@@ -55,13 +56,13 @@ class Drawing:
     pixels: Bytes
 
 
-def inspect_clip(
-    source: Path, folder: Path, *, net: Net, setup: Setup, frame: int, longest_side: int = 640, overwrite: bool = False
+def inspect_frame(
+    source: Path, folder: Path, *, net: Net, setup: Setup, frame: int = 0, longest_side: int = 640, overwrite: bool = False
 ) -> list[Drawing]:
     """Draw what `net` sees and does at a frame, into a folder of PNG files; gives what was drawn, in order.
 
     Args:
-        source: the clip, or a folder of its frames.
+        source: the clip, a folder of its frames, or a photo, which is a clip of one frame.
         folder: where the pictures go; made if it is not there.
         net: a photo or video network, on its device.
         setup: device and precision.
@@ -117,16 +118,19 @@ def read_window(source: Path, *, frame: int, num_frames: int) -> list[NDArray[An
             if number >= frame + radius:
                 break
     if count <= frame:
-        raise InputError(f"`{source}` has {count} frames, numbered from 0; there is no frame {frame}")
+        raise InputError(f"`{source}` has {count} {'frame' if count == 1 else 'frames'}, numbered from 0; there is no frame {frame}")
     shown = list(before)
     return [shown[0]] * (radius + 1 - len(shown)) + shown + after + [([*shown, *after])[-1]] * (radius - len(after))
 
 
 @contextmanager
 def _frames_of(source: Path) -> Iterator[Iterator[NDArray[Any]]]:
-    """The frames of a clip, or those that are pictures in a folder."""
-    if source.is_dir():
+    """The frames of a clip, those that are pictures in a folder, or a photo."""
+    kind = kind_of(source)
+    if kind == "folder":
         yield (read_rgb(path) for path in frames_in(source, gaps=True).files)
+    elif kind == "photo":
+        yield iter([read_rgb(source)])
     else:
         with VideoReader(source) as reader:
             yield (read.pixels for read in reader)
