@@ -21,6 +21,7 @@ from PIL import Image
 import unblur
 from unblur.app import doctor
 from unblur.errors import DeviceError, OutputError
+from unblur.io import external_encoder
 from unblur.io.video import VideoWriter
 from unblur.restore.load import load_network
 from unblur.weights import foreign
@@ -474,6 +475,17 @@ def test_a_check_that_breaks_is_a_finding(monkeypatch):
 
     monkeypatch.setattr(doctor, "_memory", broken)
     assert [finding for finding in doctor.examine() if finding.verdict == "bad" and "KeyError" in finding.text]
+
+
+def test_doctor_says_what_writes_deep_vp9(monkeypatch):
+    def finding():
+        return next(each for each in doctor._codecs() if "VP9 of 10" in each.subject)
+
+    monkeypatch.setattr(external_encoder, "deep_vp9", lambda: external_encoder.Executable(Path("/opt/ffmpeg"), ("yuv420p10le",)))
+    assert (finding().verdict, finding().text) == ("good", f"written by `{Path('/opt/ffmpeg')}`")
+    monkeypatch.setattr(external_encoder, "deep_vp9", lambda: None)
+    assert finding().verdict == "note"
+    assert "pip install 'unblur[vp9]'" in finding().text
 
 
 def test_commands_of_the_readme_run(run, tmp_path):

@@ -15,6 +15,8 @@ from nets import CPU, TINY_VIDEO, Darker, save_weights, tiny_swift
 from unblur.cluster import work
 from unblur.cluster.schedule import Frames
 from unblur.cluster.work import JoinWork, RestoreWork, SegmentWork, absolute, segments_in
+from unblur.io.clip_info import describe
+from unblur.io.external_encoder import deep_vp9
 from unblur.io.journal import frames_of, journal_of, segment_of
 from unblur.io.segment_writer import segments_of
 from unblur.models import create
@@ -49,11 +51,11 @@ def nothing(event):
     pass
 
 
-def moving(path, *, frames=20, **changes):
+def moving(path, *, frames=20, pixel_format="yuv420p", **changes):
     """A clip of a texture that moves, with a cut in the middle."""
     with av.open(str(path), "w", **changes) as file:
         stream = file.add_stream("libx264", rate=25, options={"preset": "ultrafast", "crf": "10", "x264-params": "log-level=error"})
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pixel_format
         for number in range(frames):
             scene = np.random.default_rng(number >= frames // 2).integers(0, 256, (12, 24, 3), np.uint8).repeat(4, 0).repeat(4, 1)
             shown = np.ascontiguousarray(np.roll(scene, number, axis=1)[:, :64])
@@ -130,6 +132,21 @@ def test_codecs_are_joined_too(photo_net, tmp_path, codec):
         assert each.run(nothing, attempt=1) is not None
     assert join.run(nothing, attempt=1).status == "done"
     assert written(join.job.target) == expected
+
+
+@pytest.mark.skipif(deep_vp9() is None, reason="there is no `ffmpeg` that writes VP9 of 10 bit")
+def test_so_is_vp9_of_ten_bits(photo_net, tmp_path):
+    source = moving(tmp_path / "a.mkv", pixel_format="yuv420p10le")
+    options = Options(codec="vp9")
+    expected = alone(source, tmp_path / "alone.mkv", photo_net, options)
+    segments, join = units(source, tmp_path / "joined.mkv", photo_net, options)
+    for each in segments:
+        assert each.run(nothing, attempt=1).frames == SIX
+    counts = []
+    assert join.run(counts.append, attempt=1).status == "done"
+    assert counts[-1] == Frames(2, 2)  # the rest
+    assert written(join.job.target) == expected
+    assert describe(join.job.target).pixel_format == "yuv420p10le"
 
 
 def test_a_network_of_several_frames_sees_those_around_a_segment(video_net, tmp_path):

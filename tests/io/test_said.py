@@ -13,6 +13,7 @@ from unblur.errors import OutputError, UnsupportedError
 from unblur.io import encoders
 from unblur.io.boxes import Box, parsed, places, read_box
 from unblur.io.clip_info import ClipInfo, describe
+from unblur.io.external_encoder import HOW_TO_KEEP, Executable
 from unblur.io.video import VideoReader
 
 FIELDS = {"preset": "ultrafast", "flags": "+ildct+ilme"}
@@ -205,9 +206,16 @@ def formats(monkeypatch):
     """Pixel formats of encoders in place of those that this FFmpeg has."""
     real = encoders._formats
 
-    def put(**known):
+    def put(*, executable=None, **known):
         by_name = {"libvpx-vp9": known.get("vp9"), "libx265": known.get("hevc")}
-        monkeypatch.setattr(encoders, "_formats", lambda name: real(name) if by_name.get(name) is None else by_name[name])
+
+        def known_formats(name, beside=None):
+            if by_name.get(name) is None:
+                return real(name, beside)
+            return by_name[name] + [each for each in real(name, beside) if beside and each in beside.formats]
+
+        monkeypatch.setattr(encoders, "_formats", known_formats)
+        monkeypatch.setattr(encoders, "deep_vp9", lambda: executable)
 
     return put
 
@@ -223,9 +231,21 @@ def test_ten_bits_stay_in_their_codec_where_its_encoder_has_them(tmp_path, forma
 @pytest.mark.parametrize(
     ("codec", "known", "container", "encoder", "why"),
     [
-        ("vp9", ["yuv420p"], "matroska", "libx264", "h264, since the encoder libvpx-vp9 of this FFmpeg has no more than 8 bits"),
-        ("vp9", ["yuv420p"], "webm", "libsvtav1", "av1, since the encoder libvpx-vp9 of this FFmpeg has no more than 8 bits"),
-        ("vp9", [], "mp4", "libx264", "h264, since this FFmpeg has no encoder libvpx-vp9"),
+        (
+            "vp9",
+            ["yuv420p"],
+            "matroska",
+            "libx264",
+            f"h264, since the encoder libvpx-vp9 of this FFmpeg has no more than 8 bits; {HOW_TO_KEEP}",
+        ),
+        (
+            "vp9",
+            ["yuv420p"],
+            "webm",
+            "libsvtav1",
+            f"av1, since the encoder libvpx-vp9 of this FFmpeg has no more than 8 bits; {HOW_TO_KEEP}",
+        ),
+        ("vp9", [], "mp4", "libx264", f"h264, since this FFmpeg has no encoder libvpx-vp9; {HOW_TO_KEEP}"),
         ("vp9", ["yuv420p"], "mov", "libx264", "h264"),
         ("hevc", [], "mp4", "libx264", "h264, since this FFmpeg has no encoder libx265"),
         ("hevc", ["yuv420p"], "mov", "libx264", "h264, since the encoder libx265 of this FFmpeg has no more than 8 bits"),
@@ -237,13 +257,37 @@ def test_ten_bits_without_an_encoder_become_another_codec_which_is_said(tmp_path
     assert (chosen.encoder, chosen.pixel_format, chosen.notes) == (encoder, "yuv420p10le", (f"{codec} video is written as {why}",))
 
 
+DEEP = Executable(Path("/opt/ffmpeg"), ("yuv420p", "yuv420p10le", "yuv420p12le", "a_format_of_tomorrow"))
+
+
+@pytest.mark.parametrize(
+    ("codec", "wanted", "container", "bits", "expected"),
+    [
+        ("vp9", None, "webm", 10, ("libvpx-vp9", "yuv420p10le", DEEP.path)),
+        ("vp9", None, "mp4", 12, ("libvpx-vp9", "yuv420p12le", DEEP.path)),
+        ("hevc", "vp9", "matroska", 10, ("libvpx-vp9", "yuv420p10le", DEEP.path)),
+        ("vp9", None, "matroska", 8, ("libvpx-vp9", "yuv420p", None)),
+        ("vp9", "hevc", "matroska", 10, ("libx265", "yuv420p10le", None)),
+        ("hevc", None, "webm", 10, ("libsvtav1", "yuv420p10le", None)),
+        ("vp9", None, "mov", 10, ("libx264", "yuv420p10le", None)),
+    ],
+)
+def test_an_executable_is_used_for_deep_vp9_alone(tmp_path, formats, codec, wanted, container, bits, expected):
+    formats(executable=DEEP, vp9=["yuv420p"])
+    depth = "yuv420p" if bits == 8 else f"yuv420p{bits}le"
+    info = replace(of_codec(tmp_path / "a.mp4", codec, depth), bit_depth=bits)
+    chosen = encoders.choose_encoding(info, container=container, codec=wanted)
+    assert (chosen.encoder, chosen.pixel_format, chosen.executable) == expected
+    assert not any("since" in note or "bits" in note for note in chosen.notes)
+
+
 def test_a_codec_without_an_encoder_is_refused(tmp_path, formats):
     formats(hevc=[], vp9=["yuv420p"])
     info = of_codec(tmp_path / "a.mp4", "vp9", "yuv420p10le")
     with pytest.raises(OutputError, match="no encoder for hevc"):
         encoders.choose_encoding(info, container="mp4", codec="hevc")
     assert (
-        "10-bit video is written with 8 bits, the most that libvpx-vp9 takes"
+        f"10-bit video is written with 8 bits, the most that libvpx-vp9 takes; {HOW_TO_KEEP}"
         in encoders.choose_encoding(info, container="mp4", codec="vp9").notes
     )
 

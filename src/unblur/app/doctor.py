@@ -123,6 +123,8 @@ def _codecs() -> Iterator[Finding]:
     import av
     from av.codec import Codec
 
+    from unblur.io.external_encoder import HOW_TO_KEEP, deep_vp9
+
     for name, needed in (("libx264", True), ("libx265", False), ("libvpx-vp9", False), ("libsvtav1", False), ("prores_ks", False)):
         try:
             Codec(name, "w")
@@ -131,3 +133,8 @@ def _codecs() -> Iterator[Finding]:
             yield Finding(f"encoder {name}", verdict, "missing from PyAV; install PyAV from PyPI: `pip install --force-reinstall av`")
         else:
             yield Finding(f"encoder {name}", "good", "there")
+    executable = deep_vp9()
+    if executable is not None:
+        yield Finding("VP9 of 10 and 12 bit", "good", f"written by `{executable.path}`")
+    else:
+        yield Finding("VP9 of 10 and 12 bit", "note", f"written in another codec, unless PyAV has an encoder of its own; {HOW_TO_KEEP}")

@@ -12,6 +12,7 @@ from unblur.io.clip_info import ClipInfo, LightLevel, MasteringDisplay
 from unblur.io.colour import Colour, bit_depth
 from unblur.io.containers import can_hold, open_media
 from unblur.io.dolby_vision import is_writable, record
+from unblur.io.external_encoder import HOW_TO_KEEP, NAME, Executable, deep_vp9
 from unblur.io.sound import acm_header
 
 __all__ = ["CONTAINERS", "Encoding", "choose_encoding", "output_suffix"]
@@ -81,6 +82,7 @@ class Encoding:
         notes: sentences about what the encoding cannot keep.
         dolby_vision: the record of Dolby Vision for the container, if its metadata is written again; else empty.
         alpha_format: `pixel_format` with opacity, if the clip has it and it is kept; else None.
+        executable: that runs the encoder (`unblur.io.external_encoder`); None for the encoder of PyAV.
     """
 
     encoder: str
@@ -91,13 +93,15 @@ class Encoding:
     notes: tuple[str, ...]
     dolby_vision: bytes = b""
     alpha_format: str | None = None
+    executable: Path | None = None
 
 
 def choose_encoding(info: ClipInfo, *, container: str, codec: str | None = None, quality: float | None = None) -> Encoding:
     """Choose the encoder for a clip.
 
     Without `codec` it is the codec of the source, unless the container cannot hold it or the encoder cannot keep the bit depth;
-    then VP9 or AV1 in WebM, H.264 or H.265 elsewhere. The pixel format is the source's, or the nearest that keeps bit depth and
+    then VP9 or AV1 in WebM, H.264 or H.265 elsewhere. VP9 of more bits than PyAV's encoder takes is written by an `ffmpeg` executable, if
+    the clip is VP9 or `codec` says so, and there is one. The pixel format is the source's, or the nearest that keeps bit depth and
     chroma. Decided: an odd width or height in 4:2:0, which x264 and x265 refuse, is kept by not halving the chroma in that direction.
 
     Args:
@@ -111,12 +115,13 @@ def choose_encoding(info: ClipInfo, *, container: str, codec: str | None = None,
         InputError: if the codec or the quality is not known.
         OutputError: if the container cannot hold the codec, or FFmpeg has no encoder for it.
     """
-    encoder = _encoder(info, container=container, codec=codec)
+    executable = _executable(info, codec)
+    encoder = _encoder(info, container=container, codec=codec, executable=executable)
     if quality is not None and not 1 <= quality <= 100:
         raise InputError(f"the file quality must be from 1 to 100 (best), got {quality:g}")
     if encoder == "libx264" and info.is_rgb:
         encoder = "libx264rgb"
-    pixel_format = _pixel_format(info, encoder)
+    pixel_format = _pixel_format(info, encoder, executable)
     colour = _colour(info, pixel_format)
     keeps_dolby = (
         (encoder, pixel_format) == ("libx265", "yuv420p10le")
@@ -137,12 +142,13 @@ def choose_encoding(info: ClipInfo, *, container: str, codec: str | None = None,
     if codec is None and written != info.codec:
         notes.append(f"{info.codec} video is written as {written}{_why_another(info, container)}")
     dolby = record(colour, width=info.width, height=info.height, rate=rate) if keeps_dolby else b""
-    return Encoding(encoder, pixel_format, colour, options, rate, tuple(notes), dolby, alpha_format)
+    path = executable.path if executable is not None and pixel_format not in _formats(encoder) else None
+    return Encoding(encoder, pixel_format, colour, options, rate, tuple(notes), dolby, alpha_format, path)
 
 
 def _alpha_format(info: ClipInfo, encoder: str, pixel_format: str) -> str | None:
     """The pixel format with opacity besides, if the clip has that, and the decoder and the encoder have it as well."""
-    if not (info.has_readable_alpha and encoder in WITH_ALPHA and pixel_format.startswith("yuv4")):
+    if not (info.has_readable_alpha and encoder in WITH_ALPHA and encoder in av.codecs_available and pixel_format.startswith("yuv4")):
         return None
     wanted = f"yuva{pixel_format.removeprefix('yuv')}"
     return wanted if wanted in [each.name for each in av.Codec(encoder, "w").video_formats or []] else None
@@ -169,21 +175,26 @@ def output_suffix(path: Path) -> str:
     return own[0] if own else ".mkv"
 
 
-def _encoder(info: ClipInfo, *, container: str, codec: str | None) -> str:
+def _executable(info: ClipInfo, codec: str | None) -> Executable | None:
+    """The `ffmpeg` executable for what is to be VP9 and has more bits than PyAV's encoder takes; None if it is not needed, or not there."""
+    return deep_vp9() if (codec or info.codec) == "vp9" and info.bit_depth > _deepest(NAME) else None
+
+
+def _encoder(info: ClipInfo, *, container: str, codec: str | None, executable: Executable | None) -> str:
     if codec is not None:
         if codec not in ENCODERS or codec == "vp8":
             raise InputError(f"codec `{codec}` cannot be written; choose one of {', '.join(sorted(set(ENCODERS) - {'vp8'}))}")
         if ENCODERS[codec] not in HOLDS[container]:
             raise OutputError(f"{container} cannot hold {codec}; write to `.mkv`, or choose another codec")
-        if not _formats(ENCODERS[codec]):
+        if not _formats(ENCODERS[codec], executable):
             raise OutputError(f"this FFmpeg has no encoder for {codec} ({ENCODERS[codec]}); choose another codec")
         return ENCODERS[codec]
     preferred = ENCODERS.get(info.codec, "libx264")
     candidates = [preferred, *(("libvpx-vp9", "libsvtav1") if container == "webm" else ("libx264", "libx265"))]
-    held = [name for name in candidates if name in HOLDS[container] and _formats(name)]
+    held = [name for name in candidates if name in HOLDS[container] and _formats(name, executable)]
     if not held:
         raise OutputError(f"this FFmpeg has no encoder that {container} holds ({', '.join(candidates)}); write to another container")
-    return next((name for name in held if _deepest(name) >= min(info.bit_depth, 10)), held[0])
+    return next((name for name in held if _deepest(name, executable) >= min(info.bit_depth, 10)), held[0])
 
 
 def _why_another(info: ClipInfo, container: str) -> str:
@@ -191,21 +202,32 @@ def _why_another(info: ClipInfo, container: str) -> str:
     own = ENCODERS.get(info.codec, "")
     if info.codec == "vp8" or own not in HOLDS[container]:
         return ""
+    how = f"; {HOW_TO_KEEP}" if own == NAME else ""
     if not _formats(own):
-        return f", since this FFmpeg has no encoder {own}"
-    return f", since the encoder {own} of this FFmpeg has no more than {_deepest(own)} bits" if _deepest(own) < info.bit_depth else ""
+        return f", since this FFmpeg has no encoder {own}{how}"
+    return f", since the encoder {own} of this FFmpeg has no more than {_deepest(own)} bits{how}" if _deepest(own) < info.bit_depth else ""
 
 
-def _deepest(encoder: str) -> int:
-    return max((bit_depth(name) for name in _formats(encoder)), default=0)
+def _deepest(encoder: str, executable: Executable | None = None) -> int:
+    return max((bit_depth(name) for name in _formats(encoder, executable)), default=0)
 
 
-def _formats(encoder: str) -> list[str]:
-    """List the pixel formats that the encoder of this FFmpeg takes, without transparency, packing and foreign byte order; none if it is not there."""
-    if encoder not in av.codecs_available:
-        return []
-    formats = av.Codec(encoder, "w").video_formats or []
-    return [f.name for f in formats if _is_plain(f)]
+def _formats(encoder: str, executable: Executable | None = None) -> list[str]:
+    """List the pixel formats that an encoder of this FFmpeg takes, without transparency, packing and foreign byte order; none if it is not there.
+
+    With an executable, those of its VP9 encoder are among them.
+    """
+    formats = list(av.Codec(encoder, "w").video_formats or []) if encoder in av.codecs_available else []
+    if executable is not None and encoder == NAME:
+        formats += [known for name in executable.formats if (known := _known_format(name)) is not None]
+    return list(dict.fromkeys(each.name for each in formats if _is_plain(each)))
+
+
+def _known_format(name: str) -> VideoFormat | None:
+    try:
+        return VideoFormat(name, 16, 16)
+    except ValueError:
+        return None
 
 
 def _is_plain(described: VideoFormat) -> bool:
@@ -219,7 +241,7 @@ def _is_plain(described: VideoFormat) -> bool:
     )
 
 
-def _pixel_format(info: ClipInfo, encoder: str) -> str:
+def _pixel_format(info: ClipInfo, encoder: str, executable: Executable | None) -> str:
     source_halving = _halving(info.pixel_format)
     source_grey = _is_grey(info.pixel_format)
 
@@ -233,7 +255,7 @@ def _pixel_format(info: ClipInfo, encoder: str) -> str:
         extra = (source_halving[0] - horizontal) + (source_halving[1] - vertical) + (source_grey and not _is_grey(name))
         return refused, wrong_kind, coarser, 100 * shallow + max(0, depth - info.bit_depth), extra
 
-    return min(_formats(encoder), key=loss)
+    return min(_formats(encoder, executable), key=loss)
 
 
 def _halving(pixel_format: str) -> tuple[int, int]:
@@ -315,7 +337,8 @@ def _notes(info: ClipInfo, encoder: str, pixel_format: str) -> list[str]:
         if encoder != "libx264" or info.top_field_first is None:
             notes.append("that the frames are interlaced is not kept in the result")
     if bit_depth(pixel_format) < info.bit_depth:
-        notes.append(f"{info.bit_depth}-bit video is written with {bit_depth(pixel_format)} bits, the most that {encoder} takes")
+        how = f"; {HOW_TO_KEEP}" if encoder == NAME and bit_depth(pixel_format) == 8 else ""
+        notes.append(f"{info.bit_depth}-bit video is written with {bit_depth(pixel_format)} bits, the most that {encoder} takes{how}")
     ours, theirs = _halving(pixel_format), _halving(info.pixel_format)
     if ours[0] > theirs[0] or ours[1] > theirs[1]:
         notes.append(f"{encoder} keeps chroma at a lower resolution: {info.pixel_format} became {pixel_format}")

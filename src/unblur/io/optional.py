@@ -14,6 +14,7 @@ INSTALL = {
     "heif": "`pip install 'unblur[heif]'` (its wheels carry x265, which is under the GPL)",
     "jxl": "`pip install 'unblur[jxl]'` (in which pillow-jxl-plugin is under the GPL)",
     "raw": "`pip install 'unblur[raw]'`",
+    "vp9": "`pip install 'unblur[vp9]'` (whose wheels carry FFmpeg, which is under the GPL)",
 }
 """How to install the libraries of an extra, and what to know of them."""
 

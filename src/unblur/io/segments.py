@@ -4,11 +4,12 @@ from array import array
 from collections.abc import Callable, Iterable
 from typing import Literal, cast
 
-from av.codec import CodecContext
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+
+from unblur.io.external_encoder import ExternalEncoder
 
 __all__ = ["SegmentEncoder"]
 
@@ -29,14 +30,14 @@ class SegmentEncoder:
     Args:
         stream: of the output; its encoder, if it has one, must be open.
         name: FFmpeg's name of the encoder.
-        configure: sets up another encoder like that of the stream; called with one that is not open yet.
+        another: gives an encoder with the settings of this clip that has encoded nothing yet.
         length: frames in a segment.
     """
 
-    def __init__(self, stream: VideoStream, *, name: str, configure: Callable[[VideoCodecContext], None], length: int) -> None:
-        self._stream, self._configure, self._length = stream, configure, length
+    def __init__(self, stream: VideoStream, *, name: str, another: Callable[[], VideoCodecContext | ExternalEncoder], length: int) -> None:
+        self._stream, self._another, self._length = stream, another, length
         self._name = name
-        self._encoder: VideoCodecContext | None = stream.codec_context if stream.codec_context.is_encoder else None
+        self._encoder: VideoCodecContext | ExternalEncoder | None = stream.codec_context if stream.codec_context.is_encoder else None
         self._pts: array[int] = array("q")  # of all frames, in the order of presentation
         self._durations: dict[int, int] = {}  # of frames that are in the encoder
         self._in_segment = 0  # frames
@@ -93,11 +94,3 @@ class SegmentEncoder:
             self._ahead += 1
         self._packets += 1
         return packet
-
-    def _another(self) -> VideoCodecContext:
-        own = self._stream.codec_context
-        encoder = CodecContext.create(self._name, "w")
-        assert isinstance(encoder, VideoCodecContext)
-        self._configure(encoder)
-        encoder.flags = own.flags
-        return encoder

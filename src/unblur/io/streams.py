@@ -262,11 +262,14 @@ class StreamCopier:
         """Close the source."""
         self._closing.close()
 
-    def described_video(self, encoder: str, *, dolby_vision: bytes) -> Stream | None:
-        """Give a stream of an encoder's codec with what the source's container says of its video; None if it says nothing besides the coding."""
+    def described_video(self, encoder: str, *, dolby_vision: bytes, always: bool) -> Stream | None:
+        """Give a stream of an encoder's codec with what the source's container says of its video.
+
+        It is None if the container says nothing besides the coding, but for `always`.
+        """
         video = self._source.streams[self._info.video_index]
         assert isinstance(video, VideoStream)
-        return described_stream(video, encoder=encoder, dolby_vision=dolby_vision, closing=self._closing)
+        return described_stream(video, encoder=encoder, dolby_vision=dolby_vision, always=always, closing=self._closing)
 
     def metadata(self) -> dict[str, str]:
         """Give the tags of the file."""

@@ -39,6 +39,7 @@ NAME, WIDTH, HEIGHT, DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT = 0x536E, 0xB0,
 
 ADDITION_TYPE, ADDITION_DATA = 0x41E7, 0x41ED
 LANGUAGE, TYPE = 0x22B59D, 0x83
+TRACK_NUMBER, TRACK_UID = 0xD7, 0x73C5
 STREAM_TYPES = (1, 2, 0x11, 0x21)
 """Types of tracks of which FFmpeg makes streams: video, sound, subtitles, metadata."""
 
@@ -52,27 +53,20 @@ LEVELS = (0x55BC, 0x55BD, 0x55D0)
 """Content light level, of a pixel and of a frame, and mastering display."""
 
 
-def described_stream(source: VideoStream, *, encoder: str, dolby_vision: bytes, closing: ExitStack) -> Stream | None:
+def described_stream(source: VideoStream, *, encoder: str, dolby_vision: bytes, always: bool, closing: ExitStack) -> Stream | None:
     """Give a stream of the encoder's codec with all that FFmpeg knows of the source's besides its coding; None if there is nothing.
 
     Args:
         source: of the file that is read.
         encoder: FFmpeg's name of the encoder.
         dolby_vision: the record of Dolby Vision that the encoder writes; empty for none.
+        always: give a stream also if there is nothing.
         closing: keeps the stream open.
     """
-    head = muxed_head(source, container="matroska")
-    if head is None:
+    parts = _entry_of(source)
+    if not (always or _says_something(parts[VIDEO])):
         return None
-    segment = next((each for each in ebml.children(head) if each.id == ebml.SEGMENT), None)
-    tracks = next((each for each in ebml.children(head, segment.body) if each.id == ebml.TRACKS), None) if segment else None
-    track = next((each for each in ebml.children(head, tracks.body, tracks.end) if each.id == ebml.TRACK_ENTRY), None) if tracks else None
-    if track is None:
-        return None
-    parts = {part.id: part for part in ebml.children(head, track.body, track.end)}
-    if VIDEO not in parts or not _says_something(head[parts[VIDEO].body : parts[VIDEO].end]):
-        return None
-    kept = [head[part.begin : part.end] for part in parts.values() if part.id not in (CODEC, PRIVATE, ADDITIONS, ebml.CRC_32)]
+    kept = [part for kind, part in parts.items() if kind not in (CODEC, PRIVATE, ADDITIONS, ebml.CRC_32)]
     if dolby_vision:
         kept.append(ebml.element(ADDITIONS, ebml.element(ADDITION_TYPE, b"dvvC"), ebml.element(ADDITION_DATA, dolby_vision)))
     written = ebml.element(ebml.TRACK_ENTRY, ebml.element(CODEC, CODEC_NAMES[encoder]), *kept)
@@ -134,7 +128,21 @@ def _with_size(video: bytes, aspect: Fraction) -> bytes:
     return b"".join([*kept, *(ebml.element(kind, ebml.unsigned(value)) for kind, value in size)])
 
 
+def _entry_of(source: VideoStream) -> dict[int, bytes]:
+    """The elements of the entry of a Matroska track for a video, by their kind; the necessary ones if Matroska does not take the video."""
+    head = muxed_head(source, container="matroska") or b""
+    segment = next((each for each in ebml.children(head) if each.id == ebml.SEGMENT), None)
+    tracks = next((each for each in ebml.children(head, segment.body) if each.id == ebml.TRACKS), None) if segment else None
+    track = next((each for each in ebml.children(head, tracks.body, tracks.end) if each.id == ebml.TRACK_ENTRY), None) if tracks else None
+    parts = {part.id: head[part.begin : part.end] for part in ebml.children(head, track.body, track.end)} if track else {}
+    if VIDEO in parts:
+        return parts
+    size = ((WIDTH, source.codec_context.width), (HEIGHT, source.codec_context.height))
+    necessary = {kind: ebml.element(kind, b"\1") for kind in (TRACK_NUMBER, TRACK_UID, TYPE)}
+    return necessary | {VIDEO: ebml.element(VIDEO, *(ebml.element(kind, ebml.unsigned(value)) for kind, value in size))}
+
+
 def _says_something(video: bytes) -> bool:
-    parts = {part.id: part for part in ebml.children(video)}
+    parts = {part.id: part for part in ebml.children(video, next(ebml.children(video)).body)}
     colour = {part.id for part in ebml.children(video, parts[COLOUR].body, parts[COLOUR].end)} if COLOUR in parts else set()
     return bool({PROJECTION, STEREO, *CROP} & parts.keys() or {*SITING, *LEVELS} & colour)

@@ -28,6 +28,7 @@ from unblur.io import encoders
 from unblur.io.clip_info import ClipInfo, describe, side_data
 from unblur.io.colour import PixelConverter, Pixels, with_alpha
 from unblur.io.encoders import CONTAINERS, Encoding, choose_encoding
+from unblur.io.external_encoder import ExternalEncoder
 from unblur.io.journal import FrameStore, Journal, difference, frames_of, journal_of
 from unblur.io.segments import SegmentEncoder
 from unblur.io.streams import StreamCopier
@@ -139,6 +140,7 @@ class VideoWriter:
         self._journal: Journal | None = None
         self._store: FrameStore | None = None
         self._encoder: SegmentEncoder | None = None
+        self._external: ExternalEncoder | None = None
         self._before = 0  # frames of earlier runs
         self.begin_at: int | None = None
         self.discarded = ""
@@ -278,6 +280,8 @@ class VideoWriter:
         """Open the output, with a stream for the video."""
         if self.encoding.encoder == "libsvtav1":
             os.environ.setdefault("SVT_LOG", "1")  # errors only; this library takes its log level from nowhere else
+        if self.encoding.executable is not None:
+            self._external = stack.enter_context(self._external_encoder(self.encoding.executable))
         self._output = av.open(file, "w", format=self._container, container_options=self._muxer_options())
         stack.callback(self._abandon)
         self._copier = StreamCopier(self.info, self._output, container=self._container, suffix=self.target.suffix)
@@ -341,9 +345,21 @@ class VideoWriter:
         if encoding.encoder == "libx265" and self._container in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # the tag that Apple's players ask for; others take both
 
+    def _external_encoder(self, executable: Path) -> ExternalEncoder:
+        encoding, info = self.encoding, self.info
+        return ExternalEncoder(
+            executable,
+            pixel_format=encoding.pixel_format,
+            size=(info.width, info.height),
+            colour=encoding.colour,
+            time_base=info.time_base,
+            rate=encoding.rate,
+            options=encoding.options,
+        )
+
     def _add_video(self, output: OutputContainer, copier: StreamCopier) -> VideoStream:
         encoding, info = self.encoding, self.info
-        described = copier.described_video(encoding.encoder, dolby_vision=encoding.dolby_vision)
+        described = copier.described_video(encoding.encoder, dolby_vision=encoding.dolby_vision, always=self._external is not None)
         if described is None:
             stream = output.add_stream(encoding.encoder, rate=encoding.rate, options=encoding.options)
             assert isinstance(stream, VideoStream)
@@ -355,7 +371,7 @@ class VideoWriter:
             stream = added
             stream.time_base = info.time_base
             self._configure(stream.codec_context)
-            stream.codec_context.extradata = self._extradata()
+            stream.codec_context.extradata = None if self._external else self._extradata()
         if info.display_matrix is not None:
             stream.set_display_matrix(info.display_matrix)
         stream.metadata.update(copier.video_metadata())
@@ -425,8 +441,19 @@ class VideoWriter:
         assert self._output is not None
         assert self._stream is not None
         self._output.start_encoding()
-        self._encoder = SegmentEncoder(self._stream, name=self.encoding.encoder, configure=self._configure, length=int(encoders.KEY_EVERY))
+        self._encoder = SegmentEncoder(self._stream, name=self.encoding.encoder, another=self._another, length=int(encoders.KEY_EVERY))
         self._started = True
+
+    def _another(self) -> VideoCodecContext | ExternalEncoder:
+        """An encoder for one segment."""
+        if self._external is not None:
+            return self._external
+        assert self._stream is not None
+        encoder = CodecContext.create(self.encoding.encoder, "w")
+        assert isinstance(encoder, VideoCodecContext)
+        self._configure(encoder)
+        encoder.flags = self._stream.codec_context.flags
+        return encoder
 
     def _note_losses(self, frame: Frame) -> None:
         if frame.carried is None:
