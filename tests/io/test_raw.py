@@ -85,6 +85,24 @@ def test_raw_is_developed_with_the_white_balance_of_the_camera(tmp_path):
 
 
 @pytest.mark.usefixtures("rawpy")
+def test_a_camera_that_is_known_by_the_length_of_its_files_alone(tmp_path):
+    """The Kodak C330 stores 1232 × 912 samples of 16 bit, and nothing else."""
+    samples = np.random.default_rng(0).integers(0, 256, 1232 * 912 * 2, np.uint8).tobytes()
+    for name, data, expected in [("a.raw", samples, True), ("a.bin", samples, False), ("b.raw", samples[:-8], False)]:
+        (tmp_path / name).write_bytes(data)
+        assert is_image(tmp_path / name) is expected
+    image = read_image(tmp_path / "a.raw")
+    assert image.pixels.shape == (912, 1216, 3)
+    assert "where it has its EXIF is not known, so that this was not kept" in image.notes
+
+
+def test_no_other_file_is_raw_by_its_name(tmp_path, monkeypatch):
+    (tmp_path / "a.raw").write_bytes(bytes(1232 * 912 * 2))
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    assert not is_image(tmp_path / "a.raw")
+
+
+@pytest.mark.usefixtures("rawpy")
 def test_raw_becomes_tiff_with_its_exif(tmp_path):
     (tmp_path / "photo.dng").write_bytes(dng(orientation=6))
     assert output_suffix(tmp_path / "photo.dng") == ".tif"

@@ -45,7 +45,7 @@ from unblur.io.psd import read_psd
 from unblur.io.radiance import read_radiance, write_radiance
 from unblur.io.raw import BEGINNINGS as RAW_BEGINNINGS
 from unblur.io.raw import SUFFIXES as RAW_SUFFIXES
-from unblur.io.raw import read_raw
+from unblur.io.raw import is_bare_raw, read_raw
 from unblur.io.tga import SUFFIXES as TGA_SUFFIXES
 from unblur.io.tga import is_tga, read_tga, write_tga
 from unblur.io.tiff import read_tiff
@@ -369,7 +369,9 @@ def _format_of(path: Path) -> str | None:
         return ISO_BRANDS.get(brands[0]) or ("HEIC" if any(brand in OF_PICTURES for brand in brands[1:]) else None)
     if is_pnm(head):
         return "PNM"
-    return "TGA" if is_tga(path, head) else None
+    if is_tga(path, head):
+        return "TGA"
+    return "raw" if is_bare_raw(path) else None
 
 
 _READERS: dict[str, Callable[[Path], Image]] = {

@@ -13,12 +13,12 @@ import numpy as np
 
 from unblur.errors import UnreadableError, UnsupportedError
 from unblur.io.jpeg_parts import segments_of
-from unblur.io.optional import needed
-from unblur.io.picture import Coding, Image, Metadata, Pixels, check_size
+from unblur.io.optional import needed, optional
+from unblur.io.picture import MAX_PIXELS, Coding, Image, Metadata, Pixels, check_size
 from unblur.io.pillow import decoding
 from unblur.io.raw_metadata import raw_metadata
 
-__all__ = ["BEGINNINGS", "SUFFIXES", "read_raw"]
+__all__ = ["BEGINNINGS", "SUFFIXES", "is_bare_raw", "read_raw"]
 
 BEGINNINGS = {
     b"FUJIFILMCCD-RAW": "raw",
@@ -87,6 +87,18 @@ DEVELOPED = "tags about its raw pixels were not kept, since it was developed"
 
 SRGB = (2.4, 12.92)
 """Power and slope at black of its transfer function (IEC 61966-2-1)."""
+
+
+def is_bare_raw(path: Path) -> bool:
+    """Whether a file is the samples of a sensor alone, of a camera that LibRaw knows by how many there are. Only a suffix of raw files counts; False without rawpy."""
+    library = optional("rawpy") if path.suffix.lower() in SUFFIXES else None
+    if library is None or path.stat().st_size > 2 * MAX_PIXELS:
+        return False
+    try:
+        with path.open("rb") as file, library.imread(file):
+            return True
+    except library.LibRawError:
+        return False
 
 
 def read_raw(path: Path) -> Image:
