@@ -20,7 +20,7 @@ needs_onnx = pytest.mark.skipif(not HAS_ONNX, reason="the extra `export` is not 
 needs_openvino = pytest.mark.skipif(not (HAS_ONNX and optional("openvino")), reason="the extra `export` is not installed")
 
 WITH_ANY_SIZE = ["swift"]
-WITH_ONE_SIZE = ["deepdeblur", "mscnn", "mdcn", "swift_video"]
+WITH_ONE_SIZE = ["deepdeblur", "mscnn", "mdcn", "astcn", "ppnet", "swift_video"]
 
 
 @pytest.fixture

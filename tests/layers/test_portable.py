@@ -5,6 +5,7 @@ import torch
 
 from unblur.layers.deconvolution import accelerated_richardson_lucy
 from unblur.layers.deform import deform_sample, modulated_deform_sample
+from unblur.layers.filtering import dynamic_local_filter
 from unblur.layers.fourier import SpectrumPair, irfft2, phasors, rfft2
 from unblur.layers.kernel_estimation import estimate_kernel, prepare_windows
 from unblur.layers.kernel_evidence import kernel_evidence, spectral_correlation
@@ -116,6 +117,11 @@ def test_deformable_convolutions(out_channels):
 def test_samples_along_the_blur(shape):
     picture, blur_field = random(1, 3, *shape), random(1, 3, *shape, seed=1) * 6 - 3
     close(both(lambda: sample_along(picture, blur_field, positions=(-0.5, 0.25))))
+
+
+def test_dynamic_local_filters():
+    feats, masks = random(1, 3, 4, 6, 7), random(1, 3, 1, 6, 7, seed=1)
+    close(both(lambda: dynamic_local_filter(feats, masks, kernel_size=3)))
 
 
 def test_pixel_unshuffle():

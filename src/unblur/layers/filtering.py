@@ -4,6 +4,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
 from unblur.layers.check import check_shape
+from unblur.layers.portable import is_portable
 
 __all__ = ["adaptive_filter", "dynamic_local_filter"]
 
@@ -38,6 +39,8 @@ def dynamic_local_filter(frames_features: Tensor, masks: Tensor, *, kernel_size:
     if kernel_size < 1 or kernel_size % 2 == 0:
         raise ValueError(f"kernel_size must be odd and positive, got {kernel_size}")
     weighted = (frames_features * masks).sum(dim=1)  # (B, C, H, W)
+    if is_portable():  # exporters leave out the divisor without a word
+        return kernel_size**2 * avg_pool2d(weighted, kernel_size, stride=1, padding=kernel_size // 2, count_include_pad=True)
     # With a divisor of 1 and zeros counted, average pooling is the sum over the square.
     return avg_pool2d(weighted, kernel_size, stride=1, padding=kernel_size // 2, count_include_pad=True, divisor_override=1)
 
