@@ -3,18 +3,21 @@ import threading
 import pytest
 import torch
 
+from unblur.layers.blind_deconvolution import BlindDeconvolution, KernelEstimator
 from unblur.layers.deconvolution import accelerated_richardson_lucy
 from unblur.layers.deform import deform_sample, modulated_deform_sample
 from unblur.layers.filtering import dynamic_local_filter
+from unblur.layers.finite_differences import divergence, forward_difference
 from unblur.layers.fourier import SpectrumPair, irfft2, phasors, rfft2
 from unblur.layers.kernel_estimation import estimate_kernel, prepare_windows
 from unblur.layers.kernel_evidence import kernel_evidence, spectral_correlation
 from unblur.layers.kernels import exposure_midpoint, frequencies, kernel_spectrum, normalise_kernel, power_spectrum
 from unblur.layers.motion_blur import sample_along
 from unblur.layers.pixel_unshuffle import pixel_unshuffle
-from unblur.layers.portable import is_portable, portable_operators
+from unblur.layers.portable import constant, is_portable, portable_operators
 from unblur.layers.resize import resized
 from unblur.layers.sampling import FEW_CHANNELS, bilinear_read
+from unblur.layers.windows import WindowLayout
 
 SHAPES = [(6, 8), (7, 8), (8, 7), (5, 9), (1, 4), (3, 1)]
 
@@ -44,6 +47,20 @@ def test_holds_inside_the_block_and_in_its_thread_alone():
         raise KeyError
     assert seen == [False]
     assert not is_portable()
+
+
+def test_a_constant_is_made_once_a_block():
+    made = []
+
+    def make():
+        made.append(len(made))
+        return made[-1]
+
+    assert [constant(make, key="one"), constant(make, key="one")] == [0, 1]
+    with portable_operators():
+        assert [constant(make, key="one"), constant(make, key="other"), constant(make, key="one")] == [2, 3, 2]
+    with portable_operators():
+        assert constant(make, key="one") == 4
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -119,9 +136,30 @@ def test_samples_along_the_blur(shape):
     close(both(lambda: sample_along(picture, blur_field, positions=(-0.5, 0.25))))
 
 
+@pytest.mark.parametrize("axis", [-1, -2])
+def test_differences_of_periodic_pictures(axis):
+    close(both(lambda: forward_difference(random(2, 5, 4), axis)), atol=0)
+    close(both(lambda: divergence(random(2, 5, 4), random(2, 5, 4, seed=1))), atol=0)
+
+
 def test_dynamic_local_filters():
     feats, masks = random(1, 3, 4, 6, 7), random(1, 3, 1, 6, 7, seed=1)
     close(both(lambda: dynamic_local_filter(feats, masks, kernel_size=3)))
+
+
+def test_all_windows_are_deconvolved_at_once():
+    """As many as on a CPU at a time would be exported several times over."""
+    layer = BlindDeconvolution(
+        kernel_estimator=KernelEstimator(size=3, iterations=(1,), refiner_widths=(4,), refiner_blocks=(1,)),
+        layout=WindowLayout(side=24, stride=10),
+        iterations=((1,),),
+    ).eval()
+    sizes = []
+    layer.kernel_estimator.register_forward_hook(lambda _, given, __: sizes.append(len(given[0])))
+    with torch.no_grad():
+        close(both(lambda: layer(random(1, 3, 72, 72))[0]), atol=1e-3)
+    assert sizes[0] > 16 >= max(sizes[1:])
+    assert sum(sizes[1:]) == sizes[0]
 
 
 def test_pixel_unshuffle():

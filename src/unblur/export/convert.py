@@ -73,12 +73,34 @@ def to_onnx(net: Net, *, size: Size | None, opset: int = OPSET) -> Any:  # noqa:
                 output_names=[OUTPUT],
                 dynamic_shapes=None if size is not None else ({example.ndim - 2 + axis: side for axis, side in enumerate(_sides(net))},),
                 verbose=False,
+                optimize=False,
             )
+            assert program is not None
+            _simplify(program.model)
     except Exception as error:
         hint = "; try one size, `--size HEIGHTxWIDTH`" if size is None else ""
         raise UnsupportedError(f"this network cannot be exported to ONNX{hint}: {_first_cause(error)}") from error
-    assert program is not None
     return _without_traces(program.model_proto)
+
+
+def _simplify(model: Any) -> None:  # noqa: ANN401 - an onnx_ir.Model
+    """Fold constants and drop what is computed twice or not used, in place.
+
+    The exporter's own optimiser does so too, and then tries rules of rewriting at each operator, some of which go through the whole graph: the time rises with the
+    square of the number of operators, to hours for a kernel search. What these rules gain, the runtimes do themselves when they load a model.
+    """
+    import onnxscript.optimizer
+    from onnx_ir.passes import common
+
+    common.InlinePass()(model)
+    for _ in range(2):  # what is folded leaves more that is the same
+        common.RemoveUnusedNodesPass()(model)
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+        common.DeduplicateInitializersPass()(model)
+        common.CommonSubexpressionEliminationPass()(model)
+        onnxscript.optimizer.fold_constants(model)
+    for last in (common.RemoveUnusedNodesPass, common.RemoveUnusedFunctionsPass, common.RemoveUnusedOpsetsPass):
+        last()(model)
 
 
 def _without_traces(model: Any) -> Any:  # noqa: ANN401 - an onnx.ModelProto
@@ -131,9 +153,14 @@ def _sides(net: Net) -> tuple[Any, Any]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without what the exporter says of itself: that torchvision is missing, and its own outdated calls."""
-    loggers = [
-        logging.getLogger(name) for name in ("torch.onnx", "torch.onnx._internal.exporter._registration", "torch.utils._sympy.interp")
-    ]
+    talkative = (
+        "torch.onnx",
+        "torch.onnx._internal.exporter._registration",
+        "torch.utils._sympy.interp",
+        "onnx_ir",
+        "onnxscript.optimizer._constant_folding",
+    )
+    loggers = [logging.getLogger(name) for name in talkative]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)

@@ -24,6 +24,7 @@ from unblur.layers.kernel_input import normalise_contrast, unsaturated
 from unblur.layers.kernel_refinement import KernelRefiner, kernel_confidence
 from unblur.layers.kernels import centre_kernel, exposure_midpoint, kernel_spectrum
 from unblur.layers.light import GAMMA, MIN_LIGHT, luma
+from unblur.layers.portable import is_portable
 from unblur.layers.windows import WindowLayout, from_window_values, from_windows, to_windows
 
 __all__ = ["BORDER", "WHITE_LEVEL", "BlindDeconvolution", "KernelEstimator", "add_border", "deconvolve_windows", "remove_border"]
@@ -36,7 +37,7 @@ WHITE_LEVEL = 0.985
 
 _WINDOWS_AT_ONCE = 16  # windows whose transforms are in memory at a time on a CPU
 _DECONVOLVED_AT_ONCE = 2  # windows that are deconvolved at a time on a CPU; more leave the cache
-_WINDOWS_AT_ONCE_ON_GPU = 128  # windows of both steps at a time on a GPU, which fewer leave idle
+_MOST_AT_ONCE = 128  # windows of both steps at a time on a GPU, which fewer leave idle, and in exports, which repeat the operators
 
 
 class KernelEstimator(nn.Module):
@@ -123,7 +124,7 @@ class BlindDeconvolution(nn.Module):
             # Kernels are estimated without the border, in which the trajectory is mirrored.
             windows = remove_border(to_windows(self.search_input(light), layout=self.layout), down, across)  # (N·B, 2, h, w)
             narrower = to_windows(light, layout=self.deconvolution_layout)  # (N·B, 3, h, w)
-            parts = math.ceil(len(windows) / (_WINDOWS_AT_ONCE if windows.device.type == "cpu" else _WINDOWS_AT_ONCE_ON_GPU))
+            parts = _parts(windows, on_cpu=_WINDOWS_AT_ONCE)
             pairs = zip(windows.tensor_split(parts), narrower.tensor_split(parts), strict=True)
             deconvolved, confidence = zip(*(self._deconvolve_windows(*pair) for pair in pairs), strict=True)
             whole = from_windows(torch.cat(list(chain.from_iterable(deconvolved))), shape, layout=self.deconvolution_layout)
@@ -144,10 +145,15 @@ class BlindDeconvolution(nn.Module):
         """The deconvolved `narrower` windows, some at a time, and the confidence in all kernels; `windows` are those of `search_input`."""
         light, mask = windows.unbind(1)  # (N, H, W)
         kernel, evidence = self.kernel_estimator(light, mask)
-        parts = math.ceil(len(windows) / (_DECONVOLVED_AT_ONCE if windows.device.type == "cpu" else _WINDOWS_AT_ONCE_ON_GPU))
+        parts = _parts(windows, on_cpu=_DECONVOLVED_AT_ONCE)
         pairs = zip(narrower.tensor_split(parts), kernel.tensor_split(parts), strict=True)
         deconvolved = [torch.cat(deconvolve_windows(*pair, iterations=self.iterations), dim=1) for pair in pairs]  # (., 3n, h, w)
         return deconvolved, kernel_confidence(kernel, evidence, light)  # (N, 13)
+
+
+def _parts(windows: Tensor, *, on_cpu: int) -> int:
+    """Into how many parts windows are divided, of `on_cpu` or fewer each on a CPU."""
+    return math.ceil(len(windows) / (on_cpu if windows.device.type == "cpu" and not is_portable() else _MOST_AT_ONCE))
 
 
 def deconvolve_windows(windows: Tensor, kernel: Tensor, *, iterations: Sequence[Sequence[int]]) -> list[Tensor]:

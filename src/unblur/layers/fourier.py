@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from unblur.layers.portable import is_portable
+from unblur.layers.portable import constant, is_portable
 
 __all__ = ["SpectrumPair", "irfft2", "phasors", "rfft2"]
 
@@ -82,10 +82,9 @@ def rfft2(picture: Tensor) -> Tensor:
     if not is_portable():
         return torch.fft.rfft2(picture)
     height, width = picture.shape[-2:]
-    across = phasors_of_dft(width, width // 2 + 1, like=picture)  # (W//2 + 1, W)
-    down = phasors_of_dft(height, height, like=picture)  # (H, H)
-    rows = SpectrumPair(picture @ across.real.mT, picture @ across.imag.mT)
-    return cast("Tensor", down @ rows)
+    across = _matrix(_across, width, like=picture)  # (W, W//2 + 1)
+    down = _matrix(_down, height, like=picture)  # (H, H)
+    return cast("Tensor", down @ SpectrumPair(picture @ across.real, picture @ across.imag))
 
 
 def irfft2(spectrum: Tensor, *, s: Sequence[int]) -> Tensor:
@@ -93,16 +92,10 @@ def irfft2(spectrum: Tensor, *, s: Sequence[int]) -> Tensor:
     if not is_portable():
         return torch.fft.irfft2(spectrum, s=s)
     height, width = s
-    half = width // 2 + 1
-    across = phasors_of_dft(width, half, like=spectrum.real)  # (W//2 + 1, W)
-    down = phasors_of_dft(height, height, like=spectrum.real).conj()
-    rows = down @ cast("SpectrumPair", spectrum)  # (..., H, W//2 + 1)
-    weight = torch.full((half, 1), 2.0, dtype=spectrum.real.dtype, device=spectrum.real.device)
-    ends = torch.arange(half, device=weight.device)[:, None] * 2
-    weight = torch.where((ends == 0) | (ends == width), weight / 2, weight) / (
-        height * width
-    )  # the mirror image of the other columns is left out
-    return rows.real @ (across.real * weight) + rows.imag @ (across.imag * weight)
+    up = _matrix(_up, height, like=spectrum.real)  # (H, H)
+    back = _matrix(_back, width, like=spectrum.real)  # (W//2 + 1, W)
+    rows = up @ cast("SpectrumPair", spectrum)  # (..., H, W//2 + 1)
+    return rows.real @ back.real + rows.imag @ back.imag
 
 
 def phasors(phase: Tensor) -> Tensor:
@@ -112,9 +105,34 @@ def phasors(phase: Tensor) -> Tensor:
     return torch.polar(torch.ones_like(phase), phase)
 
 
-def phasors_of_dft(length: int, count: int, *, like: Tensor) -> SpectrumPair:
-    """The first rows of the matrix of the discrete Fourier transform, exp(-2πi·jk/N): (count, length)."""
+def _matrix(make: Callable[..., SpectrumPair], length: int, *, like: Tensor) -> SpectrumPair:
+    """A matrix of the transform along a side of that length, which all transforms of that length share."""
+    if type(length) is not int:  # a symbol, of a size that may vary
+        return make(length, like=like)
+    return constant(lambda: make(length, like=like), key=(make, length, like.dtype, like.device))
+
+
+def _down(length: int, *, like: Tensor) -> SpectrumPair:
+    """The discrete Fourier transform exp(-2πi·jk/N) over columns, (N, N)."""
     places = torch.arange(length, device=like.device)
-    turns = (places[:count, None] * places) % length  # whole numbers, so that the angle is not rounded
+    turns = (places[:, None] * places) % length  # whole numbers, so that the angle is not rounded
     angle = turns.to(like.dtype) * (2 * math.pi / length)
     return SpectrumPair(torch.cos(angle), -torch.sin(angle))
+
+
+def _up(length: int, *, like: Tensor) -> SpectrumPair:
+    """Its inverse, (N, N)."""
+    return _down(length, like=like).conj() * (1 / length)
+
+
+def _across(length: int, *, like: Tensor) -> SpectrumPair:
+    """The transform of real rows to frequencies that are not negative, (N, N//2 + 1)."""
+    return _down(length, like=like)[:, : length // 2 + 1]
+
+
+def _back(length: int, *, like: Tensor) -> SpectrumPair:
+    """Its inverse, (N//2 + 1, N): what is added of the real and of the imaginary parts of these frequencies to each pixel of a row."""
+    half = length // 2 + 1
+    doubled = torch.arange(half, device=like.device)[:, None] * 2
+    share = torch.where((doubled == 0) | (doubled == length), 1.0, 2.0) / length  # the others' mirror images are left out
+    return _down(length, like=like)[:half] * share.to(like.dtype)

@@ -101,8 +101,12 @@ def exposure_midpoint(kernel: Tensor, *, points: int = 96) -> Tensor:
     distance = torch.where(distance < _LINK, distance, _JUMP_COST * distance)
     empty = weight <= 0
     distance = distance.masked_fill(empty[:, :, None] | empty[:, None], 9.0 * size)  # no path leads through pixels without light
-    for via in range(distance.shape[-1]):  # Floyd-Warshall
-        distance = torch.minimum(distance, distance[:, :, via, None] + distance[:, None, via])
+    if is_portable():  # the same lengths in a few large operators: each round doubles the number of steps that a path may have
+        for _ in range(math.ceil(math.log2(distance.shape[-1]))):
+            distance = (distance[:, :, :, None] + distance[:, None]).amin(2)
+    else:
+        for via in range(distance.shape[-1]):  # Floyd-Warshall
+            distance = torch.minimum(distance, distance[:, :, via, None] + distance[:, None, via])
     mean_distance = (distance * weight[:, None]).sum(-1)  # (N, P), weighted by the light at the other end
     weight = weight * torch.exp((mean_distance.amin(-1, keepdim=True) - mean_distance) / _SOFTNESS)
     return (position * weight[..., None]).sum(1) / weight.sum(1, keepdim=True) - size // 2
