@@ -3,7 +3,7 @@ import sys
 
 import pytest
 import torch
-from export_nets import Halving, Searching, Toy, small
+from export_nets import Deciding, Halving, Searching, Toy, small
 from nets import save_weights, tiny_swift
 from typer.testing import CliRunner
 
@@ -11,7 +11,7 @@ from unblur.app.cli import app
 from unblur.errors import InputError, OutputError, UnsupportedError, VerifyError
 from unblur.export import files
 from unblur.export.convert import examples, to_onnx
-from unblur.export.files import LARGEST_DIFFERENCE, export_network, largest_difference
+from unblur.export.files import LARGEST_DIFFERENCE, compare_nearby, export_network, largest_difference
 from unblur.export.runtimes import OnnxSession, OpenVinoSession, open_session
 from unblur.io.optional import optional
 
@@ -20,7 +20,7 @@ needs_onnx = pytest.mark.skipif(not HAS_ONNX, reason="the extra `export` is not 
 needs_openvino = pytest.mark.skipif(not (HAS_ONNX and optional("openvino")), reason="the extra `export` is not installed")
 
 WITH_ANY_SIZE = ["swift"]
-WITH_ONE_SIZE = ["deepdeblur", "mscnn", "mdcn", "astcn", "ppnet", "swift_video"]
+WITH_ONE_SIZE = ["deepdeblur", "mscnn", "mdcn", "astcn", "ppnet", "swift_video", "swift_best"]
 
 
 @pytest.fixture
@@ -70,6 +70,36 @@ def test_what_differs_from_torch_is_not_written(toy, tmp_path, monkeypatch):
     with pytest.raises(VerifyError, match=r"differs from torch's by .* nothing was written"):
         export_network(toy, tmp_path / "toy.onnx", size=(8, 8))
     assert not list(tmp_path.iterdir())
+
+
+def off_by(change, *, net, size, everywhere=False):
+    """A runtime that is off by a number for the inputs on which exports are compared, and by nothing, or everywhere, for others."""
+    compared = examples(net, size=size)
+    return lambda blurry: net(blurry) + change * (everywhere or any(torch.equal(blurry, each) for each in compared))
+
+
+def test_a_network_that_rounding_leads_elsewhere_is_compared_on_inputs_nearby(toy):
+    net, size = Deciding(), (8, 12)
+    own_change, least = compare_nearby(net, off_by(0.07, net=net, size=size), size=size)
+    assert own_change == pytest.approx(0.1, rel=0.1)
+    assert least == 0
+    assert compare_nearby(net, off_by(0.07, net=net, size=size, everywhere=True), size=size)[1] > 0.05
+    assert compare_nearby(toy, toy, size=size) == (pytest.approx(0, abs=1e-4), 0)
+
+
+@needs_onnx
+@pytest.mark.parametrize(("change", "everywhere", "written"), [(0.07, False, True), (0.07, True, False), (0.3, False, False)])
+def test_what_rounding_does_not_explain_is_not_written(tmp_path, monkeypatch, change, everywhere, written):
+    net, size, target = Deciding(), (8, 12), tmp_path / "net.onnx"
+    runtime = off_by(change, net=net, size=size, everywhere=everywhere)
+    monkeypatch.setattr(files, "open_session", lambda *_, **__: runtime)
+    if written:
+        done = export_network(net, target, size=size)
+        assert done.own_change > done.difference > 0.05
+    else:
+        with pytest.raises(VerifyError):
+            export_network(net, target, size=size)
+    assert target.exists() == written
 
 
 @needs_onnx
