@@ -90,8 +90,8 @@ def test_restore_is_the_command_that_is_meant(run, tmp_path):
 
 def test_strength_zero_changes_no_pixel(run, tmp_path):
     photo(tmp_path / "a.png")
-    assert run("a.png", "--strength", "0", "-o", "b.png")[0] == 0
-    assert run("a.png", "--strength", "1", "-o", "c.png")[0] == 0
+    assert run("a.png", "--quality", "fast", "--strength", "0", "-o", "b.png")[0] == 0
+    assert run("a.png", "--quality", "fast", "--strength", "1", "-o", "c.png")[0] == 0
     assert np.array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "b.png"))
     assert not np.array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "c.png"))
 

@@ -25,5 +25,7 @@ def test_they_are_blurred_along_the_rows():
 @torch.no_grad()
 def test_there_is_something_to_restore_for_a_network_that_leaves_sharp_pictures():
     net = unblur.load("swift_fused", device="cpu", precision="fp32", threads=1).net
-    blur_field = net.swift_best.blur_field(pictures(1, 128, 128))
+    blurry = pictures(1, 128, 128)
+    blur_field = net.swift_best.blur_field(blurry)
     assert net.blurred(blur_field, size=(128, 128)).min() == 1
+    assert net.agreement(net.changes(blurry, blur_field)).min() == 1
