@@ -99,13 +99,17 @@ class SwiftFused(Net):
         changes = self.changes(blurry, blur_field)  # (B, 2, 3, H, W)
         gates = self.gates(changes)  # (B, 2, H, W)
         if not self.training:  # no gradient comes from where nothing is restored
-            gates = gates * self.blurred(blur_field, size=blurry.shape[-2:]) * self.agreement(changes)
+            gates = gates * self.restored_share(blur_field, changes)
         return self.fuse(blurry, changes, gates)  # (B, 3, H, W)
 
     def changes(self, blurry: Tensor, blur_field: Tensor) -> Tensor:
         """What each network alone would change, (B, 3, H, W), (B, 3, H/4, W/4) -> (B, 2, 3, H, W)."""
         both = self.maxim(blurry), self.swift_best.restore(blurry, blur_field)
         return torch.stack([restored.float() - blurry for restored in both], dim=1)
+
+    def restored_share(self, blur_field: Tensor, changes: Tensor) -> Tensor:
+        """How much is restored at all, from 0 to 1: (B, 3, H/4, W/4), (B, 2, 3, H, W) -> (B, 1, H, W)."""
+        return self.blurred(blur_field, size=changes.shape[-2:]) * self.agreement(changes)
 
     def blurred(self, blur_field: Tensor, *, size: Sequence[int]) -> Tensor:
         """Whether a place is blurred by motion, from 0 to 1: (B, 3, H/4, W/4) -> (B, 1, H, W) for H and W in `size`."""
@@ -138,7 +142,7 @@ class SwiftFused(Net):
         """The blur field, what each network alone restores, the gates of their changes, and the restored picture."""
         blur_field = self.swift_best.blur_field(blurry)
         changes = self.changes(blurry, blur_field)
-        gates = self.gates(changes) * self.blurred(blur_field, size=blurry.shape[-2:]) * self.agreement(changes)
+        gates = self.gates(changes) * self.restored_share(blur_field, changes)
         titles = ("maxim", "swift_best")
         least, most = float(gates.min()), float(gates.max())
         alone = ((blurry + change).clamp(0, 1) for change in changes.unbind(1))
