@@ -81,6 +81,27 @@ def test_tracks_that_ffmpeg_has_no_name_for_are_carried_whole(tmp_path, suffix):
     assert found == [(Fraction(i, 10), b"face %d" % i) for i in range(4)]
 
 
+@pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv"])
+def test_data_without_times_which_ffmpeg_passes_over_is_said(tmp_path, suffix):
+    """As in the track `fdsc` of GoPro cameras."""
+    source = phone_clip(tmp_path / "a.mov")
+    with source.open("r+b") as file:
+        (place,) = (each for each in places(file) if each.kind == b"moov")
+        file.seek(place.body)
+        moov = Box(b"moov", children=parsed(file.read(place.end - place.body)))
+        moov.all(b"trak")[2].child(b"mdia", b"minf", b"stbl", b"stts").body = bytes(7) + b"\1" + b"\0\0\0\4" + bytes(4)
+        rest = file.read()
+        file.seek(place.begin)
+        file.write(bytes(moov) + rest)
+        file.truncate()
+    target = tmp_path / f"b{suffix}"
+    out = copy(source, target)
+    assert out.dropped_streams == ("data stream 2",)
+    assert "data stream 2 is not kept: all of it is at one time, and FFmpeg reads none of it" in out.notes
+    with av.open(str(target)) as container:
+        assert [stream.type for stream in container.streams] == ["video", "audio"]
+
+
 @pytest.mark.parametrize("suffix", [".mov", ".mp4"])
 def test_what_the_header_says_is_carried(tmp_path, suffix):
     source, target = phone_clip(tmp_path / "a.mov"), tmp_path / f"b{suffix}"

@@ -138,7 +138,10 @@ class StreamCopier:
             label = names.get(stream.index, f"stream {stream.index}")
             if stream.index == self._info.video_index or self._is_written_anew(stream):
                 continue
-            if stream.type == "video" and is_attached_picture(stream) and self._container != "mp4":
+            if _has_no_times(stream):
+                self.dropped.append(label)
+                self.notes.append(f"{label} is not kept: all of it is at one time, and FFmpeg reads none of it")
+            elif stream.type == "video" and is_attached_picture(stream) and self._container != "mp4":
                 self._attach_picture(stream, label)
             elif can_hold(stream, container=self._container):
                 self._add(stream, label)
@@ -496,6 +499,12 @@ def _with_room(chapters: list[dict[str, Any]], room: int) -> list[dict[str, Any]
     last = chapters[-1] if chapters else nothing
     named = last | {"metadata": last["metadata"] | {"title": last["metadata"].get("title", "") + " " * room}}
     return [*chapters[:-1], named]
+
+
+def _has_no_times(stream: Stream) -> bool:
+    """Whether all of several samples of data are at the same time, as in the track `fdsc` of GoPro cameras: such samples FFmpeg passes over."""
+    entries = stream.index_entries
+    return stream.type == "data" and len(entries) > 1 and entries[0].timestamp == entries[len(entries) - 1].timestamp
 
 
 def _data_template(closing: contextlib.ExitStack) -> Stream:
