@@ -3,11 +3,12 @@ import io
 import av
 import numpy as np
 import pytest
-from clips import Clip
+from clips import Clip, copy
 from PIL import Image
 
 from unblur.errors import UnreadableError
 from unblur.io.kind import kind_of
+from unblur.io.video import VideoReader
 
 
 def jpeg():
@@ -33,6 +34,20 @@ def test_a_file_with_a_jpeg_in_it_is_no_video(tmp_path, name):
         assert container.format.name == "mjpeg"
     with pytest.raises(UnreadableError, match="neither a photo nor a video"):
         kind_of(path)
+
+
+def test_motion_jpeg_2000_is_a_video_though_it_begins_like_a_picture(tmp_path):
+    colours = (1, 13, 5, 0)
+    made = Clip(encoder="jpeg2000", options={}, colour=colours).make(tmp_path / "made.mov").read_bytes()
+    assert made[4:12] == b"ftypqt  "
+    assert made[24:28] == b"wide"
+    beginning = b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0\0\0\x10ftypmjp2\0\0\0\0"  # as long as what it replaces: places stay true
+    path = tmp_path / "clip.mj2"
+    path.write_bytes(beginning + made[len(beginning) :])
+    assert kind_of(path) == "video"
+    assert not [note for note in copy(path, tmp_path / "out.mkv").notes if "jP" in note]
+    with VideoReader(tmp_path / "out.mkv") as clip:
+        assert len(list(clip)) == 15
 
 
 @pytest.mark.parametrize(("data", "words"), [(b"", "is empty"), (b"just text", "neither a photo nor a video")])

@@ -240,6 +240,13 @@ def test_a_page_that_cannot_be_read_is_refused_before_the_work(tmp_path):
         read_image(saved(tmp_path / "photo.tif", data))
 
 
+def test_a_directory_without_a_picture_is_not_called_damaged(tmp_path):
+    maker = b"Eastman Kodak Company\0"
+    data = b"MM\0*" + struct.pack(">IHHHIII", 8, 1, 271, 2, len(maker), 26, 0) + maker
+    with pytest.raises(UnreadableError, match=r"is a TIFF without a picture$"):
+        read_image(saved(tmp_path / "folder.inf", data))
+
+
 def test_a_broken_page(tmp_path):
     data = tiff(ramp(3), ramp(3))
     image = read_image(saved(tmp_path / "photo.tif", data))

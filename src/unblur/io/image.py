@@ -108,6 +108,9 @@ ISO_BRANDS |= {b"msf1": "HEIC", b"jpeg": "HEIC", b"jpgs": "HEIC", b"avif": "AVIF
 ISO_BRANDS |= dict.fromkeys((b"mif2", b"mif3", b"avci", b"avcs", b"vvic", b"vvis", b"j2ki", b"j2is", b"unif", b"geo1"), "HEIC")
 OF_PICTURES = (b"mif1", b"mif2", b"mif3", b"msf1", b"miaf")
 """Brands of HEIF that stand beside one that is not known."""
+MOTION_JPEG2000 = (b"ftypmjp2", b"ftypmj2s")
+"""Behind the signature of JPEG 2000: a video (ISO/IEC 15444-3)."""
+
 BEGINNINGS = {
     b"\xff\xd8\xff": "JPEG",
     PNG_SIGNATURE: "PNG",
@@ -353,7 +356,7 @@ def _format_of(path: Path) -> str | None:
         head = file.read(HEAD)
     for beginning, kind in BEGINNINGS.items():
         if head.startswith(beginning):
-            return kind
+            return None if head[16:24] in MOTION_JPEG2000 else kind
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
     if head[:4] in (b"II*\0", b"MM\0*"):

@@ -42,7 +42,7 @@ PLACES_IN_FILE = {b"gps ", b"iloc"}
 ORIGIN = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 """Identifier of a box with a C2PA manifest: proof of an origin that a restored film does not have."""
 
-OF_STRUCTURE = {*(b"ftyp moov mdat moof mfra sidx ssix styp prft emsg pdin").split(), *PADDING, bytes(4)}
+OF_STRUCTURE = {*(b"ftyp moov mdat moof mfra sidx ssix styp prft emsg pdin").split(), b"jP  ", *PADDING, bytes(4)}
 """Boxes beside the header that hold the film itself, or help to find it. All others say something of it: XMP, data of makers."""
 
 PREVIEWS = {b"thum", b"pnot", b"PICT", b"pict"}

@@ -222,6 +222,8 @@ def _layout(ifd: Ifd, order: Order, path: Path, xmp_says: int | None, *, page: _
     tiled = TILE_OFFSETS in ifd
     places = numbers(ifd.get(TILE_OFFSETS if tiled else STRIP_OFFSETS), order)
     sizes = numbers(ifd.get(TILE_SIZES if tiled else STRIP_SIZES), order)
+    if not width and not height and not places:
+        raise UnreadableError(f"`{path}` is a TIFF without a picture")
     if not width or not height or not places or len(places) != len(sizes):
         raise UnreadableError(f"`{path}` is damaged (no size, or no pixels); copy it again from where it came")
     check_size(path, width=width, height=height)
