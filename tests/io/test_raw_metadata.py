@@ -7,7 +7,7 @@ import pytest
 from unblur.io.boxes import box_of
 from unblur.io.exif import read_exif
 from unblur.io.ifd import Entry, entry_of, write_directory
-from unblur.io.raw_metadata import raw_metadata
+from unblur.io.raw_metadata import exif_without_library, raw_metadata
 
 CANON = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
@@ -60,6 +60,31 @@ def test_blocks_of_canon_that_are_damaged_are_left_out():
 def test_what_is_not_about_the_raw_pixels_stays():
     tags = {271: text("Make"), 50341: Entry(7, 7, b"PrintIM"), 50706: entry_of("<", 1, [1, 4, 0, 0]), 50708: text("A camera")}
     assert read_exif(raw_metadata(tiff(tags)).exif)[1].keys() == {271, 50341, 50708}
+
+
+def test_a_directory_of_the_maker_moves_with_its_tags():
+    kodak = {0: Entry(1, 4, bytes([1, 1, 0, 0])), 3: entry_of("<", 5, [12125, 1000])}
+    data = tiff({271: text("Kodak"), 0x8290: Entry(4, 1, bytes(4), directory=kodak)})
+    moved = read_exif(raw_metadata(data).exif)[1][0x8290].directory
+    assert {tag: entry.value for tag, entry in moved.items()} == {tag: entry.value for tag, entry in kodak.items()}
+
+
+@pytest.mark.parametrize(
+    ("private", "kept"), [(b"Adobe\0MakN", True), (struct.pack("<I", 900), False)], ids=["DNG", "place in a file of Sony"]
+)
+def test_a_place_in_the_raw_file_is_not_kept(private, kept):
+    tags = {271: text("Make"), 50740: Entry(1, len(private), private)}
+    assert (50740 in read_exif(raw_metadata(tiff(tags)).exif)[1]) == kept
+
+
+def test_of_what_libraw_knows_the_date_is_that_of_the_photo():
+    exposure = {0x829A: entry_of("<", 5, [1, 50])}
+    tags = {270: text(""), 271: text("Canon"), 305: text("dcraw v9.26"), 306: text("2022:01:20 08:13:24")}
+    ifd = read_exif(exif_without_library(tiff(tags | {0x8769: Entry(4, 1, bytes(4), directory=exposure)})))[1]
+    assert ifd.keys() == {271, 0x8769}
+    assert ifd[0x8769].directory.keys() == {0x829A, 0x9003}
+    assert ifd[0x8769].directory[0x9003].value == b"2022:01:20 08:13:24\0"
+    assert exif_without_library(tiff(tags | {305: text("Camera 1.0")})) is None
 
 
 @pytest.mark.parametrize("before", [b"", b"\0PRD\0\0\0\4abcd"])

@@ -47,7 +47,7 @@ EXIF_POINTER, MAKER_NOTE = 0x8769, 0x927C
 MOST_GAP = 1 << 18
 """Bytes before a maker's note that are left empty for it."""
 
-POINTERS = {0x8769: "EXIF", 0x8825: "GPS", 0xA005: "interoperability"}
+POINTERS = {0x8769: "EXIF", 0x8825: "GPS", 0xA005: "interoperability", 0x8290: "Kodak", 0xFE00: "Kodak"}
 """Tags whose value is the place of a nested directory."""
 
 MAX_BYTES = 1 << 28

@@ -1,10 +1,11 @@
 """Raw files of cameras, developed by LibRaw (rawpy, the extra `raw`) to RGB of 16 bit in sRGB.
 
 Developed is with the white balance that the camera chose and without a change of the brightness, so that no highlight is clipped; LibRaw turns the
-picture upright. EXIF is that of `unblur.io.raw_metadata`, and else that of the preview in the file.
+picture upright. EXIF is that of `unblur.io.raw_metadata`, else that of the preview in the file, else what LibRaw knows of camera, exposure and date.
 """
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +17,7 @@ from unblur.io.jpeg_parts import segments_of
 from unblur.io.optional import needed, optional
 from unblur.io.picture import MAX_PIXELS, Coding, Image, Metadata, Pixels, check_size
 from unblur.io.pillow import decoding
-from unblur.io.raw_metadata import raw_metadata
+from unblur.io.raw_metadata import exif_without_library, raw_metadata
 
 __all__ = ["BEGINNINGS", "SUFFIXES", "is_bare_raw", "read_raw"]
 
@@ -131,9 +132,13 @@ def read_raw(path: Path) -> Image:
             ) from error
         except library.LibRawError as error:
             raise UnreadableError(f"`{path}` is damaged or broken off ({error}); copy it again from where it came") from error
-    notes = ("it was developed with the white balance of the camera, to sRGB of 16 bit", DEVELOPED)
-    lacks = () if metadata.exif else ("where it has its EXIF is not known, so that this was not kept",)
-    return Image(pixels, None, metadata, Coding("raw"), (*notes, *lacks))
+    notes = ["it was developed with the white balance of the camera, to sRGB of 16 bit", DEVELOPED]
+    if metadata.exif is None:
+        notes.append("where it has its EXIF is not known, so that this was not kept")
+    elif (exif := exif_without_library(metadata.exif)) is not None:
+        metadata = replace(metadata, exif=exif)
+        notes.append("it has no EXIF; of what it says in its own way, camera, exposure and date were kept")
+    return Image(pixels, None, metadata, Coding("raw"), tuple(notes))
 
 
 def _metadata_of_preview(library: ModuleType, raw: Any) -> Metadata:  # noqa: ANN401 - rawpy may be missing, and so may its types

@@ -12,7 +12,7 @@ from unblur.io.ifd import DamagedError, Entry, Ifd, Order, ReadAt, read_director
 from unblur.io.picture import Metadata
 from unblur.io.tiff_tags import ABOUT_PIXELS, XMP
 
-__all__ = ["raw_metadata"]
+__all__ = ["exif_without_library", "raw_metadata"]
 
 OLYMPUS = {b"IIRO": b"II*\0", b"IIRS": b"II*\0", b"MMOR": b"MM\0*"}
 FIRST_DNG_TAG = 50000
@@ -24,6 +24,12 @@ file, dates."""
 
 COLOUR_FILTER = (33421, 33422)
 EXIF, GPS, NOTE = 0x8769, 0x8825, 0x927C
+SOFTWARE, DATE, TAKEN = 0x0131, 0x0132, 0x9003
+BY_LIBRARY = b"dcraw v"
+"""How the software is called in the EXIF that LibRaw makes of what it knows, where a file has none."""
+
+PRIVATE = 50740
+"""What the maker of a DNG added. Sony's raw files have under this number the place of a directory, which is not kept."""
 
 CANON = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
@@ -45,7 +51,23 @@ def raw_metadata(data: bytes) -> Metadata | None:
 def _about_camera(ifd: Ifd) -> Ifd:
     """What stays true of the picture that was developed."""
     about = {tag: entry for tag, entry in ifd.items() if tag not in (*ABOUT_PIXELS, *COLOUR_FILTER)}
+    if PRIVATE in about and len(about[PRIVATE].value) <= 4:
+        del about[PRIVATE]
     return {tag: entry for tag, entry in about.items() if tag < FIRST_DNG_TAG or tag in ABOUT_CAMERA}
+
+
+def exif_without_library(exif: bytes) -> bytes | None:
+    """Of the EXIF that LibRaw has made: camera, exposure and date, the date as that of the photo, and not LibRaw's name; None if another has made it."""
+    found = read_exif(exif)
+    if found is None or SOFTWARE not in found[1] or not found[1][SOFTWARE].value.startswith(BY_LIBRARY):
+        return None
+    order, ifd = found
+    about = {tag: entry for tag, entry in ifd.items() if tag != SOFTWARE and entry.value.strip(b"\0 ")}
+    date = about.pop(DATE, None)
+    inner = about[EXIF].directory if EXIF in about else None
+    if date is not None:
+        about[EXIF] = Entry(4, 1, bytes(4), directory={**(inner or {}), TAKEN: date})
+    return exif_of_directory(order, about)
 
 
 def _main_directory(data: bytes) -> tuple[Order, Ifd] | None:
