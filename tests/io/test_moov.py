@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -60,6 +62,20 @@ def phone_clip(path: Path, **more) -> Path:
     return path
 
 
+@contextmanager
+def header_of(path: Path) -> Iterator[Box]:
+    """Give the header, to be changed; what follows it is behind it again afterwards."""
+    with path.open("r+b") as file:
+        (place,) = (each for each in places(file) if each.kind == b"moov")
+        file.seek(place.body)
+        moov = Box(b"moov", children=parsed(file.read(place.end - place.body)))
+        rest = file.read()
+        yield moov
+        file.seek(place.begin)
+        file.write(bytes(moov) + rest)
+        file.truncate()
+
+
 def top(path: Path) -> list[bytes]:
     with path.open("rb") as file:
         return [place.kind for place in places(file)]
@@ -85,21 +101,38 @@ def test_tracks_that_ffmpeg_has_no_name_for_are_carried_whole(tmp_path, suffix):
 def test_data_without_times_which_ffmpeg_passes_over_is_said(tmp_path, suffix):
     """As in the track `fdsc` of GoPro cameras."""
     source = phone_clip(tmp_path / "a.mov")
-    with source.open("r+b") as file:
-        (place,) = (each for each in places(file) if each.kind == b"moov")
-        file.seek(place.body)
-        moov = Box(b"moov", children=parsed(file.read(place.end - place.body)))
+    with header_of(source) as moov:
         moov.all(b"trak")[2].child(b"mdia", b"minf", b"stbl", b"stts").body = bytes(7) + b"\1" + b"\0\0\0\4" + bytes(4)
-        rest = file.read()
-        file.seek(place.begin)
-        file.write(bytes(moov) + rest)
-        file.truncate()
     target = tmp_path / f"b{suffix}"
     out = copy(source, target)
     assert out.dropped_streams == ("data stream 2",)
     assert "data stream 2 is not kept: all of it is at one time, and FFmpeg reads none of it" in out.notes
     with av.open(str(target)) as container:
         assert [stream.type for stream in container.streams] == ["video", "audio"]
+
+
+def length_of_film(path: Path) -> float:
+    head = read_box(path, b"moov").child(b"mvhd").body
+    assert head[0] == 0
+    return int.from_bytes(head[16:20], "big") / int.from_bytes(head[12:16], "big")
+
+
+@pytest.mark.parametrize("stated", [600, 0], ids=["shorter than its data", "unknown"])
+def test_data_that_lasts_longer_does_not_make_the_film_longer(tmp_path, stated):
+    """As in clips of GoPro's Karma."""
+    source = phone_clip(tmp_path / "a.mov")
+    with header_of(source) as moov:
+        faces = moov.all(b"trak")[2]
+        last = b"\0\0\0\1" + (2000).to_bytes(4, "big")  # of four samples, in milliseconds
+        faces.child(b"mdia", b"minf", b"stbl", b"stts").body = bytes(7) + b"\2" + b"\0\0\0\3" + (100).to_bytes(4, "big") + last
+        media, head = faces.child(b"mdia", b"mdhd"), moov.child(b"mvhd")
+        media.body = media.body[:16] + (2300).to_bytes(4, "big") + media.body[20:]
+        head.body = head.body[:12] + (1000).to_bytes(4, "big") + stated.to_bytes(4, "big") + head.body[20:]
+    target = tmp_path / "b.mov"
+    copy(source, target)
+    length = read_box(target, b"moov").all(b"trak")[2].child(b"mdia", b"mdhd").body[16:20]
+    assert int.from_bytes(length, "big") == 2300
+    assert length_of_film(target) == pytest.approx(0.6 if stated else 2.3, abs=0.05)
 
 
 @pytest.mark.parametrize("suffix", [".mov", ".mp4"])

@@ -118,6 +118,7 @@ class Header:
                 if pair.target in ours and pair.source in theirs:
                     _carry_track(theirs[pair.source], ours[pair.target], pair, numbers)
             self._carry_film(moov)
+            _carry_length(self._moov, moov, data={pair.target for pair in pairs if pair.is_foreign})
             file.truncate(place.begin)
             _write(file, moov, place.begin, is_first=self.is_first)
             self._append_beside(file)
@@ -230,6 +231,28 @@ def _tracks(moov: Box) -> dict[int, Box]:
             at = 20 if head.body[0] else 12
             found[int.from_bytes(head.body[at : at + 4], "big")] = track
     return found
+
+
+def _length(head: Box, at: int) -> tuple[int, slice]:
+    """The length that the head of a film or a track states, and where: at `at`, if its numbers have 32 bit."""
+    place = slice(at + 8, at + 16) if head.body[:1] == b"\1" else slice(at, at + 4)
+    return int.from_bytes(head.body[place], "big"), place
+
+
+def _carry_length(source: Box, target: Box, *, data: set[int]) -> None:
+    """End the film where that of the source ends, if only tracks of data go on: the last sample of GoPro's `gpmd` lasts longer than the film."""
+    theirs, ours = source.child(b"mvhd"), target.child(b"mvhd")
+    if theirs is None or ours is None:
+        return
+    (stated, at), (longest, own) = _length(theirs, 16), _length(ours, 16)
+    rate, own_rate = (int.from_bytes(head.body[place.start - 4 : place.start], "big") for head, place in ((theirs, at), (ours, own)))
+    if not stated or not rate:
+        return
+    heads = [track.child(b"tkhd") for number, track in _tracks(target).items() if number not in data]
+    of_others = max((_length(head, 20)[0] for head in heads if head is not None), default=0)
+    end = max(of_others, -(-stated * own_rate // rate))
+    if end < longest:
+        ours.body = ours.body[: own.start] + end.to_bytes(own.stop - own.start, "big") + ours.body[own.stop :]
 
 
 def _carry_track(source: Box, target: Box, pair: TrackPair, numbers: dict[int, int]) -> None:
