@@ -78,7 +78,8 @@ SAID = {
     "IFD0:AsShot* IFD0:Linear* IFD0:ShadowScale IFD0:*Illuminant* IFD0:RawData* IFD0:RawFormat IFD0:Sensor* IFD0:*Multiplier* "
     "IFD0:Noise* IFD0:YCbCrPositioning IFD0:PanasonicRawVersion IFD0:Profile* IFD0:ForwardMatrix* IFD0:ISO IFD0:Default* IFD0:Opcode* IFD0:Active* IFD0:BestQuality*",
     r"SubIFD|smaller versions": "SubIFD*:*",
-    r"auxiliary|gain map": "*:AuxiliaryImageType XMP-HDRGainMap:* XMP-hdrgm:* XMP-apdi:* XMP-GContainer:* MPF*:* MPImage*:*",
+    r"in its own way": "CanonRaw:* Canon:* IFD0:* ExifIFD:*",
+    r"auxiliary|gain map": "*:AuxiliaryImageType XMP-x:XMPToolkit XMP-HDRGainMap:* XMP-hdrgm:* XMP-apdi:* XMP-GContainer:* MPF*:* MPImage*:*",
     r"depth map": "*:AuxiliaryImageType XMP-apdi:* XMP-depthData:* XMP-depthBlurEffect:* XMP-portraitLightingEffect:* XMP-GDepth:*",
     r"not valid UTF-8": "XMP-*:*",
     r"further pictures": "*:AuxiliaryImageType IFD0:* ExifIFD:* GPS:* XMP-*:* ICC-header*:* ICC_Profile*:* Apple:* File:ExifByteOrder",
