@@ -74,6 +74,16 @@ def test_what_is_not_blurred_by_motion_stays(blurry):
 
 
 @torch.no_grad()
+def test_a_picture_without_motion_blur_is_not_restored_in_vain(blurry):
+    net, exported = with_blur(fused(), 0.4), with_blur(fused(), 0.4)
+    net.changes = None  # would be called in vain
+    assert torch.equal(net(blurry), blurry)
+    program = torch.export.export(exported, (blurry,)).module()  # which is for other pictures too
+    assert sum("convolution" in str(node.target) or "conv2d" in str(node.target) for node in program.graph.nodes) > 10
+    torch.testing.assert_close(program(blurry), blurry)
+
+
+@torch.no_grad()
 def test_blurred_is_what_is_long_around_a_place():
     field = torch.zeros(1, 3, 16, 200)
     field[:, 2, :, 100:] = 3.0

@@ -19,6 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from unblur.layers.concatenate import compute_dtype
 from unblur.layers.sampling import bilinear_read, pixel_grid
+from unblur.layers.traced import is_traced
 
 __all__ = ["is_chosen", "read_taps"]
 
@@ -36,8 +37,7 @@ def is_chosen(feat: Tensor, *others: Tensor | None) -> bool:
         feat.device.type == "cuda"
         and all(tensor.dtype in _DTYPES for tensor in (feat, *others) if tensor is not None)
         and not torch.are_deterministic_algorithms_enabled()
-        and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        and not is_traced()
         and _work_on(feat.device)
     )
 

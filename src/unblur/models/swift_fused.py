@@ -27,6 +27,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 from unblur.layers.check import check_multiple, check_shape
 from unblur.layers.gate import GATE_RADIUS, power_gates
 from unblur.layers.light import luma
+from unblur.layers.traced import is_traced
 from unblur.models.arguments import DEFAULTS, build
 from unblur.models.base import Net
 from unblur.models.diagnostic import Diagnostic, restored_diagnostic
@@ -96,6 +97,8 @@ class SwiftFused(Net):
         check_shape(blurry, ("B", 3, "H", "W"), name="blurry")
         check_multiple(blurry, self.size_multiple, name="blurry")
         blur_field = self.swift_best.blur_field(blurry)  # (B, 3, H/4, W/4)
+        if not self.training and not is_traced() and not self.blurred(blur_field, size=blurry.shape[2:]).any():
+            return blurry  # as it would be, without the work of both networks
         changes = self.changes(blurry, blur_field)  # (B, 2, 3, H, W)
         gates = self.gates(changes)  # (B, 2, H, W)
         if not self.training:  # no gradient comes from where nothing is restored
