@@ -26,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import unblur
 from unblur.restore.memory import keep_freed_memory
+from unblur.restore.noise import like_pictures
 
 ROUNDS = 3
 SIDE, FEATURES = 128, 128
@@ -88,8 +89,9 @@ def main() -> None:
             deblurrer = unblur.load(name, device="cpu", precision=arguments.precision, threads=arguments.threads)
             net, setup = deblurrer.net, deblurrer.setup
             multiple = net.size_multiple
-            frames = (net.num_frames,) if net.num_frames > 1 else ()
-            given = torch.rand(1, *frames, 3, *(-(-side // multiple) * multiple for side in (height, width)))
+            sides = (-(-side // multiple) * multiple for side in (height, width))
+            given = like_pictures(net.num_frames, *sides, generator=torch.Generator().manual_seed(0))
+            given = given[None] if net.num_frames > 1 else given
             with torch.autocast(
                 "cpu", dtype=torch.bfloat16, enabled=setup.precision == "bf16"
             ):  # not for inference alone, where torch hides operators

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 import unblur
 from unblur.io.image import Image, write_image
 from unblur.models.base import Net
+from unblur.restore.noise import like_pictures
 from unblur.restore.precision import Setup, fast_precision
 
 HEIGHT, WIDTH = 720, 1280
@@ -53,7 +54,7 @@ def network(model: str, *, rounds: int) -> None:
     """One 1280×720 picture through the network alone."""
     deblurrer = unblur.load(model)
     net, device = deblurrer.net, deblurrer.setup.device
-    blurry = torch.rand(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0)).to(device)
+    blurry = like_pictures(1, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0)).to(device)
     last = blurry.to(memory_format=torch.channels_last)
     fast, exact = Setup(device, fast_precision(device)), Setup(device, torch.float32)
     runs: dict[str, Callable[[], object]] = {

@@ -6,6 +6,7 @@ from dataclasses import replace
 import av
 import numpy as np
 import pytest
+import torch
 from nets import deblurrer, tiny_swift
 from PIL import Image
 
@@ -131,6 +132,15 @@ def test_seconds_are_those_of_a_frame(network, monkeypatch):
     given = deblurrer(network())
     assert seconds_a_pixel(given) == pytest.approx(0.5 / 512**2 * area(512, 512, step=given.scale_step))
     assert (seconds_a_pixel(given) > 0.5 / 512**2) == (given.scale_step is not None)
+
+
+def test_what_is_timed_is_blurred_as_a_sharp_picture_may_be_left_alone_in_no_time():
+    given = deblurrer(tiny_swift())
+    seen = []
+    given.net.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    seconds_a_pixel(given, side=64)
+    beside = torch.stack([seen[-1][..., 1:].flatten(), seen[-1][..., :-1].flatten()])
+    assert torch.corrcoef(beside)[0, 1] > 0.9
 
 
 def test_a_photo_is_restored_by_the_best_weights_that_do_not_take_too_long():

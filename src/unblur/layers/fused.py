@@ -37,7 +37,7 @@ def is_chosen(feat: Tensor, *others: Tensor | None) -> bool:
         feat.device.type == "cuda"
         and all(tensor.dtype in _DTYPES for tensor in (feat, *others) if tensor is not None)
         and not torch.are_deterministic_algorithms_enabled()
-        and not is_traced()
+        and not is_traced(feat)
         and _work_on(feat.device)
     )
 

@@ -97,7 +97,7 @@ class SwiftFused(Net):
         check_shape(blurry, ("B", 3, "H", "W"), name="blurry")
         check_multiple(blurry, self.size_multiple, name="blurry")
         blur_field = self.swift_best.blur_field(blurry)  # (B, 3, H/4, W/4)
-        if not self.training and not is_traced() and not self.blurred(blur_field, size=blurry.shape[2:]).any():
+        if not self.training and not is_traced(blurry) and not self.blurred(blur_field, size=blurry.shape[2:]).any():
             return blurry  # as it would be, without the work of both networks
         changes = self.changes(blurry, blur_field)  # (B, 2, 3, H, W)
         gates = self.gates(changes)  # (B, 2, H, W)

@@ -19,6 +19,7 @@ from unblur.restore.batch import Job, Options
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.machine import measured_once
 from unblur.restore.multi_scale import area
+from unblur.restore.noise import like_pictures
 from unblur.restore.self_ensemble import COUNTS
 from unblur.restore.stream import Stream
 from unblur.restore.temporal_fusion import fuse_frames
@@ -181,7 +182,7 @@ def seconds_a_pixel(deblurrer: Deblurrer, *, side: int = _SIDE) -> float:
     stream = Stream(deblurrer.net, setup=deblurrer.setup, tile=side, halo=0, is_cut=lambda _: False)
     seconds = []
     for _ in range(1 + stream.delay + _FRAMES):
-        frame = torch.rand(3, side, side, generator=generator)
+        (frame,) = like_pictures(1, side, side, generator=generator)  # white noise is not blurred, and may be left alone in no time
         began = time.monotonic()
         stream.push(frame)
         deblurrer.setup.wait()
