@@ -108,7 +108,7 @@ def _measured(
         blur_field = fused.swift_best.blur_field(picture)
         change = fused.swift_best.restore(picture, blur_field).float() - picture
         kept.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"change": change, "blurred": fused.blurred(blur_field, size=picture.shape[-2:])}, kept)
+        torch.save({"change": change, "blur_field": blur_field}, kept)
     known = torch.load(kept, weights_only=True)
     given, truth = to_tensor(blurry), to_tensor(sharp)
     before, unshifted = psnr_of_8_bit(given, truth), shifted_psnr(given, truth).psnr
@@ -117,7 +117,8 @@ def _measured(
     for net in networks:
         change = net(picture).float() - picture
         changes = torch.stack([change, known["change"]], dim=1)
-        gated = fused.fuse(picture, changes, fused.gates(changes) * known["blurred"] * fused.agreement(changes))
+        share = fused.restored_share(picture, known["blur_field"], changes)
+        gated = fused.fuse(picture, changes, fused.gates(changes) * share)
         residual = (truth - picture[inside]).flatten().double()
         both = changes[0][inside].flatten(1).double()  # (2, 3·H·W)
         weights = torch.linalg.lstsq(both.T, residual[:, None]).solution.float()  # (2, 1)

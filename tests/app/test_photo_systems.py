@@ -52,7 +52,7 @@ def save_run(folder, name, picture, monkeypatch):
     net = create(name, **SMALL[name]).eval()
     if name == "swift_fused":
         with_blur_found(net)
-        monkeypatch.setattr(SwiftFused, "agreement", lambda _, changes: all_agreed(changes))
+        monkeypatch.setattr(SwiftFused, "correlation", lambda _, changes: all_agreed(changes))
     rows = len(picture) // net.size_multiple * net.size_multiple
     with torch.no_grad():
         restored = net(torch.from_numpy(picture[:rows, :256].copy()).permute(2, 0, 1)[None].float() / 255)

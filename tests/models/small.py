@@ -65,13 +65,13 @@ SMALL["swift_fused"]["swift_best"] = SMALL["swift_best"]
 
 
 def with_blur_found(net):
-    """An untrained `swift_fused` that finds a motion blur of many pixels everywhere, on which its networks agree: else it changes nothing."""
+    """An untrained `swift_fused` that finds a motion blur of many pixels everywhere, which its networks agree on and the picture shows: else it changes nothing."""
     with torch.no_grad():
         net.swift_best.motion.exit.bias[2] = 16 / LENGTH_UNIT
-    net.agreement = all_agreed
+    net.correlation = all_agreed
     return net
 
 
 def all_agreed(changes):
-    """In place of `SwiftFused.agreement`: the changes of untrained networks have nothing in common."""
-    return torch.ones_like(changes[:, 0, :1])
+    """In place of `SwiftFused.correlation`: the changes of untrained networks have nothing in common."""
+    return torch.ones_like(changes[:, 0, :1, ::16, ::16])

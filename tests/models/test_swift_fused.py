@@ -18,7 +18,7 @@ def fused():
     net = swift_fused(**SMALL).eval()
     for parameter in net.swift_best.restoration.exit.parameters():  # its change is nought before training
         torch.nn.init.normal_(parameter, std=0.01)
-    net.agreement = all_agreed
+    net.correlation = all_agreed
     return with_blur(net, 8.0)
 
 
@@ -56,11 +56,13 @@ def test_gates_of_nought_leave_the_picture(blurry):
 
 
 @torch.no_grad()
-def test_gates_are_by_power(blurry):
+def test_gates_are_half_of_the_first_and_half_by_power(blurry):
     net = fused()
     changes = net.changes(blurry, net.swift_best.blur_field(blurry))
     change_luma = luma(changes[0]).transpose(0, 1)  # (1, 2, H, W)
-    torch.testing.assert_close(net.gates(changes), power_gates(change_luma, total=TOTAL))
+    by_power = power_gates(change_luma, total=TOTAL)
+    torch.testing.assert_close(net.gates(changes)[:, 1], by_power[:, 1] / 2)
+    torch.testing.assert_close(net.gates(changes)[:, 0], (by_power[:, 0] + TOTAL) / 2)
     torch.testing.assert_close(net(blurry), net.fuse(blurry, changes, net.gates(changes)))
 
 
@@ -105,40 +107,62 @@ def noise(seed, *, size=(64, 128)):
 
 
 @pytest.mark.parametrize(
-    ("both", "agreed"),
+    ("both", "correlation"),
     [
         ((noise(1), noise(1)), 1.0),
         ((noise(1), noise(1) * 0.1), 1.0),  # how strong each is makes no difference
-        ((noise(1), -noise(1)), 0.0),
+        ((noise(1), -noise(1)), -1.0),
         ((noise(1), noise(2)), 0.0),
-        ((noise(1), noise(1) + 1.5 * noise(2)), 1.0),  # 0.55
-        ((noise(1), noise(1) + 6 * noise(2)), 0.0),  # 0.16
+        ((noise(1), noise(1) + 1.5 * noise(2)), 0.55),
         ((noise(1), torch.zeros(1, 3, 64, 128)), 0.0),
         ((torch.zeros(1, 3, 64, 128), torch.zeros(1, 3, 64, 128)), 0.0),
     ],
 )
-def test_changes_agree_as_they_correlate(both, agreed):
-    share = SwiftFused.agreement(fused(), changes_of(*both))
-    assert share.shape == (1, 1, 64, 128)
-    torch.testing.assert_close(share, torch.full_like(share, agreed))
+def test_the_correlation_of_changes(both, correlation):
+    found = SwiftFused.correlation(fused(), changes_of(*both))
+    assert found.shape == (1, 1, 4, 8)
+    torch.testing.assert_close(found, torch.full_like(found, correlation), atol=0.02, rtol=0)
 
 
-def test_agreement_is_that_around_a_place():
+def test_the_correlation_is_that_around_a_place():
     left, right = noise(1, size=(64, 640)), noise(2, size=(64, 640))
-    other = torch.cat([left[..., :640], -right], dim=3)
-    along = SwiftFused.agreement(fused(), changes_of(torch.cat([left, right], dim=3), other))[0, 0, 32]
-    assert (along[:400] == 1).all()
-    assert (along[-600:] == 0).all()
+    along = SwiftFused.correlation(fused(), changes_of(torch.cat([left, right], dim=3), torch.cat([left, -right], dim=3)))[0, 0, 2]
+    assert along[:24].min() > 0.99
+    assert along[-24:].max() < -0.99
     assert (along.diff() <= 1e-6).all()
 
 
+@pytest.mark.parametrize("strength", [0.0, 0.2, -2.0])
+def test_the_detail_that_is_added_over_the_detail_that_is_there(strength):
+    picture, changes = 0.5 + noise(1), changes_of(strength * noise(1), noise(2))
+    ratio = SwiftFused.detail_ratio(fused(), picture, changes)
+    assert ratio.shape == (1, 1, 4, 8)
+    torch.testing.assert_close(ratio, torch.full_like(ratio, abs(strength)), atol=2e-3, rtol=0)
+    torch.testing.assert_close(
+        SwiftFused.detail_ratio(fused(), picture + 0.2, changes - 0.1), ratio, atol=1e-3, rtol=0
+    )  # light is no detail
+
+
+def test_detail_is_that_around_a_place():
+    picture = 0.5 + noise(1, size=(64, 640))
+    stronger = torch.cat([torch.full((1, 1, 64, 320), 0.1), torch.ones(1, 1, 64, 320)], dim=3)
+    along = SwiftFused.detail_ratio(fused(), picture, changes_of(stronger * noise(1, size=(64, 640)), noise(2, size=(64, 640))))[0, 0, 2]
+    assert (along.diff() >= -1e-2).all()
+    assert along[0] < 0.2 < 0.9 < along[-1]
+
+
+@pytest.mark.parametrize(
+    ("correlation", "ratio", "share"),
+    [(0.2, 1.0, 0.0), (0.32, 1.0, 0.5), (0.4, 1.0, 1.0), (0.4, 0.28, 0.5), (0.4, 0.2, 0.0), (0.74, 0.2, 0.5), (0.8, 0.2, 1.0)],
+)
 @torch.no_grad()
-def test_what_the_networks_disagree_on_stays(blurry):
+def test_restored_is_where_the_networks_agree_and_detail_is_lacking_or_where_they_agree_well(blurry, correlation, ratio, share):
     net = fused()
     changes, all_of_it = net.changes(blurry, net.swift_best.blur_field(blurry)), net(blurry) - blurry
     net.changes = lambda *_: changes
-    net.agreement = lambda changes: torch.full_like(changes[:, 0, :1], 0.25)
-    torch.testing.assert_close(net(blurry) - blurry, all_of_it / 4, atol=1e-6, rtol=1e-4)
+    net.correlation = lambda changes: torch.full_like(changes[:, 0, :1, ::16, ::16], correlation)
+    net.detail_ratio = lambda _, changes: torch.full_like(changes[:, 0, :1, ::16, ::16], ratio)
+    torch.testing.assert_close(net(blurry) - blurry, share * all_of_it, atol=1e-6, rtol=1e-4)
 
 
 def test_one_network_learns_what_the_other_does_not_restore(blurry):
