@@ -2,7 +2,7 @@
 
     python -m benchmarks.fusing PAIRS... --cache FOLDER [--weights FILE]... [--every N] [--middle SIDE] [--scale S]
 
-PAIRS are folders with `blurry/` and `sharp/`. FILE is a run's folder, a file of weights or a name, of `maxim` or of `swift_fused`, of which its `maxim` is taken. The restoration of `swift_best` and the share of what is blurred are kept in FOLDER, so that many weights are compared quickly. All is done at the pictures' own size, in fp32, without tiles: on the middle
+PAIRS are folders with `blurry/` and `sharp/`. FILE is a run's folder, a file of weights or a name, of `maxim` or of `swift_fused`, of which its `maxim` is taken. The restoration of `swift_best` and its blur field are kept in FOLDER, so that many weights are compared quickly. All is done at the pictures' own size, in fp32, without tiles: on the middle
 SIDE pixels if given. With `--scale`, `maxim` restores the picture shrunk by S, and its change is enlarged. Gains are in PSNR over the blurry picture, dB; `strong` are pairs below 28 dB; `shifted` is the gain of the
 fused restoration over the blurry picture, each after the best shift of up to 3 pixels (`unblur.metrics.shifted_psnr`): the reference of an even number of averaged frames lies half a frame beside the middle of the exposure, where no network can know it to be. `bound` is the gain with the two weights of the changes that are best for the whole
 picture, by least squares with the truth.

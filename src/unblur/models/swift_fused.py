@@ -59,7 +59,7 @@ DETAILED, LACKING = 0.25, 0.31
 """Detail that `maxim` adds around a place, over the detail that is there, up to which it is not lacking, and from which on it is."""
 
 LIKELY, CERTAIN = 0.7, 0.78
-"""Correlation of the two changes up to which, and from which on, the lack of detail makes no difference."""
+"""Correlation of the two changes up to which detail has to be lacking, and from which on it need not be."""
 
 _CELL, _CELLS = 16, 33
 """Side of a cell in pixels, and of the square over which both are taken in cells."""
