@@ -2,7 +2,7 @@
 
     python -m benchmarks.fusing PAIRS... --cache FOLDER [--weights FILE]... [--every N] [--middle SIDE] [--scale S]
 
-PAIRS are folders with `blurry/` and `sharp/`. FILE is a run's folder, a file of weights or a name, of `maxim` or of `swift_fused`, of which its `maxim` is taken. The restoration of `swift_best` and its blur field are kept in FOLDER, so that many weights are compared quickly. All is done at the pictures' own size, in fp32, without tiles: on the middle
+PAIRS are folders with `blurry/` and `sharp/`. FILE is a run's folder, a file of weights or a name, of `maxim` or of `swift_fused`, of which its `maxim` is taken. The restoration of `swift_best` and the share of what is blurred are kept in FOLDER, so that many weights are compared quickly. All is done at the pictures' own size, in fp32, without tiles: on the middle
 SIDE pixels if given. With `--scale`, `maxim` restores the picture shrunk by S, and its change is enlarged. Gains are in PSNR over the blurry picture, dB; `strong` are pairs below 28 dB; `shifted` is the gain of the
 fused restoration over the blurry picture, each after the best shift of up to 3 pixels (`unblur.metrics.shifted_psnr`): the reference of an even number of averaged frames lies half a frame beside the middle of the exposure, where no network can know it to be. `bound` is the gain with the two weights of the changes that are best for the whole
 picture, by least squares with the truth.
@@ -108,7 +108,7 @@ def _measured(
         blur_field = fused.swift_best.blur_field(picture)
         change = fused.swift_best.restore(picture, blur_field).float() - picture
         kept.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"change": change, "blur_field": blur_field}, kept)
+        torch.save({"change": change, "blurred": fused.blurred(blur_field, size=picture.shape[-2:])}, kept)
     known = torch.load(kept, weights_only=True)
     given, truth = to_tensor(blurry), to_tensor(sharp)
     before, unshifted = psnr_of_8_bit(given, truth), shifted_psnr(given, truth).psnr
@@ -117,7 +117,7 @@ def _measured(
     for net in networks:
         change = net(picture).float() - picture
         changes = torch.stack([change, known["change"]], dim=1)
-        share = fused.restored_share(picture, known["blur_field"], changes)
+        share = known["blurred"] * fused.restored_share(picture, changes)
         gated = fused.fuse(picture, changes, fused.gates(changes) * share)
         residual = (truth - picture[inside]).flatten().double()
         both = changes[0][inside].flatten(1).double()  # (2, 3·H·W)

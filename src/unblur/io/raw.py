@@ -5,7 +5,6 @@ picture upright. EXIF is that of `unblur.io.raw_metadata`, else that of the prev
 """
 
 import io
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -125,7 +124,8 @@ def read_raw(path: Path) -> Image:
                         output_color=library.ColorSpace.sRGB,
                     )
                 )
-                metadata = raw_metadata(data) or _metadata_of_preview(library, raw)
+                found = raw_metadata(data)
+                metadata, of_library = (found, False) if found is not None else _metadata_of_preview(library, raw)
         except (library.LibRawFileUnsupportedError, library.LibRawNotImplementedError) as error:
             raise UnsupportedError(
                 f"`{path}` is a raw file that LibRaw cannot open, since it is damaged or of a camera that it does not know; develop it to a 16-bit TIFF first"
@@ -135,18 +135,20 @@ def read_raw(path: Path) -> Image:
     notes = ["it was developed with the white balance of the camera, to sRGB of 16 bit", DEVELOPED]
     if metadata.exif is None:
         notes.append("where it has its EXIF is not known, so that this was not kept")
-    elif (exif := exif_without_library(metadata.exif)) is not None:
-        metadata = replace(metadata, exif=exif)
+    elif of_library:
         notes.append("it has no EXIF; of what it says in its own way, camera, exposure and date were kept")
     return Image(pixels, None, metadata, Coding("raw"), tuple(notes))
 
 
-def _metadata_of_preview(library: ModuleType, raw: Any) -> Metadata:  # noqa: ANN401 - rawpy may be missing, and so may its types
+def _metadata_of_preview(library: ModuleType, raw: Any) -> tuple[Metadata, bool]:  # noqa: ANN401 - rawpy may be missing, and so may its types
+    """EXIF of the preview, and whether it is what LibRaw has made of what it knows, since the file has none."""
     try:
         preview = raw.extract_thumb()
     except (library.LibRawNoThumbnailError, library.LibRawUnsupportedThumbnailError):
-        return Metadata()
+        return Metadata(), False
     if preview.format != library.ThumbFormat.JPEG:
-        return Metadata()
+        return Metadata(), False
     contents = (content for _, content, _ in segments_of(bytes(preview.data)))
-    return Metadata(exif=next((content[6:] for content in contents if content.startswith(b"Exif\0\0")), None))
+    exif = next((content[6:] for content in contents if content.startswith(b"Exif\0\0")), None)
+    known = None if exif is None else exif_without_library(exif)
+    return Metadata(exif=exif if known is None else known), known is not None

@@ -108,12 +108,13 @@ class SwiftFused(Net):
         check_shape(blurry, ("B", 3, "H", "W"), name="blurry")
         check_multiple(blurry, self.size_multiple, name="blurry")
         blur_field = self.swift_best.blur_field(blurry)  # (B, 3, H/4, W/4)
-        if not self.training and not is_traced(blurry) and not self.blurred(blur_field, size=blurry.shape[2:]).any():
+        blurred = self.blurred(blur_field, size=blurry.shape[-2:])  # (B, 1, H, W)
+        if not self.training and not is_traced(blurry) and not blurred.any():
             return blurry  # as it would be, without the work of both networks
         changes = self.changes(blurry, blur_field)  # (B, 2, 3, H, W)
         gates = self.gates(changes)  # (B, 2, H, W)
         if not self.training:  # no gradient comes from where nothing is restored
-            gates = gates * self.restored_share(blurry, blur_field, changes)
+            gates = gates * blurred * self.restored_share(blurry, changes)
         return self.fuse(blurry, changes, gates)  # (B, 3, H, W)
 
     def changes(self, blurry: Tensor, blur_field: Tensor) -> Tensor:
@@ -121,13 +122,11 @@ class SwiftFused(Net):
         both = self.maxim(blurry), self.swift_best.restore(blurry, blur_field)
         return torch.stack([restored.float() - blurry for restored in both], dim=1)
 
-    def restored_share(self, blurry: Tensor, blur_field: Tensor, changes: Tensor) -> Tensor:
-        """How much is restored at all, from 0 to 1: (B, 3, H, W), (B, 3, H/4, W/4), (B, 2, 3, H, W) -> (B, 1, H, W)."""
+    def restored_share(self, blurry: Tensor, changes: Tensor) -> Tensor:
+        """How much of what is blurred is restored, from 0 to 1: (B, 3, H, W), (B, 2, 3, H, W) -> (B, 1, H, W)."""
         correlation, ratio = self.correlation(changes), self.detail_ratio(blurry, changes)  # (B, 1, H/16, W/16) each
         share = _ramp(correlation, APART, AGREED) * torch.maximum(_ramp(ratio, DETAILED, LACKING), _ramp(correlation, LIKELY, CERTAIN))
-        return self.blurred(blur_field, size=blurry.shape[-2:]) * interpolate(
-            share, size=blurry.shape[-2:], mode="bilinear", align_corners=False
-        )
+        return interpolate(share, size=blurry.shape[-2:], mode="bilinear", align_corners=False)
 
     def blurred(self, blur_field: Tensor, *, size: Sequence[int]) -> Tensor:
         """Whether a place is blurred by motion, from 0 to 1: (B, 3, H/4, W/4) -> (B, 1, H, W) for H and W in `size`."""
@@ -162,7 +161,7 @@ class SwiftFused(Net):
         """The blur field, what each network alone restores, the gates of their changes, and the restored picture."""
         blur_field = self.swift_best.blur_field(blurry)
         changes = self.changes(blurry, blur_field)
-        gates = self.gates(changes) * self.restored_share(blurry, blur_field, changes)
+        gates = self.gates(changes) * self.blurred(blur_field, size=blurry.shape[-2:]) * self.restored_share(blurry, changes)
         titles = ("maxim", "swift_best")
         least, most = float(gates.min()), float(gates.max())
         alone = ((blurry + change).clamp(0, 1) for change in changes.unbind(1))
