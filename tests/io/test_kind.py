@@ -50,6 +50,19 @@ def test_motion_jpeg_2000_is_a_video_though_it_begins_like_a_picture(tmp_path):
         assert len(list(clip)) == 15
 
 
+@pytest.mark.parametrize(("suffix", "codec"), [("mp3", "mp3"), ("wav", "pcm_s16le"), ("m4a", "aac"), ("flac", "flac")])
+def test_sound_alone_is_called_so(tmp_path, suffix, codec):
+    path = tmp_path / f"sound.{suffix}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=44100, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4 * 1152), np.int16), layout="mono")
+        frame.sample_rate = 44100
+        for each in (frame, None):
+            container.mux(stream.encode(each))
+    with pytest.raises(UnreadableError, match="holds sound and no picture"):
+        kind_of(path)
+
+
 @pytest.mark.parametrize(("data", "words"), [(b"", "is empty"), (b"just text", "neither a photo nor a video")])
 def test_what_is_neither(tmp_path, data, words):
     (tmp_path / "file.jpg").write_bytes(data)

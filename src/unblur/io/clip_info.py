@@ -23,7 +23,7 @@ from unblur.io.containers import chosen_video, exact, has_unknown_video, is_atta
 from unblur.io.dolby_vision import profile_of
 from unblur.io.tags import timecode_of
 
-__all__ = ["ClipInfo", "LightLevel", "MasteringDisplay", "StreamInfo", "describe", "is_video", "side_data"]
+__all__ = ["ClipInfo", "LightLevel", "MasteringDisplay", "StreamInfo", "describe", "is_sound", "is_video", "side_data"]
 
 PROBED_PACKETS = 600
 """Packets of video that are tried for a first picture: several seconds, more than there are between two key frames of a broadcast."""
@@ -234,6 +234,15 @@ def is_video(path: Path) -> bool:
         with open_media(path) as container:
             return chosen_video(container) is not None or (not is_picture(container) and has_unknown_video(container))
     except UnreadableError:
+        return False
+
+
+def is_sound(path: Path) -> bool:
+    """Tell by its content whether a file, which is no video, holds sound that can be decoded. Never raises."""
+    try:
+        with open_media(path) as container:
+            return bool(container.streams.audio) and next(container.decode(audio=0), None) is not None
+    except (UnreadableError, FFmpegError):
         return False
 
 

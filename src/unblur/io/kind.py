@@ -6,8 +6,8 @@ from typing import Literal
 
 from unblur.errors import UnreadableError
 from unblur.io.animation import is_animation
+from unblur.io.clip_info import is_sound, is_video
 from unblur.io.image import is_image
-from unblur.io.video import is_video
 
 __all__ = ["Kind", "kind_of"]
 
@@ -38,4 +38,6 @@ def kind_of(path: Path) -> Kind:
         return "video" if is_animation(path) else "photo"
     if is_video(path):
         return "video"
+    if is_sound(path):
+        raise UnreadableError(f"`{path}` holds sound and no picture: there is nothing to restore")
     raise UnreadableError(f"`{path}` is neither a photo nor a video that can be read")
