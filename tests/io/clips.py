@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from unblur.io.scheduling import scheduling_kept
 from unblur.io.video import Interlaced, VideoReader, VideoWriter
 
 WIDTH, HEIGHT = 64, 48
@@ -40,6 +41,7 @@ class Sound:
     seconds: float = 0.6
     start: int = 0
     rate: int = 48000
+    layout: str = "mono"
 
 
 @dataclass
@@ -69,7 +71,7 @@ class Clip:
     picture: np.ndarray | None = None  # instead of numbered frames
 
     def make(self, path: Path) -> Path:
-        with av.open(str(path), "w", container_options=self.container) as out:
+        with scheduling_kept(), av.open(str(path), "w", container_options=self.container) as out:
             video = self._video(out)
             sounds = [self._sound_stream(out, sound) for sound in self.sounds]
             subtitles = self._subtitle_stream(out)
@@ -143,7 +145,7 @@ class Clip:
 
     def _sound_stream(self, out, sound: Sound):
         stream = out.add_stream(sound.codec, rate=sound.rate)
-        stream.layout = "stereo" if sound.codec == "pcm_bluray" else "mono"
+        stream.layout = "stereo" if sound.codec == "pcm_bluray" else sound.layout
         if sound.codec == "wmav2":
             stream.bit_rate = 64000
         stream.metadata["language"] = sound.language
@@ -175,11 +177,14 @@ def number_of(pixels: np.ndarray) -> int:
 def sound_packets(sound: Sound, stream) -> list:
     size = 960 if "opus" in sound.codec else 1024
     kind = {"aac": "fltp", "libopus": "flt"}.get(sound.codec, "s16")  # the encoder converts it to its own
+    channels = av.AudioLayout(sound.layout).nb_channels
     packets = []
     for i in range(int(sound.seconds * sound.rate / size)):
         tone = 0.3 * np.sin((np.arange(size) + i * size) / (9 + len(sound.language + sound.title)))[None]
         samples = (tone * 32767).astype(np.int16) if kind == "s16" else tone.astype(np.float32)
-        frame = av.AudioFrame.from_ndarray(samples, format=kind, layout="mono")
+        frame = av.AudioFrame.from_ndarray(
+            np.repeat(samples, channels, axis=1) if kind == "s16" else samples, format=kind, layout=sound.layout
+        )
         frame.sample_rate = sound.rate
         frame.pts = sound.start + i * size
         packets += stream.encode(frame)

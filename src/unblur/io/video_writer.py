@@ -30,6 +30,7 @@ from unblur.io.colour import PixelConverter, Pixels, with_alpha
 from unblur.io.encoders import CONTAINERS, Encoding, choose_encoding
 from unblur.io.external_encoder import ExternalEncoder
 from unblur.io.journal import FrameStore, Journal, difference, frames_of, journal_of
+from unblur.io.scheduling import scheduling_kept
 from unblur.io.segments import SegmentEncoder
 from unblur.io.streams import StreamCopier
 from unblur.io.verify import Expected, verify_video
@@ -440,7 +441,8 @@ class VideoWriter:
     def _begin_encoding(self) -> None:
         assert self._output is not None
         assert self._stream is not None
-        self._output.start_encoding()
+        with scheduling_kept():
+            self._output.start_encoding()
         self._encoder = SegmentEncoder(self._stream, name=self.encoding.encoder, another=self._another, length=int(encoders.KEY_EVERY))
         self._started = True
 
@@ -453,6 +455,8 @@ class VideoWriter:
         assert isinstance(encoder, VideoCodecContext)
         self._configure(encoder)
         encoder.flags = self._stream.codec_context.flags
+        with scheduling_kept():
+            encoder.open()
         return encoder
 
     def _note_losses(self, frame: Frame) -> None:
