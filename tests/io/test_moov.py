@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +13,12 @@ from unblur.io.video import VideoReader, VideoWriter
 KEYS = b"\0\0\0\x18mebx" + bytes(6) + b"\0\7\0\0\0\x08keys"
 """A sample entry as phones write it, with a table of keys, that refers to the seventh place of data."""
 
+RTMD = b"\0\0\0\x10rtmd" + bytes(6) + b"\0\1"
+"""A sample entry of Sony's cameras."""
+
+FACES = [b"face %d" % i for i in range(4)]
+"""Samples of timed metadata, a tenth of a second each."""
+
 HANDLER = bytes(8) + b"meta" + bytes(12) + b"Core Media Metadata\0"
 XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac") + b"<x:xmpmeta/>"
 C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481") + b"manifest"
@@ -24,7 +30,7 @@ FREE_KEYS = [
 SPHERE = Box(b"sv3d", bytes(Box(b"svhd", bytes(5))) + bytes(Box(b"proj", bytes(Box(b"prhd", bytes(16))) + bytes(Box(b"equi", bytes(20))))))
 
 
-def phone_clip(path: Path, **more) -> Path:
+def phone_clip(path: Path, *, entry: bytes = KEYS, samples: Sequence[bytes] = FACES, **more) -> Path:
     """Write a clip with a track of timed metadata that FFmpeg has no name for, and much else in its header."""
     plain = Clip(sounds=[Sound()], **more).make(path.with_stem("plain"))
     klv = Clip(data=True, time_base=Fraction(1, 90000), pts=range(0, 36000, 3600)).make(path.with_suffix(".ts"))
@@ -32,8 +38,8 @@ def phone_clip(path: Path, **more) -> Path:
         streams = {s.index: out.add_stream_from_template(s, opaque=True) for s in source.streams if s.type != "data"}
         data = out.add_stream_from_template(next(s for s in named.streams if s.type == "data"))
         data.time_base = MILLISECOND
-        for i in range(4):
-            packet = av.Packet(b"face %d" % i)
+        for i, sample in enumerate(samples):
+            packet = av.Packet(sample)
             packet.stream, packet.pts, packet.dts, packet.duration, packet.time_base = data, 100 * i, 100 * i, 100, MILLISECOND
             out.mux(packet)
         for packet in source.demux(*[source.streams[i] for i in streams]):
@@ -42,13 +48,13 @@ def phone_clip(path: Path, **more) -> Path:
                 out.mux(packet)
     moov = read_box(path, b"moov")
     video, sound, faces = moov.all(b"trak")
-    faces.child(b"mdia", b"minf", b"stbl", b"stsd").body = bytes(4) + b"\0\0\0\1" + KEYS
+    faces.child(b"mdia", b"minf", b"stbl", b"stsd").body = bytes(4) + b"\0\0\0\1" + entry
     faces.child(b"mdia", b"hdlr").body = HANDLER
     faces.children.insert(1, Box(b"tref", children=[Box(b"cdsc", b"\0\0\0\1\0\0\0\x63")]))
     sound.child(b"mdia").children.insert(1, Box(b"elng", bytes(4) + b"pt-BR\0"))
-    entry = video.child(b"mdia", b"minf", b"stbl", b"stsd")
-    own = parsed(entry.body[8:])[0]
-    entry.body = entry.body[:8] + bytes(Box(own.kind, own.body + bytes(SPHERE)))
+    described = video.child(b"mdia", b"minf", b"stbl", b"stsd")
+    own = parsed(described.body[8:])[0]
+    described.body = described.body[:8] + bytes(Box(own.kind, own.body + bytes(SPHERE)))
     video.children.append(Box(b"udta", children=[Box(b"vndr", b"lens")]))
     moov.children = [each for each in moov.children if each.kind != b"udta"]
     moov.children.append(Box(b"meta", b"".join(map(bytes, FREE_KEYS))))
@@ -94,7 +100,29 @@ def test_tracks_that_ffmpeg_has_no_name_for_are_carried_whole(tmp_path, suffix):
     with av.open(str(target)) as container:
         (stream,) = (s for s in container.streams if s.type == "data")
         found = [(p.pts * Fraction(p.time_base), bytes(p)) for p in container.demux(stream) if p.size]
-    assert found == [(Fraction(i, 10), b"face %d" % i) for i in range(4)]
+    assert found == [(Fraction(i, 10), face) for i, face in enumerate(FACES)]
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4"])
+def test_a_track_that_tells_the_timecode_among_other_things_is_carried_whole(tmp_path, suffix):
+    """As in clips of Sony's cameras, of whose samples FFmpeg reads the timecode."""
+    samples = [bytes(13) + bytes([16, 56, 7, number, 0]) + b"ISO 2500" for number in range(4)]
+    source, target = phone_clip(tmp_path / "a.mov", entry=RTMD, samples=samples), tmp_path / f"b{suffix}"
+    assert copy(source, target).dropped_streams == ()
+    with av.open(str(source)) as a, av.open(str(target)) as b:
+        for container in (a, b):
+            (data,) = (s for s in container.streams if s.type == "data")
+            assert data.metadata["timecode"] == "16:56:07:00"
+        assert [bytes(packet) for packet in b.demux(data) if packet.size] == samples
+    assert read_box(target, b"moov").all(b"trak")[2].child(b"mdia", b"minf", b"stbl", b"stsd").body[8:] == RTMD
+
+
+def test_its_timecode_is_kept_where_it_is_not(tmp_path):
+    source = phone_clip(tmp_path / "a.mov", entry=RTMD, samples=[bytes(13) + bytes([16, 56, 7, 0, 0])] * 4)
+    out = copy(source, tmp_path / "b.mkv")
+    assert any("data stream 2" in note and note.endswith("cannot be kept in `.mkv`; write to `.mov` to keep it") for note in out.notes)
+    with av.open(str(tmp_path / "b.mkv")) as container:
+        assert container.streams.video[0].metadata["TIMECODE"] == "16:56:07:00"
 
 
 @pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv"])

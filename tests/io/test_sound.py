@@ -69,6 +69,45 @@ def test_pcm_has_no_gaps_where_the_sound_has_none(tmp_path):
     assert [frame.pts for frame in frames[1:]] == ends[:-1]
 
 
+def without_names(path):
+    """Take the names of the channels out of a QuickTime file, as in those of Sony's cameras."""
+    path.write_bytes(path.read_bytes().replace(b"chan", b"free"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("layout", "notes"),
+    [
+        ("mono", ()),
+        ("stereo", ()),
+        ("5.1", ("the channels of audio stream 1 (eng, pcm_s16be), which the source does not name, are named as 5.1",)),
+    ],
+)
+def test_channels_of_pcm_without_names(tmp_path, layout, notes):
+    source = without_names(Clip(sounds=[Sound(codec="pcm_s16be", layout=layout)]).make(tmp_path / "a.mov"))
+    out = copy(source, tmp_path / "b.mp4")
+    assert out.notes == notes
+    with av.open(str(source)) as a, av.open(str(tmp_path / "b.mp4")) as b:
+        assert a.streams.audio[0].codec_context.layout.name.endswith("channels")
+        assert b.streams.audio[0].codec_context.layout.name == ("1 channels" if layout == "mono" else layout)  # FFmpeg reads one channel so
+        assert b"".join(map(bytes, a.demux(audio=0))) == b"".join(map(bytes, b.demux(audio=0)))
+    assert copy(source, tmp_path / "b.mov").notes == ()  # QuickTime leaves them without names
+
+
+def test_more_channels_without_names_than_have_a_usual_layout(tmp_path):
+    source = without_names(Clip(sounds=[Sound(codec="pcm_s16be", layout="hexadecagonal")]).make(tmp_path / "a.mov"))
+    with pytest.raises(OutputError, match=r"cannot be kept in `.mp4`, which has to name its channels; write to `.mkv` to keep it"):
+        copy(source, tmp_path / "b.mp4")
+    copy(source, tmp_path / "b.mkv")
+
+
+def test_channels_of_sound_that_becomes_pcm(tmp_path):
+    source = Clip(sounds=[Sound(codec="adpcm_ms", layout="stereo")], **PLAIN).make(tmp_path / "a.avi")
+    copy(source, tmp_path / "b.mp4")
+    with av.open(str(tmp_path / "b.mp4")) as b:
+        assert b.streams.audio[0].codec_context.layout.name == "stereo"
+
+
 def test_frames_of_amr_one_by_one():
     """Modes 7 (32 bytes), 8 (6 bytes) and 15 (1 byte) of RFC 4867, 20 ms each."""
     frames = [bytes([7 << 3 | 4]) + bytes(31), bytes([8 << 3 | 4]) + bytes(5), bytes([15 << 3 | 4])]

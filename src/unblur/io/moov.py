@@ -88,6 +88,11 @@ class Header:
         stsd = self._description(track)
         return stsd is not None and len(parsed(stsd.body[8:])) == 1
 
+    def is_timecode(self, track: int) -> bool:
+        """Whether a track is nothing but QuickTime's timecode; other tracks may tell one besides, as `rtmd` of Sony's cameras does."""
+        stsd = self._description(track)
+        return stsd is not None and [entry.kind for entry in parsed(stsd.body[8:])] == [b"tmcd"]
+
     def languages(self) -> dict[int, str]:
         """The languages of tracks by BCP 47, by their numbers; tracks without one are not in it."""
         found = {number: track.child(b"mdia", b"elng") for number, track in _tracks(self._moov).items()}

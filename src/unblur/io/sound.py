@@ -20,7 +20,7 @@ from av.stream import Stream
 from unblur.io import ebml
 from unblur.io.containers import exact, muxed_head, open_media
 
-__all__ = ["PcmConverter", "acm_header", "acm_stream", "name_acm", "pcm_codec", "single_frames"]
+__all__ = ["PcmConverter", "acm_header", "acm_stream", "layout_to_name", "name_acm", "pcm_codec", "single_frames"]
 
 ACM, STAND_IN = b"A_MS/ACM", b"A_TRUEHD"
 """Matroska's names of sound that a header of Windows describes, and of the codec as which it is handed to the muxer, which knows no ACM by way of
@@ -41,6 +41,9 @@ PCM = {
     "dblp": "pcm_f64le",
 }
 """The PCM that holds each of FFmpeg's sample formats without loss."""
+
+LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+"""FFmpeg's usual layout of as many channels (`av_channel_layout_default`)."""
 
 AMR_FRAMES = {
     "amr_nb": (13, 14, 16, 18, 20, 21, 27, 32, 6, 1, 1, 1, 1, 1, 1, 1),
@@ -110,6 +113,16 @@ def pcm_codec(path: Path, index: int) -> str:
         depth = getattr(stream.codec_context, "bits_per_coded_sample", 0)
         is_24_bit = frame.format.name in ("s32", "s32p") and stream.codec_context.name.startswith("pcm_") and 16 < depth <= 24
         return "pcm_s24le" if is_24_bit else PCM.get(frame.format.name, "")
+
+
+def layout_to_name(stream: AudioStream) -> str | None:
+    """Give the layout by which the channels of PCM are named in MP4, which does not take them unnamed, as cameras and AVI leave them.
+
+    Returns:
+        Empty if the source names them itself; None if there is no usual layout of as many channels.
+    """
+    layout = stream.codec_context.layout
+    return LAYOUTS.get(layout.nb_channels) if layout.name == f"{layout.nb_channels} channels" else ""
 
 
 def single_frames(packet: "Packet[Any]", codec: str) -> "list[Packet[Any]]":

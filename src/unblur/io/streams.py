@@ -3,11 +3,11 @@
 import contextlib
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import av
 from av.audio.stream import AudioStream
@@ -25,7 +25,7 @@ from unblur.io.containers import can_hold, exact, is_attached_picture, open_medi
 from unblur.io.matroska import carried_chapters, chapter_notes, chapters_of, put_chapters, tag_notes
 from unblur.io.moov import Header, TrackPair, put_besides
 from unblur.io.mpegts import channels_of
-from unblur.io.sound import PcmConverter, acm_header, acm_stream, name_acm, pcm_codec, single_frames
+from unblur.io.sound import PcmConverter, acm_header, acm_stream, layout_to_name, name_acm, pcm_codec, single_frames
 from unblur.io.tags import TIMECODE_KEYS, kept_tags, lost_flags, lost_tags, same_timecode, timecode_of
 from unblur.io.track import ROOM, described_stream, languages_of, said_besides
 
@@ -288,6 +288,14 @@ class StreamCopier:
         tags = (stream.metadata for stream in self._source.streams)
         return next(({"reel_name": each["reel_name"]} for each in tags if "reel_name" in each), {})
 
+    def timecode(self) -> str:
+        """Give the timecode that is to be written; empty if there is none, or if it comes with a track that is copied (`rtmd` of Sony's cameras)."""
+        video = self._source.streams[self._info.video_index]
+        data = [each for each in self._source.streams if each.type == "data" and _has_timecode(each.metadata)]
+        is_copied = any(self._is_carried_by_header(each) and not self._is_written_anew(each) for each in data)
+        is_said = _has_timecode(video.metadata) or _has_timecode(self._source.metadata)
+        return "" if is_copied and not is_said else self._info.timecode
+
     def video_disposition(self) -> int:
         """Give the flags of the video stream."""
         return int(self._source.streams[self._info.video_index].disposition) & ~int(Disposition.multilayer)
@@ -356,13 +364,27 @@ class StreamCopier:
             self._output.mux_one(converted)
 
     def _add(self, stream: Stream, label: str) -> None:
+        layout = ""
+        if isinstance(stream, AudioStream) and stream.codec_context.name.startswith("pcm_"):
+            layout = self._channels_to_name(stream, label)
         target = self._output.add_stream_from_template(stream, opaque=True)
+        if layout:
+            cast("AudioStream", target).codec_context.layout = layout
         copied = self._keep(stream, target, label)
         if isinstance(stream, AttachmentStream):
             copied.digest.update(stream.data)  # written with the header, not as packets
             del self._targets[stream.index]
         else:
             self._pairs.append(TrackPair(stream.id, target.index + 1))
+
+    def _channels_to_name(self, stream: AudioStream, label: str) -> str:
+        """Give the layout of what becomes PCM whose channels the output has to name and the source does not; empty for that of the source."""
+        layout = layout_to_name(stream) if self._container == "mp4" else ""
+        if layout is None:
+            raise OutputError(f"{label} cannot be kept in `{self._suffix}`, which has to name its channels; {self._way_out(stream)}")
+        if layout and stream.codec_context.layout.nb_channels > 2:
+            self.notes.append(f"the channels of {label}, which the source does not name, are named as {layout}")
+        return layout
 
     def _is_carried_by_header(self, stream: Stream) -> bool:
         """Tell whether a stream that FFmpeg does not write can go from one QuickTime or MP4 file into another as it is."""
@@ -395,7 +417,10 @@ class StreamCopier:
             raise OutputError(
                 f"{label} cannot be kept in `{self._suffix}`, and a clip is not written without its sound; {self._way_out(stream)}"
             )
+        layout = self._channels_to_name(stream, label)
         converter = PcmConverter(stream, self._output, codec)
+        if layout:
+            converter.target.codec_context.layout = layout
         self._converters[stream.index] = converter
         self._keep(stream, converter.target, label, codec=codec)
         self.notes.append(f"{label} became PCM, without loss, since `{self._suffix}` does not hold {_codec(stream)}")
@@ -449,9 +474,9 @@ class StreamCopier:
 
     def _is_written_anew(self, stream: Stream) -> bool:
         """Tell whether the muxer makes this stream itself: the timecode and the chapter titles of QuickTime."""
-        if not self._info.container.startswith(MOV_FAMILY):
+        if self._header is None:
             return False
-        if stream.type == "data" and any(key in stream.metadata for key in TIMECODE_KEYS):
+        if stream.type == "data" and _has_timecode(stream.metadata) and self._header.is_timecode(stream.id):
             return True
         titles = [chapter["metadata"].get("title", "") for chapter in self._source.chapters()]
         if not titles or not (stream.type == "data" or _codec(stream) == "mov_text") or stream.frames not in (0, len(titles)):
@@ -516,6 +541,10 @@ def _data_template(closing: contextlib.ExitStack) -> Stream:
         out.mux_one(packet)
     file.seek(0)
     return closing.enter_context(av.open(file, format="mpegts")).streams[0]
+
+
+def _has_timecode(tags: Mapping[str, str]) -> bool:
+    return any(key in tags for key in TIMECODE_KEYS)
 
 
 def _takes(codec: str, *, container: str) -> bool:

@@ -378,9 +378,10 @@ class VideoWriter:
         stream.metadata.update(copier.video_metadata())
         if encoding.alpha_format is not None and encoding.encoder == "libvpx-vp9":
             stream.metadata["alpha_mode"] = "1"  # by which decoders know that it stands beside the pictures
-        if info.timecode and not self._reader.is_part:
-            stream.metadata.update({"timecode": info.timecode} | copier.reel_name())
-        elif info.timecode:
+        timecode = copier.timecode()
+        if timecode and not self._reader.is_part:
+            stream.metadata.update({"timecode": timecode} | copier.reel_name())
+        elif timecode:
             self._losses["the timecode is not kept, since it is that of the first frame of the whole clip"] = None
         stream.disposition = Disposition(copier.video_disposition())
         return stream
@@ -515,7 +516,7 @@ class VideoWriter:
         self._copier.copy_until(None)
         output, self._output = self._output, None
         output.close()
-        timecode = "" if self._reader.is_part else self.info.timecode
+        timecode = "" if self._reader.is_part else self._copier.timecode()
         self._copier.complete(partial, timecode=timecode, dolby_vision=self.encoding.dolby_vision)
         if encoders.HDR_NOTE in self.encoding.notes:
             written = describe(partial)
