@@ -6,7 +6,7 @@ import pytest
 from clips import Clip, copy
 from PIL import Image
 
-from unblur.errors import UnreadableError
+from unblur.errors import UnreadableError, UnsupportedError
 from unblur.io.kind import kind_of
 from unblur.io.video import VideoReader
 
@@ -60,6 +60,16 @@ def test_sound_alone_is_called_so(tmp_path, suffix, codec):
         for each in (frame, None):
             container.mux(stream.encode(each))
     with pytest.raises(UnreadableError, match="holds sound and no picture"):
+        kind_of(path)
+
+
+def test_an_encrypted_video_that_ffmpeg_does_not_open(tmp_path, monkeypatch):
+    path = Clip().make(tmp_path / "clip.mp4")
+    monkeypatch.setattr("unblur.io.kind.is_video", lambda _: False)  # as of encrypted fragments
+    with pytest.raises(UnreadableError, match="neither a photo nor a video"):
+        kind_of(path)
+    path.write_bytes(path.read_bytes().replace(b"avc1\0\0", b"encv\0\0"))
+    with pytest.raises(UnsupportedError, match=r"is encrypted \(DRM\), and cannot be read without its key"):
         kind_of(path)
 
 

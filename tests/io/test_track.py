@@ -7,6 +7,7 @@ import pytest
 from av.sidedata.sidedata import Type
 from clips import HEIGHT, WIDTH, Clip, Sound, copy, number_of
 
+from unblur.errors import UnsupportedError
 from unblur.io import ebml
 from unblur.io.boxes import read_box
 from unblur.io.clip_info import side_data
@@ -191,3 +192,18 @@ def test_mastering_display_in_the_container(tmp_path):
     after = VideoReader(tmp_path / "b.webm").info.mastering
     assert after == before
     assert out.notes == ()
+
+
+def test_encrypted_video_in_matroska_is_called_so(tmp_path):
+    path = Clip(title=TITLE).make(tmp_path / "clip.mkv")
+    encryption = ebml.element(0x5035, ebml.element(0x47E1, b"\5"), ebml.element(0x47E2, b"key"))  # AES
+    encodings = ebml.element(0x6D80, ebml.element(0x6240, ebml.element(0x5033, b"\1"), encryption))
+
+    def change(_: int, track: bytes) -> bytes:
+        whole = next(ebml.children(track))
+        kept = b"".join(track[part.begin : part.end] for part in ebml.children(track, whole.body) if part.id != NAME)
+        return track[: whole.body] + ebml.padded(kept + encodings, whole.end - whole.body)
+
+    ebml.change_tracks(path, change)
+    with pytest.raises(UnsupportedError, match=r"is encrypted \(DRM\), and cannot be read without its key"):
+        VideoReader(path)

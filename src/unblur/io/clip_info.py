@@ -17,13 +17,23 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from unblur.errors import UnreadableError, UnsupportedError
-from unblur.io.boxes import read_box
+from unblur.io.boxes import boxes_of, read_box
 from unblur.io.colour import Colour, bit_depth
 from unblur.io.containers import chosen_video, exact, has_unknown_video, is_attached_picture, is_picture, open_media
 from unblur.io.dolby_vision import profile_of
 from unblur.io.tags import timecode_of
 
-__all__ = ["ClipInfo", "LightLevel", "MasteringDisplay", "StreamInfo", "describe", "is_sound", "is_video", "side_data"]
+__all__ = [
+    "ClipInfo",
+    "LightLevel",
+    "MasteringDisplay",
+    "StreamInfo",
+    "check_not_encrypted",
+    "describe",
+    "is_sound",
+    "is_video",
+    "side_data",
+]
 
 PROBED_PACKETS = 600
 """Packets of video that are tried for a first picture: several seconds, more than there are between two key frames of a broadcast."""
@@ -45,8 +55,10 @@ DOLBY_VISION_TAGS = ("dvh1", "dvhe")
 INTERLACED_ORDERS = (2, 3, 4, 5)
 """FFmpeg's codes of field order for everything but progressive (1) and unknown (0)."""
 
-ENCRYPTED = "encv"
-"""Name of encrypted video in MP4."""
+ENCRYPTED, KEY_TAG = "encv", "enc_key_id"
+"""Name of encrypted video in MP4, and FFmpeg's tag of the key of such a stream in Matroska."""
+
+NO_KEY = "the video of `{}` is encrypted (DRM), and cannot be read without its key"
 
 CONVERT = "convert it first with the program that made it"
 
@@ -212,8 +224,8 @@ def describe(path: Path) -> ClipInfo:
         if stream is None:
             what = "only sound" if container.streams.audio else "no video"
             raise UnreadableError(f"`{path}` holds {what}; name a video file")
-        if stream.codec_context.codec_tag == ENCRYPTED:
-            raise UnsupportedError(f"the video of `{path}` is encrypted (DRM), and cannot be read without its key")
+        if stream.codec_context.codec_tag == ENCRYPTED or KEY_TAG in stream.metadata:
+            raise UnsupportedError(NO_KEY.format(path))
         frames, is_supported = _first_frames(container, stream)
         if not is_supported:
             codec = stream.codec_context.codec.canonical_name
@@ -235,6 +247,18 @@ def is_video(path: Path) -> bool:
             return chosen_video(container) is not None or (not is_picture(container) and has_unknown_video(container))
     except UnreadableError:
         return False
+
+
+def check_not_encrypted(path: Path) -> None:
+    """Refuse an MP4 file whose encrypted video keeps FFmpeg from opening it, as in fragments.
+
+    Raises:
+        UnsupportedError: if it is one.
+    """
+    moov = read_box(path, b"moov")
+    described = [track.child(b"mdia", b"minf", b"stbl", b"stsd") for track in (moov.all(b"trak") if moov is not None else [])]
+    if any(kind == ENCRYPTED.encode() for each in described if each is not None for kind, _, _ in boxes_of(each.body[8:])):
+        raise UnsupportedError(NO_KEY.format(path))
 
 
 def is_sound(path: Path) -> bool:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from unblur.errors import UnreadableError
 from unblur.io.animation import is_animation
-from unblur.io.clip_info import is_sound, is_video
+from unblur.io.clip_info import check_not_encrypted, is_sound, is_video
 from unblur.io.image import is_image
 
 __all__ = ["Kind", "kind_of"]
@@ -19,6 +19,7 @@ def kind_of(path: Path) -> Kind:
 
     Raises:
         UnreadableError: if it does not exist, cannot be read, is empty, or is neither.
+        UnsupportedError: if it is an encrypted video.
     """
     try:
         about = path.stat()
@@ -40,4 +41,5 @@ def kind_of(path: Path) -> Kind:
         return "video"
     if is_sound(path):
         raise UnreadableError(f"`{path}` holds sound and no picture: there is nothing to restore")
+    check_not_encrypted(path)
     raise UnreadableError(f"`{path}` is neither a photo nor a video that can be read")
