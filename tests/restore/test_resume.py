@@ -7,6 +7,7 @@ import pytest
 from clips import Clip
 from nets import CPU, Identity
 
+import unblur
 from unblur.errors import DeviceError
 from unblur.io.journal import frames_of, journal_of, work_of
 from unblur.restore.batch import Job
@@ -118,6 +119,24 @@ def test_what_is_thrown_away_is_said_before_the_work(job):
     assert text == "8 frame(s) that an earlier run has finished are discarded: `precision` was fp32 and is bf16"
     assert order[0] == "said"
     assert order.count("work") == report.frames == 15
+
+
+def test_another_version_begins_anew(job, monkeypatch):
+    version = unblur.__version__
+    stop(job)
+    monkeypatch.setattr("unblur.__version__", "9.9")
+    report = deblurrer().video(job.source, job.target)
+    assert report.resumed_after == 0
+    assert any(text.endswith(f"`unblur` was {version} and is 9.9") for text in report.warnings)
+
+
+def test_another_setting_of_the_network_begins_anew(job):
+    stop(job)
+    other = deblurrer()
+    other.net.iterations = 3  # as networks keep their arguments
+    report = other.video(job.source, job.target)
+    assert report.resumed_after == 0
+    assert any(text.endswith("`weights` is another") for text in report.warnings)
 
 
 def test_nothing_is_said_where_nothing_is_thrown_away(job):

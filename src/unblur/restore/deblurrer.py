@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from torch import Tensor
 
+import unblur
 from unblur.errors import InputError, UnsupportedError
 from unblur.io.animation import animation_of, frames_of
 from unblur.io.animation_write import write_animation
@@ -405,6 +406,7 @@ class Deblurrer:
             temporal_fusion: as for `video`.
         """
         return {
+            "unblur": unblur.__version__,
             "source": source,
             "weights": self._fingerprint(),
             "precision": str(self.setup.precision),
@@ -475,8 +477,11 @@ class Deblurrer:
         return int(temporal_fusion) if self.net.num_frames == 1 else self.net.num_frames + cuts
 
     def _fingerprint(self) -> str:
-        """SHA-256 of what the network is."""
-        digest = hashlib.sha256(type(self.net).__name__.encode())
+        """SHA-256 of what the network is: of the settings of all its parts, which are their public attributes of plain values, and of its weights."""
+        digest = hashlib.sha256()
+        for name, part in self.net.named_modules():
+            settings = {key: value for key, value in vars(part).items() if not key.startswith("_") and _is_setting(value)}
+            digest.update(f"{name} {type(part).__name__} {sorted(settings.items())}".encode())
         for name, tensor in self.net.state_dict().items():
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().float().numpy().tobytes())
@@ -688,3 +693,8 @@ def _said_of_frames(*, kept_input: float, skipped_sharp: int, frames: int) -> li
     if skipped_sharp:
         said.append(f"{skipped_sharp} of {frames} frames are sharp and were left as they are")
     return said
+
+
+def _is_setting(value: object) -> bool:
+    """Tell whether an attribute of a network's part is a plain value, which says of it what its weights do not."""
+    return value is None or isinstance(value, bool | int | float | str | tuple) or is_dataclass(value)
