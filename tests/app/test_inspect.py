@@ -9,6 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from unblur.models import create
+from unblur.restore.choose import PhotoChoice
 from unblur.restore.load import load_network
 from unblur.weights import best_for, sha256_of
 
@@ -64,6 +65,18 @@ def test_pictures_of_the_network_that_restores_photos(run, tmp_path, monkeypatch
     assert {"motion.png", "gates.png", "before-after.png"} <= set(names(tmp_path / "seen"))
     assert run("photo.png", "-o", "as-a-clip", "--model", "swift_video")[0] == 0  # copies of it are its neighbours
     assert "window.png" in names(tmp_path / "as-a-clip")
+
+
+def test_a_large_photo_is_seen_as_it_is_restored(run, monkeypatch):
+    Image.new("RGB", (192, 160), (90, 120, 60)).save("photo.png")
+    monkeypatch.setattr("unblur.restore.networks.photo_choice", lambda *_, **__: PhotoChoice("swift", 0.5, full_seconds=99.0))
+    seen = []
+    monkeypatch.setattr("unblur.restore.inspect.inspect_window", lambda frames, **_: seen.append(frames[0].shape) or [])
+    code, said = run("photo.png", "-o", "seen")
+    assert code == 0
+    assert "taking `--model swift` at 0.5 of the photo's size" in said
+    assert run("photo.png", "-o", "seen", "--model", "swift")[0] == 0
+    assert seen == [(80, 96, 3), (160, 192, 3)]
 
 
 def test_the_frame_of_a_clip_must_be_named(run, tmp_path):

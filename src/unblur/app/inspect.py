@@ -1,5 +1,6 @@
 """`unblur inspect`: draw what a network saw and did. Thin, as all of the command line."""
 
+from math import prod
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,7 @@ def inspect(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures that exist.")] = False,
 ) -> None:
     """Draw what a network sees and does with a photo or at a frame: window, flow, offsets, masks, alignment, before and after."""
+    from unblur.io.image import size_of
     from unblur.io.kind import kind_of
     from unblur.restore.inspect import inspect_frame
     from unblur.restore.networks import Networks, Request
@@ -43,10 +45,21 @@ def inspect(
     if frame is None and not photo:
         raise typer.BadParameter(f"`{source}` is a clip; say which of its frames, such as `--frame 0`", param_hint="--frame")
     console = Console(stderr=True)
+    networks = Networks(Request(model, weights, quality.value, network=network))
     with console.status("looking"):
-        deblurrer = Networks(Request(model, weights, quality.value, network=network)).for_kind("photo" if photo else "video")
+        choice = networks.choice_for_photo(prod(size_of(source)), scale=None) if photo else None
+        deblurrer = networks.for_kind("video") if choice is None else networks.for_photo(choice)
         drawings = inspect_frame(
-            source, output, net=deblurrer.net, setup=deblurrer.setup, frame=frame or 0, longest_side=side, overwrite=overwrite
+            source,
+            output,
+            net=deblurrer.net,
+            setup=deblurrer.setup,
+            frame=frame or 0,
+            scale=1.0 if choice is None else choice.scale,
+            longest_side=side,
+            overwrite=overwrite,
         )
+    if choice is not None and choice.note():
+        console.print(escape(choice.note()), highlight=False, soft_wrap=True)
     for drawing in drawings:
         console.print(f"[green]{escape(str(output / drawing.name))}.png[/] {escape(drawing.caption)}", highlight=False, soft_wrap=True)

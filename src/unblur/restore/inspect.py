@@ -29,6 +29,7 @@ from unblur.models.diagnostic import Diagnostic, Kind, Rows, frame_name
 from unblur.pixels import to_pixels, to_tensor
 from unblur.restore.cuts import CutDetector
 from unblur.restore.drawing import Bytes, Cell, axis_colours, colour_wheel, flow_colours, heat, kernels, sheet, strokes
+from unblur.restore.multi_scale import shrunk
 from unblur.restore.precision import Setup
 from unblur.restore.tiles import cut
 
@@ -57,7 +58,15 @@ class Drawing:
 
 
 def inspect_frame(
-    source: Path, folder: Path, *, net: Net, setup: Setup, frame: int = 0, longest_side: int = 640, overwrite: bool = False
+    source: Path,
+    folder: Path,
+    *,
+    net: Net,
+    setup: Setup,
+    frame: int = 0,
+    scale: float = 1.0,
+    longest_side: int = 640,
+    overwrite: bool = False,
 ) -> list[Drawing]:
     """Draw what `net` sees and does at a frame, into a folder of PNG files; gives what was drawn, in order.
 
@@ -67,14 +76,15 @@ def inspect_frame(
         net: a photo or video network, on its device.
         setup: device and precision.
         frame: number of the frame, from 0.
-        longest_side: of the middle of the frame that is looked at, pixels.
+        scale: at which the frame is looked at.
+        longest_side: of the middle of the frame that is looked at, pixels, at that scale.
         overwrite: replace pictures that exist.
 
     Raises:
         InputError: if the clip cannot be read or has no such frame.
         OutputError: if a picture cannot be written.
     """
-    window = read_window(source, frame=frame, num_frames=net.num_frames)
+    window = [_at_scale(each, scale) for each in read_window(source, frame=frame, num_frames=net.num_frames)]
     drawings = inspect_window(_middle_part(window, longest_side, net), net=net, setup=setup)
     for drawing in drawings:
         with written_whole(folder / f"{drawing.name}.png", overwrite=overwrite, inputs=(source,)) as partial:
@@ -262,6 +272,11 @@ def _before_and_after(blurry: Tensor, restored: Tensor) -> Drawing:
     ]
     drawn = sheet([cells], width=max(320, min(640, blurry.shape[-1])))
     return Drawing("before-after", "the frame, what the network made of it, and what it changed (grey is nothing)", drawn)
+
+
+def _at_scale(frame: NDArray[Any], scale: float) -> NDArray[Any]:
+    height, width = (max(round(side * scale), 1) for side in frame.shape[:2])
+    return shrunk(frame, (height, width))
 
 
 def _middle_part(window: list[NDArray[Any]], longest_side: int, net: Net) -> list[NDArray[Any]]:
