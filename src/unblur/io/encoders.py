@@ -15,7 +15,7 @@ from unblur.io.dolby_vision import is_writable, record
 from unblur.io.external_encoder import HOW_TO_KEEP, NAME, Executable, deep_vp9
 from unblur.io.sound import acm_header
 
-__all__ = ["CONTAINERS", "Encoding", "choose_encoding", "output_suffix"]
+__all__ = ["CONTAINERS", "Encoding", "check_codec", "choose_encoding", "output_suffix"]
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 """Suffixes of files that can be written, and FFmpeg's names of their containers."""
@@ -175,6 +175,13 @@ def output_suffix(path: Path) -> str:
     return own[0] if own else ".mkv"
 
 
+def check_codec(codec: object) -> None:
+    """Raise an `InputError` unless this is a codec that can be written."""
+    writable = sorted(set(ENCODERS) - {"vp8"})
+    if codec not in writable:
+        raise InputError(f"codec `{codec}` cannot be written; choose one of {', '.join(writable)}")
+
+
 def _executable(info: ClipInfo, codec: str | None) -> Executable | None:
     """The `ffmpeg` executable for what is to be VP9 and has more bits than PyAV's encoder takes; None if it is not needed, or not there."""
     return deep_vp9() if (codec or info.codec) == "vp9" and info.bit_depth > _deepest(NAME) else None
@@ -182,8 +189,7 @@ def _executable(info: ClipInfo, codec: str | None) -> Executable | None:
 
 def _encoder(info: ClipInfo, *, container: str, codec: str | None, executable: Executable | None) -> str:
     if codec is not None:
-        if codec not in ENCODERS or codec == "vp8":
-            raise InputError(f"codec `{codec}` cannot be written; choose one of {', '.join(sorted(set(ENCODERS) - {'vp8'}))}")
+        check_codec(codec)
         if ENCODERS[codec] not in HOLDS[container]:
             raise OutputError(f"{container} cannot hold {codec}; write to `.mkv`, or choose another codec")
         if not _formats(ENCODERS[codec], executable):

@@ -3,18 +3,26 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, get_args
 
 from av.error import FFmpegError
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
-__all__ = ["Interlaced", "deinterlaced"]
+from unblur.errors import InputError
+
+__all__ = ["Interlaced", "check_interlaced", "deinterlaced"]
 
 Interlaced = Literal["refuse", "keep", "deinterlace"]
 """What is done with an interlaced clip: it is refused, taken as if its frames were progressive, or made progressive first."""
 
 _UNIT = Fraction(1, 1000)
+
+
+def check_interlaced(interlaced: object) -> None:
+    """Raise an `InputError` unless this is a way to take interlaced frames."""
+    if interlaced not in get_args(Interlaced):
+        raise InputError(f"`interlaced` is one of {', '.join(get_args(Interlaced))}, got {interlaced!r}")
 
 
 def deinterlaced(frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:

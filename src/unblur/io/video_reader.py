@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, get_args
+from typing import Any, Self
 
 from av.codec.context import CodecContext
 from av.container import InputContainer
@@ -26,7 +26,7 @@ from unblur.io import ebml
 from unblur.io.clip_info import ClipInfo, describe, side_data
 from unblur.io.colour import PixelConverter, Pixels, alpha_of
 from unblur.io.containers import open_media, seconds
-from unblur.io.fields import Interlaced, deinterlaced
+from unblur.io.fields import Interlaced, check_interlaced, deinterlaced
 
 __all__ = ["Frame", "VideoReader"]
 
@@ -104,8 +104,7 @@ class VideoReader:
                 f"a part of a clip must start at 0 s or later and last longer than 0 s, got start {start}, duration {duration}"
             )
         self.info: ClipInfo = describe(Path(path))
-        if interlaced not in get_args(Interlaced):
-            raise InputError(f"`interlaced` is one of {', '.join(get_args(Interlaced))}, got {interlaced!r}")
+        check_interlaced(interlaced)
         if self.info.interlaced and interlaced == "refuse":
             raise UnsupportedError(f"`{path}` is interlaced: each frame holds two moments; deinterlace it (`--interlaced deinterlace`)")
         self.deinterlaces = self.info.interlaced and interlaced == "deinterlace"

@@ -14,6 +14,8 @@ from typing import Literal, get_args
 from unblur.errors import InputError, OutputError, UnblurError, UnreadableError
 from unblur.io.animation import is_animation
 from unblur.io.animation_write import animation_suffix
+from unblur.io.encoders import check_codec
+from unblur.io.fields import check_interlaced
 from unblur.io.frame_folder import frame_targets
 from unblur.io.image import Image, check_target, format_note, read_image, write_image
 from unblur.io.image import output_suffix as photo_suffix
@@ -75,7 +77,7 @@ class Options:
     """What holds for every file of a run; see `unblur.restore.api.restore`.
 
     Raises:
-        InputError: if a number is out of its bounds.
+        InputError: if a number is out of its bounds, or there is no such codec or way to take interlaced frames.
     """
 
     strength: float = 1.0
@@ -90,6 +92,9 @@ class Options:
 
     def __post_init__(self) -> None:
         check_how(strength=self.strength, scale=self.scale, start=self.start, duration=self.duration, file_quality=self.file_quality)
+        check_interlaced(self.interlaced)
+        if self.codec is not None:
+            check_codec(self.codec)
 
 
 def check_folders(folders: object) -> None:

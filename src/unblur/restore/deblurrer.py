@@ -504,6 +504,8 @@ class Deblurrer:
         return MultiScaleClip(restorer, step=self.scale_step)
 
     def _tensor(self, image: Tensor, strength: float, scale: float, tally: _Tally) -> Tensor:
+        if image.layout != torch.strided or image.is_meta:
+            raise InputError("a tensor must be dense and hold values; convert it first")
         if image.ndim not in (3, 4) or image.shape[-3] != 3 or 0 in image.shape or not image.is_floating_point():
             raise InputError(f"a tensor must be float of shape (3, H, W) or (B, 3, H, W), got {image.dtype} of shape {tuple(image.shape)}")
         if strength == 0:

@@ -22,7 +22,7 @@ from unblur.restore.choose import (
 from unblur.restore.deblurrer import SMALLEST_TILE, Deblurrer
 from unblur.restore.load import load_network
 from unblur.restore.observer import Observer
-from unblur.restore.precision import Device, Precision, choose_device
+from unblur.restore.precision import Device, Precision, check_precision, choose_device
 from unblur.restore.resume import Loader, Settings
 from unblur.restore.runtimes import Runtime, check_runtime
 from unblur.restore.self_ensemble import check_self_ensemble
@@ -76,6 +76,7 @@ class Request:
             check_whole("tile", self.tile, least=SMALLEST_TILE)
         if self.threads is not None:
             check_whole("threads", self.threads, least=1)
+        check_precision(self.precision)
         check_runtime(self.runtime)
         if self.runtime != "torch" and (self.model == "auto" or self.weights is not None):
             raise InputError("another runtime than torch computes one network: name it by `model`")
@@ -119,6 +120,8 @@ class Networks:
     """
 
     def __init__(self, request: Request, *, observer: Observer | None = None) -> None:
+        if not isinstance(observer, Observer | None):
+            raise InputError(f"an observer is an `unblur.Observer`, got {type(observer).__name__}")
         self._request, self._observer = request, observer or Observer()
         named = str(request.model if request.weights is None else request.weights)
         photo, video = (best_for(kind, quality=request.quality) if request.chooses else named for kind in ("photo", "video"))

@@ -20,7 +20,18 @@ from unblur.restore.noise import like_pictures
 from unblur.restore.self_ensemble import check_self_ensemble, mean_of_views, to_view
 from unblur.restore.threads import Threads, running_on
 
-__all__ = ["LEAST_AGREEMENT", "Device", "Precision", "Setup", "agreement_of", "choose_device", "fast_precision", "self_test", "set_up"]
+__all__ = [
+    "LEAST_AGREEMENT",
+    "Device",
+    "Precision",
+    "Setup",
+    "agreement_of",
+    "check_precision",
+    "choose_device",
+    "fast_precision",
+    "self_test",
+    "set_up",
+]
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
@@ -99,6 +110,12 @@ def choose_device(wish: Device) -> torch.device:
     return torch.device(wish)
 
 
+def check_precision(precision: object) -> None:
+    """Raise a `DeviceError` unless this names a precision."""
+    if precision not in get_args(Precision):
+        raise DeviceError(f"there is no precision `{precision}`; choose one of {', '.join(get_args(Precision))}")
+
+
 def fast_precision(device: torch.device) -> torch.dtype:
     """The precision that is fast on `device`: bf16 where its hardware multiplies bf16, else fp32; asked of torch, and measured on a processor."""
     if device.type == "cuda":
@@ -120,8 +137,7 @@ def set_up(net: Net, *, device: Device = "auto", precision: Precision = "auto", 
     """
     check_self_ensemble(self_ensemble)
     place = choose_device(device)
-    if precision not in get_args(Precision):
-        raise DeviceError(f"there is no precision `{precision}`; choose one of {', '.join(get_args(Precision))}")
+    check_precision(precision)
     if place.type == "cpu" and precision == "fp16":
         raise DeviceError("processors have no fast fp16; use `--precision bf16` or `--precision auto`")
     net.to(device=place, memory_format=net.memory_format).eval()  # type: ignore[call-overload]
