@@ -61,6 +61,9 @@ def test_sound_alone_is_called_so(tmp_path, suffix, codec):
             container.mux(stream.encode(each))
     with pytest.raises(UnreadableError, match="holds sound and no picture"):
         kind_of(path)
+    path.write_bytes(path.read_bytes().replace(b"mp4a\0\0", b"ac-4\0\0"))  # of which FFmpeg has no decoder
+    with pytest.raises(UnreadableError, match="holds sound and no picture"):
+        kind_of(path)
 
 
 def test_an_encrypted_video_that_ffmpeg_does_not_open(tmp_path, monkeypatch):

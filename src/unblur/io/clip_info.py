@@ -262,10 +262,12 @@ def check_not_encrypted(path: Path) -> None:
 
 
 def is_sound(path: Path) -> bool:
-    """Tell by its content whether a file, which is no video, holds sound that can be decoded. Never raises."""
+    """Tell by its content whether a file, which is no video, holds sound: such as can be decoded, or of a kind that has no decoder. Never raises."""
     try:
         with open_media(path) as container:
-            return bool(container.streams.audio) and next(container.decode(audio=0), None) is not None
+            if not container.streams.audio:
+                return False
+            return container.streams.audio[0].codec_context is None or next(container.decode(audio=0), None) is not None
     except (UnreadableError, FFmpegError):
         return False
 
