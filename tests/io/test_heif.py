@@ -17,7 +17,9 @@ from unblur.io.kind import kind_of
 
 HEIC_HEAD = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
 XMP = b'<x:xmpmeta><rdf:Description dc:title="A cat"/></x:xmpmeta>'
-FILM = box_of(b"mpvd", b"\0\0\0\x18ftypmp42" + bytes(100))
+VIDEO = b"\0\0\0\x18ftypmp42" + bytes(100)
+FILM = box_of(b"mpvd", VIDEO)
+LARGE_FILM = b"\0\0\0\1mpvd" + (16 + len(VIDEO)).to_bytes(8, "big") + VIDEO
 FEWER_BITS = "{} is written with {} bit; the other bits were not kept (choose .png or .tif to keep them)"
 BT2020_PQ = bytes((9, 16, 0, 1))
 
@@ -107,12 +109,13 @@ def test_colours_of_hdr_are_kept(tmp_path):
 
 
 @pytest.mark.usefixtures("heif")
-def test_film_of_a_motion_photo_stays_in_heic_and_is_named_elsewhere(tmp_path):
+@pytest.mark.parametrize("film", [FILM, LARGE_FILM], ids=["size of 4 bytes", "size of 8 bytes"])
+def test_film_of_a_motion_photo_stays_in_heic_and_is_named_elsewhere(tmp_path, film):
     write_image(tmp_path / "photo.heic", Image(smooth(32, 32), metadata=Metadata(xmp=b'<a GCamera:MotionPhoto="1" dc:title="b"/>')))
-    (tmp_path / "photo.heic").write_bytes((tmp_path / "photo.heic").read_bytes() + FILM)
+    (tmp_path / "photo.heic").write_bytes((tmp_path / "photo.heic").read_bytes() + film)
     image = read_image(tmp_path / "photo.heic")
     assert write_image(tmp_path / "out.heic", image) == ()
-    assert (tmp_path / "out.heic").read_bytes().endswith(FILM)
+    assert (tmp_path / "out.heic").read_bytes().endswith(film)
     assert [kind for kind, _, _ in boxes_of((tmp_path / "out.heic").read_bytes())][-1] == b"mpvd"
     for suffix in (".jpg", ".png"):
         (note,) = write_image(tmp_path / f"out{suffix}", image)
