@@ -25,6 +25,14 @@ def test_as_large_as_published_apart_from_the_flow():
     assert count / 1e6 + 5.4 == pytest.approx(10.5, abs=0.05)
 
 
+def test_the_flow_is_fixed_and_all_else_is_trained():
+    net = tiny(**FLOW)
+    net(clip()).sum().backward()
+    assert sum(each.numel() for each in net.parameters()) == sum(each.numel() for part in (tiny(), net.flow) for each in part.parameters())
+    for name, parameter in net.named_parameters():
+        assert parameter.requires_grad == (parameter.grad is not None) == (not name.startswith("flow."))
+
+
 def test_a_step_by_stages():
     net, (before, frame, after) = tiny(**FLOW), clip(3).unbind(1)
     restored_before = torch.rand(1, 3, 8, 16, generator=torch.Generator().manual_seed(2))

@@ -71,19 +71,20 @@ def small(path: str | Path, **changes: object) -> Recipe:
     recipe = read_recipe(path)
     adversary = getattr(recipe.objective, "adversary", None)
     with_flow = isinstance(recipe.arguments.get("flow"), dict)
+    flow_is_fixed = recipe.model == "pvdnet"  # random flow would never be learnt, which is refused
     values: dict[str, object] = {
         "start": None,
-        "arguments": merge(recipe.arguments, NETWORKS[recipe.model] | (TINY_FLOW if with_flow else {})),
+        "arguments": merge(recipe.arguments, NETWORKS[recipe.model] | (TINY_FLOW if with_flow and not flow_is_fixed else {})),
         "steps": 2,
         "batch": 2,
-        "crop": 64 if adversary == "deblurgan" else 16,
+        "crop": 64 if adversary == "deblurgan" else 32 if flow_is_fixed else 16,
         "precision": "fp32",
         "workers": 0,
         "tensorboard": False,
         "save_every": 2,
         "sample_every": 0,
         "validate_every": 0,
-        "flow_weights": None,  # they would not fit
+        "flow_weights": recipe.flow_weights if flow_is_fixed else None,  # they would not fit the small flow
         "lr_of": {
             part: max(rate, 1e-4) if part.endswith("flow") else rate for part, rate in recipe.lr_of.items()
         },  # so that flow can be learnt

@@ -37,7 +37,8 @@ class PVDNet(RecurrentNet):
     """Three frames, and candidates of the frame restored before, give the present one.
 
     State: R_{t-1} (B, 3, H, W); at the first frame it is the blurry frame before.
-    The flow network is fixed: it is trained beforehand, on blurry frames, and no gradient passes through the pixel volume to it.
+    The flow network is fixed: it is trained beforehand, on blurry frames, and no gradient passes through the pixel volume to it. Its parameters
+    require none, so that no optimiser has them.
     Decided: pictures are centred to [-0.5, 0.5].
 
     Args:
@@ -51,7 +52,7 @@ class PVDNet(RecurrentNet):
     def __init__(self, *, flow: FlowNet, width: int = 64, num_blocks: int = 12, volume_size: int = 5, memory: int = 2) -> None:
         motion_radius = flow.receptive_radius + volume_size // 2
         super().__init__(memory=memory, context=1, step_radius=_step_radius(num_blocks=num_blocks) + motion_radius)
-        self.flow = flow
+        self.flow = flow.requires_grad_(requires_grad=False)
         self.volume_size = volume_size
         wide, narrow = 2 * width, width // 2
         self.candidates = convs(volume_size**2, width, width, kernel_size=3)

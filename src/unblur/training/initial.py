@@ -45,8 +45,8 @@ def initial_network(recipe: Recipe) -> Net | FlowNet:
 def check_flow_can_learn(net: Net | FlowNet, *, recipe: Recipe) -> None:
     """Refuse a training in which the flow that a network aligns by would stay random.
 
-    Flow starts from random weights where neither `flow_weights` nor `start` names trained ones. At the rates that the papers give it, 1e-6,
-    it then stays random: their flow networks start trained.
+    Flow starts from random weights where neither `flow_weights` nor `start` names trained ones of the whole flow network. At the rates that the
+    papers give it, 1e-6, it then stays random: their flow networks start trained.
 
     Args:
         net: the network, with what is not trained held (`unblur.training.optimisers.hold_others`).
@@ -55,22 +55,38 @@ def check_flow_can_learn(net: Net | FlowNet, *, recipe: Recipe) -> None:
     Raises:
         InputError: if the flow is random and its rate below 1e-5, or it is not trained at all.
     """
-    if isinstance(net, FlowNet) or recipe.flow_weights is not None or recipe.start is not None:
+    if isinstance(net, FlowNet) or recipe.flow_weights is not None:
         return
+    starts = recipe.start if isinstance(recipe.start, dict) else {"": recipe.start}
+    trained = [part for part, start in starts.items() if start is not None]
     for place, module in net.named_modules():
-        parameters = module.named_parameters(prefix=place) if isinstance(module, FlowNet) else ()
+        if not isinstance(module, FlowNet) or any(_is_within(place, part) for part in trained):
+            continue
+        parameters = module.named_parameters(prefix=place)
         rate = max((_rate_of(name, recipe=recipe) if each.requires_grad else 0.0 for name, each in parameters), default=None)
         if rate is not None and rate < _LEAST_FLOW_RATE:
-            raise InputError(
-                f"`flow_weights` is null, so that `{place}` starts from random weights, and a learning rate of {rate:g} is too low to learn flow "
-                f"from them: frames would be aligned by random flow to the end. Start from trained flow, such as the built-in "
-                f"`flow_weights: pwcnet`, or train it at {_LEAST_FLOW_RATE:g} or more: `lr_of: {{{place}: 0.0001}}`"
+            why, remedy = (
+                (
+                    f"a learning rate of {rate:g} is too low to learn flow from them",
+                    f", or train it at {_LEAST_FLOW_RATE:g} or more: `lr_of: {{{place}: 0.0001}}`",
+                )
+                if rate
+                else ("it is not trained: the recipe or the network holds it", "")
             )
+            raise InputError(
+                f"`flow_weights` is null, so that `{place}` starts from random weights, and {why}: frames would be aligned by random flow to the "
+                f"end. Start from trained flow, such as the built-in `flow_weights: pwcnet`{remedy}"
+            )
+
+
+def _is_within(place: str, part: str) -> bool:
+    """Whether a name in dots is that of a part or of something in it; an empty part is the whole network."""
+    return not part or f"{place}.".startswith(f"{part}.")
 
 
 def _rate_of(parameter: str, *, recipe: Recipe) -> float:
     """The learning rate of a parameter, by its name."""
-    parts = [part for part in recipe.lr_of if f"{parameter}.".startswith(f"{part}.")]
+    parts = [part for part in recipe.lr_of if _is_within(parameter, part)]
     return recipe.lr_of[max(parts, key=len)] if parts else recipe.lr
 
 

@@ -271,8 +271,8 @@ class Recipe(_Keys):
     one, whose result they then give at first (`Net.tensors_from`)."""
     flow_weights: str | None = None
     """Weights for the network's flow: built-in ones such as `pwcnet`, a `.safetensors` file with its card, or a published PWC-Net;
-    None trains it from scratch, which needs a learning rate of 1e-5 or more. A network whose arguments leave flow out, as in a row of an
-    ablation, passes over it."""
+    None trains it from scratch, unless `start` names weights that have it, which needs a learning rate of 1e-5 or more and is refused where the flow
+    is not trained at all, as that of `pvdnet` never is. A network whose arguments leave flow out, as in a row of an ablation, passes over it."""
     seed: int = Field(default=1, ge=0)
     """Of the initial weights, the samples and all other random numbers."""
     steps: int = Field(gt=0)
