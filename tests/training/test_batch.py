@@ -102,6 +102,14 @@ def test_augmentation_is_what_the_recipe_says(recipe):
 def test_windows_of_a_data_set(sets):
     whole = read_samples("gopro", [sets["gopro"]], choice={"split": "train", "blur": "blur_gamma"}, num_frames=5, edges="drop")
     assert [[sample.frame for sample in window] for window in whole] == [list(range(first, first + 5)) for first in range(4)]
+    for count in range(1, 9):  # of eight frames
+        windows = read_samples("gopro", [sets["gopro"]], choice={"split": "train", "blur": "blur_gamma"}, num_frames=count, edges="drop")
+        assert [[sample.frame for sample in window] for window in windows] == [
+            list(range(first, first + count)) for first in range(9 - count)
+        ]
+    even = read_samples("dvd", [sets["dvd"]], choice={"split": "test"}, num_frames=4, edges="repeat")
+    assert [sample.frame for sample in even[0]] == [0, 0, 0, 1]
+    assert [window[2].frame for window in even] == list(range(8))
     repeated = read_samples("dvd", [sets["dvd"]] * 2, choice={"split": "test"}, num_frames=3, edges="repeat")
     assert len(repeated) == 16
     assert [sample.frame for sample in repeated[0]] == [0, 0, 1]
@@ -111,15 +119,16 @@ def test_windows_of_a_data_set(sets):
         read_samples("dvd", [sets["dvd"]], choice={"blur": "blur"}, num_frames=1, edges="drop")
 
 
-def test_clips_carry_the_truths_that_are_asked_for(shrink, sets, change):
-    recipe = shrink("ifirnn/gopro", frames=5, reverse=0.0)
-    windows = read_samples("gopro", [sets["gopro"]], choice=recipe.data.choice, num_frames=5, edges="drop")
+@pytest.mark.parametrize("frames", [5, 6])
+def test_clips_carry_the_truths_that_are_asked_for(shrink, sets, change, frames):
+    recipe = shrink("ifirnn/gopro", frames=frames, reverse=0.0)
+    windows = read_samples("gopro", [sets["gopro"]], choice=recipe.data.choice, num_frames=frames, edges="drop")
     every = Files(windows, recipe=recipe).batch(0, slots=range(2))
     middle = Files(windows, recipe=change(recipe, truths="middle")).batch(0, slots=range(2))
-    assert every.blurry.shape == every.sharp.shape == (2, 5, 3, 16, 16)
+    assert every.blurry.shape == every.sharp.shape == (2, frames, 3, 16, 16)
     assert middle.sharp.shape == (2, 1, 3, 16, 16)
     assert torch.equal(every.truth, middle.truth)
-    assert torch.equal(every.reference, every.blurry[:, 2])
+    assert torch.equal(every.reference, every.blurry[:, frames // 2])
 
 
 def test_a_twin_sees_nothing_but_the_reference(shrink, sets, change):

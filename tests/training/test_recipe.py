@@ -87,6 +87,7 @@ def test_a_recipe_survives_its_own_record(name):
         # what does not fit together
         (MSCNN, {"objective.truths": "all"}, r"`objective\.truths: all` needs"),
         ("mdcn/dvd", {"data.middle_only": True, "data.reference_only": True}, "`data.middle_only` is for networks that see one frame"),
+        ("mdcn/dvd", {"data.middle_only": True, "data.frames": 4}, "`data.frames` must be odd with `data.middle_only`"),
         ("ifirnn/gopro", {"data.middle_only": True}, "`data.middle_only` is for networks that see one frame"),
         (MSCNN, {"objective": TOLD}, r"needs `data\.kind: stills`"),
         (ADVERSARIAL, {"accumulate": 2}, "must be 1"),

@@ -421,6 +421,8 @@ class Recipe(_Keys):
             raise ValueError(
                 "`data.middle_only` is for networks that see one frame; with it, leave out `objective.truths: all` and `data.reference_only`"
             )
+        if self.middle_only and self.frames % 2 == 0:
+            raise ValueError(f"`data.frames` must be odd with `data.middle_only`, so that one lies in the middle; got {self.frames}")
         if isinstance(objective, AdversarialKeys) and self.accumulate > 1:
             raise ValueError(
                 f"`accumulate` must be 1 with `objective.kind: {objective.kind}`, whose two players take turns on a whole batch"

@@ -135,13 +135,14 @@ def read_samples(layout: str, folders: Sequence[Path], *, choice: dict[str, str]
         layout: name of a layout.
         folders: data sets in that layout.
         choice: arguments of its reader.
-        num_frames: frames of a window.
+        num_frames: frames of a window, which belongs to frame `num_frames // 2` of them: the middle one, or of an even number the first of the
+            second half.
         edges: `drop` leaves out windows that are not whole, `repeat` repeats the frames at the ends.
 
     Raises:
         InputError: if nothing is found, or no sequence has so many frames.
     """
-    half = num_frames // 2
+    shifts = range(-(num_frames // 2), num_frames - num_frames // 2)
     found: list[list[Sample]] = []
     for folder in folders:
         try:
@@ -150,8 +151,8 @@ def read_samples(layout: str, folders: Sequence[Path], *, choice: dict[str, str]
             raise InputError(f"the layout `{layout}` cannot be read with {choice}: {error}") from error
         for _, group in groupby(samples, key=lambda sample: sample.sequence):
             clip = list(group)
-            places = range(half, len(clip) - half) if edges == "drop" else range(len(clip))
-            found += [[clip[min(max(place + shift, 0), len(clip) - 1)] for shift in range(-half, half + 1)] for place in places]
+            places = range(-shifts[0], len(clip) - shifts[-1]) if edges == "drop" else range(len(clip))
+            found += [[clip[min(max(place + shift, 0), len(clip) - 1)] for shift in shifts] for place in places]
     if not found:
         named = ", ".join(f"`{folder}`" for folder in folders)
         raise InputError(f"no sequence in {named} has the {num_frames} frames that the network sees together")
