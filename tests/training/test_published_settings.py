@@ -1,10 +1,12 @@
 """Trainings of the five systems and of those with flow: each number that a source states, in the recipe that is named after it."""
 
+import re
+
 import pytest
 
 from unblur.synth.video import VideoBlur
 from unblur.training.recipe import read_recipe
-from unblur.training.recipe_files import recipe_names
+from unblur.training.recipe_files import find_recipe, recipe_names
 
 FRAMES = {"dvd": (5708, 61), "gopro": (2103, 22)}
 """Frames and clips of the training part of each data set."""
@@ -142,12 +144,39 @@ def test_a_checkpoint_is_kept_each_epoch_of_the_windows_trained_on(name):
     assert recipe.largest_outside is not None
 
 
-@pytest.mark.parametrize(("name", "epochs"), [("cdvdtsp/dvd", 500), ("cdvdtsp/gopro", 500)])
-def test_epochs_count_the_windows_trained_on(name, epochs):
+@pytest.mark.parametrize(
+    ("name", "epochs", "milestones"),
+    [
+        ("cdvdtsp/dvd", 500, (200, 400)),
+        ("cdvdtsp/gopro", 500, (200, 400)),
+        ("xiang/dvd", 500, (200, 400)),
+        ("ppnet/dvd", 300, ()),
+        ("ppnet/gopro", 300, ()),
+    ],
+)
+def test_epochs_count_the_windows_trained_on(name, epochs, milestones):
     recipe = read_recipe(name)
-    epoch = windows(recipe.data.layout, frames=5) / recipe.batch
+    epoch = windows(recipe.data.layout, frames=recipe.frames) / recipe.batch
     assert recipe.steps == round(epochs * epoch)
-    assert recipe.milestones == (round(200 * epoch), round(400 * epoch))
+    assert recipe.milestones == tuple(round(after * epoch) for after in milestones)
+
+
+COMMENT = re.compile(r"^steps: (\d+) .*?([\d,]+) epochs of (?:the )?([\d,]+) (?:pairs|windows|clips)", re.MULTILINE)
+"""Such as `steps: 349125  # 500 epochs of 5,586 windows of three, 8 a step`."""
+RECKONED = {name: found.groups() for name in recipe_names() if (found := COMMENT.search(find_recipe(name).read_text(encoding="utf-8")))}
+
+
+def test_epochs_are_reckoned_for_published_trainings():
+    assert {"mscnn/gopro", "ppnet/dvd", "ppnet/gopro", "cdvdtsp/dvd", "cdvdtsp/gopro", "xiang/dvd", "ifirnn/gopro"} <= set(RECKONED)
+
+
+@pytest.mark.parametrize("name", RECKONED)
+def test_the_epochs_of_a_comment_are_those_of_the_steps(name):
+    recipe = read_recipe(name)
+    steps, epochs, count = (int(number.replace(",", "")) for number in RECKONED[name])
+    assert count == windows(recipe.data.layout, frames=recipe.frames)
+    assert steps == recipe.steps
+    assert steps * recipe.batch / count == pytest.approx(epochs, abs=0.5)
 
 
 def test_no_recipe_trains_on_dvd_what_was_only_tested_there():
