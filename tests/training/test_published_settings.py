@@ -8,7 +8,7 @@ from unblur.synth.video import VideoBlur
 from unblur.training.recipe import read_recipe
 from unblur.training.recipe_files import find_recipe, recipe_names
 
-FRAMES = {"dvd": (5708, 61), "gopro": (2103, 22)}
+FRAMES = {"dvd": (5708, 61), "gopro": (2103, 22), "reds": (24000, 240)}
 """Frames and clips of the training part of each data set."""
 
 
@@ -132,12 +132,14 @@ def test_masks_learn_at_the_rate_of_the_alignment(name):
     assert rates["sharpness"] == rates.get("alignment", 1e-6)
 
 
-@pytest.mark.parametrize("name", [name for name in recipe_names() if name.split("/")[1].split("-")[0] in ("dvd", "gopro")])
+@pytest.mark.parametrize(
+    "name", [name for name in recipe_names() if name.split("/")[1].split("-")[0] in ("dvd", "gopro", "reds", "realblur")]
+)
 def test_published_settings_export_the_weights_themselves(name):
     assert read_recipe(name).ema == 0
 
 
-@pytest.mark.parametrize("name", ["mdcn/dvd", "mdcn/gopro", "astcn/dvd", "astcn/gopro"])
+@pytest.mark.parametrize("name", ["mdcn/dvd", "mdcn/gopro", "mdcn/reds", "astcn/dvd", "astcn/gopro", "astcn/reds"])
 def test_a_checkpoint_is_kept_each_epoch_of_the_windows_trained_on(name):
     recipe = read_recipe(name)
     assert recipe.save_every == round(windows(recipe.data.layout, frames=recipe.frames) / recipe.batch)
@@ -236,6 +238,27 @@ def test_recipes_of_gopro_are_those_of_dvd(name):
     }
     epochs = [each["steps"] / windows(layout, frames=each["data"]["frames"]) for each, layout in ((own, "gopro"), (base, "dvd"))]
     assert name != "ppnet/gopro" or epochs[0] == pytest.approx(epochs[1], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "base"),
+    [(f"{system}/{data}", f"{system}/gopro") for system in ("deepdeblur", "mscnn") for data in ("reds", "realblur")]
+    + [(f"{system}/reds", f"{system}/dvd") for system in ("mdcn", "astcn", "ppnet")],
+)
+def test_systems_train_on_reds_and_realblur_as_on_the_data_of_their_source(name, base):
+    own, other = (read_recipe(each).model_dump() for each in (name, base))
+    layout = name.split("/")[1]
+    parts = {"reds": ({"split": "train", "blur": "blur"}, {"split": "val", "blur": "blur"}, "reds-val300")}
+    parts["realblur"] = ({"kind": "J", "split": "train"}, {"kind": "J", "split": "test"}, "realblur-ecc")
+    assert own["data"] == other["data"] | {"layout": layout, "choice": parts[layout][0]}
+    assert (own["validate_layout"], own["validate_choice"], own["protocol"]) == (layout, *parts[layout][1:])
+    assert {key for key in own if own[key] != other[key]} - {"save_every"} == {
+        "data",
+        "protocol",
+        "validate_layout",
+        "validate_choice",
+        "validate_pictures",
+    } - ({"validate_pictures"} if own["validate_pictures"] == other["validate_pictures"] else set())
 
 
 def test_blur_is_made_of_7_to_13_frames_as_gopro_was():
