@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from unblur.models import names
 from unblur.training.recipe import read_recipe
 
 ROOT = Path(__file__).parents[1]
@@ -52,6 +53,13 @@ def test_every_point_has_its_code_and_its_test():
         *_, code, test = row
         assert re.search(r"`[\w/-]+\.(py|yaml):", code), row
         assert re.search(r"`([\w]+/)*test_\w+\.py:\w+`", test), row
+
+
+def test_every_network_of_another_method_has_its_row():
+    """Of those that the sources name; MAXIM is in none."""
+    section = PAGE.split("\n## What they are compared with\n")[1].split("\n## ")[0]
+    others = {name for name in names() if not name.startswith("swift")} - {"deepdeblur", "mscnn", "mdcn", "astcn", "ppnet", "maxim"}
+    assert set(re.findall(r"`models/(\w+)\.py:", section)) == others
 
 
 def test_what_recipes_say_themselves_is_cited_where_it_is_said():

@@ -24,8 +24,16 @@ def test_counts_of_each_part(tmp_path):
         ("test, blur", 3, 1),
         ("test, blur_gamma", 3, 1),
     ]
-    assert report.parts[2].published == 1111
+    assert [part.published for part in report.parts] == [2103, 2103, 1111, 1111]  # 3,214 pairs of each kind
     assert "test, blur: 3 pairs, 1111 were published" in report.notes
+
+
+def test_counts_of_dvd(tmp_path):
+    report = check_data(trees.dvd(tmp_path))
+    assert [(part.name, part.pairs, part.sequences, part.published) for part in report.parts] == [
+        ("train", 4, 2, 5708),
+        ("test", 2, 1, 1000),
+    ]
 
 
 def test_missing_odd_and_broken_files_are_named(tmp_path):

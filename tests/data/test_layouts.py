@@ -50,10 +50,18 @@ def test_dvd_is_divided_as_published(tmp_path):
     root = trees.dvd(tmp_path)
     assert {sample.sequence for sample in layouts.dvd(root, split="test")} == {"IMG_0003"}
     assert {sample.sequence for sample in layouts.dvd(root, split="train")} == {"IMG_0001", "720p_240fps_1"}
-    assert len(DVD_TEST) == 10
     sorted_copy = tmp_path / "sorted"
     shutil.copytree(root / "quantitative_datasets" / "IMG_0001", sorted_copy / "test" / "IMG_0001")
     assert {sample.sequence for sample in layouts.dvd(sorted_copy, split="test")} == {"IMG_0001"}
+
+
+def test_the_71_clips_of_dvd_are_61_for_training_and_10_for_testing(tmp_path):
+    for sequence in (*DVD_TEST, *(f"clip_{number:02d}" for number in range(61))):
+        for kind in ("input", "GT"):
+            trees.picture(tmp_path / "quantitative_datasets" / sequence / kind / "00000.jpg")
+    assert {sample.sequence for sample in layouts.dvd(tmp_path, split="test")} == set(DVD_TEST)
+    assert len(layouts.dvd(tmp_path, split="test")) == 10
+    assert len(layouts.dvd(tmp_path, split="train")) == 61
 
 
 def test_reds_is_read_as_unpacked_or_as_laid_together(tmp_path):

@@ -85,6 +85,7 @@ def test_slow_clip_is_filled_to_what_a_fast_camera_would_have_seen(tmp_path):
 def test_exposure_lasts_as_long_at_every_rate():
     blur = VideoBlur()
     assert blur.exposure(240, 7) == 7
+    assert blur.exposure(240, 15) / 240 == blur.exposure(60, 15) / 60 == 1 / 16  # seconds, as GoPro's authors reckon
     assert blur.exposure(60, 8) == 2
     assert blur.exposure(30, 8) == 1
     assert dataclasses.replace(blur, interpolate="never").exposure(60, 7) == 7

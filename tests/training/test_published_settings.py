@@ -1,4 +1,4 @@
-"""Trainings of the five systems and of those with flow: each number that a source states, in the recipe that is named after it."""
+"""Trainings of the five systems and of those with flow: each number that a source states, or that was decided, in the recipe named after it."""
 
 import re
 
@@ -50,6 +50,19 @@ DEEPDEBLUR = {
 MSCNN = {
     "steps": 2400 * 2103 // 4,
     "batch": 4,
+    "crop": 256,
+    "flip": 0.5,
+    "flip_vertical": 0.0,
+    "rotate90": False,
+    "reverse": 0.0,
+    "permute_channels": 0.0,
+    "saturation": (1.0, 1.0),
+    "noise": 0.0,
+    "decay": 1200 * 2103 // 4,
+    "decay_shape": "polynomial",
+    "decay_power": 1.0,
+    "lr_end": 0.01,
+    "milestones": (),
     "optimiser": "adam",
     "betas": (0.9, 0.999),
     "lr": 1e-4,
