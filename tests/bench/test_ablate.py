@@ -26,6 +26,7 @@ VIDEO = read_study("video-systems", small=True)
 ABLATIONS = [name for name in studies() if read_study(name).reference]
 PUBLISHED = [name for name in ABLATIONS if read_study(name).sources]
 SKIMAGE = protocols.get("gopro-skimage")
+PAGE = Path(__file__).parents[2] / "docs/how-to/compare-methods.md"
 
 
 NETS = {}
@@ -59,6 +60,8 @@ def test_all_studies_of_the_papers_and_the_systems_side_by_side_are_there():
     assert sorted(photo) == sorted(name for name, count in frames.items() if count == 1)
     assert sorted(video) == sorted(name for name, count in frames.items() if count > 1)
     assert sorted(every) == sorted(frames)
+    (left_out,) = (line for line in PAGE.read_text(encoding="utf-8").splitlines() if "leave out" in line)
+    assert set(re.findall(r"`(\w+)`", left_out)) & {*names()} - {"swift"} == {*names()} - set(frames)
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
