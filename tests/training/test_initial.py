@@ -1,5 +1,8 @@
 """The flow that a training begins with: trained, learnt at a rate that suffices, or left out."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -17,6 +20,7 @@ from unblur.training.recipe import read_recipe
 from unblur.training.recipe_files import recipe_names
 from unblur.weights import load_tensors
 
+PAGE = Path(__file__).parents[2] / "docs/reference/recipes.md"
 SHIFT = (7, -4)
 """(dx, dy), pixels."""
 SIDE = 192
@@ -64,6 +68,8 @@ def motion_of(net, reference, neighbour):
 
 def test_all_recipes_of_networks_with_flow_are_checked():
     assert {name.split("/")[0] for name in WITH_FLOW} == {"astcn", "ppnet", "dbn", "cdvdtsp", "mdcn", "pvdnet", "xiang"}
+    (line,) = (line for line in PAGE.read_text(encoding="utf-8").splitlines() if "`flow` of" in line)
+    assert set(re.findall(r"`(\w+)`", line)) - {"arguments", "flow", "pictures"} == {name.split("/")[0] for name in WITH_FLOW}
     assert {"astcn/dvd", "astcn/gopro", "ppnet/dvd", "dbn/dvd", "dbn/gopro", "cdvdtsp/dvd", "cdvdtsp/gopro"} < set(WITH_FLOW)
     assert not {"astcn/dvd-no-flow", "astcn/dvd-no-alignment", "dbn/dvd-no-flow"} & set(WITH_FLOW)
 
