@@ -1,5 +1,8 @@
 """What a network costs, against counts by hand and the numbers of the papers."""
 
+import re
+from pathlib import Path
+
 import pytest
 from spandrels import FakeDescriptor, SizeRequirements, tiny_net
 
@@ -7,6 +10,7 @@ from unblur.bench.cost import cost_of, cost_of_network
 from unblur.models import create, names
 from unblur.models.foreign import ForeignNet
 
+PAGE = Path(__file__).parents[2] / "docs/explanation/cost.md"
 TINY = {"num_scales": 1, "width": 4, "num_blocks": 1}
 
 
@@ -41,6 +45,14 @@ def test_every_network_is_counted(name):
     cost = cost_of(name, {}, width=256, height=128)
     assert (cost.parameters > 0) is (name != "l0")  # which has none
     assert cost.parameters < cost.multiply_adds
+
+
+def test_the_page_has_every_network_and_its_size():
+    """But the two that no row can have: nothing of `l0` is learnt, and the time of `swift_fused` depends on the picture; MAXIM is measured elsewhere."""
+    rows = dict(re.findall(r"^\| (\w+) \| \d \| ([\d.]+) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+    assert {*names()} - set(rows) == {"l0", "maxim", "swift_fused"}
+    for name in ("dbgan", "gsta", "pvdnet", "svrnn", "xiang"):
+        assert float(rows[name]) == pytest.approx(cost_of(name, {}, width=256, height=128).parameters / 1e6, abs=0.005)
 
 
 def test_a_third_party_network_is_counted_as_it_is():

@@ -1,7 +1,7 @@
 """Watches a training for signs that it has gone wrong, in which case it goes back to its last checkpoint.
 
 Three things are signs: a number that is not finite, an error of restoration that explodes, and deformable convolutions that
-read outside the frame (Duan 2022, section 3.4: offsets are learned without supervision and may run away; every sample
+read outside the frame (Duan 2022, section 3.5.3: offsets are learned without supervision and may run away; every sample
 then reads 0 and the network restores from one frame alone. The thesis goes back to the last epoch's checkpoint).
 
 Decided: after going back, the training meets its samples in another order, and until the next sound checkpoint at half the
