@@ -492,16 +492,12 @@ def test_commands_of_the_readme_run(run, tmp_path):
     """Every line of the README's shell blocks that begins with `unblur`, on a photo, a clip and folders so called."""
     blocks = re.findall(r"```(?:sh|console)\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     commands = [line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.strip().startswith("unblur ")]
-    apart = ("unblur models pull", "unblur web")  # one needs the network, and the other serves until it is stopped (tests/app/web)
-    commands = [command for command in commands if not command.startswith(apart) and "--cluster" not in command]  # tests/cluster
+    commands = [command for command in commands if not command.startswith("unblur web")]  # serves until it is stopped (tests/app/web)
     assert len(commands) >= 4
     photo(tmp_path / "photo.jpg")
     clip(tmp_path / "clip.mp4", frames=5)
     (tmp_path / "holiday").mkdir()
     photo(tmp_path / "holiday" / "beach.jpg")
-    (tmp_path / "frames").mkdir()
-    for number in range(2):
-        photo(tmp_path / "frames" / f"{number}.jpg")
     for command in commands:
         code, _, err = run(*shlex.split(command)[1:])
         assert code == 0, f"{command}\n{err}"
