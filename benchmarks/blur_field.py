@@ -1,11 +1,11 @@
-"""What limits `swift`: its estimate of the smear, what it makes of it, or the pictures it was trained on.
+"""What limits `swift`: its estimate of the blur field, its restoration given a blur field, or the pictures that it was trained on.
 
     python -m benchmarks.blur_field --photos DIR [--photos DIR]... [--model NAME|FILE] [--pairs N]
 
-Pairs are synthesised from the sharp pictures of each folder, with blur of three lengths, whose smear is known exactly. Printed are gains in
-PSNR over the blurry picture, in dB: with the network's own estimate of the smear; told the true smear; with its estimate smoothed over the picture,
-as if all of it moved alike; and run a second time on its own result. Then the mean error of the estimate beside the mean of the truth, pixels.
-A folder of pictures that were trained on beside one of others shows what was learnt by heart.
+Pairs are synthesised from the sharp pictures of each folder, with motion blur of three ranges of length, whose blur field is known exactly. Printed are gains in
+PSNR over the blurry picture, in dB: with the network's own estimate of the blur field (`estimate`); given the true one (`true`); with its estimate smoothed over the
+picture, as if all of it moved alike (`smoothed`); and run a second time on its own result (`twice`). Then the mean error of the estimate beside the mean length of the
+true blur field, pixels. A folder of pictures that were trained on beside one of others shows overfitting.
 """
 
 import argparse
@@ -38,16 +38,16 @@ def main() -> None:
     arguments = parser.parse_args()
     net = unblur.load(arguments.model, device="cpu", precision="fp32").net
     if not isinstance(net, BlurFieldNet):
-        parser.error(f"`{arguments.model}` does not estimate how pixels are smeared; name weights of a `swift`")
-    print(f"{'pictures':16} {'length':>8} {'before':>7} {'estimate':>9} {'told':>6} {'smoothed':>9} {'twice':>6} {'error':>6} {'of':>6}")
+        parser.error(f"`{arguments.model}` does not estimate a blur field; name weights of a `swift`")
+    print(f"{'pictures':16} {'length':>8} {'before':>7} {'estimate':>9} {'true':>6} {'smoothed':>9} {'twice':>6} {'error':>6} {'of':>6}")
     for folder in arguments.photos:
         photos = [read_photo(path) for path in find_photos([folder])]
         for low, high in RANGES:
             blur = blur_between(low, high)
             rows = np.mean([measured(net, photos, blur, number=number) for number in range(arguments.pairs)], axis=0)
-            before, estimate, told, smoothed, twice, error, length = rows
+            before, estimate, given_truth, smoothed, twice, error, length = rows
             print(
-                f"{folder.name:16} {low:3g} - {high:2g} {before:7.2f} {estimate:+9.2f} {told:+6.2f} {smoothed:+9.2f} {twice:+6.2f} "
+                f"{folder.name:16} {low:3g} - {high:2g} {before:7.2f} {estimate:+9.2f} {given_truth:+6.2f} {smoothed:+9.2f} {twice:+6.2f} "
                 f"{error:6.2f} {length:6.2f}",
                 flush=True,
             )

@@ -1,9 +1,9 @@
-"""Whether sharp pictures, those that are blurred by motion and those that are out of focus are told apart before they are restored.
+"""Whether sharp pictures, those that are blurred by motion and those that are out of focus are distinguished before they are restored.
 
     python -m benchmarks.blurred PAIRS
 
-PAIRS holds `blurry/` and `sharp/`. The sharp ones are put out of focus here as well: averaged over discs, with noise of a standard deviation of 1.5 levels. Prints how the measured mean length of
-the motion blur, and the share of it that is directed, are spread over each kind; how many pictures lie below the limit for sharp ones, so that `--skip-sharp` leaves them alone; and how many of the others are taken to
+PAIRS holds `blurry/` and `sharp/`. The sharp ones are put out of focus here as well: averaged over discs, with noise of a standard deviation of 1.5 levels. Prints the quantiles of the measured mean length of
+the motion blur, pixels, and of the share of it that is directed, over each kind; how many pictures lie below the limit for sharp ones, so that `--skip-sharp` leaves them alone; and how many of the others are taken to
 be out of focus (`unblur.restore.blurred`).
 """
 
@@ -39,9 +39,9 @@ def main() -> None:
         lengths, directed = (np.array([getattr(each, name) for each in found]) for name in ("length", "directed"))
         sharp = lengths < SHARP_BELOW
         unfocused = ~sharp & (directed < DIRECTED_FROM)
-        spread = " ".join(f"{value:5.2f}" for value in np.quantile(lengths, (0, 0.1, 0.5, 0.9, 1)))
+        quantiles = " ".join(f"{value:5.2f}" for value in np.quantile(lengths, (0, 0.1, 0.5, 0.9, 1)))
         shares = " ".join(f"{value:4.2f}" for value in np.quantile(directed, (0, 0.1, 0.5, 0.9, 1)))
-        print(f"{kind:16} {spread}   {shares}   of {len(found)}: {sharp.sum()} sharp, {unfocused.sum()} out of focus", flush=True)
+        print(f"{kind:16} {quantiles}   {shares}   of {len(found)}: {sharp.sum()} sharp, {unfocused.sum()} out of focus", flush=True)
 
 
 def _kinds(folder: Path) -> Iterator[tuple[str, Iterator[NDArray[np.uint8]]]]:

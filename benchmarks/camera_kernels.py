@@ -1,14 +1,14 @@
-"""What it is worth to know the path of a smear, and not only its line; and where on it the middle of the exposure is.
+"""What the trajectory of a motion blur is worth to deconvolution, beside its length and direction alone; and the place of the middle of the exposure in a kernel.
 
-    python -m benchmarks.camera_kernels --photos DIR [--pairs N] [--steady]
+    python -m benchmarks.camera_kernels --photos DIR [--pairs N] [--smooth]
 
-Pairs are synthesised from sharp pictures, with blur of three lengths, and undone by a textbook method, ten iterations of Richardson-Lucy in linear
-light, which knows of every pixel: the exact path of its smear; the line of the same length and direction, which is all that `swift` says of
-it; or that line as `swift` estimates it. Then they are undone as `swift_best` does it, by five accelerated iterations with one kernel for the whole picture: the
-exact one of the background in its middle (`known`); the same one, moved to where `exposure_midpoint` takes the middle of the exposure to be (`shifted`); the one that blind
-deconvolution finds (`unblur.layers.kernel_estimation`, `found`); the path that `swift_best` makes of that (`unblur.layers.kernel_refinement`, `drawn`); and the found one, moved to where
-it fits the exact one best (`centred`). Printed are the mean gains in PSNR over the blurry picture, in dB. With `--steady`, hands draw smooth arcs, as in short exposures, instead of
-all that they can.
+Pairs are synthesised from sharp pictures, with motion blur of three ranges of length. They are deconvolved by ten iterations of Richardson-Lucy in linear light with the blur of
+every pixel: along its exact trajectory (`trajectory`); along the line of the same length and direction, which is what a blur field holds (`line`); or along that
+line as `swift` estimates it (`estimated`). Then they are deconvolved as `swift_best` does it, by five accelerated iterations with one kernel for the whole picture: the exact one of the
+background in its middle (`known`); the same one, shifted so that the middle of the exposure is where `exposure_midpoint` estimates it (`shifted`); the one of blind
+kernel estimation (`unblur.layers.kernel_estimation`, `found`); the one that `swift_best` refines from that (`unblur.layers.kernel_refinement`, `refined`); and the estimated one, shifted to where
+it fits the exact one best (`centred`). Printed are the mean gains in PSNR over the blurry picture, in dB. With `--smooth`, camera trajectories are smooth arcs, as in short exposures,
+instead of all that a hand can do.
 """
 
 import argparse
@@ -39,13 +39,13 @@ from unblur.synth.scene import blur_field, motion
 from unblur.synth.sources import find_photos, read_photo
 from unblur.synth.stills import Scene, StillsBlur, draw_scene, photograph
 
-TURNS = 10
-ACCELERATED = 5  # iterations
+ITERATIONS = 10  # of Richardson-Lucy, a kernel a pixel
+ACCELERATED = 5  # iterations of the accelerated one, a kernel a picture
 SIZE = 31  # of kernels, pixels
 INSTANTS = 25
 COLUMNS = ("trajectory", "line", "estimated", "known", "shifted", "found", "refined", "centred")
-STEADY = (0.0, 0.4)
-"""`wobble` of a steady hand."""
+SMOOTH = (0.0, 0.4)
+"""`wobble` of a smooth camera trajectory."""
 
 
 def main() -> None:
@@ -53,7 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True, help="folder of sharp pictures")
     parser.add_argument("--pairs", type=int, default=32, help="for each length")
-    parser.add_argument("--steady", action="store_true", help="smooth paths")
+    parser.add_argument("--smooth", action="store_true", help="smooth camera trajectories")
     arguments = parser.parse_args()
     swift, best = (unblur.load(model, device="cpu", precision="fp32").net for model in ("swift", "swift_best"))
     assert isinstance(swift, Swift)
@@ -62,7 +62,7 @@ def main() -> None:
     print(f"{'length':>8} {'before':>7} " + " ".join(f"{column:>9}" for column in COLUMNS))
     for low, high in RANGES:
         blur = blur_between(low, high)
-        blur = replace(blur, wobble=STEADY) if arguments.steady else blur
+        blur = replace(blur, wobble=SMOOTH) if arguments.smooth else blur
         before, *gains = np.mean([measured(swift, best, photos, blur, number=number) for number in range(arguments.pairs)], axis=0)
         print(f"{low:3g} - {high:2g} {before:7.2f} " + " ".join(f"{gain:+9.2f}" for gain in gains), flush=True)
 
@@ -75,10 +75,10 @@ def measured(swift: Swift, best: SwiftBest, photos: list[NDArray[np.uint8]], blu
     pair = photograph(scene, generator, size=SIDE, blur=blur)
     blurry, sharp = from_uint8(pair.blurry).float(), from_uint8(pair.sharp).float()
     field = motion(scene.layers, np.linspace(-0.5, 0.5, INSTANTS), size=(SIDE, SIDE), stride=4)
-    path = interpolate(torch.from_numpy(field).permute(0, 3, 1, 2), size=(SIDE, SIDE))  # (T, 2, H, W)
+    trajectories = interpolate(torch.from_numpy(field).permute(0, 3, 1, 2), size=(SIDE, SIDE))  # (T, 2, H, W)
     lines = [line(given) for given in (torch.from_numpy(blur_field(field)).permute(2, 0, 1)[None], swift.blur_field(blurry))]
     light = blurry**GAMMA
-    results = [by_richardson_lucy(light, displacements) ** (1 / GAMMA) for displacements in (-path, *lines)]
+    results = [by_richardson_lucy(light, displacements) ** (1 / GAMMA) for displacements in (-trajectories, *lines)]
     known = kernel_of(scene)
     bright, seen = best.deconvolution.search_input(light).unbind(1)
     windows = prepare_windows(normalise_contrast(bright, mask=seen), size=SIZE, mask=seen)
@@ -101,15 +101,15 @@ def line(given: Tensor) -> Tensor:
 
 def kernel_of(scene: Scene) -> Tensor:
     """The kernel by which the background is blurred in the middle of the picture, (1, K, K), its middle that of the exposure."""
-    path = motion(scene.layers[:1], np.linspace(-0.5, 0.5, 65), size=(SIDE, SIDE), stride=SIDE)[:, 0, 0]
+    trajectory = motion(scene.layers[:1], np.linspace(-0.5, 0.5, 65), size=(SIDE, SIDE), stride=SIDE)[:, 0, 0]
     half = SIZE // 2
-    place = np.clip(path, -half, half - 1e-3) + half
+    place = np.clip(trajectory, -half, half - 1e-3) + half
     corner = np.floor(place).astype(int)
     along = place - corner
     kernel = np.zeros((SIZE, SIZE), np.float32)
     for right, below in ((0, 0), (1, 0), (0, 1), (1, 1)):
-        share = (along[:, 0] if right else 1 - along[:, 0]) * (along[:, 1] if below else 1 - along[:, 1])
-        np.add.at(kernel, (corner[:, 1] + below, corner[:, 0] + right), share / len(path))
+        weight = (along[:, 0] if right else 1 - along[:, 0]) * (along[:, 1] if below else 1 - along[:, 1])
+        np.add.at(kernel, (corner[:, 1] + below, corner[:, 0] + right), weight / len(trajectory))
     return torch.from_numpy(kernel)[None]
 
 
@@ -117,14 +117,14 @@ def best_place(kernel: Tensor, known: Tensor, *, finer: int = 4) -> Tensor:
     """Where in `kernel` the middle of `known` is if both are laid over each other, (1, 2) as (x, y) in pixels from its middle."""
     side = 64 * finer
     product = torch.fft.fftshift(torch.fft.fft2(kernel, s=(64, 64)) * torch.fft.fft2(known, s=(64, 64)).conj(), dim=(-2, -1))
-    around = (side - 64) // 2
-    fits = torch.fft.ifft2(torch.fft.ifftshift(pad(product, (around,) * 4), dim=(-2, -1))).real
+    border = (side - 64) // 2
+    fits = torch.fft.ifft2(torch.fft.ifftshift(pad(product, (border,) * 4), dim=(-2, -1))).real
     down, across = divmod(int(fits.argmax()), side)
     return torch.tensor([[(place + side // 2) % side - side // 2 for place in (across, down)]]) / finer
 
 
 def by_kernel(blurry: Tensor, kernel: Tensor) -> Tensor:
-    """Undo a blur that is the same everywhere, with the middle of the exposure in the kernel's middle."""
+    """Deconvolve a blur that is the same everywhere, with the middle of the exposure in the kernel's middle."""
     light, down, across = add_border(blurry)
     blur, adjoint = fourier_blur(kernel_spectrum(kernel, light.shape[-2:]))
     (deconvolved,) = richardson_lucy(
@@ -134,7 +134,7 @@ def by_kernel(blurry: Tensor, kernel: Tensor) -> Tensor:
 
 
 def by_richardson_lucy(light: Tensor, displacements: Tensor) -> Tensor:
-    """Undo a blur that is another at every pixel: where its light came from, at `displacements` (T, 2, H, W)."""
+    """Deconvolve a blur that differs at every pixel, whose light came from `displacements` (T, 2, H, W), pixels."""
     down, across = torch.meshgrid(torch.arange(SIDE).float(), torch.arange(SIDE).float(), indexing="ij")
     places = torch.stack([across + displacements[:, 0], down + displacements[:, 1]], dim=-1) * 2 / (SIDE - 1) - 1
 
@@ -142,16 +142,16 @@ def by_richardson_lucy(light: Tensor, displacements: Tensor) -> Tensor:
         many = sharp.expand(len(places), -1, -1, -1)
         return grid_sample(many, places, padding_mode="border", align_corners=True).mean(0, keepdim=True)
 
-    def spread_out(picture: Tensor) -> Tensor:
-        """The adjoint of `blur`."""
+    def adjoint(picture: Tensor) -> Tensor:
+        """The adjoint of `blur`: the light of a picture at the places that it came from."""
         with torch.enable_grad():
             sharp = torch.zeros_like(picture, requires_grad=True)
             return torch.autograd.grad(blur(sharp), sharp, picture)[0]
 
-    reached = spread_out(torch.ones_like(light)).clamp_min(0.2)
+    reached = adjoint(torch.ones_like(light)).clamp_min(0.2)
     sharp = light
-    for _ in range(TURNS):
-        sharp = (sharp * spread_out(light / (blur(sharp) + 1e-3)) / reached).clamp(0, 1.2)
+    for _ in range(ITERATIONS):
+        sharp = (sharp * adjoint(light / (blur(sharp) + 1e-3)) / reached).clamp(0, 1.2)
     return sharp
 
 

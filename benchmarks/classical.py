@@ -1,6 +1,6 @@
 """What photo programs and textbooks do, for comparison: unsharp masking, and deconvolution with a known kernel.
 
-Kernels are lines: the mean length and direction of the exact smear of a synthetic picture, which nobody knows of a real one.
+Kernels are lines: the mean length and direction of the exact blur field of a synthetic picture, which is not known of a real one.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Method = Callable[[Bytes, Floats | None], Bytes]
 """What makes a sharper picture of a blurry one and its kernel, if that is known."""
 
 
-def unsharp(blurry: Bytes, kernel: Floats | None) -> Bytes:  # noqa: ARG001 - it knows no kernel
+def unsharp(blurry: Bytes, kernel: Floats | None) -> Bytes:  # noqa: ARG001 - it needs no kernel
     """Unsharp masking, amount 1, radius 2 pixels."""
     soft = cv2.GaussianBlur(blurry, (0, 0), 2)
     return cv2.addWeighted(blurry, 2, soft, -1, 0).astype(np.uint8)
@@ -43,11 +43,11 @@ CLASSICAL: dict[str, tuple[Method, bool]] = {
     "richardson-lucy": (by_richardson_lucy, True),
     "wiener": (by_wiener, True),
 }
-"""Methods by name, and whether they must be told the kernel."""
+"""Methods by name, and whether they need the kernel."""
 
 
 def line_kernel(blur_field: NDArray[np.float32]) -> Floats:
-    """The mean smear of a picture as a kernel of sum 1: a line.
+    """The mean of a blur field as a kernel of sum 1, (K, K): a line.
 
     Args:
         blur_field: (H/4, W/4, 3), see `unblur.synth.scene.blur_field`.
@@ -56,8 +56,8 @@ def line_kernel(blur_field: NDArray[np.float32]) -> Floats:
     angle = np.arctan2(slant, across) / 2
     reach = int(np.ceil(length / 2)) + 1
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1))
-    for share in np.linspace(-0.5, 0.5, 8 * reach + 1):
-        x, y = reach + share * length * np.cos(angle), reach + share * length * np.sin(angle)
+    for position in np.linspace(-0.5, 0.5, 8 * reach + 1):
+        x, y = reach + position * length * np.cos(angle), reach + position * length * np.sin(angle)
         left, top = int(np.floor(x)), int(np.floor(y))
         for row, down in ((top, 1 - (y - top)), (top + 1, y - top)):
             for column, right in ((left, 1 - (x - left)), (left + 1, x - left)):

@@ -1,10 +1,10 @@
-"""What it is worth to know how long the shutter was open: clips with their motion undone, by several shares of the time.
+"""What the exposure ratio is worth to deconvolution: clips deconvolved with the estimated ratio and with several fixed ones.
 
     python -m benchmarks.exposure_ratio CLIPS [--model NAME|FILE|RUN]
 
-CLIPS is as for `benchmarks.quality_of_clips`. `swift_video_best` undoes the smear of each frame along the flow to its neighbours, times the share of the time
-between frames in which the shutter was open, and is shown what comes of it. Printed are the mean gains in PSNR over the blurry frames, in dB, of what it is shown after the
-last turn, and of its own result: by the share that it estimates, whose mean is printed, and by the same share in all frames, as if that were known.
+CLIPS is as for `benchmarks.quality_of_clips`. `swift_video_best` deconvolves the motion blur of each frame along the flow to its neighbours, times the exposure ratio (the
+fraction of the frame interval during which the shutter is open), and restores with the deconvolved frame as a further input. Printed are the mean gains in PSNR over the blurry frames, in dB, of the
+deconvolved frame after the last iteration (`shown`), and of the network's result (`restored`): with the exposure ratio that it estimates, whose mean is printed, and with one fixed ratio in all frames.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main() -> None:
     print(f"{'clip':10} {'':14} {'estimated':>16} " + " ".join(f"{exposure_ratio:>8g}" for exposure_ratio in RATIOS))
     for folder in sorted(arguments.clips.iterdir()):
         blurry, sharp = ([picture.float() for picture in tensors(frames(folder / part))] for part in ("blurry", "sharp"))
-        measured = np.array([gains(net, window(blurry, place), truth) for place, truth in enumerate(sharp)])  # (T, 1 + shares, 3)
+        measured = np.array([gains(net, window(blurry, place), truth) for place, truth in enumerate(sharp)])  # (T, 1 + ratios, 3)
         exposure_ratio, shown, restored = measured.mean(axis=0).T
         for label, row in (("shown", shown), ("restored", restored)):
             print(

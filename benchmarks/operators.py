@@ -24,7 +24,7 @@ from unblur.layers.filtering import dynamic_local_filter
 from unblur.layers.warp import flow_warp
 
 SHAPES = ((1, 128, 90, 160), (1, 64, 180, 320), (1, 16, 180, 320))
-SPREAD = 3.0
+OFFSET_DEVIATION = 3.0
 """Standard deviation of the offsets, in pixels."""
 
 
@@ -49,7 +49,7 @@ def _compare(shape: tuple[int, int, int, int], dtype: torch.dtype, *, backward: 
     batch, channels, height, width = shape
     feat = torch.randn(shape, generator=generator).to(device, dtype, memory_format=torch.channels_last).requires_grad_(backward)
     weight = (torch.randn(channels, channels, 3, 3, generator=generator) / 30).to(device, dtype).requires_grad_(backward)
-    offset = (torch.randn(batch, 18, height, width, generator=generator) * SPREAD).to(device).requires_grad_(backward)
+    offset = (torch.randn(batch, 18, height, width, generator=generator) * OFFSET_DEVIATION).to(device).requires_grad_(backward)
     mask = torch.rand(batch, 1, height, width, generator=generator).to(device).requires_grad_(backward)
     candidates: dict[str, Callable[[], Tensor]] = {
         "convolution": lambda: conv2d(feat, weight, padding=1),
@@ -71,7 +71,7 @@ def _compare(shape: tuple[int, int, int, int], dtype: torch.dtype, *, backward: 
 def _costs(*, rounds: int, device: torch.device) -> None:
     generator = torch.Generator().manual_seed(0)
     pair = torch.randn(2, 1, 32, 90, 160, generator=generator).to(device)
-    flow = (torch.randn(1, 2, 90, 160, generator=generator) * SPREAD).to(device)
+    flow = (torch.randn(1, 2, 90, 160, generator=generator) * OFFSET_DEVIATION).to(device)
     weight = torch.randn(32, 32, 3, 3, generator=generator).to(device)
     frames = torch.randn(1, 5, 32, 90, 160, generator=generator).to(device)
     masks = torch.rand(1, 5, 1, 90, 160, generator=generator).to(device)

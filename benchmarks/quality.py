@@ -13,8 +13,8 @@ two octaves over the sharp picture's, `coherent` the part of the sharp picture's
 takes their mean. The last columns are seconds a picture, and by how many MiB the largest resident set grows while the last one is restored once more. `--card` writes the figures into the card of a model's file. `--given-sharp` gives the networks the sharp pictures, and prints how near to
 them what comes back is, PSNR in dB.
 
-`--model unsharp`, `richardson-lucy` and `wiener` are those of `benchmarks.classical`; the last two need `--blur`, as they must be
-told the kernel.
+`--model unsharp`, `richardson-lucy` and `wiener` are those of `benchmarks.classical`; the last two need `--blur`, as they need
+the kernel.
 """
 
 import argparse
@@ -45,7 +45,7 @@ from unblur.weights import Card, Result, card_path
 
 STRONG = 28.0  # dB
 PROTOCOL = "gopro-skimage"
-Known = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64] | None]
+Pair = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64] | None]
 """Blurry, sharp, and the kernel if it is known."""
 SIDE = 320  # pixels of a synthetic pair
 MODERATE = StillsBlur(
@@ -110,9 +110,9 @@ def main() -> None:
     for place, model in enumerate(arguments.model or ["swift"]):
         method, needs_kernel = CLASSICAL.get(model, (None, False))
         if needs_kernel and not arguments.blur:
-            parser.error(f"`--model {model}` must be told the kernel, which is known with `--blur` alone")
+            parser.error(f"`--model {model}` needs the kernel, which is known with `--blur` alone")
         if needs_kernel and arguments.enlarge != 1:
-            parser.error(f"`--model {model}` must be told the kernel, which is that of the picture before `--enlarge`")
+            parser.error(f"`--model {model}` needs the kernel, which is that of the picture before `--enlarge`")
         restore = method or without_kernel(loaded(model, arguments))
         rows, seconds = [], 0.0
         for number, (blurry, sharp, kernel) in enumerate(chosen(arguments)):
@@ -166,7 +166,7 @@ def show_given_sharp(arguments: argparse.Namespace) -> None:
         print(f"{model:16} {len(near):5} mean {mean(near):5.2f} median {statistics.median(near):5.2f} worst {min(near):5.2f}", flush=True)
 
 
-def chosen(arguments: argparse.Namespace) -> Iterator[Known]:
+def chosen(arguments: argparse.Namespace) -> Iterator[Pair]:
     """The pairs that were asked for, enlarged and compressed."""
     folder = arguments.pairs_folder
     pairs = drawn(folder, RANGES[arguments.blur], count=arguments.pairs) if arguments.blur else read(folder)
@@ -200,17 +200,17 @@ def gained(name: str, rows: list[Row], arguments: argparse.Namespace) -> Result:
 
 
 def without_kernel(deblurrer: Deblurrer) -> Method:
-    """A network as a method, which is told of no kernel."""
+    """A network as a method, which needs no kernel."""
     return lambda blurry, _: deblurrer.photo(blurry)
 
 
-def read(folder: Path) -> Iterator[Known]:
+def read(folder: Path) -> Iterator[Pair]:
     """Pairs of a folder, in the order of their names."""
     for blurry in sorted((folder / "blurry").iterdir()):
         yield as_8_bit(read_rgb(blurry)), as_8_bit(read_rgb(folder / "sharp" / blurry.name)), None
 
 
-def drawn(folder: Path, blur: StillsBlur, *, count: int) -> Iterator[Known]:
+def drawn(folder: Path, blur: StillsBlur, *, count: int) -> Iterator[Pair]:
     """Pairs synthesised from a folder's sharp pictures; the same ones every time."""
     photos = [as_8_bit(read_rgb(path)) for path in sorted((folder / "sharp").iterdir()) if is_image(path)]
     for number in range(count):
