@@ -1,7 +1,7 @@
 """Whether anything is lost when restoring is killed over and over: files, frames, memory, open files.
 
 A folder of small mixed files with one long clip in it (`benchmarks.mixed_files`) is restored once without disturbance. Then it is restored to another place,
-by the same command, which is killed and given again, at times and by signals (SIGKILL, SIGTERM, SIGINT) that a seeded generator draws: one in
+by the same command, which is killed and given again, at times and by signals (SIGKILL, SIGTERM, SIGINT; on Windows SIGTERM, which kills there) that a seeded generator draws: one in
 five while the program starts, the others while it works, for about half as long as the undisturbed run in all. The last time it runs to its end.
 
 Lost is an input that has changed, a result that is missing, broken or other than that of the undisturbed run, a finished result or a finished
@@ -38,7 +38,8 @@ from unblur.models.recurrent import RecurrentNet
 CLIPS = {".mp4", ".mkv", ".mov"}
 PATIENCE = 60.0
 """Seconds after SIGTERM or SIGINT in which the process has to end."""
-SIGNALS = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
+SIGNALS = (signal.SIGTERM,) if sys.platform == "win32" else (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+"""Of which one is drawn. Windows has one that ends another process, and it does so at once."""
 
 
 @dataclass

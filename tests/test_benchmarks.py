@@ -295,6 +295,7 @@ def test_a_soak_that_lost_something_says_so_and_fails(soak, told, monkeypatch):
         told("soak", "--seed", 0, "--files", 1, "--frames", 2)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL, and no signals that ask another process to end")
 def test_a_process_is_killed_when_and_how_it_is_asked_for(soak, tmp_path):
     sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
     assert 0 <= soak.Run(sleeper, tmp_path).killed(after=0.2, by=signal.SIGTERM, at_work=False) < 30

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from unblur.app.ending import ends_soon
 
 ROOT = Path(__file__).parents[2]
+needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals that ask another process to end")
 STUBBORN = """
 import signal, sys, time
 from unblur.app.ending import ends_soon
@@ -36,6 +38,7 @@ def ended(*, busy: str, clean: str, seconds: float = 0.2) -> int:
         return process.wait(60)
 
 
+@needs_signals
 def test_what_cannot_be_interrupted_is_ended():
     """A matching that takes for ever: Python's handler is not called before it is done."""
     assert ended(busy="while True: time.sleep(100)", clean="pass") == 143
@@ -43,6 +46,7 @@ def test_what_cannot_be_interrupted_is_ended():
     assert ended(busy="import threading; threading.Lock().acquire(); import re; re.match('(a+)+$', 'a' * 60 + 'b')", clean="pass") == 143
 
 
+@needs_signals
 def test_an_exit_of_its_own_comes_first():
     assert ended(busy="while True: time.sleep(0.01)", clean="import os; os._exit(7)", seconds=50) == 7
 
@@ -72,6 +76,7 @@ def test_it_leaves_nothing_behind_and_does_nothing_in_other_threads():
     assert failures == []
 
 
+@needs_signals
 def test_a_training_ends_within_seconds_while_pairs_are_made(tmp_path):
     (tmp_path / "photos").mkdir()
     cv2.imwrite(str(tmp_path / "photos/a.png"), np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8))
