@@ -27,7 +27,7 @@ from unblur.synth.trajectory import Trajectory
 SIZE = (320, 480)  # height, width
 FRAMES = 36  # in each of the two shots
 TICKS = 90_000  # in a second
-FRAME = TICKS // 30  # ticks in a frame on average; the unit of time of the paths
+FRAME = TICKS // 30  # ticks in a frame on average; the unit of time of the trajectories
 EXPOSURE = 0.7  # of a frame
 SOUND_RATE = 48_000
 NOISE = 1e-4  # variance of the photon noise at full light
@@ -66,7 +66,10 @@ def workshop() -> list[Layer]:
     """A motorcycle in a workshop, panned by an unsteady hand, and a cat's face that flies past."""
     hand = shaken(swing=[(30, 9), (5, 6)], rate=[0.03, 0.11], turn=0.012)
     flight = Trajectory(np.array([7.0, 1.5, 0.004, 0.0]), np.zeros((1, 4)), np.zeros(1), np.zeros((1, 4)))
-    return [background(data.stereo_motorcycle()[0], hand), cut_out(data.chelsea()[20:270, 110:360], at=(40, 70), paths=(flight, hand))]
+    return [
+        background(data.stereo_motorcycle()[0], hand),
+        cut_out(data.chelsea()[20:270, 110:360], at=(40, 70), trajectories=(flight, hand)),
+    ]
 
 
 def breakfast() -> list[Layer]:
@@ -74,11 +77,11 @@ def breakfast() -> list[Layer]:
     hand = shaken(swing=[(14, 22), (6, 4)], rate=[0.04, 0.13], turn=0.01)
     pull = Trajectory(np.array([-5.5, 0.0, 0.0, 0.0]), np.array([[0.0, 12.0, 0.0, 0.0]]), np.array([0.045]), np.zeros((1, 4)))
     portrait = cv2.resize(data.astronaut()[0:240, 100:340], (150, 150), interpolation=cv2.INTER_AREA)
-    return [background(data.coffee(), hand), cut_out(portrait, at=(560, 100), paths=(pull, hand))]
+    return [background(data.coffee(), hand), cut_out(portrait, at=(560, 100), trajectories=(pull, hand))]
 
 
 def shaken(*, swing: list[tuple[float, float]], rate: list[float], turn: float) -> Trajectory:
-    """A hand's path: slow sway and faster tremor, in pixels and cycles a frame, with a little turning."""
+    """The trajectory of a hand-held camera: slow sway and faster tremor, in pixels and cycles a frame, with a little turning."""
     poses = np.array([(x, y, turn if i == 0 else 0.0, 0.0) for i, (x, y) in enumerate(swing)])
     phase = np.array([[0.3, 1.4, 0.0, 0.0], [1.0, 0.2, 0.0, 0.0]])
     return Trajectory(np.zeros(4), poses, np.array(rate), phase)
@@ -90,7 +93,7 @@ def background(photo: NDArray[np.uint8], hand: Trajectory) -> Layer:
     return Layer(SRGB.decode(photo), (hand,), origin)
 
 
-def cut_out(photo: NDArray[Any], *, at: tuple[int, int], paths: tuple[Trajectory, ...]) -> Layer:
+def cut_out(photo: NDArray[Any], *, at: tuple[int, int], trajectories: tuple[Trajectory, ...]) -> Layer:
     """An oval cut from a photo, whose middle is at (x, y) of the picture at time 0; everything around it is clear."""
     canvas = np.zeros((3 * SIZE[0], 3 * SIZE[1], 4), np.float32)
     height, width = photo.shape[:2]
@@ -99,7 +102,7 @@ def cut_out(photo: NDArray[Any], *, at: tuple[int, int], paths: tuple[Trajectory
     opacity = to_float(cv2.GaussianBlur(mask, (0, 0), 1.0))[..., None]
     top, left = SIZE[0] + at[1] - height // 2, SIZE[1] + at[0] - width // 2
     canvas[top : top + height, left : left + width] = np.concatenate([SRGB.decode(photo) * opacity, opacity], axis=2)
-    return Layer(canvas, paths, (SIZE[1], SIZE[0]))
+    return Layer(canvas, trajectories, (SIZE[1], SIZE[0]))
 
 
 def record(layers: list[Layer], time: float, generator: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -288,7 +288,7 @@ def test_kernels_of_a_photo_are_drawn_where_their_windows_are():
     assert not torch.equal(found, path)
     # three windows of 64 pixels side by side in the width of 160, with the border, two in the height of 96
     grids = [each.view(2, 3, 7, 7).permute(2, 3, 0, 1).numpy() for each in (found, path)]
-    titles = ("found", "as the path of a hand")
+    titles = ("found", "as a camera trajectory")
     row = [(title, kernels(grid, count=3)) for title, grid in zip(titles, grids, strict=True)]
     assert_drawn(drawn([frame], net)["kernels"], sheet([row], width=480))
 

@@ -121,7 +121,8 @@ def stills(
     sequence: Annotated[int, typer.Option(min=1, help="Frames of continuing motion in each draw; 1 for single pairs.")] = 1,
     motion: Annotated[bool, typer.Option("--motion", help="Store the exact motion of each picture as .npz.")] = False,
     length: Annotated[
-        str | None, typer.Option(help="Shortest and longest path over the exposure in pixels, with a comma.", show_default="2,24; 1,16")
+        str | None,
+        typer.Option(help="Shortest and longest camera trajectory over the exposure in pixels, with a comma.", show_default="2,24; 1,16"),
     ] = None,
     nearly_sharp: Annotated[float, typer.Option(min=0, max=1, help="Share with almost no blur.")] = 0.12,
     exposure: Annotated[
@@ -183,7 +184,7 @@ def dynamic(
     highspeed: Highspeed = None,
     count: Annotated[int, typer.Option(min=1, help="Pairs to draw.")] = 100,
     size: Annotated[int, typer.Option(min=16, help="Side in pixels.")] = 256,
-    length: Annotated[str, typer.Option(help="Shortest and longest path over the exposure in pixels, with a comma.")] = "1,40",
+    length: Annotated[str, typer.Option(help="Shortest and longest camera trajectory over the exposure in pixels, with a comma.")] = "1,40",
     frames: Annotated[float, typer.Option(min=0, max=1, help="Weight of averages of real frames.")] = 0.2,
     sensor: Annotated[float, typer.Option(min=0, max=1, help="Share taken by a sensor with a Bayer mosaic.")] = 0.3,
     noise: Noise = 0.5,

@@ -151,7 +151,7 @@ class TaskRow(_Line):
     width: int
     height: int
     length: float | None
-    """Arc of the camera's path over the exposure, pixels."""
+    """Arc of the camera trajectory over the exposure, pixels; None if it is not known."""
     detail: float | None
     """Height of capital letters, or side of a code's module, pixels."""
     text: str

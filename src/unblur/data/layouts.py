@@ -59,7 +59,7 @@ class Sample:
 
     Attributes:
         blurry: the blurry frames, the reference in the middle; one for a photo.
-        sharp: the truth of the reference; Köhler has one for each instant of the camera's path, of which the best counts.
+        sharp: the truth of the reference; Köhler has one for each instant of the camera trajectory, of which the best counts.
         sequence: name of the clip or scene.
         frame: place of the reference in its sequence, 0 first.
     """

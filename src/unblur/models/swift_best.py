@@ -233,7 +233,7 @@ class SwiftBest(BlurFieldNet):
             name="kernels",
             kind="kernel",
             caption="the kernels of the picture's windows: bright where the camera rested, in the middle where it was in the middle of the exposure",
-            rows=(dict(zip(("found", "as the path of a hand"), grids, strict=True)),),
+            rows=(dict(zip(("found", "as a camera trajectory"), grids, strict=True)),),
         )
 
 

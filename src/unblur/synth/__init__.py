@@ -1,1 +1,1 @@
-"""How pictures go bad: camera response, exposure, paths of camera and objects, scenes. Knows no network."""
+"""How pictures go bad: camera response, exposure, trajectories of camera and objects, scenes. Knows no network."""

@@ -81,7 +81,7 @@ class Pair:
         blurry: (H, W, 3) RGB, 8 bit.
         sharp: (H, W, 3) RGB, 8 bit: the scene in the middle of the exposure.
         blur_field: (H/4, W/4, 3) how each pixel is blurred, see `unblur.synth.scene.blur_field`.
-        length: arc of the camera's path over the exposure, pixels.
+        length: arc of the camera trajectory over the exposure, pixels.
     """
 
     blurry: Bytes
@@ -98,7 +98,7 @@ class Scene:
         layers: background first, in linear light.
         camera: the camera's trajectory; things near the camera follow it more strongly.
         response: the curve by which light becomes file values.
-        length: arc of the camera's path over an exposure, pixels.
+        length: arc of the camera trajectory over an exposure, pixels.
         highest_gain: largest light in the layers: above 1, highlights are brighter than the sensor can hold.
     """
 

@@ -1,4 +1,4 @@
-"""Paths of a hand-held camera and of things that move by themselves.
+"""Trajectories of a hand-held camera and of things that move by themselves.
 
 A trajectory is a closed formula of time, so that poses at any instant, displacements and flow are exact: a steady drift plus
 a few slow sines, for a pose of four numbers: shift to the right and down in pixels, turn in radians, and the logarithm

@@ -64,7 +64,7 @@ class TaskPicture:
         text: what is to be read.
         blurry: (H, W, 3) RGB, 8 bit.
         sharp: the same of the sharp picture; None for a photo, of which there is none.
-        length: arc of the camera's path over the exposure, pixels; None if it is not known.
+        length: arc of the camera trajectory over the exposure, pixels; None if it is not known.
         detail: as of the panel; None if it is not known.
     """
 
