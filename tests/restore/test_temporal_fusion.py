@@ -51,15 +51,15 @@ def test_each_frame_gives_what_the_others_have_lost():
 
 @pytest.mark.parametrize("shape", [(1, 12, 12), (3, 64, 64), (3, 33, 100), (1, 130, 65)])
 @pytest.mark.parametrize("count", [1, 3])
-def test_views_that_are_the_same_stay_as_they_are(shape, count):
+def test_pictures_that_are_the_same_stay_as_they_are(shape, count):
     view = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(fourier_aggregation(view.expand(count, *shape)), view, atol=1e-5, rtol=1e-4)
 
 
 def test_without_a_power_it_is_the_mean():
-    views = torch.rand(3, 3, 70, 90, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(fourier_aggregation(views, power=0), views.mean(dim=0), atol=1e-5, rtol=1e-4)
-    assert not torch.allclose(fourier_aggregation(views), views.mean(dim=0), atol=1e-2)
+    aligned = torch.rand(3, 3, 70, 90, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(fourier_aggregation(aligned, power=0), aligned.mean(dim=0), atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(fourier_aggregation(aligned), aligned.mean(dim=0), atol=1e-2)
 
 
 def test_another_scene_counts_for_nothing():
@@ -91,9 +91,9 @@ def test_other_sizes_and_tiny_pictures_are_passed_over():
     assert fuse_frames(tiny, [tiny]) is tiny
 
 
-def test_a_share_goes_that_part_of_the_way():
+def test_strength_goes_that_part_of_the_way():
     frames = [flickering(texture(), seed=seed).astype(np.uint16) * 257 for seed in range(3)]
-    whole, half, none = (fuse_frames(frames[0], frames[1:], share=share).astype(float) for share in (1.0, 0.5, 0.0))
+    whole, half, none = (fuse_frames(frames[0], frames[1:], strength=strength).astype(float) for strength in (1.0, 0.5, 0.0))
     np.testing.assert_allclose(half, (whole + frames[0]) / 2, atol=1)
     assert np.array_equal(none, frames[0])
     assert not np.array_equal(whole, frames[0])

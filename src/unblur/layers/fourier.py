@@ -115,8 +115,8 @@ def _matrix(make: Callable[..., SpectrumPair], length: int, *, like: Tensor) -> 
 def _down(length: int, *, like: Tensor) -> SpectrumPair:
     """The discrete Fourier transform exp(-2πi·jk/N) over columns, (N, N)."""
     places = torch.arange(length, device=like.device)
-    turns = (places[:, None] * places) % length  # whole numbers, so that the angle is not rounded
-    angle = turns.to(like.dtype) * (2 * math.pi / length)
+    steps = (places[:, None] * places) % length  # whole numbers, so that the angle is not rounded
+    angle = steps.to(like.dtype) * (2 * math.pi / length)
     return SpectrumPair(torch.cos(angle), -torch.sin(angle))
 
 

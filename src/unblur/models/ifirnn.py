@@ -25,7 +25,7 @@ from unblur.models.recurrent import RecurrentNet, State
 __all__ = ["IFIRNN"]
 
 STRIDE = 4
-"""By which F_B shrinks the frame."""
+"""Stride of F_B: the frame's resolution over that of the features."""
 
 
 class IFIRNN(RecurrentNet):
@@ -60,9 +60,9 @@ class IFIRNN(RecurrentNet):
     ) -> None:
         if iterations < 1 or not 0 < hidden < width:
             raise ValueError(f"iterations must be at least 1 and hidden between 1 and width - 1, got {iterations} and {hidden} of {width}")
-        turns = iterations + dual_cell
-        # First convolution, F_B's others, F_R and F_h once a turn (the last F_h is not read), the deconvolutions and the last convolution.
-        step_radius = 2 + 2 + 2 * 2 + STRIDE * (turns * (2 * num_blocks + 4)) + 2 + 1 + 2
+        passes = iterations + dual_cell
+        # First convolution, F_B's others, F_R and F_h once a pass (the last F_h is not read), the deconvolutions and the last convolution.
+        step_radius = 2 + 2 + 2 * 2 + STRIDE * (passes * (2 * num_blocks + 4)) + 2 + 1 + 2
         super().__init__(memory=memory, step_radius=step_radius)
         self.hidden = hidden
         self.iterations = iterations
@@ -80,9 +80,9 @@ class IFIRNN(RecurrentNet):
         (frame,) = frames
         blurs = [cell.get_submodule("blur")(frame - CENTRE) for cell in self.cells]  # F_B; (B, 60, H/4, W/4)
         (h,) = state or (torch.zeros_like(blurs[0][:, :1]).repeat(1, self.hidden, 1, 1),)
-        turns = [0] * (len(self.cells) - 1) + [-1] * self.iterations
-        for turn in turns:
-            feat, h = self.cells[turn](blurs[turn], h)  # (B, 80, H/4, W/4), (B, 20, H/4, W/4)
+        passes = [0] * (len(self.cells) - 1) + [-1] * self.iterations
+        for cell in passes:
+            feat, h = self.cells[cell](blurs[cell], h)  # (B, 80, H/4, W/4), (B, 20, H/4, W/4)
         restored = self.picture(feat) + (frame if self.adds_input else CENTRE)  # (B, 3, H, W)
         return restored, (h,)
 

@@ -49,7 +49,7 @@ BY_POWER = 0.5
 SHARP, BLURRED = 1.0, 2.0
 """Mean length of the motion blur around a place, pixels, up to which nothing is restored, and from which on everything is."""
 
-_AROUND = 65
+_MEAN_SIDE = 65
 """Side of the square over which that mean is taken, in vectors of the blur field, each 4 pixels from the next."""
 
 APART, AGREED = 0.28, 0.36
@@ -130,7 +130,7 @@ class SwiftFused(Net):
 
     def blurred(self, blur_field: Tensor, *, size: Sequence[int]) -> Tensor:
         """Whether a place is blurred by motion, from 0 to 1: (B, 3, H/4, W/4) -> (B, 1, H, W) for H and W in `size`."""
-        length = avg_pool2d(blur_field[:, 2:], _AROUND, stride=1, padding=_AROUND // 2, count_include_pad=False)  # (B, 1, H/4, W/4)
+        length = avg_pool2d(blur_field[:, 2:], _MEAN_SIDE, stride=1, padding=_MEAN_SIDE // 2, count_include_pad=False)  # (B, 1, H/4, W/4)
         return interpolate(_ramp(length, SHARP, BLURRED), size=list(size), mode="bilinear", align_corners=False)
 
     def correlation(self, changes: Tensor) -> Tensor:

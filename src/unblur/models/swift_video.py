@@ -211,12 +211,12 @@ class SwiftVideo(VideoNet):
     def reconstruct(self, fused: tuple[Tensor, ...], reference: Tensor) -> Tensor:
         window, blur_field = fused
         blur_field = blur_field.clamp(-self.max_blur_length, self.max_blur_length)
-        views = (
+        samples = (
             [pixel_unshuffle(sample_along(reference - CENTRE, blur_field, positions=self.positions), factor=UNSHUFFLE)]
             if self.positions
             else []
         )
-        residual = self.restoration(concatenate(window, *views, blur_field / LENGTH_UNIT))  # (B, 48, H/4, W/4)
+        residual = self.restoration(concatenate(window, *samples, blur_field / LENGTH_UNIT))  # (B, 48, H/4, W/4)
         return reference + pixel_shuffle(residual, UNSHUFFLE).float()  # (B, 3, H, W)
 
     def warped(self, centred: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:

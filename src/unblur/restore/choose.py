@@ -32,12 +32,12 @@ PHOTO_SECONDS = 30.0
 SCALES = (0.75, 0.6, 0.5, 0.4, 0.33, 0.25)
 """Below 1, at which a photo is restored by itself where its own takes too long."""
 LEAST_PIXELS = 600_000
-"""Of a photo made smaller for that: fewer lose more than faster weights do."""
+"""Least pixels of a photo that is restored at a smaller scale; with fewer, more is lost than by faster weights."""
 
 _SIDE = 512  # pixels of what is restored to see how fast it goes
 _SMALL = 256  # the same of what is timed once a machine
 _FRAMES = 3
-_AROUND = 1.2  # times the network's seconds: files are read and written, too (`python -m benchmarks.restoring`: 5 to 19 % for clips)
+_FILE_FACTOR = 1.2  # times the network's seconds: files are read and written, too (`python -m benchmarks.restoring`: 5 to 19 % for clips)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Choice:
     seconds: float = 0.0
 
     def weights(self, kind: Kind) -> str:
-        """Those for a kind of file."""
+        """Name of the weights for a kind of file."""
         return self.video if kind == "video" else self.photo
 
     def summary(self, kinds: Iterable[Kind], *, time_limit: float) -> str:
@@ -133,7 +133,9 @@ def choose(work: Mapping[Kind, float], *, time_limit: float, speed: Callable[[st
     best = [Choice(photo, videos[0], self_ensemble) for self_ensemble in reversed(COUNTS)]
     for choice in (*best, *(Choice(name, videos[0], 1) for name in faster), *(Choice(FASTEST, video, 1) for video in videos[1:])):
         seconds = fusion_seconds * work.get("video", 0.0)
-        seconds += sum(_AROUND * choice.self_ensemble * pixels * known(choice.weights(kind)) for kind, pixels in work.items() if pixels)
+        seconds += sum(
+            _FILE_FACTOR * choice.self_ensemble * pixels * known(choice.weights(kind)) for kind, pixels in work.items() if pixels
+        )
         if seconds <= time_limit:
             break
     return replace(choice, seconds=seconds)

@@ -64,8 +64,8 @@ class CutDetector:
 
 def _reduced(frame: Tensor) -> Tensor:
     """(3, H, W) to (3, h, w) on the processor, in which motion is looked for."""
-    share = min(1.0, _SIDE / max(frame.shape[-2:]))
-    height, width = (max(1, round(side * share)) for side in frame.shape[-2:])
+    scale = min(1.0, _SIDE / max(frame.shape[-2:]))
+    height, width = (max(1, round(side * scale)) for side in frame.shape[-2:])
     return interpolate(frame.detach()[None].float(), size=(height, width), mode="area")[0].cpu()
 
 

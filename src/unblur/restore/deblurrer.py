@@ -453,7 +453,7 @@ class Deblurrer:
     ) -> Callable[[Frame | None], list[tuple[Frame, NDArray[Any]]]]:
         """What restores the frames of a clip one after the other: called with each, and with None at the end, it gives those that are done."""
         clip = self._clip(strength) if self.net.num_frames > 1 and strength > 0 else None
-        fusion: TemporalFusion[Frame] | None = TemporalFusion(share=strength) if temporal_fusion and strength > 0 else None
+        fusion: TemporalFusion[Frame] | None = TemporalFusion(strength=strength) if temporal_fusion and strength > 0 else None
 
         def restore(frame: Frame | None) -> list[tuple[Frame, NDArray[Any]]]:
             if clip is not None:

@@ -15,8 +15,8 @@ from unblur.restore.safety import Guarded, guard
 __all__ = ["bytes_per_pixel", "mixed_safely", "within_memory"]
 
 _SIDE = 128  # pixels of the picture on which memory is measured, at least
-_AROUND = 5 * 12  # bytes a pixel: input, result, their difference for the fail-safe, and the sums of overlapping tiles, 3 fp32 each
-_INSIDE = 1.2  # times what is measured: a fifth for what convolutions take inside
+_BESIDE_NETWORK = 5 * 12  # bytes a pixel: input, result, their difference for the fail-safe, and the sums of overlapping tiles, 3 fp32 each
+_MEMORY_MARGIN = 1.2  # times what is measured: a fifth for what convolutions take inside
 
 Result = TypeVar("Result")
 
@@ -28,7 +28,7 @@ def bytes_per_pixel(net: Net, setup: Setup) -> float:
         blurry = torch.zeros(1, 3, height, width, device=setup.device).to(memory_format=torch.channels_last)
     else:
         blurry = torch.zeros(1, net.num_frames, 3, height, width, device=setup.device)
-    return _INSIDE * peak_bytes(lambda: setup.run(net.in_torch, blurry)) / (height * width) + _AROUND
+    return _MEMORY_MARGIN * peak_bytes(lambda: setup.run(net.in_torch, blurry)) / (height * width) + _BESIDE_NETWORK
 
 
 def within_memory(attempt: Callable[[], Result], *, shrink: Callable[[], bool], net: Net, setup: Setup) -> Result:

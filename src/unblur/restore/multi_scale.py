@@ -23,14 +23,14 @@ from unblur.restore.tiles import Pixels
 __all__ = ["Restored", "area", "finer_scales_add_nothing", "joined", "shapes", "shrunk"]
 
 LEAST_SIDE = 128
-"""Of the smallest size, pixels."""
+"""Shorter side of the smallest scale, pixels."""
 
 Restored = tuple[Pixels, Pixels]
 """A picture at some size, and what was made of it."""
 
 _BANDS = 3  # an octave each; the last has all that is below
 _CELL = 16  # pixels over which squares are averaged
-_AROUND = 9  # cells
+_MEAN_CELLS = 9  # side of the square over which squares are averaged again, cells
 _POWER = 3  # of a mean square, by which a change counts
 _SMALLER = 0.65  # how much the mean square of a smaller size counts beside that of the largest
 _WEAKER = 0.5  # a size that changes the picture by so much less, in mean square, than the one before it is the last ...
@@ -106,7 +106,7 @@ def joined(picture: Pixels, sizes: Sequence[Restored]) -> Pixels:
 
 
 def _mean_square(restored: Restored) -> float:
-    """Of the change, values in [0, 1]."""
+    """Mean square of the change by the restoration, over all values of the picture, which are in [0, 1]."""
     height, width = restored[0].shape[:2]
     rows = _rows(width)
     changes = (_change(restored, first, first + rows) for first in range(0, height, rows))
@@ -151,7 +151,7 @@ def _mixed(band: Sequence[NDArray[np.float32]], *, cell: int) -> NDArray[np.floa
     squares = [cv2.resize(_grey(np.square(each)), grid, interpolation=cv2.INTER_AREA) for each in band]
     weight = [np.float32(_SMALLER)] * (len(band) - 1) + [np.float32(1)]
     energy = np.stack(
-        [cv2.blur(each, (_AROUND, _AROUND), borderType=cv2.BORDER_REFLECT) * one for each, one in zip(squares, weight, strict=True)]
+        [cv2.blur(each, (_MEAN_CELLS, _MEAN_CELLS), borderType=cv2.BORDER_REFLECT) * one for each, one in zip(squares, weight, strict=True)]
     )
     share = (energy / np.maximum(energy.max(axis=0), _LEAST)) ** _POWER
     share /= np.maximum(share.sum(axis=0), _LEAST)

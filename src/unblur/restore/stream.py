@@ -184,8 +184,8 @@ class _Stage(ABC):
     def restored(self) -> Tensor: ...
 
 
-class _Anew(_Stage):
-    """Every window by itself."""
+class _WholeWindows(_Stage):
+    """Every window by itself, from its frames; nothing is kept for the next one."""
 
     def __init__(self, net: Net) -> None:
         super().__init__(net.num_frames // 2)
@@ -231,4 +231,4 @@ def _stages(net: Net, *, reuse: bool) -> list[_Stage]:
         return [_Windows(net.net) for _ in range(net.num_stages)]
     if reuse and isinstance(net, RecurrentNet):
         return [_Steps(net)]
-    return [_Anew(net)]
+    return [_WholeWindows(net)]

@@ -30,11 +30,11 @@ TOLERANCE = 8 / 255
 """Difference from the frame at which a neighbour counts e times less, for values in [0, 1]."""
 
 POWER = 6.0
-"""Of a frequency's strength, by which it counts."""
+"""Exponent of the magnitude of a frequency; the frames count in proportion to the result."""
 
 _MEAN = np.full((1, 3), 1 / 3, np.float32)  # of the colours
-_AROUND = 2.5  # pixels, standard deviation, over which differences are averaged
-_SIDE = 64  # of the windows, pixels
+_DIFFERENCE_SIGMA = 2.5  # pixels: standard deviation of the Gaussian by which differences are averaged
+_SIDE = 64  # pixels: side of the windows whose spectra are mixed
 
 Pixels = NDArray[Any]
 Label = TypeVar("Label")
@@ -44,11 +44,11 @@ class TemporalFusion(Generic[Label]):
     """Takes the frames of a clip in order, each with a label, and gives them back fused with their neighbours, one frame later.
 
     Args:
-        share: see `fuse_frames`.
+        strength: see `fuse_frames`.
     """
 
-    def __init__(self, *, share: float = 1.0) -> None:
-        self._share = share
+    def __init__(self, *, strength: float = 1.0) -> None:
+        self._strength = strength
         self._held: deque[tuple[Label, Pixels, bool]] = deque(maxlen=3)
 
     def push(self, label: Label, pixels: Pixels, *, alone: bool = False) -> list[tuple[Label, Pixels]]:
@@ -71,10 +71,10 @@ class TemporalFusion(Generic[Label]):
     def _ready(self, place: int) -> tuple[Label, Pixels]:
         label, pixels, alone = self._held[place]
         others = [self._held[other][1] for other in (place - 1, place + 1) if 0 <= other < len(self._held)]
-        return label, pixels if alone else fuse_frames(pixels, others, share=self._share)
+        return label, pixels if alone else fuse_frames(pixels, others, strength=self._strength)
 
 
-def fuse_frames(frame: Pixels, neighbours: Sequence[Pixels], *, share: float = 1.0) -> Pixels:
+def fuse_frames(frame: Pixels, neighbours: Sequence[Pixels], *, strength: float = 1.0) -> Pixels:
     """A frame and its neighbours, brought to it along the motion, put together where they show the same.
 
     Neighbours of another size or type are passed over, as is everything in pictures that are too small to see motion in.
@@ -82,7 +82,7 @@ def fuse_frames(frame: Pixels, neighbours: Sequence[Pixels], *, share: float = 1
     Args:
         frame: RGB, 8 or 16 bit.
         neighbours: the frames around it.
-        share: 0 leaves the frame as it is, 1 puts it together fully.
+        strength: from 0, which leaves the frame as it is, to 1, which fuses it fully.
 
     Shape:
         (H, W, 3) each -> (H, W, 3), of the type of `frame`
@@ -91,46 +91,46 @@ def fuse_frames(frame: Pixels, neighbours: Sequence[Pixels], *, share: float = 1
     if not alike or min(frame.shape[:2]) < MIN_SIDE:
         return frame
     seen = to_float(frame)
-    views = [seen]
+    aligned = [seen]
     for other in alike:
         change = to_float(warp(other, quick_flow(frame, other))) - seen
-        difference = cv2.GaussianBlur(cv2.transform(np.abs(change), _MEAN), (0, 0), _AROUND)
-        views.append(seen + change * np.exp(np.square(difference) / -(TOLERANCE**2))[..., None])
-    together = fourier_aggregation(torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)).permute(1, 2, 0).numpy()
-    return to_levels(seen + share * (together - seen), frame.dtype)
+        difference = cv2.GaussianBlur(cv2.transform(np.abs(change), _MEAN), (0, 0), _DIFFERENCE_SIGMA)
+        aligned.append(seen + change * np.exp(np.square(difference) / -(TOLERANCE**2))[..., None])
+    together = fourier_aggregation(torch.from_numpy(np.stack(aligned)).permute(0, 3, 1, 2)).permute(1, 2, 0).numpy()
+    return to_levels(seen + strength * (together - seen), frame.dtype)
 
 
 @torch.inference_mode()
-def fourier_aggregation(views: Tensor, *, power: float = POWER) -> Tensor:
-    """Views of one scene put together: of each frequency of a window as much as it is strong there, in grey; colours are the mean.
+def fourier_aggregation(aligned: Tensor, *, power: float = POWER) -> Tensor:
+    """Aligned pictures of one scene, joined: each frequency of a window is a mean weighted by its magnitude in each picture, in grey; colours are the mean.
 
     Args:
-        views: that lie on each other.
-        power: of the strength; 0 is the mean.
+        aligned: pictures that are aligned with each other.
+        power: exponent of the magnitude; 0 gives the mean.
 
     Shape:
         (N, C, H, W) -> (C, H, W)
     """
-    height, width = views.shape[-2:]
+    height, width = aligned.shape[-2:]
     half = _SIDE // 2
-    grey = views.mean(dim=1)
+    grey = aligned.mean(dim=1)
     wide = _mirrored(_mirrored(grey, -1), -2)  # (N, H + ..., W + ...)
-    fade = torch.hann_window(_SIDE, dtype=views.dtype).sqrt()  # once before and once after, so that windows half a side apart make one
+    fade = torch.hann_window(_SIDE, dtype=aligned.dtype).sqrt()  # once before and once after, so that windows half a side apart make one
     window = fade[:, None] * fade
     result = wide.new_zeros(wide.shape[1:])
     for top in range(0, wide.shape[-2] - half, half):
         spectra = rfft2(wide[:, top : top + _SIDE].unfold(-1, _SIDE, half).transpose(-3, -2) * window)  # (N, n, S, S/2 + 1)
-        strength = spectra.abs()
-        share = (strength / strength.amax(dim=0, keepdim=True).clamp_min(1e-12)) ** power
-        share = share / share.sum(dim=0, keepdim=True).clamp_min(1e-12)
-        parts = irfft2((spectra * share).sum(dim=0), s=(_SIDE, _SIDE)) * window  # (n, S, S)
+        magnitude = spectra.abs()
+        weight = (magnitude / magnitude.amax(dim=0, keepdim=True).clamp_min(1e-12)) ** power
+        weight = weight / weight.sum(dim=0, keepdim=True).clamp_min(1e-12)
+        parts = irfft2((spectra * weight).sum(dim=0), s=(_SIDE, _SIDE)) * window  # (n, S, S)
         for place, part in enumerate(parts):
             result[top : top + _SIDE, place * half : place * half + _SIDE] += part
-    return result[half : half + height, half : half + width] + (views - grey[:, None]).mean(dim=0)
+    return result[half : half + height, half : half + width] + (aligned - grey[:, None]).mean(dim=0)
 
 
-def _mirrored(views: Tensor, axis: int) -> Tensor:
+def _mirrored(picture: Tensor, axis: int) -> Tensor:
     """Continued on both sides by half a window or more, so that windows end where it ends."""
-    length, half = views.shape[axis], _SIDE // 2
+    length, half = picture.shape[axis], _SIDE // 2
     places = torch.arange(-half, -(-length // half) * half + half).remainder(2 * length)
-    return views.index_select(axis, torch.where(places < length, places, 2 * length - 1 - places))
+    return picture.index_select(axis, torch.where(places < length, places, 2 * length - 1 - places))

@@ -129,8 +129,8 @@ def train(
         )
         with accelerator.main_process_first():
             source = stack.enter_context(source_of)
-        share = recipe.batch // processes
-        slots = range(accelerator.process_index * share, (accelerator.process_index + 1) * share)
+        samples = recipe.batch // processes  # of a batch, for each process
+        slots = range(accelerator.process_index * samples, (accelerator.process_index + 1) * samples)
         threads = min(recipe.workers, 1) if recipe.data.kind not in ("pairs", "clips") else recipe.workers
         batches = stack.enter_context(Prefetch(source, slots=slots, threads=threads))
         stack.callback(training.close)

@@ -25,7 +25,7 @@ from unblur.weights import FASTEST, Quality, by_quality, card_of
 
 __all__ = ["Engine"]
 
-_AROUND = 1.2  # times the network's seconds, for reading and writing
+_FILE_FACTOR = 1.2  # times the network's seconds, for reading and writing
 DRAWN_WITH: dict[Quality, str] = {"best": "swift_best", "good": "swift_best", "fast": "swift_quick"}
 """Weights whose drawings show how a photo was blurred, by quality; those of `best` share the network of `good`."""
 
@@ -43,7 +43,7 @@ class Engine:
         self._meter: BlurMeter | None = None
 
     def networks(self, quality: Quality) -> Networks:
-        """Those of a quality, loaded when they are first used."""
+        """The networks for photos and clips of a quality, loaded when they are first used."""
         if quality not in self._networks:
             self._networks[quality] = Networks(Request(quality=quality, device=self._device))
         return self._networks[quality]
@@ -52,12 +52,12 @@ class Engine:
         """How long a photo of so many pixels takes here, about."""
         networks = self.networks(quality)
         choice = networks.choice_for_photo(pixels, scale=None)
-        return _AROUND * pixels * choice.scale**2 * usual_seconds_a_pixel(networks.for_photo(choice))
+        return _FILE_FACTOR * pixels * choice.scale**2 * usual_seconds_a_pixel(networks.for_photo(choice))
 
     def clip_seconds(self, pixels: float, *, quality: Quality) -> float:
         """How long clips with so many pixels in all frames take here, about."""
         fusion = measured_once("fusion-seconds-a-pixel", fusion_seconds_a_pixel, kind=float)
-        return _AROUND * pixels * (usual_seconds_a_pixel(self.networks(quality).for_kind("video")) + fusion)
+        return _FILE_FACTOR * pixels * (usual_seconds_a_pixel(self.networks(quality).for_kind("video")) + fusion)
 
     def expect(self, job: Job, *, quality: Quality) -> str:
         """What to expect, in a sentence; of a clip, by its first frame."""
