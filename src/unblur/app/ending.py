@@ -12,7 +12,7 @@ from contextlib import contextmanager
 __all__ = ["ends_soon"]
 
 SECONDS = 5.0
-"""In which what is half written is removed, before the process ends without."""
+"""Time for removing half-written files after a request to end, seconds; then the process ends without it."""
 
 
 @contextmanager

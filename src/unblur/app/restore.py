@@ -143,7 +143,7 @@ HangAfter = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a file instead of text.")]
 
 _KEYS = ("source", "status", "target", "kind", "frames", "resumed_after", "seconds", "message", "warnings")
-"""Of a JSON object."""
+"""Keys of the JSON object that `--json` prints for each file, in this order."""
 
 
 def restore(

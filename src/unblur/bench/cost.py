@@ -52,7 +52,7 @@ def cost_of(name: str, arguments: Mapping[str, object], *, width: int = 1280, he
 
 
 def cost_of_network(net: Net, *, width: int = 1280, height: int = 720) -> Cost:
-    """The same of a network that is there; it is left in evaluation mode.
+    """Count the same of a network that is already built: its parameters, and multiply-adds for one restored frame. It is left in evaluation mode.
 
     Args:
         net: on any device.

@@ -29,7 +29,7 @@ __all__ = ["Panel", "Place", "Subject", "draw_figure", "read_place", "write_figu
 Bytes = NDArray[np.uint8]
 
 _WIDTH = 1600
-"""Of a figure, pixels."""
+"""Width of a figure, pixels."""
 
 _WHOLE = (0.2, 0.66)
 """Least and greatest share of the width that the whole picture has."""

@@ -38,11 +38,11 @@ class _Line(BaseModel):
     model: str
     """What was measured, as it was asked for."""
     model_sha256: str
-    """Of the weights' file, or of the averaged tensors of a run; of another program's pictures, of all of a data set; empty for the blurry input itself."""
+    """SHA-256 of the file of weights, of the averaged tensors of a run, or of all pictures of a data set that another program restored; empty for the blurry input itself."""
     arguments_sha256: str
-    """Of the arguments of the network, with which the same weights restore otherwise; empty for the blurry input and networks of others."""
+    """SHA-256 of the arguments of the network, on which the result of the same weights depends; empty for the blurry input and networks of others."""
     version: str
-    """Of this package."""
+    """Version of this package, which measured the row."""
     device: str
     precision: str
     way: Way
@@ -82,21 +82,21 @@ class PictureRow(_Line):
     sequence: str
     frame: int
     name: str
-    """Of the blurry file."""
+    """Name of the blurry file."""
     blurry_sha256: str
-    """Of the blurry file; for a network of several frames, of all of the clip in their order."""
+    """SHA-256 of the blurry file; for a network of several frames, of all frames of the clip in their order."""
     sharp_sha256: str
-    """Of the truth, or of several in their order."""
+    """SHA-256 of the sharp picture, or of several in their order."""
     protocol: str
     width: int
     height: int
     measures: dict[str, float]
     before: dict[str, float]
-    """The same measures of the blurry picture."""
+    """Measures of the protocol for the blurry picture, by the same names."""
     extras: dict[str, float] = {}
     """Measures that belong to no protocol, by name and, of a library, its version."""
     seconds: float
-    """From pixels to pixels; of a network of several frames, the clip's time divided by its frames."""
+    """Wall time from decoded to restored pixels; for a network of several frames, the time of the clip divided by the number of its frames."""
     peak_bytes: int
     """The most memory that tensors held at any moment while the first picture of this size was restored."""
     kept_input: float
@@ -116,13 +116,13 @@ class ClipRow(_Line):
     data: str
     sequence: str
     blurry_sha256: str
-    """Of the blurry frames in their order."""
+    """SHA-256 of the blurry frames in their order."""
     sharp_sha256: str
-    """Of the sharp frames in their order."""
+    """SHA-256 of the sharp frames in their order."""
     warping_error: float
     """Guided by the sharp clip; see `unblur.metrics.warping_error`."""
     warping_error_sharp: float
-    """Of the sharp clip itself, under the same guide."""
+    """Warping error of the sharp clip, along the same flow."""
     visible: float
 
     @property
@@ -145,9 +145,9 @@ class TaskRow(_Line):
     """Size and seed of drawn pictures, or the folder of photos."""
     name: str
     blurry_sha256: str
-    """Of the pixels."""
+    """SHA-256 of the pixels of the blurry picture."""
     sharp_sha256: str
-    """Of the pixels; empty if there is no sharp picture."""
+    """SHA-256 of the pixels of the sharp picture; empty if there is none."""
     width: int
     height: int
     length: float | None
@@ -164,7 +164,7 @@ class TaskRow(_Line):
     restored: float
     sharp: float | None
     seconds: float
-    """To restore it."""
+    """Wall time of restoring the picture, seconds."""
 
     @property
     def key(self) -> tuple[object, ...]:

@@ -40,7 +40,7 @@ class MakeWork(Work):
     place: Path
 
     def run(self, say: Say, *, attempt: int) -> UnblurError | None:
-        """Make them; gives what is wrong with the sources or the storage."""
+        """Make the parts of the data set in `place`; the result is None, or what is wrong with the sources or the storage."""
         del attempt  # what is there is whole
         if not self.place.parent.is_dir():
             return InputError(unseen_message(self.place.parent, what="sources and data set"))

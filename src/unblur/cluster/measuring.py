@@ -30,7 +30,7 @@ from unblur.weights.run import is_run
 __all__ = ["Asked", "MeasureWork", "absolute", "bench_on_cluster", "take_part", "works_of"]
 
 PICTURES_A_UNIT = 8
-"""Of data whose pictures are measured one by one."""
+"""Pictures in a unit, where pictures are measured one by one."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class MeasureWork(Work):
         return self.run_folder / f".part-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}"
 
     def run(self, say: Say, *, attempt: int) -> UnblurError | None:
-        """Measure; gives what is wrong with the data or the model."""
+        """Measure the pictures of the part; the result is None, or what is wrong with the data or the model."""
         del attempt  # what an earlier one has measured is in the part
         asked = self.asked
         if not self.run_folder.is_dir():

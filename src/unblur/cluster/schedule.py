@@ -83,7 +83,7 @@ class GivenUp:
 
 Event = Begun | Frames | Note | Ended | Lost | GivenUp
 Say = Callable[[Event], None]
-"""By which work reports; raises `KeyboardInterrupt` when the work is to end."""
+"""Function by which work reports events; raises `KeyboardInterrupt` when the work is to end."""
 
 Handle = TypeVar("Handle")
 
@@ -93,7 +93,7 @@ class Work(ABC):
 
     @abstractmethod
     def run(self, say: Say, *, attempt: int) -> Any:  # noqa: ANN401 - each has its own result
-        """Do it, and return the result.
+        """Carry out the work of the unit, and return its result, which can be pickled.
 
         Args:
             say: reports `Frames` and `Note`.

@@ -95,7 +95,7 @@ class SegmentWork(Work):
     segment: Segment
 
     def run(self, say: Say, *, attempt: int) -> VideoReport | None:
-        """Do it; None if it cannot be done, whose reason comes up where the clip is joined, as the segment is then restored there."""
+        """Restore the segment; None if that fails. The segment is then restored where the clip is joined, which raises the reason."""
         del attempt  # what an earlier one had finished is found
         job, options = self.clip.job, self.clip.options
         if self.clip.unseen():

@@ -137,7 +137,7 @@ def perform(work: Work, attempt: int) -> Iterator[Event]:
 
 
 class _Line:
-    """From the thread that works to that which reports.
+    """Queue of events from the thread that works to the thread that reports.
 
     Attributes:
         ends: set when the work is to end.

@@ -37,7 +37,7 @@ WHITE_LEVEL = 0.985
 
 _WINDOWS_AT_ONCE = 16  # windows whose transforms are in memory at a time on a CPU
 _DECONVOLVED_AT_ONCE = 2  # windows that are deconvolved at a time on a CPU; more leave the cache
-_MOST_AT_ONCE = 128  # windows of both steps at a time on a GPU, which fewer leave idle, and in exports, which repeat the operators
+_MOST_AT_ONCE = 128  # windows that are transformed or deconvolved at a time on a GPU, which fewer do not fill, and in exports, whose graph repeats the operators of each group
 
 
 class KernelEstimator(nn.Module):

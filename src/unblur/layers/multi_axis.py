@@ -246,7 +246,7 @@ class RCAB(nn.Module):
 
 
 class RDCAB(nn.Module):
-    """The same with an MLP over the channels in the place of the convolutions; used at the lowest resolution.
+    """Residual block like `RCAB`, with an MLP over the channels in the place of the convolutions; used at the lowest resolution.
 
     Source: section 3.1, "residual dense channel attention block".
 

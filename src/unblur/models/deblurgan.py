@@ -22,7 +22,7 @@ from unblur.models.base import CENTRE, Net
 __all__ = ["DeblurGAN", "DeblurGANCritic"]
 
 STRIDE = 4
-"""By which the two strided convolutions shrink the picture."""
+"""Stride of the two strided convolutions together."""
 
 
 class DeblurGAN(Net):

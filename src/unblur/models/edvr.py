@@ -27,7 +27,7 @@ from unblur.models.video import VideoNet
 __all__ = ["EDVR", "PCDAlign", "PredeblurPyramid", "TSAFusion", "edvr"]
 
 SLOPE = 0.1
-"""Of every leaky ReLU; the residual blocks have plain ones."""
+"""Negative slope of every leaky ReLU; the residual blocks have plain ones."""
 
 LEVELS = 3
 

@@ -30,7 +30,7 @@ from unblur.models.video import WarpingNet
 __all__ = ["PPNet", "ppnet"]
 
 SLOPE = 0.1
-"""Of every leaky ReLU (the source gives none; PWC-Net's)."""
+"""Negative slope of every leaky ReLU (the source gives none; PWC-Net's)."""
 
 
 class PPNet(WarpingNet):

@@ -41,7 +41,7 @@ CONTEXT_WIDTHS = (128, 128, 128, 96, 64, 32)
 
 DILATIONS = (1, 2, 4, 8, 16, 1)
 SLOPE = 0.1
-"""Of every leaky ReLU."""
+"""Negative slope of every leaky ReLU."""
 FLOW_UNIT = 20
 """Pixels at full resolution that the network's flow of 1 stands for."""
 FINEST = 2

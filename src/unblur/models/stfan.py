@@ -29,7 +29,7 @@ from unblur.models.recurrent import RecurrentNet, State
 __all__ = ["STFAN"]
 
 SLOPE = 0.1
-"""Of every leaky ReLU."""
+"""Negative slope of every leaky ReLU."""
 
 
 class STFAN(RecurrentNet):

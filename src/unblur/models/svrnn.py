@@ -26,7 +26,7 @@ from unblur.models.diagnostic import Diagnostic
 __all__ = ["SVRNN"]
 
 SLOPE = 0.1
-"""Of the leaky ReLUs outside of the weight generation network, which has plain ones."""
+"""Negative slope of the leaky ReLUs outside of the weight generation network, which has plain ones."""
 
 
 class SVRNN(Net):

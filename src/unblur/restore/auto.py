@@ -31,12 +31,12 @@ class AutoDeblurrer:
 
     @property
     def for_photos(self) -> Deblurrer:
-        """With the network for photos, where their size does not ask for a faster one."""
+        """The restorer with the network for photos, where their size does not ask for a faster one."""
         return self._networks.for_kind("photo")
 
     @property
     def for_videos(self) -> Deblurrer:
-        """With the network for clips."""
+        """The restorer with the network for clips."""
         return self._networks.for_kind("video")
 
     def photo(self, image: Picture, *, strength: float = 1.0, scale: float | None = None) -> Picture:

@@ -103,7 +103,7 @@ class Report:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Those of all outcomes."""
+        """Warnings of all outcomes, in their order."""
         return tuple(warning for outcome in self.outcomes for warning in outcome.warnings)
 
     @property

@@ -16,7 +16,7 @@ from unblur.errors import InputError
 __all__ = ["COUNTS", "check_self_ensemble", "from_view", "mean_of_views", "to_view"]
 
 COUNTS = (1, 2, 4, 8)
-"""How many views may be taken."""
+"""Numbers of views that a self-ensemble may have."""
 
 _ORDER = (
     (False, False, False),

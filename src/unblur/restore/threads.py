@@ -75,13 +75,13 @@ class Threads:
         return max(1, min(wanted, round(self._free)))
 
     def running(self, pixels: int) -> contextlib.AbstractContextManager[None]:
-        """Let torch use that number inside a block."""
+        """Context in which torch uses `count(pixels)` threads."""
         return running_on(self.count(pixels))
 
 
 @dataclass(frozen=True)
 class _Seconds:
-    """Counted from some moment on."""
+    """Clock readings at one moment, seconds; only differences of two readings have a meaning."""
 
     wall: float
     busy: float  # of all cores that this process may use, in all programs of usual priority

@@ -23,7 +23,7 @@ __all__ = ["BAND", "Tile", "best_core", "cut", "layout", "restore_tiled"]
 Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 
 FitSize = Callable[[int, int], tuple[int, int]]
-"""From the height and width that a tile has at least to those that a network takes."""
+"""(height, width) of a tile, pixels, to the smallest ones that are not less and that a network takes."""
 
 BAND = 16
 """Half the width of the band in which two cores overlap, pixels."""

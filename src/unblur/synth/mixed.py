@@ -170,7 +170,7 @@ class SetRecipe(BaseModel):
 
 @dataclass(frozen=True)
 class Sources:
-    """Of what a data set is made.
+    """Source files of a data set.
 
     Attributes:
         photos: sharp photos, or folders of them.

@@ -34,7 +34,7 @@ Progress = Callable[[str, int, int | None], None]
 """Called with what is being done, how much of it is done, and of how much (None if unknown)."""
 
 DRAWS_A_UNIT = 25
-"""Of plans that draw; a clip is a unit by itself."""
+"""Draws in a unit of a plan that draws; a clip is a unit by itself."""
 
 Failed = list[tuple[str, str]]
 """Paths of sources that failed, each with the reason."""

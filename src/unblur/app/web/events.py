@@ -36,16 +36,16 @@ class Shown:
 
     Attributes:
         queue: HTML of the table.
-        labels: of the items, for the list of those to look at.
-        label: of the one that is looked at; None if there is none.
-        kind: of it, `photo` or `video`; empty if there is none.
-        expectation: of it.
-        view: HTML of the slider, or of the two clips.
-        charts: HTML.
+        labels: of the items, one of which is looked at.
+        label: of the item that is looked at; None if there is none.
+        kind: of that item, `photo` or `video`; empty if there is none.
+        expectation: what its restoration will gain and take, in a sentence.
+        view: HTML of the slider over blurry and restored picture, or of the two clips side by side.
+        charts: HTML of the charts of a clip.
         film: moments of a clip: pictures and their captions.
-        drawings: HTML of those of a photo.
-        note: on the preview or drawings that are made, or why they are not.
-        length: of a clip, seconds.
+        drawings: HTML of the pictures of how a photo was blurred.
+        note: that a preview or drawings are being made, or why they are not.
+        length: duration of a clip, seconds.
         busy: whether to ask again soon.
     """
 
@@ -235,7 +235,7 @@ def _view(item: Item) -> tuple[str, str, str]:
 
 
 def _number(label: str | None) -> int:
-    """Of an item, by its label; 0 for none."""
+    """Number of an item, from its label; 0 for no label."""
     text = (label or "").partition(":")[0]
     return int(text) if text.isdecimal() else 0
 

@@ -16,7 +16,7 @@ __all__ = ["Region", "mixed", "region_of"]
 FEATHER = 8
 """Pixels inside a region over which the restoration fades in, so that no edge is seen."""
 MOST_POINTS = 100_000
-"""Of all strokes of a brush together."""
+"""Most points that all strokes of a brush may have together."""
 _ROWS = 256  # that are mixed at a time
 _HOW = "give left, top, right and bottom in pixels, such as `120, 80, 400, 300`, or draw it"
 

@@ -32,9 +32,9 @@ class Served:
     """A page that is served.
 
     Attributes:
-        url: of it, with the key.
-        key: that is in it.
-        folder: for all that is temporary; gone at the end.
+        url: address of the page, with the key.
+        key: secret in the address, without which the page is refused.
+        folder: for temporary files; removed when the server ends.
         local: whether files may be named by their paths.
     """
 

@@ -34,11 +34,11 @@ MOST_FILES = 200
 """Photos and clips that one visitor may have on the page."""
 
 PREVIEW_SECONDS = 2.0
-"""Of a clip that are restored first, for a look."""
+"""Length of the preview, which is restored of a clip before the rest of it, seconds."""
 
 Status = Literal["ready", "queued", "running", "paused", "done", "skipped", "failed", "cancelled"]
 OPEN: tuple[Status, ...] = ("ready", "paused", "cancelled", "failed")
-"""Of what is restored when the visitor says so."""
+"""Status of the items that are restored when the visitor starts the queue."""
 
 
 @dataclass(frozen=True)
@@ -135,12 +135,12 @@ class Item:
 
     @property
     def name(self) -> str:
-        """Of the file."""
+        """Name of the source file, with its suffix."""
         return self.job.source.name
 
     @property
     def pixels(self) -> float:
-        """Of all frames."""
+        """Number of pixels of all frames together; of a photo, those of the picture."""
         return float(self.width * self.height * max(self.frames, 1))
 
 
