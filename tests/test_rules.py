@@ -4,12 +4,14 @@ import ast
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src" / "unblur").rglob("*.py"))
+SCRIPTS = [path for folder in ("benchmarks", "demo") for path in sorted((ROOT / folder).rglob("*.py"))]
 HEAVY = ("torch", "cv2", "av", "PIL", "numpy", "pydantic", "torchvision")
 
 
@@ -66,6 +68,7 @@ DIALECT = {
     "spread",
     "spreads",
     "looks",
+    "surer",
 }
 """Words that this project once used for what has a name in the field, see docs/reference/glossary.md."""
 
@@ -83,14 +86,29 @@ def identifiers(tree):
             yield node.attr
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=module_of)
+def words_of(text):
+    """The words of names and sentences, in small letters; `camelCase` and `snake_case` are taken apart."""
+    return {word.lower() for word in re.findall("[A-Z]?[a-z]+|[A-Z]+", text)}
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *SCRIPTS], ids=lambda path: ".".join(path.relative_to(ROOT).with_suffix("").parts))
 def test_identifiers_are_words_of_the_field(path):
-    found = {
-        name
-        for name in identifiers(ast.parse(path.read_text()))
-        if DIALECT & {word.lower() for word in re.findall("[A-Z]?[a-z]+|[A-Z]+", name)}
-    }
-    assert not found
+    assert not {name for name in identifiers(ast.parse(path.read_text())) if DIALECT & words_of(name)}
+
+
+DIALECT_IN_TEXT = {"afresh", "leap", "leaps", "smear", "smeared", "smearing", "smears", "unsmeared"}
+"""Those of them that plain English does not need either, so that no comment, docstring or recipe has them."""
+TEXTS = [
+    *SOURCES,
+    *SCRIPTS,
+    *sorted((ROOT / "src" / "unblur" / "recipes").rglob("*.yaml")),
+    *sorted((ROOT / "src" / "unblur" / "weights").glob("*.json")),
+]
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_texts_are_in_words_of_the_field(path):
+    assert not DIALECT_IN_TEXT & words_of(path.read_text(encoding="utf-8"))
 
 
 def without_docstring(body):
@@ -181,6 +199,116 @@ def test_help_answers_without_torch(arguments):
     code = f"import sys; sys.argv = ['unblur', *{arguments!r}]\nfrom unblur.app.cli import main\ntry:\n    main()\nexcept SystemExit as end:\n    assert not end.code\nassert not set(sys.modules) & {{'torch', 'cv2', 'av'}}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+TESTED_BY = {
+    "app/ablate.py": "app/test_studies.py",
+    "app/choices.py": "app/test_cli.py through app/restore.py",
+    "app/doctor.py": "app/test_cli.py",
+    "app/export.py": "app/test_own_network.py through app/cli.py",
+    "app/models.py": "app/test_cli.py",
+    "app/pull.py": "app/test_cli.py",
+    "app/restore.py": "app/test_cli.py",
+    "app/web/chart.py": "app/web/test_views.py",
+    "app/web/film.py": "app/web/test_engine.py",
+    "app/web/layout.py": "app/web/test_server.py through app/web/server.py",
+    "app/web/messages.py": "app/web/test_views.py",
+    "app/web/sessions.py": "app/web/test_events.py",
+    "bench/contender.py": "bench/test_run.py",
+    "bench/crops.py": "bench/test_report.py",
+    "bench/rows.py": "bench/test_run.py",
+    "bench/table.py": "bench/test_export.py",
+    "bench/tasks/page.py": "bench/tasks/test_table.py",
+    "cluster/connect.py": "cluster/test_workers.py",
+    "errors.py": "test_losses.py",
+    "export/convert.py": "export/test_files.py",
+    "export/runtimes.py": "export/test_files.py",
+    "io/animation_write.py": "io/test_animation.py",
+    "io/clip_info.py": "io/test_said.py",
+    "io/containers.py": "io/test_video_writer.py",
+    "io/ebml.py": "io/test_matroska.py",
+    "io/encoders.py": "io/test_said.py",
+    "io/frame_folder.py": "restore/test_frame_folder.py",
+    "io/jpeg.py": "io/test_image.py through io/image.py",
+    "io/pillow.py": "io/test_picture.py through io/image.py",
+    "io/segment_writer.py": "cluster/test_work.py",
+    "io/segments.py": "io/test_journal.py",
+    "io/streams.py": "io/test_video_writer.py through io/video_writer.py",
+    "io/tiff_decode.py": "io/test_tiff.py through io/tiff.py through io/image.py",
+    "io/tiff_tags.py": "io/test_tiff.py through io/tiff.py through io/image.py",
+    "io/tiff_write.py": "io/test_exiftool.py",
+    "io/verify.py": "io/test_video_writer.py",
+    "io/video.py": "io/test_video_writer.py",
+    "io/webp.py": "io/test_image.py through io/image.py",
+    "layers/check.py": "layers/test_warp.py through layers/warp.py",
+    "layers/fourier.py": "layers/test_portable.py",
+    "layers/kernel_evidence.py": "layers/test_kernel_estimation.py",
+    "layers/kernel_input.py": "layers/test_kernel_estimation.py",
+    "layers/kernels.py": "layers/test_kernel_estimation.py",
+    "layers/resize.py": "layers/test_portable.py",
+    "models/flow.py": "models/test_pwcnet.py",
+    "restore/auto.py": "restore/test_api.py through restore/api.py",
+    "restore/networks.py": "restore/test_batch.py",
+    "restore/observer.py": "restore/test_batch.py",
+    "restore/report.py": "restore/test_deblurrer.py",
+    "restore/runner.py": "restore/test_batch.py",
+    "synth/folder.py": "synth/test_make.py",
+    "training/checkpoint.py": "app/test_train.py",
+    "training/content.py": "training/test_loop.py through training/loop.py",
+    "training/record.py": "training/test_loop.py through training/loop.py",
+    "training/sources.py": "training/test_batch.py",
+    "training/validation.py": "training/test_loop.py through training/loop.py",
+    "weights/card.py": "weights/test_weights.py through weights/__init__.py",
+    "weights/pickled.py": "weights/test_convert.py through weights/convert.py",
+    "weights/run.py": "app/test_studies.py",
+}
+"""Modules without a test file of the same name, with the one that tests them, and where it does so through other modules, those."""
+
+
+def modules_named(tree):
+    """Modules that a file imports or calls by their full name: `a.b` and, of `from a import b`, both `a` and `a.b`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):  # such as what `monkeypatch.setattr` replaces
+            for named in re.findall(r"\bunblur(?:\.\w+)+", node.value):
+                yield from (named[: end.start()] for end in re.finditer(r"\.|$", named))
+
+
+def names_module(tree, path):
+    """Whether a file names a module of the source or, as a word of its own, something public of it."""
+    listed = [
+        node.value
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
+    ]
+    public = {name for names in listed for name in ast.literal_eval(names)}
+    words = {
+        word
+        for node in ast.walk(tree)
+        for word in (getattr(node, "id", ""), getattr(node, "attr", ""), getattr(node, "value", ""))
+        if isinstance(word, str)
+    }
+    module = module_of(path).removesuffix(".__init__")
+    return module in set(modules_named(tree)) or bool(public & words)
+
+
+def test_every_module_has_its_test_file():
+    """One of the same name, or that of `TESTED_BY`, which names the module, or the module through which it tests it."""
+    source, tests = ROOT / "src" / "unblur", ROOT / "tests"
+    parts = [path.relative_to(source) for path in SOURCES if path.stem not in {"__init__", "__main__"}]
+    without = {part.as_posix() for part in parts if not (tests / part.parent / f"test_{part.name}").is_file()}
+    assert without == set(TESTED_BY), "a module has no test file, or a line of `TESTED_BY` is not needed"
+    for module, covered in TESTED_BY.items():
+        file, *through = covered.split(" through ")
+        assert (tests / file).is_file(), f"{module}: no {file}"
+        for inner, outer in pairwise([module, *through]):
+            assert module_of(source / inner) in set(modules_named(ast.parse((source / outer).read_text()))), f"{outer} imports no {inner}"
+        last = [module, *through][-1]
+        assert names_module(ast.parse((tests / file).read_text()), source / last), f"{file} does not name {last}"
 
 
 def test_tests_mirror_the_source():
