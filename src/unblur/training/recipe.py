@@ -100,7 +100,8 @@ class _OfSeveralFrames(_Section):
     reference_only: bool = False
     """Show copies of the middle frame in place of all frames of a clip: the single-frame twin of a network, for comparison."""
     middle_only: bool = False
-    """Show the middle frame of a clip as a picture of its own: to networks that see one frame, for comparison with others on the same clips."""
+    """Show the middle frame of a clip, which has an odd number of them, as a picture of its own: to networks that see one frame, for comparison with
+    others on the same clips."""
 
 
 class StillsKeys(_MadeOfPhotos):
