@@ -80,3 +80,16 @@ def test_a_data_set_is_cut_into_crops(tree, tmp_path):
     assert result.exit_code == 0, result.exception
     assert "12 crops" in " ".join(result.output.split())
     assert "--set data.layout=gopro" in result.output
+
+
+def test_pairs_of_restorations(tree):
+    (tree / "test").rename(tree / "train")
+    result = run("distil", f"gopro/train/blur_gamma:{tree}", "-o", tree / "none", "--model", "swift", "--most-psnr", "90")
+    assert result.exit_code == 1  # the blurry pictures of this tree are the sharp ones
+    assert "nothing to teach" in str(result.exception)
+    for path in (tree / "train/GOPR0384_11_00/sharp").iterdir():
+        cv2.imwrite(str(path), np.random.default_rng(5).integers(0, 256, (12, 16, 3), np.uint8))
+    result = run("distil", f"gopro/train/blur_gamma:{tree}", "-o", tree / "out", "--model", "swift")
+    assert result.exit_code == 0, result.output
+    assert "2 pairs" in result.output
+    assert len(list((tree / "out").rglob("*.png"))) == 4

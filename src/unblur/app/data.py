@@ -97,3 +97,47 @@ def prepare(
         highlight=False,
         soft_wrap=True,
     )
+
+
+@app.command()
+def distil(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DIR|LAYOUT:DIR", help="Data set, such as `gopro/train/blur_gamma:DIR`; as for `unblur bench`.", show_default=False
+        ),
+    ],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder for the pairs.", show_default=False)],
+    model: Annotated[
+        str, typer.Option(help="The network whose restorations are the sharp pictures: built-in weights, or a file.")
+    ] = "auto",
+    most_psnr: Annotated[float, typer.Option(help="Leave out pairs whose blurry picture is nearer to the truth than that, in dB.")] = 36.0,
+) -> None:
+    """Make pairs whose sharp picture is what a network restores, to train a smaller network on them; a run that was stopped goes on."""
+    from unblur import __version__
+    from unblur.app.synth import Bar
+    from unblur.bench.datasets import open_data
+    from unblur.restore.load import load_network
+    from unblur.training.distillation import distil as make
+    from unblur.weights import best_for
+
+    found = open_data(data, parts=("train",))
+    name = best_for("photo") if model == "auto" else model
+    deblurrer = load_network(name)
+    with Bar() as bar:
+        made = make(
+            found.samples,
+            output,
+            restore=deblurrer.photo,
+            most_psnr=most_psnr,
+            facts={"made_by": f"unblur {__version__} data distil", "source": found.name, "model": name, "most_psnr": most_psnr},
+            progress=lambda done, total: bar.tell("restoring", done, total),
+        )
+    console = Console(stderr=True)
+    before = f", {made.there} were there already" if made.there else ""
+    console.print(f"[green]done[/] {made.written} pairs → {escape(str(output))}{before}", highlight=False, soft_wrap=True)
+    if made.with_truth:
+        console.print(f"  {made.with_truth} of them have the truth, to which the restoration is no nearer", highlight=False, soft_wrap=True)
+    if made.left_out:
+        console.print(f"  left out: {made.left_out} that are nearly sharp", highlight=False, soft_wrap=True)

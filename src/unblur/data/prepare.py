@@ -1,7 +1,7 @@
 """Crops of a data set for training: large pictures are decoded once, and not again for each crop that a training takes."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from unblur.errors import InputError
 from unblur.io.image import Image, read_image, write_image
 from unblur.io.whole import make_folder, written_whole
 
-__all__ = ["Prepared", "places", "prepare"]
+__all__ = ["Prepared", "keep_manifest", "places", "prepare"]
 
 _MANIFEST = "manifest.json"
 
@@ -67,7 +67,8 @@ def prepare(
     if size < 1 or step < 1:
         raise InputError(f"crops need a size and a step of at least one pixel, got {size} and {step}")
     make_folder(out)
-    _keep_manifest(out, {"made_by": f"unblur {version} data prepare", "source": source, "size": size, "step": step})
+    facts: dict[str, object] = {"made_by": f"unblur {version} data prepare", "source": source, "size": size, "step": step}
+    keep_manifest(out, facts, same=("source", "size", "step"), what="crops")
     written = there = too_small = 0
     for number, sample in enumerate(samples, start=1):
         wanted = {"blur": sample.reference, "sharp": sample.sharp[len(sample.sharp) // 2]}
@@ -95,19 +96,29 @@ def _write(picture: Image, target: Path, top: int, left: int, size: int) -> bool
     return True
 
 
-def _keep_manifest(out: Path, facts: dict[str, object]) -> None:
-    """Write what the crops are of, or see that those in the folder are of the same."""
+def keep_manifest(out: Path, facts: dict[str, object], *, same: Collection[str], what: str) -> None:
+    """Write what the pictures in a folder are made of, or see that those in it are of the same.
+
+    Args:
+        out: the folder.
+        facts: what is written.
+        same: names of the facts that must be the same.
+        what: what the pictures are called, for the message.
+
+    Raises:
+        InputError: if the folder holds something else.
+    """
     path = out / _MANIFEST
     if path.exists():
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             before = None
-        if not isinstance(before, dict) or any(before.get(key) != facts[key] for key in ("source", "size", "step")):
-            raise InputError(f"`{out}` holds crops of something else, or of another size; name another folder")
+        if not isinstance(before, dict) or any(before.get(key) != facts[key] for key in same):
+            raise InputError(f"`{out}` holds {what} of something else, or made otherwise; name another folder")
         return
     if _holds_others(out.iterdir()):
-        raise InputError(f"`{out}` holds other things than crops; name another folder")
+        raise InputError(f"`{out}` holds other things than {what}; name another folder")
     with written_whole(path) as partial:
         partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
