@@ -41,8 +41,10 @@ __all__ = [
 ]
 
 LIBRARY = "pillow_heif"
-MOTION_BOX, LARGE = b"mpvd", b"\0\0\0\1"
-"""The box of a motion photo's video, and the size of a box whose own size follows its kind, in 8 bytes."""
+MOTION_BOX = b"mpvd"
+_LARGE = b"\0\0\0\1"
+"""The size of a box whose own size follows its kind, in 8 bytes."""
+
 DEFAULT_QUALITY = 95
 CHROMA = {444: 0, 422: 1, 420: 2}
 MAX_SIDE = 65535
@@ -233,7 +235,7 @@ def _metadata(info: dict[str, Any], data: bytes, notes: list[str]) -> Metadata:
     attached = []
     for kind, content, place in boxes_of(data):
         if kind == MOTION_BOX:
-            head = 16 if data[place : place + 4] == LARGE else 8  # as it is, since XMP says how long that is
+            head = 16 if data[place : place + 4] == _LARGE else 8  # as it is, since XMP says how long that is
             attached.append(Attached("motion-photo video", data[place : place + head + len(content)]))
         elif kind in (b"jumb", b"uuid") and b"c2pa" in content[:64]:
             notes.append("its proof of origin (JUMBF, C2PA) was not kept, since the pixels change")
