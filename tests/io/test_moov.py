@@ -117,6 +117,21 @@ def test_a_track_that_tells_the_timecode_among_other_things_is_carried_whole(tmp
     assert read_box(target, b"moov").all(b"trak")[2].child(b"mdia", b"minf", b"stbl", b"stsd").body[8:] == RTMD
 
 
+@pytest.mark.parametrize("kind", [b"camm", b"gpmd", b"mett", b"CTMD", b"djmd"])
+@pytest.mark.parametrize("suffix", [".mov", ".mp4"])
+def test_timed_metadata_of_any_maker_is_carried(tmp_path, kind, suffix):
+    entry = b"\0\0\0\x10" + kind + bytes(6) + b"\0\1"
+    source, target = phone_clip(tmp_path / "a.mov", entry=entry), tmp_path / f"b{suffix}"
+    assert copy(source, target).dropped_streams == ()
+    data = read_box(target, b"moov").all(b"trak")[2]
+    assert data.child(b"mdia", b"minf", b"stbl", b"stsd").body[8:] == entry
+    assert data.child(b"mdia", b"hdlr").body == HANDLER
+    with av.open(str(target)) as container:
+        (stream,) = (s for s in container.streams if s.type == "data")
+        found = [(packet.pts * Fraction(packet.time_base), bytes(packet)) for packet in container.demux(stream) if packet.size]
+    assert found == [(Fraction(i, 10), face) for i, face in enumerate(FACES)]
+
+
 def test_its_timecode_is_kept_where_it_is_not(tmp_path):
     source = phone_clip(tmp_path / "a.mov", entry=RTMD, samples=[bytes(13) + bytes([16, 56, 7, 0, 0])] * 4)
     out = copy(source, tmp_path / "b.mkv")
