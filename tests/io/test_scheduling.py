@@ -22,10 +22,11 @@ def test_all_threads_are_as_the_calling_one_was():
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         thread = threading.Thread(target=done.wait)  # begins as the one that starts it
         thread.start()
-        assert os.sched_getscheduler(thread.native_id) == os.SCHED_BATCH
-    assert os.sched_getscheduler(0) == os.sched_getscheduler(thread.native_id) == before
+        inside = os.sched_getscheduler(thread.native_id)
+    after = {os.sched_getscheduler(0), os.sched_getscheduler(thread.native_id)}
     done.set()
     thread.join()
+    assert (inside, after) == (os.SCHED_BATCH, {before})
 
 
 def test_svt_av1_does_not_halt_everything_else():

@@ -552,7 +552,7 @@ def test_strength_holds_for_what_neighbours_change_too(tmp_path, monkeypatch):
     source = Clip(pts=[0, 40, 80]).make(tmp_path / "a.mp4")
     for strength in (0.0, 0.3, 1.0):
         restore(source, tmp_path / f"{strength}.mp4", net=Darker(), strength=strength)
-    assert shares == [{"share": 0.3}, {"share": 1.0}]
+    assert shares == [{"strength": 0.3}, {"strength": 1.0}]
 
 
 def test_frames_flicker_less_where_it_is_asked_for(tmp_path):
