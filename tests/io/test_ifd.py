@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unblur.io.ifd import SIZES, DamagedError, Entry, entry_of, numbers, read_directory, read_header, reader_of, write_directory
+from unblur.io.ifd import POINTERS, SIZES, DamagedError, Entry, entry_of, numbers, read_directory, read_header, reader_of, write_directory
 
 plain = st.sampled_from(sorted(SIZES)).flatmap(
     lambda kind: st.integers(1, 9).flatmap(
         lambda count: st.binary(min_size=SIZES[kind] * count, max_size=SIZES[kind] * count).map(lambda value: Entry(kind, count, value))
     )
 )
-tag_numbers = st.integers(0, 0xFFFF).filter(lambda tag: tag not in (0x8769, 0x8825, 0xA005))
+tag_numbers = st.integers(0, 0xFFFF).filter(lambda tag: tag not in POINTERS)
 directories = st.dictionaries(tag_numbers, plain, max_size=8)
 
 
