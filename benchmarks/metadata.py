@@ -80,6 +80,7 @@ SAID = {
     r"SubIFD|smaller versions": "SubIFD*:*",
     r"in its own way": "CanonRaw:* Canon:* IFD0:* ExifIFD:*",
     r"auxiliary|gain map": "*:AuxiliaryImageType XMP-x:XMPToolkit XMP-HDRGainMap:* XMP-hdrgm:* XMP-apdi:* XMP-GContainer:* MPF*:* MPImage*:*",
+    r"rendering intent": "File:RenderingIntent",
     r"depth map": "*:AuxiliaryImageType XMP-apdi:* XMP-depthData:* XMP-depthBlurEffect:* XMP-portraitLightingEffect:* XMP-GDepth:*",
     r"not valid UTF-8": "XMP-*:*",
     r"further pictures": "*:AuxiliaryImageType IFD0:* ExifIFD:* GPS:* XMP-*:* ICC-header*:* ICC_Profile*:* Apple:* File:ExifByteOrder",

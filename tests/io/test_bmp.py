@@ -40,6 +40,15 @@ def test_linked_profile_is_named(tmp_path):
     assert "profile" in image.notes[0]
 
 
+def test_another_rendering_intent_is_named(tmp_path):
+    write_image(tmp_path / "out.bmp", Image(noise(5, 6, 3), noise(5, 6, seed=1)))
+    assert read_image(tmp_path / "out.bmp").notes == ()
+    data = bytearray((tmp_path / "out.bmp").read_bytes())
+    data[14 + 108 : 14 + 112] = struct.pack("<I", 2)  # that of graphics
+    (tmp_path / "out.bmp").write_bytes(data)
+    assert read_image(tmp_path / "out.bmp").notes == ("its rendering intent, which is not that of photos, was not kept",)
+
+
 def test_a_bmp_of_a_rare_layout_is_not_called_damaged(tmp_path):
     header = struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, 64, 0, 0, 0, 0, 0, 0)
     (tmp_path / "a.bmp").write_bytes(b"BM" + struct.pack("<IHHI", 54 + 512, 0, 0, 54) + header + bytes(512))

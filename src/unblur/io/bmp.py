@@ -52,6 +52,8 @@ def read_bmp(path: Path) -> Image:
             if space == LINKED or (icc is not None and len(icc) < size):
                 icc = None
                 notes.append("its colour profile, which is damaged or a file of its own, was not kept")
+            if struct.unpack("<I", header[108:112])[0] not in (0, INTENT_IMAGES):
+                notes.append("its rendering intent, which is not that of photos, was not kept")
     metadata = Metadata(icc=icc or None, dpi=(across, down) if across > 0 < down else None)
     return Image(canvas.pixels, canvas.alpha, metadata, Coding("BMP", compressed=False), tuple(notes))
 
