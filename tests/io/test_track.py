@@ -1,3 +1,4 @@
+import os
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -207,3 +208,11 @@ def test_encrypted_video_in_matroska_is_called_so(tmp_path):
     ebml.change_tracks(path, change)
     with pytest.raises(UnsupportedError, match=r"is encrypted \(DRM\), and cannot be read without its key"):
         VideoReader(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="there is no such call on this system")
+def test_a_header_of_av1_that_is_asked_for_leaves_the_scheduling_as_it_is(tmp_path):
+    source = video_with(tmp_path / "a.mkv", SPHERE, encoder="libsvtav1", options={"preset": "12"})
+    copy(source, tmp_path / "b.mkv")
+    assert is_spherical(tmp_path / "b.mkv")
+    assert os.sched_getscheduler(0) not in (os.SCHED_FIFO, os.SCHED_RR)

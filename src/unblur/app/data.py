@@ -12,6 +12,13 @@ from rich.table import Table
 
 __all__ = ["app"]
 
+DataSet = Annotated[
+    str,
+    typer.Argument(
+        metavar="DIR|LAYOUT:DIR", help="Data set, such as `gopro/train/blur_gamma:DIR`; as for `unblur bench`.", show_default=False
+    ),
+]
+
 app = typer.Typer(no_args_is_help=True, help="Look at data sets in their published layouts, and cut them into crops.")
 
 
@@ -57,12 +64,7 @@ def check(
 
 @app.command()
 def prepare(
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="DIR|LAYOUT:DIR", help="Data set, such as `gopro/train/blur_gamma:DIR`; as for `unblur bench`.", show_default=False
-        ),
-    ],
+    data: DataSet,
     *,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder for the crops.", show_default=False)],
     size: Annotated[int, typer.Option(min=16, help="Side of a crop, pixels.")] = 512,
@@ -101,12 +103,7 @@ def prepare(
 
 @app.command()
 def distil(
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="DIR|LAYOUT:DIR", help="Data set, such as `gopro/train/blur_gamma:DIR`; as for `unblur bench`.", show_default=False
-        ),
-    ],
+    data: DataSet,
     *,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder for the pairs.", show_default=False)],
     model: Annotated[
@@ -131,7 +128,13 @@ def distil(
             output,
             restore=deblurrer.photo,
             most_psnr=most_psnr,
-            facts={"made_by": f"unblur {__version__} data distil", "source": found.name, "model": name, "most_psnr": most_psnr},
+            facts={
+                "made_by": f"unblur {__version__} data distil",
+                "source": found.name,
+                "model": name,
+                "network": deblurrer.fingerprint(),
+                "most_psnr": most_psnr,
+            },
             progress=lambda done, total: bar.tell("restoring", done, total),
         )
     console = Console(stderr=True)

@@ -1,7 +1,7 @@
 """Crops of a data set for training: large pictures are decoded once, and not again for each crop that a training takes."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def prepare(
         raise InputError(f"crops need a size and a step of at least one pixel, got {size} and {step}")
     make_folder(out)
     facts: dict[str, object] = {"made_by": f"unblur {version} data prepare", "source": source, "size": size, "step": step}
-    keep_manifest(out, facts, same=("source", "size", "step"), what="crops")
+    keep_manifest(out, facts, what="crops")
     written = there = too_small = 0
     for number, sample in enumerate(samples, start=1):
         wanted = {"blur": sample.reference, "sharp": sample.sharp[len(sample.sharp) // 2]}
@@ -96,13 +96,12 @@ def _write(picture: Image, target: Path, top: int, left: int, size: int) -> bool
     return True
 
 
-def keep_manifest(out: Path, facts: dict[str, object], *, same: Collection[str], what: str) -> None:
+def keep_manifest(out: Path, facts: dict[str, object], *, what: str) -> None:
     """Write what the pictures in a folder are made of, or see that those in it are of the same.
 
     Args:
         out: the folder.
-        facts: what is written.
-        same: names of the facts that must be the same.
+        facts: what is written, all of which but `made_by` must be the same.
         what: what the pictures are called, for the message.
 
     Raises:
@@ -114,7 +113,7 @@ def keep_manifest(out: Path, facts: dict[str, object], *, same: Collection[str],
             before = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             before = None
-        if not isinstance(before, dict) or any(before.get(key) != facts[key] for key in same):
+        if not isinstance(before, dict) or any(before.get(key) != fact for key, fact in facts.items() if key != "made_by"):
             raise InputError(f"`{out}` holds {what} of something else, or made otherwise; name another folder")
         return
     if _holds_others(out.iterdir()):

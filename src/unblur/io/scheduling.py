@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["scheduling_kept"]
+__all__ = ["THREADS", "scheduling_kept"]
 
 THREADS = Path("/proc/self/task")
 """Where Linux lists the threads of a process."""
@@ -26,6 +26,6 @@ def scheduling_kept() -> Iterator[None]:
         yield
     finally:
         if os.sched_getscheduler(0) != policy:
-            for thread in THREADS.iterdir():
-                with contextlib.suppress(OSError):  # one that has ended
-                    os.sched_setscheduler(int(thread.name), policy, parameters)
+            for thread in [0, *(int(each.name) for each in THREADS.glob("*"))]:  # the calling one, and all where Linux lists them
+                with contextlib.suppress(ProcessLookupError):  # one that has ended
+                    os.sched_setscheduler(thread, policy, parameters)

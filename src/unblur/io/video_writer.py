@@ -388,12 +388,16 @@ class VideoWriter:
 
     def _extradata(self) -> bytes | None:
         """What the encoder says to decoders before the first packet."""
+        return self._opened_encoder(Flags.global_header).extradata
+
+    def _opened_encoder(self, flags: int) -> VideoCodecContext:
         encoder = CodecContext.create(self.encoding.encoder, "w")
         assert isinstance(encoder, VideoCodecContext)
         self._configure(encoder)
-        encoder.flags |= Flags.global_header
-        encoder.open()
-        return encoder.extradata
+        encoder.flags |= flags
+        with scheduling_kept():
+            encoder.open()
+        return encoder
 
     def _muxer_options(self) -> dict[str, str]:
         if self._container not in ("mp4", "mov"):
@@ -452,13 +456,7 @@ class VideoWriter:
         if self._external is not None:
             return self._external
         assert self._stream is not None
-        encoder = CodecContext.create(self.encoding.encoder, "w")
-        assert isinstance(encoder, VideoCodecContext)
-        self._configure(encoder)
-        encoder.flags = self._stream.codec_context.flags
-        with scheduling_kept():
-            encoder.open()
-        return encoder
+        return self._opened_encoder(self._stream.codec_context.flags)
 
     def _note_losses(self, frame: Frame) -> None:
         if frame.carried is None:

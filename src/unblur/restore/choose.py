@@ -25,7 +25,17 @@ from unblur.restore.stream import Stream
 from unblur.restore.temporal_fusion import fuse_frames
 from unblur.weights import FASTEST, Quality, by_quality, digest_of
 
-__all__ = ["PHOTO_SECONDS", "Choice", "PhotoChoice", "choose", "photo_choice", "pixels_of", "seconds_a_pixel", "usual_seconds_a_pixel"]
+__all__ = [
+    "FILE_FACTOR",
+    "PHOTO_SECONDS",
+    "Choice",
+    "PhotoChoice",
+    "choose",
+    "photo_choice",
+    "pixels_of",
+    "seconds_a_pixel",
+    "usual_seconds_a_pixel",
+]
 
 PHOTO_SECONDS = 30.0
 """How long a photo may take, about, with the weights that are taken by themselves."""
@@ -37,7 +47,8 @@ LEAST_PIXELS = 600_000
 _SIDE = 512  # pixels of what is restored to see how fast it goes
 _SMALL = 256  # the same of what is timed once a machine
 _FRAMES = 3
-_FILE_FACTOR = 1.2  # times the network's seconds: files are read and written, too (`python -m benchmarks.restoring`: 5 to 19 % for clips)
+FILE_FACTOR = 1.2
+"""Times the network's seconds: files are read and written, too (`python -m benchmarks.restoring`: 5 to 19 % for clips)."""
 
 
 @dataclass(frozen=True)
@@ -133,9 +144,7 @@ def choose(work: Mapping[Kind, float], *, time_limit: float, speed: Callable[[st
     best = [Choice(photo, videos[0], self_ensemble) for self_ensemble in reversed(COUNTS)]
     for choice in (*best, *(Choice(name, videos[0], 1) for name in faster), *(Choice(FASTEST, video, 1) for video in videos[1:])):
         seconds = fusion_seconds * work.get("video", 0.0)
-        seconds += sum(
-            _FILE_FACTOR * choice.self_ensemble * pixels * known(choice.weights(kind)) for kind, pixels in work.items() if pixels
-        )
+        seconds += sum(FILE_FACTOR * choice.self_ensemble * pixels * known(choice.weights(kind)) for kind, pixels in work.items() if pixels)
         if seconds <= time_limit:
             break
     return replace(choice, seconds=seconds)

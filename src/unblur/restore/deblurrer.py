@@ -32,7 +32,7 @@ from unblur.restore.checks import as_path, check_how, check_number, check_whole
 from unblur.restore.clip import ClipRestorer
 from unblur.restore.executor import bytes_per_pixel, mixed_safely, within_memory
 from unblur.restore.memory import free_bytes
-from unblur.restore.multi_scale import Restored, area, finer_scales_add_nothing, joined, shapes, shrunk
+from unblur.restore.multi_scale import Restored, area, finer_scales_add_nothing, joined, shape_at, shapes, shrunk
 from unblur.restore.multi_scale_clip import MultiScaleClip
 from unblur.restore.pillow_pictures import upright, with_pixels
 from unblur.restore.pipeline import overlapped
@@ -408,7 +408,7 @@ class Deblurrer:
         return {
             "unblur": unblur.__version__,
             "source": source,
-            "weights": self._fingerprint(),
+            "weights": self.fingerprint(),
             "precision": str(self.setup.precision),
             "self_ensemble": self.setup.self_ensemble,
             "scale_step": self.scale_step,
@@ -476,7 +476,7 @@ class Deblurrer:
         cuts = 10  # the detector of cuts remembers nine differences
         return int(temporal_fusion) if self.net.num_frames == 1 else self.net.num_frames + cuts
 
-    def _fingerprint(self) -> str:
+    def fingerprint(self) -> str:
         """SHA-256 of what the network is: of the settings of all its parts, which are their public attributes of plain values, and of its weights."""
         digest = hashlib.sha256()
         for name, part in self.net.named_modules():
@@ -548,8 +548,7 @@ class Deblurrer:
             return picture
         sizes: list[Restored] = []
         kept = 1.0
-        height, width = (max(round(side * scale), 1) for side in picture.shape[:2])
-        for shape in shapes(height, width, step=self.scale_step):
+        for shape in shapes(*shape_at(picture, scale), step=self.scale_step):
             if finer_scales_add_nothing(sizes):
                 break
             small = shrunk(picture, shape)

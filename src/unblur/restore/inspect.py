@@ -29,7 +29,7 @@ from unblur.models.diagnostic import Diagnostic, Kind, Rows, frame_name
 from unblur.pixels import to_pixels, to_tensor
 from unblur.restore.cuts import CutDetector
 from unblur.restore.drawing import Bytes, Cell, axis_colours, colour_wheel, flow_colours, heat, kernels, sheet, strokes
-from unblur.restore.multi_scale import shrunk
+from unblur.restore.multi_scale import shape_at, shrunk
 from unblur.restore.precision import Setup
 from unblur.restore.tiles import cut
 
@@ -84,7 +84,7 @@ def inspect_frame(
         InputError: if the clip cannot be read or has no such frame.
         OutputError: if a picture cannot be written.
     """
-    window = [_at_scale(each, scale) for each in read_window(source, frame=frame, num_frames=net.num_frames)]
+    window = [shrunk(each, shape_at(each, scale)) for each in read_window(source, frame=frame, num_frames=net.num_frames)]
     drawings = inspect_window(_middle_part(window, longest_side, net), net=net, setup=setup)
     for drawing in drawings:
         with written_whole(folder / f"{drawing.name}.png", overwrite=overwrite, inputs=(source,)) as partial:
@@ -272,11 +272,6 @@ def _before_and_after(blurry: Tensor, restored: Tensor) -> Drawing:
     ]
     drawn = sheet([cells], width=max(320, min(640, blurry.shape[-1])))
     return Drawing("before-after", "the frame, what the network made of it, and what it changed (grey is nothing)", drawn)
-
-
-def _at_scale(frame: NDArray[Any], scale: float) -> NDArray[Any]:
-    height, width = (max(round(side * scale), 1) for side in frame.shape[:2])
-    return shrunk(frame, (height, width))
 
 
 def _middle_part(window: list[NDArray[Any]], longest_side: int, net: Net) -> list[NDArray[Any]]:

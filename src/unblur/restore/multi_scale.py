@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from unblur.pixels import peak_value, to_float, to_levels
 from unblur.restore.tiles import Pixels
 
-__all__ = ["Restored", "area", "finer_scales_add_nothing", "joined", "shapes", "shrunk"]
+__all__ = ["Restored", "area", "finer_scales_add_nothing", "joined", "shape_at", "shapes", "shrunk"]
 
 LEAST_SIDE = 128
 """Shorter side of the smallest scale, pixels."""
@@ -63,6 +63,12 @@ def shapes(height: int, width: int, *, step: float | None) -> list[tuple[int, in
 def area(height: int, width: int, *, step: float | None) -> float:
     """Pixels of all sizes together, in pictures of the given size."""
     return sum(high * wide for high, wide in shapes(height, width, step=step)) / (height * width)
+
+
+def shape_at(picture: Pixels, scale: float) -> tuple[int, int]:
+    """Height and width of a picture at a scale."""
+    height, width = (max(round(side * scale), 1) for side in picture.shape[:2])
+    return height, width
 
 
 def shrunk(picture: Pixels, shape: tuple[int, int]) -> Pixels:

@@ -57,7 +57,7 @@ def distil(
         OutputError: if `out` cannot be written to.
     """
     make_folder(out)
-    keep_manifest(out, facts, same=tuple(key for key in facts if key != "made_by"), what="pairs")
+    keep_manifest(out, facts, what="pairs")
     written = with_truth = there = left_out = 0
     for number, sample in enumerate(samples, start=1):
         folder, name = out / "train" / sample.sequence, f"{sample.reference.stem}.png"

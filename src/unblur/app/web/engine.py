@@ -13,7 +13,7 @@ from unblur.errors import InputError
 from unblur.io.image import read_rgb
 from unblur.restore.batch import Job, Options, restore_job
 from unblur.restore.blurred import BlurMeter
-from unblur.restore.choose import fusion_seconds_a_pixel, usual_seconds_a_pixel
+from unblur.restore.choose import FILE_FACTOR, fusion_seconds_a_pixel, usual_seconds_a_pixel
 from unblur.restore.deblurrer import Deblurrer
 from unblur.restore.inspect import Drawing, inspect_photo
 from unblur.restore.load import load_network
@@ -25,7 +25,6 @@ from unblur.weights import FASTEST, Quality, by_quality, card_of
 
 __all__ = ["Engine"]
 
-_FILE_FACTOR = 1.2  # times the network's seconds, for reading and writing
 DRAWN_WITH: dict[Quality, str] = {"best": "swift_best", "good": "swift_best", "fast": "swift_quick"}
 """Weights whose drawings show how a photo was blurred, by quality; those of `best` share the network of `good`."""
 
@@ -52,12 +51,12 @@ class Engine:
         """How long a photo of so many pixels takes here, about."""
         networks = self.networks(quality)
         choice = networks.choice_for_photo(pixels, scale=None)
-        return _FILE_FACTOR * pixels * choice.scale**2 * usual_seconds_a_pixel(networks.for_photo(choice))
+        return FILE_FACTOR * pixels * choice.scale**2 * usual_seconds_a_pixel(networks.for_photo(choice))
 
     def clip_seconds(self, pixels: float, *, quality: Quality) -> float:
         """How long clips with so many pixels in all frames take here, about."""
         fusion = measured_once("fusion-seconds-a-pixel", fusion_seconds_a_pixel, kind=float)
-        return _FILE_FACTOR * pixels * (usual_seconds_a_pixel(self.networks(quality).for_kind("video")) + fusion)
+        return FILE_FACTOR * pixels * (usual_seconds_a_pixel(self.networks(quality).for_kind("video")) + fusion)
 
     def expect(self, job: Job, *, quality: Quality) -> str:
         """What to expect, in a sentence; of a clip, by its first frame."""
