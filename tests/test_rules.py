@@ -246,6 +246,7 @@ TESTED_BY = {
     "layers/kernel_input.py": "layers/test_kernel_estimation.py",
     "layers/kernels.py": "layers/test_kernel_estimation.py",
     "layers/resize.py": "layers/test_portable.py",
+    "models/adversary.py": "models/test_deepdeblur.py through models/deepdeblur.py",
     "models/flow.py": "models/test_pwcnet.py",
     "restore/auto.py": "restore/test_api.py through restore/api.py",
     "restore/networks.py": "restore/test_batch.py",
@@ -309,6 +310,20 @@ def test_every_module_has_its_test_file():
             assert module_of(source / inner) in set(modules_named(ast.parse((source / outer).read_text()))), f"{outer} imports no {inner}"
         last = [module, *through][-1]
         assert names_module(ast.parse((tests / file).read_text()), source / last), f"{file} does not name {last}"
+
+
+CONTRACTS = {"adversary", "arguments", "base", "cascade", "diagnostic", "flow", "foreign", "recurrent", "supervised", "video"}
+"""Modules of `models` that hold what networks promise, and no network of the package."""
+
+
+def test_no_module_outside_the_models_names_a_network():
+    """What a network knows of itself comes through its contract; published checkpoints alone have layouts by network."""
+    models = ROOT / "src" / "unblur" / "models"
+    networks = {f"unblur.models.{path.stem}" for path in models.glob("*.py") if path.stem not in CONTRACTS | {"__init__"}}
+    found = {
+        module_of(path) for path in SOURCES if models not in path.parents and networks & set(modules_named(ast.parse(path.read_text())))
+    }
+    assert found == {module_of(ROOT / "src" / "unblur" / "weights" / "convert.py")}
 
 
 def test_tests_mirror_the_source():

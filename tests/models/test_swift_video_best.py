@@ -7,7 +7,7 @@ from unblur.layers.light import GAMMA, luma
 from unblur.layers.motion_blur import line_blur
 from unblur.models.swift import widen
 from unblur.models.swift_video import SwiftVideo
-from unblur.models.swift_video_best import LAGS, SPEEDS, ExposureRatio, SwiftVideoBest, estimate_exposure_ratio, slope_correlations
+from unblur.models.swift_video_best import LAGS, SPEEDS, ExposureRatio, SwiftVideoBest, slope_correlations
 
 SMALL = {
     "widths": (8, 12),
@@ -159,23 +159,6 @@ def test_what_is_taken_is_luma():
         restored, blurry = net.reconstruct((window, blur_field, velocity, exposure_ratio), frames[:, 1]), frames[:, 1]
     torch.testing.assert_close(luma(restored), luma(blurry) + net.changes(blurry, 0.6 * velocity), atol=1e-4, rtol=0)
     torch.testing.assert_close(restored - luma(restored), blurry - luma(blurry), atol=1e-4, rtol=0)
-
-
-# The share of the exposure
-
-
-@pytest.mark.parametrize("exposure_ratio", [0.25, 0.5, 1.0])
-def test_share_is_how_much_shorter_the_smear_is_than_the_way(exposure_ratio):
-    found = estimate_exposure_ratio(blur_field_of(exposure_ratio * 9, exposure_ratio * -4), constant(9, -4, height=24, width=32))
-    assert float(found) == pytest.approx(exposure_ratio, abs=2e-3)
-
-
-def test_what_moves_far_counts_most_and_nothing_is_longer_than_the_way():
-    blur_field = torch.cat([blur_field_of(1, 0), blur_field_of(12, 0)], dim=3)
-    way = torch.cat([constant(1, 0, height=24, width=32), constant(24, 0, height=24, width=32)], dim=3)
-    assert float(estimate_exposure_ratio(blur_field, way)) == pytest.approx(0.5, abs=0.01)
-    assert float(estimate_exposure_ratio(blur_field_of(12, 0), constant(6, 0, height=24, width=32))) == 1
-    assert float(estimate_exposure_ratio(blur_field_of(0, 0), constant(0, 0, height=24, width=32))) == 0
 
 
 @pytest.mark.parametrize("exposure_ratio", [0.4, 0.7])

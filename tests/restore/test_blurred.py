@@ -84,7 +84,9 @@ def test_other_networks_measure_with_the_built_in_one(tmp_path):
 
     assert unblur.load(save_weights(tmp_path / "a.safetensors", tiny_swift()), device="cpu").meter is None
     own = unblur.load(save_weights(tmp_path / "b.safetensors", tiny_swift()), device="cpu", skip_sharp=True)
-    assert own.meter._net is own.net
+    assert own.meter._net is not own.net  # the thresholds are those of the built-in one
+    built_in = unblur.load("swift", device="cpu", skip_sharp=True)
+    assert built_in.meter._net is built_in.net
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])

@@ -3,6 +3,8 @@ import torch
 
 from unblur.errors import InputError
 from unblur.models import create
+from unblur.models.base import Net
+from unblur.models.supervised import EstimatesBlurField
 from unblur.training.batch import Batch
 from unblur.training.blur_field import BlurFieldObjective, teacher_forced
 
@@ -56,3 +58,35 @@ def test_told_the_truth_it_restores_with_that(recipe, net, batch, change):
 def test_refuses_networks_that_estimate_no_spread(recipe):
     with pytest.raises(InputError, match="estimate a blur field"):
         BlurFieldObjective(create("srn"), recipe=recipe)
+
+
+class OwnNet(Net, EstimatesBlurField):
+    """A network from outside the package, at its own scale: the blur field and the change are one convolution each."""
+
+    def __init__(self):
+        super().__init__()
+        self.size_multiple, self.receptive_radius = 4, 4
+        self.field, self.change = torch.nn.Conv2d(3, 3, 4, stride=4), torch.nn.Conv2d(6, 3, 1)
+
+    def forward(self, blurry):
+        return self.restore(blurry, self.blur_field(blurry))
+
+    def downscaled(self, blurry):
+        return blurry
+
+    def blur_field(self, blurry):
+        return self.field(blurry)
+
+    def restore(self, blurry, blur_field):
+        return blurry + self.change(torch.cat([blurry, torch.nn.functional.interpolate(blur_field, scale_factor=4)], dim=1))
+
+    def apply_change(self, restored, *, small, blurry):  # noqa: ARG002
+        return restored
+
+
+def test_a_network_from_outside_is_supervised_alike(recipe, batch):
+    net = OwnNet()
+    output = BlurFieldObjective(net, recipe=recipe)(batch, 1)
+    output.loss.backward()
+    torch.testing.assert_close(output.restored, net(batch.blurry))
+    assert all(parameter.grad.abs().max() > 0 for parameter in net.parameters())

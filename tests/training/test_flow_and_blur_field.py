@@ -7,8 +7,9 @@ import torch
 from unblur import losses
 from unblur.errors import InputError
 from unblur.models import create
+from unblur.models.supervised import estimate_exposure_ratio
 from unblur.models.swift_video import SwiftVideo, from_photo_network
-from unblur.models.swift_video_best import SwiftVideoBest, estimate_exposure_ratio
+from unblur.models.swift_video_best import SwiftVideoBest
 from unblur.training.batch import Batch
 from unblur.training.flow_and_blur_field import FlowAndBlurFieldObjective, shot_ends
 from unblur.training.initial import initial_network
@@ -138,7 +139,7 @@ def test_at_an_end_the_network_sees_a_copy(net, batch, video_recipe, change):
 
 def test_it_is_for_this_network_alone(shrink):
     video_recipe = shrink(RECIPE)
-    with pytest.raises(InputError, match="is for `swift_video`"):
+    with pytest.raises(InputError, match="estimate flow and a blur field"):
         FlowAndBlurFieldObjective(create("swift", widths=(8,), blocks=(1,), motion_widths=(8,), motion_blocks=(1,)), recipe=video_recipe)
 
 

@@ -15,10 +15,11 @@ from unblur.errors import InputError
 from unblur.models.arguments import build, nearest
 
 if TYPE_CHECKING:
+    from unblur.models.adversary import Blurrer, Discriminator
     from unblur.models.base import Net
     from unblur.models.flow import FlowNet
 
-__all__ = ["create", "create_flow", "flow_names", "is_import_path", "names"]
+__all__ = ["create", "create_blurrer", "create_discriminator", "create_flow", "flow_names", "is_import_path", "names"]
 
 NETWORKS = {
     "astcn": "unblur.models.astcn:astcn",
@@ -53,6 +54,17 @@ NETWORKS = {
 
 FLOW_NETWORKS = {"pwcnet": "unblur.models.pwcnet:PWCNet"}
 """The same of networks that estimate flow, and restore nothing by themselves."""
+
+
+DISCRIMINATORS = {
+    "dbgan": "unblur.models.dbgan:DBGANDiscriminator",
+    "deblurgan": "unblur.models.deblurgan:DeblurGANCritic",
+    "deepdeblur": "unblur.models.deepdeblur:DeepDeblurDiscriminator",
+}
+"""Where each discriminator's class is; the name is that of `objective.adversary` in a recipe."""
+
+BLURRERS = {"bgan": "unblur.models.dbgan:BGAN"}
+"""The same of networks that learn to blur, and make pairs for a training."""
 
 
 def names() -> list[str]:
@@ -120,6 +132,18 @@ def create_flow(name: str, **constructor_arguments: object) -> FlowNet:
         from unblur.models.flow import FlowNet as Base
 
         _check_contract(net, Base, name=name, other="`create` creates networks that restore")
+    return net
+
+
+def create_discriminator(name: str, **constructor_arguments: object) -> Discriminator:
+    """Build a discriminator, one of `DISCRIMINATORS`, with random weights; otherwise as `create`."""
+    net: Discriminator = _build(name, constructor_arguments, known=DISCRIMINATORS)
+    return net
+
+
+def create_blurrer(name: str, **constructor_arguments: object) -> Blurrer:
+    """Build a network that blurs, one of `BLURRERS`, with random weights; otherwise as `create`."""
+    net: Blurrer = _build(name, constructor_arguments, known=BLURRERS)
     return net
 
 

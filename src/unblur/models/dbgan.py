@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from unblur.layers.blocks import conv
 from unblur.layers.check import check_multiple, check_shape
+from unblur.models.adversary import Blurrer, Discriminator
 from unblur.models.base import CENTRE, Net
 
 __all__ = ["BGAN", "DBGAN", "NOISE_CHANNELS", "DBGANDiscriminator"]
@@ -56,7 +57,7 @@ class DBGAN(Net):
         return blurry + self.correct(blurry - CENTRE)
 
 
-class BGAN(nn.Module):
+class BGAN(Blurrer):
     """Blurs a sharp picture as real cameras do: in training, it makes pairs for DBGAN.
 
     Source and decisions as for `DBGAN`; the noise says which of the blurs that are possible to make. It is drawn for each pixel, uniform in [-0.5, 0.5].
@@ -86,7 +87,7 @@ class BGAN(nn.Module):
         return sharp + self.correct(torch.cat([sharp - CENTRE, noise - CENTRE], dim=1))
 
 
-class DBGANDiscriminator(nn.Module):
+class DBGANDiscriminator(Discriminator):
     """Scores whole pictures, without a sigmoid: the discriminator of BGAN and of DBGAN, each with weights of its own.
 
     Source: the paper names that of SRGAN (Ledig et al., CVPR 2017): eight 3x3 convolutions of 64 to 512 features, every second with stride 2, leaky ReLU of slope 0.2, and
@@ -99,6 +100,8 @@ class DBGANDiscriminator(nn.Module):
     Shape:
         (B, 3, H, W), values in [0, 1], H and W multiples of 16 -> (B, 1), one score a picture
     """
+
+    adversarial_loss = "relativistic"
 
     def __init__(self, *, width: int = 64) -> None:
         super().__init__()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from unblur.errors import ShapeError
 from unblur.layers.check import check_multiple, check_shape
+from unblur.models.adversary import Discriminator
 from unblur.models.base import CENTRE, Net
 
 __all__ = ["DeblurGAN", "DeblurGANCritic"]
@@ -72,7 +73,7 @@ class DeblurGAN(Net):
         return blurry + residual / 2
 
 
-class DeblurGANCritic(nn.Module):
+class DeblurGANCritic(Discriminator):
     """Scores overlapping patches of a picture: the PatchGAN of 70x70 pixels, without a sigmoid, for WGAN-GP.
 
     Source: as the generator; the paper names the PatchGAN of Isola et al. (CVPR 2017): 4x4 convolutions, three of stride 2, then two
@@ -88,6 +89,8 @@ class DeblurGANCritic(nn.Module):
     Raises:
         ShapeError: if the height or width is no multiple of 8, or below 32.
     """
+
+    adversarial_loss = "wasserstein"
 
     def __init__(self, *, width: int = 64) -> None:
         super().__init__()

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from unblur.layers.blocks import conv, res_blocks
 from unblur.layers.check import check_multiple, check_shape
 from unblur.layers.pyramid import pyramid
+from unblur.models.adversary import Discriminator
 from unblur.models.base import CENTRE, Net
 
 __all__ = ["DeepDeblur", "DeepDeblurDiscriminator"]
@@ -104,7 +105,7 @@ def _receptive_radius(*, num_scales: int, num_blocks: int) -> int:
     return radius
 
 
-class DeepDeblurDiscriminator(nn.Module):
+class DeepDeblurDiscriminator(Discriminator):
     """Tells restored pictures from sharp ones; a picture of 256x256 to one number.
 
     Source: section 3.3 and table 1: eight 5x5 convolutions, 3 to 512 features, down to 4x4; a 4x4 convolution to

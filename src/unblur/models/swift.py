@@ -35,6 +35,7 @@ from unblur.layers.pixel_unshuffle import pixel_unshuffle
 from unblur.layers.unet import UNet
 from unblur.models.base import CENTRE, Net
 from unblur.models.diagnostic import Diagnostic, restored_diagnostic
+from unblur.models.supervised import EstimatesBlurField
 
 __all__ = ["BlurFieldNet", "Swift", "blur_field_diagnostic", "lacks_only_blocks", "widen", "zero_new_blocks"]
 
@@ -51,7 +52,7 @@ MAX_BLUR_LENGTH = 48.0
 """Longest blur along which the picture is sampled, pixels."""
 
 
-class BlurFieldNet(Net):
+class BlurFieldNet(Net, EstimatesBlurField):
     """Base of the photo networks that estimate a blur field first and restore with it.
 
     Args:

@@ -33,13 +33,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pixel_shuffle
 
-from unblur.layers.blind_deconvolution import BORDER, BlindDeconvolution, KernelEstimator
+from unblur.layers.blind_deconvolution import BORDER, BlindDeconvolution, KernelEstimator, add_border, deconvolve_windows, remove_border
 from unblur.layers.box_mean import box_mean
 from unblur.layers.check import check_multiple, check_shape
 from unblur.layers.concatenate import concatenate
 from unblur.layers.gate import GATE_STRIDE, GatingNet
 from unblur.layers.kernel_refinement import CONFIDENCE_CHANNELS
-from unblur.layers.light import luma
+from unblur.layers.light import GAMMA, luma
 from unblur.layers.motion_blur import sample_along
 from unblur.layers.pixel_unshuffle import pixel_unshuffle
 from unblur.layers.resize import resized
@@ -48,6 +48,7 @@ from unblur.layers.windows import WindowLayout
 from unblur.models.arguments import DEFAULTS, build
 from unblur.models.base import CENTRE
 from unblur.models.diagnostic import Diagnostic, recorded_calls, restored_diagnostic
+from unblur.models.supervised import EstimatesCameraKernel
 from unblur.models.swift import LENGTH_UNIT, MAX_BLUR_LENGTH, POSITIONS, UNSHUFFLE, BlurFieldNet, blur_field_diagnostic, widen
 
 __all__ = ["SwiftBest", "gates_diagnostic", "swift_best"]
@@ -61,8 +62,10 @@ RESIZE_RADIUS = 5
 DETAIL_GAIN = 1.3
 """Factor on the finest detail of a change before it is upscaled, which attenuates it."""
 
+_SHOWN_ITERATIONS = ((2, 3),)  # of accelerated Richardson-Lucy, for the picture beside a camera kernel
 
-class SwiftBest(BlurFieldNet):
+
+class SwiftBest(BlurFieldNet, EstimatesCameraKernel):
     """`Swift` with deconvolved pictures beside the samples along the blur.
 
     Args:
@@ -112,6 +115,25 @@ class SwiftBest(BlurFieldNet):
         if architecture == "swift":
             return widen(tensors, net=self)
         return super().tensors_from(tensors, architecture=architecture)
+
+    @property
+    def camera_kernel_size(self) -> int:
+        return self.deconvolution.kernel_estimator.size
+
+    @property
+    def largest_crop(self) -> int:
+        return self.deconvolution.layout.side - 2 * BORDER
+
+    def camera_kernel(self, blurry: Tensor) -> tuple[Tensor, Tensor]:
+        light, down, across = add_border(blurry)
+        windows = remove_border(self.deconvolution.search_input(light), down, across)  # (B, 2, H, W)
+        kernel, _ = self.deconvolution.kernel_estimator(*windows.unbind(1))  # (B, K, K)
+        with torch.no_grad():
+            (deconvolved,) = deconvolve_windows(light, kernel, iterations=_SHOWN_ITERATIONS)
+        return kernel, remove_border(deconvolved, down, across).clamp(0, 1) ** (1 / GAMMA)
+
+    def compile_camera_kernel(self) -> None:
+        self.deconvolution.kernel_estimator.refiner.compile()
 
     def downscaled(self, blurry: Tensor) -> Tensor:
         """The picture at `scale`.

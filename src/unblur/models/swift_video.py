@@ -40,6 +40,7 @@ from unblur.layers.unet import UNet
 from unblur.layers.warp import flow_resize, flow_warp
 from unblur.models.base import CENTRE
 from unblur.models.diagnostic import Diagnostic, restored_diagnostic
+from unblur.models.supervised import EstimatesFlowAndBlurField
 from unblur.models.swift import LENGTH_UNIT, UNSHUFFLE, blur_field_diagnostic, lacks_only_blocks, widen, zero_new_blocks
 from unblur.models.video import VideoNet
 
@@ -126,7 +127,7 @@ def _unit(feat: Tensor) -> Tensor:
     return feat * torch.rsqrt(feat.float().square().mean(dim=1, keepdim=True) + 1e-4).to(feat.dtype)
 
 
-class SwiftVideo(VideoNet):
+class SwiftVideo(VideoNet, EstimatesFlowAndBlurField):
     """Restores the middle one of three frames.
 
     Stages: `features` gives the centred frame, the unshuffled frame and its pyramid; `motion` a flow of zero, since `align` estimates flow from features; `align` gives the
@@ -150,6 +151,7 @@ class SwiftVideo(VideoNet):
     num_frames = 3
     scale_step = 3.0
     aligns_features = False  # pictures are aligned
+    estimate_stride = UNSHUFFLE
 
     def __init__(
         self,
@@ -195,13 +197,20 @@ class SwiftVideo(VideoNet):
 
     def align(self, reference: tuple[Tensor, ...], neighbour: tuple[Tensor, ...], motion: Tensor | None) -> tuple[Tensor, ...]:
         if motion is None:
-            return (neighbour[1],)
-        return self.aligned(reference, neighbour, motion, flow=self.flow(reference[2:], neighbour[2:])[0])
+            _, unshuffled, *_ = neighbour
+            return (unshuffled,)
+        finest, *_ = self.flows(reference, neighbour)
+        return self.aligned(reference, neighbour, motion, flow=finest)
+
+    def flows(self, reference: tuple[Tensor, ...], neighbour: tuple[Tensor, ...]) -> list[Tensor]:
+        (_, _, *reference_pyramid), (_, _, *pyramid) = reference, neighbour
+        return self.flow(reference_pyramid, pyramid)
 
     def aligned(self, reference: tuple[Tensor, ...], neighbour: tuple[Tensor, ...], motion: Tensor, *, flow: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002
         """`align` with a given flow, (B, 2, H/4, W/4) in pixels of that resolution."""
-        other = (reference[0] != neighbour[0]).flatten(1).any(dim=1)[:, None, None, None]  # (B, 1, 1, 1)
-        return (other, *self.warped(neighbour[0], flow))
+        (centred_reference, *_), (centred, *_) = reference, neighbour
+        other = (centred_reference != centred).flatten(1).any(dim=1)[:, None, None, None]  # (B, 1, 1, 1)
+        return (other, *self.warped(centred, flow))
 
     def fuse(self, aligned: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
         before, (reference,), after = aligned
@@ -229,7 +238,8 @@ class SwiftVideo(VideoNet):
         return pixel_unshuffle(warped, factor=UNSHUFFLE), flow * (UNSHUFFLE / LENGTH_UNIT)
 
     def flow_found(self, motion: Tensor | None, aligned: tuple[Tensor, ...]) -> Tensor:  # noqa: ARG002 (found in `align`)
-        return aligned[2] * (LENGTH_UNIT / UNSHUFFLE)  # (B, 2, H/4, W/4), the inverse of the scaling by `warped`
+        _, _, flow, *_ = aligned
+        return flow * (LENGTH_UNIT / UNSHUFFLE)  # (B, 2, H/4, W/4), the inverse of the scaling by `warped`
 
     def stage_diagnostics(
         self,
@@ -239,8 +249,8 @@ class SwiftVideo(VideoNet):
     ) -> list[Diagnostic]:
         """The estimated blur field and the restored picture."""
         reference = frames[len(frames) // 2]
-        fused = self.fuse(list(aligned))
-        return [blur_field_diagnostic(fused[1], picture=reference), restored_diagnostic(self.reconstruct(fused, reference))]
+        fused = _, blur_field = self.fuse(list(aligned))
+        return [blur_field_diagnostic(blur_field, picture=reference), restored_diagnostic(self.reconstruct(fused, reference))]
 
 
 def constant_velocity(neighbour: tuple[Tensor, ...], opposite: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -32,16 +32,17 @@ from unblur.layers.deconvolution import richardson_lucy
 from unblur.layers.gate import GATE_STRIDE, GatingNet
 from unblur.layers.inverse_search import inverse_search
 from unblur.layers.light import GAMMA, luma
-from unblur.layers.motion_blur import blur_axis, line_blur, sample_along
+from unblur.layers.motion_blur import line_blur, sample_along
 from unblur.layers.pixel_unshuffle import pixel_unshuffle
 from unblur.layers.unet import UNet
 from unblur.models.base import CENTRE
 from unblur.models.diagnostic import Diagnostic, recorded_calls, restored_diagnostic
+from unblur.models.supervised import estimate_exposure_ratio
 from unblur.models.swift import LENGTH_UNIT, UNSHUFFLE, blur_field_diagnostic, widen
 from unblur.models.swift_best import CHANGE_UNIT, gates_diagnostic
 from unblur.models.swift_video import SwiftVideo, constant_velocity
 
-__all__ = ["ExposureRatio", "SwiftVideoBest", "estimate_exposure_ratio"]
+__all__ = ["ExposureRatio", "SwiftVideoBest"]
 
 LAGS = tuple(place / 20 for place in range(1, 27))
 """Displacements at which slopes are correlated, as fractions of the motion from frame to frame."""
@@ -123,7 +124,8 @@ class SwiftVideoBest(SwiftVideo):
 
     def align(self, reference: tuple[Tensor, ...], neighbour: tuple[Tensor, ...], motion: Tensor | None) -> tuple[Tensor, ...]:
         aligned = super().align(reference, neighbour, motion)
-        return (*aligned, reference[0]) if motion is None else aligned
+        centred, *_ = reference
+        return (*aligned, centred) if motion is None else aligned
 
     def aligned(self, reference: tuple[Tensor, ...], neighbour: tuple[Tensor, ...], motion: Tensor, *, flow: Tensor) -> tuple[Tensor, ...]:
         return (*super().aligned(reference, neighbour, motion, flow=flow), motion)
@@ -135,6 +137,10 @@ class SwiftVideoBest(SwiftVideo):
         velocity = (on - back) / 2  # (B, 2, H, W) pixels from frame to frame
         initial = estimate_exposure_ratio(blur_field, (coarse_on - coarse_back) * (LENGTH_UNIT / 2))
         return (window, blur_field, velocity, self.exposure_ratio(reference, velocity, initial))
+
+    def exposure_ratio_of(self, fused: tuple[Tensor, ...]) -> Tensor:
+        _, _, _, exposure_ratio = fused
+        return exposure_ratio
 
     def reconstruct(self, fused: tuple[Tensor, ...], reference: Tensor) -> Tensor:
         window, blur_field, velocity, exposure_ratio = fused
@@ -272,18 +278,3 @@ def slope_correlations(light: Tensor, velocity: Tensor) -> Tensor:
         alike.append(both / (own + 1e-6))  # (B, ranges, slopes)
     mean_speed = (chosen * fast).mean((2, 3)) / (count + 1e-6) / 16
     return torch.cat([torch.stack(alike, dim=-1).flatten(2), count[..., None], mean_speed[..., None]], dim=2).flatten(1)
-
-
-def estimate_exposure_ratio(blur_field: Tensor, velocity: Tensor) -> Tensor:
-    """The exposure ratio as length of blur over length of motion, by least squares over the picture; 0 where nothing moves.
-
-    Args:
-        blur_field: see `unblur.layers.motion_blur`.
-        velocity: pixels from frame to frame.
-
-    Shape:
-        (B, 3, H, W), (B, 2, H, W) -> (B, 1, 1, 1), in [0, 1]
-    """
-    blur_length, moved = blur_axis(blur_field.detach().float()).norm(dim=1), velocity.detach().float().norm(dim=1)  # (B, H, W)
-    exposure_ratio = (blur_length * moved).mean((1, 2)) / (moved.square().mean((1, 2)) + 1e-2)
-    return exposure_ratio.clamp(0, 1)[:, None, None, None]

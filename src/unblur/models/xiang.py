@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from unblur.layers.blocks import codec_radius, conv, deconv, res_blocks
 from unblur.layers.check import check_shape
@@ -22,6 +23,7 @@ from unblur.models.arguments import DEFAULTS
 from unblur.models.base import CENTRE
 from unblur.models.flow import FlowNet
 from unblur.models.pwcnet import flow_network
+from unblur.models.supervised import TakesExemplar
 from unblur.models.video import WarpingNet
 
 __all__ = ["EXEMPLAR_SIDE", "Xiang", "xiang"]
@@ -33,7 +35,7 @@ STAGES = 3
 """Resolutions of encoder and decoder."""
 
 
-class Xiang(WarpingNet):
+class Xiang(WarpingNet, TakesExemplar):
     """Three frames in, the middle one restored.
 
     Stages: `motion` that of `WarpingNet`; `align` puts out the warped frame and the frame itself; `fuse` runs the encoder and puts out its levels and the exemplar's, finest
@@ -99,6 +101,12 @@ class Xiang(WarpingNet):
         motions = [self.motion(frames[1], frames[0]), None, self.motion(frames[1], frames[2])]
         aligned = [self.align(feats[1], feat, motion) for feat, motion in zip(feats, motions, strict=True)]
         return self.reconstruct(self.fuse_with(aligned, exemplar), frames[1])
+
+    @torch.no_grad()
+    def keep_exemplar(self, sharp: Tensor) -> None:
+        """Resize a sharp picture (3, H, W) to the exemplar that belongs to the weights."""
+        side = (EXEMPLAR_SIDE, EXEMPLAR_SIDE)
+        self.exemplar.copy_(interpolate(sharp[None], size=side, mode="bilinear", align_corners=False, antialias=True)[0])
 
     def align(self, reference: tuple[Tensor, ...], neighbour: tuple[Tensor, ...], motion: Tensor | None) -> tuple[Tensor, ...]:
         return (*super().align(reference, neighbour, motion), *neighbour)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unblur.models.swift import Swift
+from unblur.models.supervised import EstimatesBlurField
 from unblur.pixels import to_tensor
 from unblur.restore.precision import Setup
 from unblur.restore.tiles import cut
@@ -42,14 +42,14 @@ class MeasuredBlur:
 
 
 class BlurMeter:
-    """Measures the motion blur of a picture by the part of `swift` that estimates them.
+    """Measures the motion blur of a picture by a network that estimates a blur field, `swift` where thresholds are those of this module.
 
     Args:
         net: the network, on its device.
         setup: device and precision.
     """
 
-    def __init__(self, net: Swift, *, setup: Setup) -> None:
+    def __init__(self, net: EstimatesBlurField, *, setup: Setup) -> None:
         self._net, self._setup = net, setup
 
     def measure(self, picture: NDArray[Any]) -> MeasuredBlur:

@@ -7,7 +7,7 @@ from unblur.errors import DeviceError, InputError, UnblurError, WeightsError
 from unblur.models import create
 from unblur.models.base import Net
 from unblur.models.foreign import ForeignNet
-from unblur.models.swift import Swift
+from unblur.models.supervised import EstimatesBlurField
 from unblur.restore.blurred import BlurMeter
 from unblur.restore.checks import as_path, check_whole
 from unblur.restore.deblurrer import SMALLEST_TILE, Deblurrer
@@ -84,8 +84,8 @@ def load_network(
     card, net = _own(named, network=network) if weights is None else (None, read_foreign(named))
     meter = None
     if skip_sharp:
-        sees = net if isinstance(net, Swift) else load_network(FASTEST, device=device, precision=precision).net
-        assert isinstance(sees, Swift)
+        sees = net if named == FASTEST else load_network(FASTEST, device=device, precision=precision).net
+        assert isinstance(sees, EstimatesBlurField)
         meter = BlurMeter(sees, setup=replace(set_up(sees, device=device, precision=precision), threads=chosen))
     if isinstance(net, ForeignNet):
         setup = _set_up_foreign(net, device=device, precision=precision, self_ensemble=self_ensemble)

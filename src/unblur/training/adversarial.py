@@ -13,17 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from unblur import losses
-from unblur.models.dbgan import DBGANDiscriminator
-from unblur.models.deblurgan import DeblurGANCritic
-from unblur.models.deepdeblur import DeepDeblurDiscriminator
+from unblur.models import create_discriminator
 from unblur.training.recipe import AdversarialKeys, Recipe
 
 __all__ = ["Adversary", "Mean", "take_step"]
 
 Mean = Callable[[Tensor], Tensor]
 """Averages a tensor over all processes."""
-
-_NETWORKS: dict[str, type[nn.Module]] = {"deepdeblur": DeepDeblurDiscriminator, "deblurgan": DeblurGANCritic, "dbgan": DBGANDiscriminator}
 
 
 class Adversary:
@@ -38,9 +34,9 @@ class Adversary:
     def __init__(self, recipe: Recipe, *, device: torch.device, mean: Mean) -> None:
         keys = recipe.objective
         assert isinstance(keys, AdversarialKeys)
-        self.net: nn.Module = _NETWORKS[keys.adversary](**keys.adversary_arguments).to(device)
+        self.net = create_discriminator(keys.adversary, **keys.adversary_arguments).to(device)
         self.optimiser = torch.optim.Adam(self.net.parameters(), lr=keys.adversary_lr, betas=recipe.betas)
-        self._kind, self._steps, self._seed = keys.adversary, keys.adversary_steps, recipe.seed
+        self._steps, self._seed = keys.adversary_steps, recipe.seed
         self._lr, self._weight = keys.adversary_lr, keys.adversarial_weight
         self._mean = mean
 
@@ -63,10 +59,10 @@ class Adversary:
         return total
 
     def _loss(self, fake: Tensor, sharp: Tensor, *, generator: torch.Generator) -> Tensor:
-        if self._kind == "deblurgan":
+        if self.net.adversarial_loss == "wasserstein":
             loss = losses.wasserstein_critic(self.net(sharp), self.net(fake))
             return loss + losses.gradient_penalty(self.net, sharp, fake, generator=generator)
-        if self._kind == "dbgan":
+        if self.net.adversarial_loss == "relativistic":
             return losses.relativistic_average(self.net(sharp), self.net(fake))
         return losses.adversarial_discriminator(self.net(sharp), self.net(fake))
 
@@ -74,9 +70,9 @@ class Adversary:
         """The weighted term that the network minimises; the discriminator gets no gradient."""
         self.net.requires_grad_(requires_grad=False)
         verdict = self.net(restored.float())
-        if self._kind == "deblurgan":
+        if self.net.adversarial_loss == "wasserstein":
             term = losses.wasserstein_generator(verdict)
-        elif self._kind == "dbgan":
+        elif self.net.adversarial_loss == "relativistic":
             term = losses.relativistic_average(verdict, self.net(sharp))
         else:
             term = losses.adversarial_generator(verdict)

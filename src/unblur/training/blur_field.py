@@ -1,4 +1,4 @@
-"""The objective of networks that estimate a blur field and restore with it: `swift`.
+"""The objective of networks that estimate a blur field and restore with it.
 
 Teacher forcing: at first the restoration is given the true blur field, then an ever larger fraction of the crops gets the estimate. The estimate is trained by its own error alone: the
 gradient of the restoration does not reach it.
@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 from unblur.errors import InputError
 from unblur.models.base import Net
 from unblur.models.flow import FlowNet
-from unblur.models.swift import BlurFieldNet
+from unblur.models.supervised import EstimatesBlurField
 from unblur.training.batch import Batch
 from unblur.training.content import Objective, StepOutput, compare
 from unblur.training.recipe import BlurFieldKeys, FlowAndBlurFieldKeys, Recipe
@@ -41,11 +41,11 @@ class BlurFieldObjective(Objective):
 
     def __init__(self, net: Net | FlowNet, *, recipe: Recipe) -> None:
         super().__init__(net, recipe=recipe)
-        if not isinstance(net, BlurFieldNet):
+        if not isinstance(net, EstimatesBlurField):
             raise InputError(f"`objective.kind: blur_field` is for networks that estimate a blur field; `{recipe.model}` does not")
 
     def forward(self, batch: Batch, step: int) -> StepOutput:
-        net, recipe, keys = cast(BlurFieldNet, self.net), self.recipe, self.recipe.objective
+        net, recipe, keys = cast(EstimatesBlurField, self.net), self.recipe, self.recipe.objective
         assert isinstance(keys, BlurFieldKeys)
         assert batch.blur_field is not None
         small = net.downscaled(batch.blurry)

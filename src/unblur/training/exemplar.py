@@ -4,13 +4,10 @@ Source: Xiang et al. (IEEE TIP 2020). Decided: the exemplar of a crop is the tru
 truth of the last step becomes the exemplar that belongs to the weights.
 """
 
-import torch
-from torch.nn.functional import interpolate
-
 from unblur.errors import InputError
 from unblur.models.base import Net
 from unblur.models.flow import FlowNet
-from unblur.models.xiang import EXEMPLAR_SIDE, Xiang
+from unblur.models.supervised import TakesExemplar
 from unblur.training.batch import Batch
 from unblur.training.content import Objective, StepOutput, compare
 from unblur.training.recipe import ExemplarKeys, Recipe
@@ -27,22 +24,19 @@ class ExemplarObjective(Objective):
 
     def __init__(self, net: Net | FlowNet, *, recipe: Recipe) -> None:
         super().__init__(net, recipe=recipe)
-        if not isinstance(net, Xiang):
+        if not isinstance(net, TakesExemplar):
             raise InputError(f"`{recipe.model}` takes no exemplars; train it with `objective: {{kind: content}}`")
         assert isinstance(recipe.objective, ExemplarKeys)
         self._weights = recipe.objective.loss
 
     def forward(self, batch: Batch, step: int) -> StepOutput:  # noqa: ARG002 (others depend on the step)
         net = self.net
-        assert isinstance(net, Xiang)
+        assert isinstance(net, TakesExemplar)
         sharp = batch.truth
         if len(sharp) < 2:
             raise InputError(
                 "`objective.kind: exemplar` needs two crops or more for each process and part of a step; raise `batch` or lower `accumulate`"
             )
         restored = net.restore_with(batch.blurry, sharp.roll(1, 0))
-        with torch.no_grad():
-            net.exemplar.copy_(
-                interpolate(sharp[:1], size=(EXEMPLAR_SIDE, EXEMPLAR_SIDE), mode="bilinear", align_corners=False, antialias=True)[0]
-            )
+        net.keep_exemplar(sharp[0])
         return StepOutput(compare([restored], sharp, weights=self._weights), restored)
