@@ -118,6 +118,15 @@ def test_the_library_that_is_there_is_taken_and_named():
     assert open_extra("dists").measure(black, white) == (1,)
 
 
+@pytest.mark.usefixtures("pyiqa")
+def test_nothing_is_printed_of_downloads_that_do_not_happen(monkeypatch, capsys):
+    make = sys.modules["pyiqa"].create_metric
+    chatty = lambda name: sys.stdout.write("Downloading") and make(name)  # as pyiqa 0.1.16 says before it begins  # noqa: E731
+    monkeypatch.setattr(sys.modules["pyiqa"], "create_metric", chatty)
+    open_extra("niqe")
+    assert capsys.readouterr().out == ""
+
+
 def test_the_library_made_for_it_comes_first(monkeypatch):
     class Network:
         def __init__(self, *, net, verbose):

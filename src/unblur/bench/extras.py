@@ -5,10 +5,11 @@ name, since their numbers differ. Weights that they need are taken from the disk
 """
 
 import importlib
+import io
 import socket
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
@@ -109,7 +110,7 @@ def _of_library(name: str, *, weights: Path | None) -> Extra:
         except PackageNotFoundError:
             label = f"{name} ({library})"
         try:
-            with _without_downloads(weights):
+            with _without_downloads(weights), redirect_stdout(io.StringIO()):  # pyiqa prints that it downloads, before it does
                 measure = _lpips(module) if library == "lpips" else _pyiqa(module, name)
         except Exception as error:
             missing = getattr(error, "reason", error)  # urllib wraps what stops it
