@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from changes import changed
+from small import SMALL
 
 from unblur.errors import InputError, WeightsError
 from unblur.layers.warp import flow_resize
@@ -139,6 +140,34 @@ def test_rows_without_flow_pass_over_its_weights(name):
     torch.manual_seed(1)
     plain = initial_network(recipe.model_copy(update={"flow_weights": None})).state_dict()
     assert all(torch.equal(tensor, plain[place]) for place, tensor in net.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [("mscnn/gopro", {}), ("deepdeblur/gopro", {}), ("mdcn/dvd", {}), ("astcn/dvd", {}), ("ppnet/dvd", {"adds_input": True})],
+)
+def test_a_network_may_begin_as_the_identity_and_learn_from_there(name, more):
+    recipe = read_recipe(name)
+    arguments = SMALL[recipe.model] | more
+    recipe = recipe.model_copy(update={"arguments": arguments, "initialisation": "identity", "flow_weights": None})
+    torch.manual_seed(3)
+    net = initial_network(recipe).eval()
+    blurry = torch.rand(1, net.num_frames, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    restored = net(blurry if net.num_frames > 1 else blurry[:, 0])
+    torch.testing.assert_close(restored, blurry[:, net.num_frames // 2], rtol=0, atol=1e-6)
+    (restored - 0.3).square().mean().backward()
+    assert any(parameter.grad is not None and parameter.grad.any() for parameter in net.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [("srn/gopro", {}), ("mscnn/gopro", {"last_codec_adds_input": False}), ("ppnet/dvd", {}), ("pwcnet/sequences-cpu-hour", {})],
+)
+def test_networks_that_cannot_begin_as_the_identity_are_refused(name, more):
+    recipe = read_recipe(name)
+    arguments = SMALL.get(recipe.model, {}) | more
+    with pytest.raises(InputError, match=r"cannot begin as the identity|where flow is trained"):
+        initial_network(recipe.model_copy(update={"arguments": arguments, "initialisation": "identity", "flow_weights": None}))
 
 
 def test_flow_weights_win_over_the_initialisation():

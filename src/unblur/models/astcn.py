@@ -34,7 +34,7 @@ from unblur.layers.reconstruction import Reconstruction
 from unblur.layers.sampling import reading_dtype
 from unblur.layers.warp import flow_resize, flow_warp
 from unblur.models.arguments import DEFAULTS
-from unblur.models.base import CENTRE
+from unblur.models.base import CENTRE, zero_last_convolution
 from unblur.models.diagnostic import Diagnostic, frame_name
 from unblur.models.flow import FlowNet
 from unblur.models.pwcnet import flow_network
@@ -105,6 +105,9 @@ class ASTCN(VideoNet):
     def fuse(self, aligned: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
         feats, masks = (torch.stack(parts, dim=1) for parts in zip(*aligned, strict=True))  # (B, N, C, h, w), (B, N, 1, h, w)
         return (self.fusion(feats, masks),)  # (4-9); C_t
+
+    def begin_as_identity(self) -> None:
+        zero_last_convolution(self.reconstruction)
 
     def reconstruct(self, fused: tuple[Tensor, ...], reference: Tensor) -> Tensor:
         return reference + self.reconstruction(fused[0])  # R_t = B_t + rec(C_t)

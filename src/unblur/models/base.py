@@ -11,10 +11,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from unblur.errors import ShapeError
+from unblur.errors import InputError, ShapeError
 from unblur.models.diagnostic import Diagnostic
 
-__all__ = ["CENTRE", "Net", "matching_tensors"]
+__all__ = ["CENTRE", "Net", "matching_tensors", "zero_last_convolution"]
 
 CENTRE = 0.5
 """Value that networks subtract from their input so that it lies in [-0.5, 0.5]."""
@@ -90,6 +90,16 @@ class Net(nn.Module, ABC):
         """
         return []
 
+    def begin_as_identity(self) -> None:
+        """Change what has just been drawn so that the network gives back the blurry picture, or the middle frame (`initialisation: identity` in a recipe).
+
+        A short training need not learn then to copy the picture before it learns to restore it.
+
+        Raises:
+            InputError: if the network has no such beginning.
+        """
+        raise InputError("the network cannot begin as the identity; leave `initialisation` at `default`")
+
     def tensors_from(self, tensors: Mapping[str, Tensor], *, architecture: str) -> dict[str, Tensor]:  # noqa: ARG002 (subclasses need it)
         """Tensors with which this network begins a training from trained weights (`start` in a recipe).
 
@@ -121,3 +131,11 @@ def matching_tensors(tensors: Mapping[str, Tensor], *, net: nn.Module) -> dict[s
         if own[name].shape != tensor.shape:
             raise ShapeError(f"`{name}` is {tuple(tensor.shape)}, not {tuple(own[name].shape)} as in the network")
     return dict(tensors)
+
+
+@torch.no_grad()
+def zero_last_convolution(module: nn.Module) -> None:
+    """Set the weights of the last convolution of a module, plain or transposed, to zero: what it adds is nothing then."""
+    last = [part for part in module.modules() if isinstance(part, nn.Conv2d | nn.ConvTranspose2d)][-1]
+    for parameter in last.parameters():
+        parameter.zero_()

@@ -20,11 +20,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from unblur.layers.blocks import conv, res_blocks
+from unblur.layers.blocks import ResBlock, conv, res_blocks
 from unblur.layers.check import check_multiple, check_shape
 from unblur.layers.pyramid import pyramid
 from unblur.models.adversary import Discriminator
-from unblur.models.base import CENTRE, Net
+from unblur.models.base import CENTRE, Net, zero_last_convolution
 
 __all__ = ["DeepDeblur", "DeepDeblurDiscriminator"]
 
@@ -81,6 +81,20 @@ class DeepDeblur(Net):
         )
         self.size_multiple = 2 ** (num_scales - 1)
         self.receptive_radius = _receptive_radius(num_scales=num_scales, num_blocks=num_blocks)
+
+    @torch.no_grad()
+    def begin_as_identity(self) -> None:
+        """The first three features of each level pass the picture through; all others are drawn, and put out nothing yet."""
+        for level in self.scales:
+            entry, *_, last = (part for part in level.modules() if isinstance(part, nn.Conv2d))
+            assert entry.bias is not None
+            entry.weight[:3], entry.bias[:3] = 0, 0
+            zero_last_convolution(level)
+            for convolution in (entry, last):
+                convolution.weight[range(3), range(3), KERNEL // 2, KERNEL // 2] = 1
+            for block in level.modules():
+                if isinstance(block, ResBlock):
+                    zero_last_convolution(block)
 
     def forward(self, blurry: Tensor) -> Tensor:
         return self.forward_scales(blurry)[0]

@@ -32,7 +32,7 @@ from unblur.layers.deform import DeformConv
 from unblur.layers.reconstruction import Reconstruction
 from unblur.layers.warp import flow_resize, flow_warp
 from unblur.models.arguments import DEFAULTS
-from unblur.models.base import CENTRE
+from unblur.models.base import CENTRE, zero_last_convolution
 from unblur.models.flow import FlowNet
 from unblur.models.pwcnet import flow_network
 from unblur.models.video import VideoNet
@@ -89,6 +89,9 @@ class MDCN(VideoNet):
 
     def fuse(self, aligned: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
         return (self.fusion(torch.cat([feat for (feat,) in aligned], dim=1)),)  # C_t, (B, 64, H/4, W/4)
+
+    def begin_as_identity(self) -> None:
+        zero_last_convolution(self.reconstruction)
 
     def reconstruct(self, fused: tuple[Tensor, ...], reference: Tensor) -> Tensor:
         return reference + self.reconstruction(fused[0])  # R_t = B_t + rec(C_t)

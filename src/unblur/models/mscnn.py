@@ -21,7 +21,7 @@ from unblur.layers.attention import HMPCA
 from unblur.layers.blocks import Decoder, Encoder, ResBlock, codec_radius
 from unblur.layers.check import check_multiple, check_shape
 from unblur.layers.pyramid import area_halve, double, pyramid
-from unblur.models.base import CENTRE, Net
+from unblur.models.base import CENTRE, Net, zero_last_convolution
 
 __all__ = ["MSCNN"]
 
@@ -83,6 +83,13 @@ class MSCNN(Net):
         for scale in range(num_scales):
             coarser = 2 * self.receptive_radius + 2 if scale else 0  # halved and doubled again
             self.receptive_radius = coarser + num_codecs * codec_radius(stages=len(widths), num_blocks=num_blocks, kernel_size=KERNEL)
+
+    def begin_as_identity(self) -> None:
+        """No codec changes the picture that is added after it; not without `last_codec_adds_input`."""
+        if not self.last_codec_adds_input:
+            super().begin_as_identity()
+        for decoder in self.decoders:
+            zero_last_convolution(decoder)
 
     def forward(self, blurry: Tensor) -> Tensor:
         return self.forward_scales(blurry)[0]

@@ -22,7 +22,7 @@ from unblur.layers.blocks import Decoder, Encoder, codec_radius
 from unblur.layers.cbam import CBAM
 from unblur.layers.pyramid_pooling import PyramidPooling
 from unblur.models.arguments import DEFAULTS
-from unblur.models.base import CENTRE
+from unblur.models.base import CENTRE, zero_last_convolution
 from unblur.models.flow import FlowNet
 from unblur.models.pwcnet import flow_network
 from unblur.models.video import WarpingNet
@@ -83,6 +83,12 @@ class PPNet(WarpingNet):
             levels.insert(0, feat)
         attended = self.attention(self.context(feat))  # (2), (3)-(6); (B, 256, H/4, W/4)
         return (attended, *levels[1:])
+
+    def begin_as_identity(self) -> None:
+        """The decoder puts out nothing; without `adds_input` it would be grey."""
+        if not self.adds_input:
+            super().begin_as_identity()
+        zero_last_convolution(self.decoder)
 
     def reconstruct(self, fused: tuple[Tensor, ...], reference: Tensor) -> Tensor:
         feat = self.decoder[0](fused[0])  # (B, 64, H/2, W/2)

@@ -33,6 +33,10 @@ def initial_network(recipe: Recipe) -> Net | FlowNet:
         for module in net.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.weight.any():
                 nn.init.xavier_uniform_(module.weight)
+    if recipe.initialisation == "identity":
+        if isinstance(net, FlowNet):
+            raise InputError("`initialisation: identity` is for networks that restore; leave it out where flow is trained")
+        net.begin_as_identity()
     starts = recipe.start if isinstance(recipe.start, dict) else {"": recipe.start}
     for part, start in starts.items():
         if start is not None:

@@ -264,8 +264,9 @@ class Recipe(_Keys):
     """Name of the network, or the import path of one of your own, `package.module:function`, whose code is then run."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Arguments of its constructor."""
-    initialisation: Literal["default", "xavier"] = "default"
-    """`xavier` draws the weights of all plain convolutions anew; what starts at zero stays so."""
+    initialisation: Literal["default", "xavier", "identity"] = "default"
+    """`xavier` draws the weights of all plain convolutions anew; what starts at zero stays so. `identity` lets a network give back the blurry picture at first, for short
+    trainings; no paper says so (`Net.begin_as_identity`)."""
     start: str | dict[str, str] | None = None
     """Weights to begin from, as for `unblur restore --model`, or a mapping from parts of the network to the weights of each; they must be of the same network, but that
     `swift_video` and `swift_best` may begin from a `swift`, `swift_video_best` from a `swift_video`, and a `swift_best` from a narrower
