@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from clips import Clip, copy
+from clips import Clip, Sound, copy
 
 from unblur.errors import OutputError, UnsupportedError
 from unblur.io import encoders
@@ -297,3 +297,16 @@ def test_ten_bits_of_hevc_stay_hevc(tmp_path):
     assert copy(clip.make(tmp_path / "a.mp4"), tmp_path / "b.mp4").notes == ()
     written = describe(tmp_path / "b.mp4")
     assert (written.codec, written.bit_depth) == ("hevc", 10)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "notes"),
+    [(".mp4", ("audio stream 1 (eng, aac) has nothing in it, and MP4 and QuickTime keep no such track",)), (".mkv", ())],
+)
+def test_a_track_with_nothing_in_it_is_named_where_it_goes(tmp_path, suffix, notes):
+    source = Clip(sounds=[Sound(seconds=0), Sound(language="deu")]).make(tmp_path / "a.mkv")
+    target = tmp_path / f"b{suffix}"
+    assert copy(source, target).notes == notes
+    with av.open(str(target)) as written:
+        assert [stream.metadata["language"] for stream in written.streams.audio] == ["eng", "deu"][len(notes) :]
+    assert copy(source, tmp_path / f"c{suffix}", duration=0.2).notes == ()

@@ -184,6 +184,9 @@ class StreamCopier:
                 if converter.failures:
                     self.notes.append(f"{converter.failures} damaged part(s) of {self._targets[index][1].label} could not be decoded")
             self._converters = {}
+            if self._container in QUICKTIME and self._begin is None and self._end is None:
+                empty = [copied.label for _, copied in self._targets.values() if not copied.packets]
+                self.notes += [f"{label} has nothing in it, and MP4 and QuickTime keep no such track" for label in empty]
 
     def complete(self, path: Path, *, timecode: str, dolby_vision: bytes) -> None:
         """Put right in the finished file what its muxer cannot write, and note what it has left out.
