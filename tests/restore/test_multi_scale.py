@@ -6,7 +6,7 @@ import pytest
 
 from unblur.models import create, names
 from unblur.restore import multi_scale as module
-from unblur.restore.multi_scale import LEAST_SIDE, area, finer_scales_add_nothing, joined, shapes, shrunk
+from unblur.restore.multi_scale import LEAST_SIDE, Restored, area, finer_scales_add_nothing, joined, shapes, shrunk
 
 STEP = 3**0.5
 
@@ -18,7 +18,7 @@ def smooth(height, width, *, seed=0, channels=3, cell=24):
 
 
 def changed(picture, change):
-    return picture, (picture + change).astype(np.float32)
+    return Restored(picture, (picture + change).astype(np.float32))
 
 
 def test_sizes_go_from_the_smallest_to_the_pictures_own():
@@ -60,7 +60,7 @@ def test_one_size_alone_gives_what_was_made_of_it(dtype, channels):
     picture, restored = (
         (generator.random((45, 70, channels)) * (1 if dtype == np.float32 else np.iinfo(dtype).max)).astype(dtype) for _ in range(2)
     )
-    result = joined(picture, [(picture, restored)])
+    result = joined(picture, [Restored(picture, restored)])
     assert (result.dtype, result.shape) == (dtype, picture.shape)
     np.testing.assert_allclose(result, restored, atol=1e-6 if dtype == np.float32 else 0)
 
@@ -69,7 +69,7 @@ def test_one_size_alone_gives_what_was_made_of_it(dtype, channels):
 def test_where_nothing_changes_the_picture_stays_bit_for_bit(dtype):
     picture = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (150, 170, 3), dtype, endpoint=True)
     small = shrunk(picture, (50, 57))
-    np.testing.assert_array_equal(joined(picture, [(small, small), (picture, picture)]), picture)
+    np.testing.assert_array_equal(joined(picture, [Restored(small, small), Restored(picture, picture)]), picture)
 
 
 def test_detail_that_a_smaller_size_lacks_stays():
@@ -119,7 +119,10 @@ def test_a_change_is_enlarged_along_cubic_curves(shape, channels):
     picture, change = np.full((*shape, channels), 0.5, np.float32), smooth(70, 90, channels=channels, cell=5) - 0.5
     small = np.full_like(change, 0.5)
     expected = cv2.resize(change, shape[::-1], interpolation=cv2.INTER_CUBIC).reshape(picture.shape)
-    rows = [module._enlarged((small, small + change), picture.shape, first, min(first + 47, shape[0])) for first in range(0, shape[0], 47)]
+    rows = [
+        module._enlarged(Restored(small, small + change), picture.shape, first, min(first + 47, shape[0]))
+        for first in range(0, shape[0], 47)
+    ]
     np.testing.assert_allclose(np.concatenate(rows), expected, atol=1e-5)
 
 
@@ -139,7 +142,7 @@ def test_the_strength_of_a_change_is_its_mean_square(dtype):
     white = 1 if dtype == np.float32 else np.iinfo(dtype).max
     before, after = ((np.random.default_rng(seed).random((700, 90, 3)) * white).astype(dtype) for seed in (0, 1))
     expected = np.square((after.astype(float) - before) / white).mean()
-    assert module._mean_square((before, after)) == pytest.approx(expected, rel=1e-4)
+    assert module._mean_square(Restored(before, after)) == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from nets import CPU, TINY_VIDEO
 from unblur.io.video import Frame
 from unblur.models import create
 from unblur.restore.clip import ClipRestorer
-from unblur.restore.multi_scale import joined, shrunk
+from unblur.restore.multi_scale import Restored, joined, shrunk
 from unblur.restore.multi_scale_clip import MultiScaleClip
 from unblur.restore.precision import Setup
 
@@ -54,7 +54,7 @@ def test_frames_are_joined_from_what_each_size_makes_of_the_clip(net):
     small = [Frame(shrunk(each.pixels, (136, 150)), pts=each.pts) for each in frames]
     parts = run(restorer(net), small), run(restorer(net), frames)
     expected = [
-        joined(own.pixels, [(less.pixels, made_less), (own.pixels, made)])
+        joined(own.pixels, [Restored(less.pixels, made_less), Restored(own.pixels, made)])
         for own, less, made_less, made in zip(frames, small, *parts, strict=True)
     ]
     restored = run(MultiScaleClip(lambda: restorer(net), step=2.0), frames)

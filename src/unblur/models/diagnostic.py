@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
 
-__all__ = ["Diagnostic", "Kind", "Rows", "frame_name", "recorded_calls", "restored_diagnostic"]
+__all__ = ["Call", "Diagnostic", "Kind", "Rows", "frame_name", "recorded_calls", "restored_diagnostic"]
 
 Kind = Literal["picture", "map", "flow", "axis", "kernel", "filters", "offsets", "alignment", "restored"]
 """What the tensors of a diagnostic are, all with a batch of one; K is the number of taps of a filter or kernel, its side squared.
@@ -61,13 +61,20 @@ def restored_diagnostic(restored: Tensor) -> Diagnostic:
     return Diagnostic(name="restored", kind="restored", caption="the restored frame", rows=({"restored": restored},))
 
 
+class Call(NamedTuple):
+    """A call of a module: its positional arguments, and what it gave."""
+
+    arguments: tuple[Any, ...]
+    result: Any
+
+
 @contextmanager
-def recorded_calls(module: nn.Module) -> Iterator[list[tuple[tuple[Any, ...], Any]]]:
+def recorded_calls(module: nn.Module) -> Iterator[list[Call]]:
     """Positional arguments and result of each call of `module`, in order, while the context is open; no hook stays on the module."""
-    calls: list[tuple[tuple[Any, ...], Any]] = []
+    calls: list[Call] = []
 
     def record(_: nn.Module, arguments: tuple[Any, ...], result: object) -> None:
-        calls.append((arguments, result))
+        calls.append(Call(arguments, result))
 
     handle = module.register_forward_hook(record)
     try:

@@ -71,8 +71,7 @@ class OVD(RecurrentNet):
             return []
         with recorded_calls(self.blend) as calls:
             restored = self(blurry)
-        arguments, _ = calls[-1]
-        weight = self.blend.weight(*arguments).float().mean(dim=1, keepdim=True)  # (1, 1, H/2, W/2)
+        weight = self.blend.weight(*calls[-1].arguments).float().mean(dim=1, keepdim=True)  # (1, 1, H/2, W/2)
         return [
             Diagnostic(
                 name="blending", kind="map", caption="weight of the present features against the past ones", rows=({"0 to 1": weight},)

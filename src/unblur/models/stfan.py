@@ -78,7 +78,7 @@ class STFAN(RecurrentNet):
         """The filters of the last step, for alignment and for deblurring, mean over the channels; and the restored picture."""
         with recorded_calls(self.align_net) as align, recorded_calls(self.deblur_net) as deblur:
             restored = self(blurry)
-        found = {"align_net": align[-1][1], "deblur_net": deblur[-1][1]}  # (1, 128 k², H/4, W/4)
+        found = {"align_net": align[-1].result, "deblur_net": deblur[-1].result}  # (1, 128 k², H/4, W/4)
         rows = tuple(
             {f"{name}: filters of a grid of places": weights.float().unflatten(1, (-1, self.filter_size**2)).mean(dim=1)}
             for name, weights in found.items()

@@ -224,10 +224,10 @@ class SwiftBest(BlurFieldNet, EstimatesCameraKernel):
         small = self.downscaled(blurry)
         blur_field = self.blur_field(small)
         with recorded_calls(self.deconvolution.kernel_estimator.refiner) as refined:
-            inputs = self.restore_inputs(small, blur_field)
+            inputs = _, _, changes, _ = self.restore_inputs(small, blur_field)
         with recorded_calls(self.gate) as gated:
             restored = self.apply_change(self.restore_from_inputs(*inputs), small=small, blurry=blurry)
-        deconvolved = (inputs[2] + small[:, None]).unbind(1)  # (1, 3, H, W) each
+        deconvolved = (changes + small[:, None]).unbind(1)  # (1, 3, H, W) each
         iterations = tuple(accumulate(sum(steps) for steps in self.deconvolution.iterations))
         titles = [f"after {count} iterations" for count in iterations]
         return [
@@ -241,7 +241,7 @@ class SwiftBest(BlurFieldNet, EstimatesCameraKernel):
                 caption="t deconvolved by Richardson-Lucy, an input of the network",
                 rows=(dict(zip(titles, deconvolved, strict=True)),),
             ),
-            gates_diagnostic(gated[0][1], iterations=iterations),
+            gates_diagnostic(gated[0].result, iterations=iterations),
             restored_diagnostic(restored),
         ]
 

@@ -189,7 +189,7 @@ class SwiftVideoBest(SwiftVideo):
         return [
             blur_field_diagnostic(blur_field, picture=reference),
             Diagnostic(name="deconvolved", kind="picture", caption=caption, rows=(dict(zip(titles, pictures, strict=True)),)),
-            gates_diagnostic(gated[0][1], iterations=self.iterations),
+            gates_diagnostic(gated[0].result, iterations=self.iterations),
             restored_diagnostic(restored),
         ]
 

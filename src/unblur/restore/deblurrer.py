@@ -553,10 +553,10 @@ class Deblurrer:
                 break
             small = shrunk(picture, shape)
             restored, kept_here = self._restore_at_once(small, strength, tally)
-            sizes.append((small, restored))
+            sizes.append(Restored(small, restored))
             kept = min(kept, kept_here)
         tally.kept_input += kept
-        return joined(picture, sizes) if len(sizes) > 1 or scale < 1 else sizes[0][1]
+        return joined(picture, sizes) if len(sizes) > 1 or scale < 1 else sizes[0].restored
 
     def _restore_at_once(self, picture: Pixels, strength: float, tally: _Tally) -> tuple[Pixels, float]:
         """Restore at one size, with tiles that are halved as long as memory runs out; also gives the share that kept its input."""

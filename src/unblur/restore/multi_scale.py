@@ -11,7 +11,7 @@ than in training; `python -m benchmarks.quality PAIRS --enlarge 2` says what it 
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -25,9 +25,6 @@ __all__ = ["Restored", "area", "finer_scales_add_nothing", "joined", "shape_at",
 LEAST_SIDE = 128
 """Shorter side of the smallest scale, pixels."""
 
-Restored = tuple[Pixels, Pixels]
-"""A picture at some size, and what was made of it."""
-
 _BANDS = 3  # an octave each; the last has all that is below
 _CELL = 16  # pixels over which squares are averaged
 _MEAN_CELLS = 9  # side of the square over which squares are averaged again, cells
@@ -40,6 +37,13 @@ _PIXELS = 1 << 20  # that are joined at a time
 _MARGIN = 160  # rows around those that have a say: cells, and what the bands reach
 _MEAN = np.full((1, 3), 1 / 3, np.float32)  # of the colours
 _SLOPE = -0.75  # of the cubic curve at 1, as OpenCV has it
+
+
+class Restored(NamedTuple):
+    """A picture at some size, and what was made of it."""
+
+    picture: Pixels
+    restored: Pixels
 
 
 def shapes(height: int, width: int, *, step: float | None) -> list[tuple[int, int]]:
@@ -113,10 +117,10 @@ def joined(picture: Pixels, sizes: Sequence[Restored]) -> Pixels:
 
 def _mean_square(restored: Restored) -> float:
     """Mean square of the change by the restoration, over all values of the picture, which are in [0, 1]."""
-    height, width = restored[0].shape[:2]
+    height, width = restored.picture.shape[:2]
     rows = _rows(width)
     changes = (_change(restored, first, first + rows) for first in range(0, height, rows))
-    return sum(float(np.vdot(change, change)) for change in changes) / restored[0].size
+    return sum(float(np.vdot(change, change)) for change in changes) / restored.picture.size
 
 
 def _rows(width: int) -> int:
@@ -174,8 +178,8 @@ def _grey(picture: NDArray[np.float32]) -> NDArray[Any]:
 def _enlarged(restored: Restored, shape: Sequence[int], top: int, bottom: int) -> NDArray[np.float32]:
     """Rows of the change, enlarged to a picture's shape, along cubic curves."""
     height, width = shape[:2]
-    small = restored[0].shape[0]
-    if restored[0].shape[:2] == (height, width):
+    small = restored.picture.shape[0]
+    if restored.picture.shape[:2] == (height, width):
         return _change(restored, top, bottom)
     place = (np.arange(top, bottom) + 0.5) * (small / height) - 0.5
     first = np.floor(place).astype(int)
@@ -195,7 +199,7 @@ def _cubic(away: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _change(restored: Restored, top: int, bottom: int) -> NDArray[np.float32]:
     before, after = (each[top:bottom].astype(np.float32) for each in restored)
-    return (after - before) / np.float32(peak_value(restored[0].dtype))
+    return (after - before) / np.float32(peak_value(restored.picture.dtype))
 
 
 def _added(picture: Pixels, change: NDArray[np.float32]) -> NDArray[Any]:

@@ -65,8 +65,9 @@ class MultiScaleClip:
     def _ready(self) -> Done:
         done: Done = []
         while self._sizes and all(size.done for size in self._sizes):
-            frame, restored = zip(*(size.done.popleft() for size in self._sizes), strict=True)
-            done.append((frame[-1], restored[0][1] if len(restored) == 1 else joined(frame[-1].pixels, restored)))
+            frames, sizes = zip(*(size.done.popleft() for size in self._sizes), strict=True)
+            own = frames[-1]
+            done.append((own, sizes[0].restored if len(sizes) == 1 else joined(own.pixels, sizes)))
         return done
 
 
@@ -85,4 +86,4 @@ class _Size:
         self._take(self.restorer.finish())
 
     def _take(self, done: Done) -> None:
-        self.done.extend((frame, (frame.pixels, pixels)) for frame, pixels in done)
+        self.done.extend((frame, Restored(frame.pixels, pixels)) for frame, pixels in done)
