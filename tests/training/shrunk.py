@@ -85,9 +85,8 @@ def small(path: str | Path, **changes: object) -> Recipe:
         "sample_every": 0,
         "validate_every": 0,
         "flow_weights": recipe.flow_weights if flow_is_fixed else None,  # they would not fit the small flow
-        "lr_of": {
-            part: max(rate, 1e-4) if part.endswith("flow") else rate for part, rate in recipe.lr_of.items()
-        },  # so that flow can be learnt
+        "only": recipe.only if flow_is_fixed or recipe.flow_weights is None else None,  # so that flow can be learnt
+        "lr_of": {part: max(rate, 1e-4) if part.endswith("flow") else rate for part, rate in recipe.lr_of.items()},
     }
     if recipe.data.kind in ("stills", "dynamic", "sequences"):
         crop = 32 if recipe.objective.kind == "camera_kernel" else 20 if "scale" in recipe.arguments else 16
