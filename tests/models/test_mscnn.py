@@ -1,7 +1,10 @@
+import cv2
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import unblur
 from unblur.layers.attention import HMPCA
 from unblur.models.mscnn import MSCNN
 
@@ -93,3 +96,17 @@ def test_needs_a_codec_and_a_scale():
     for arguments in ({"num_codecs": 0}, {"num_scales": 0}):
         with pytest.raises(ValueError, match="at least 1"):
             MSCNN(**arguments)
+
+
+@pytest.mark.parametrize("length", [9, 13])
+def test_the_built_in_weights_sharpen_what_has_moved(length):
+    random, sharp = np.random.default_rng(2), np.full((160, 192, 3), 0.5, np.float32)
+    for _ in range(60):
+        colour, x, y, side = random.random(3).tolist(), *(int(value) for value in random.integers(4, (192, 160, 24)))
+        cv2.rectangle(sharp, (x, y), (x + side, y + side // 2 + 2), colour, -1)
+        cv2.circle(sharp, (y, x), side // 2, colour[::-1], -1)
+    light = np.mean([np.roll(sharp**2.2, shift - length // 2, axis=1) for shift in range(length)], axis=0)
+    blurry = np.round(255 * light ** (1 / 2.2)).astype(np.uint8)
+    restored = unblur.load("mscnn", device="cpu", precision="fp32").photo(blurry)
+    before, after = (np.square(picture[16:-16, 16:-16] / 255 - sharp[16:-16, 16:-16]).mean() for picture in (blurry, restored))
+    assert 10 * np.log10(before / after) > 0.5
