@@ -161,7 +161,13 @@ def test_a_network_may_begin_as_the_identity_and_learn_from_there(name, more):
 
 @pytest.mark.parametrize(
     ("name", "more"),
-    [("srn/gopro", {}), ("mscnn/gopro", {"last_codec_adds_input": False}), ("ppnet/dvd", {}), ("pwcnet/sequences-cpu-hour", {})],
+    [
+        ("srn/gopro", {}),
+        ("mscnn/gopro", {"last_codec_adds_input": False}),
+        ("deepdeblur/gopro", {"relu_after_sum": True}),
+        ("ppnet/dvd", {}),
+        ("pwcnet/sequences-cpu-hour", {}),
+    ],
 )
 def test_networks_that_cannot_begin_as_the_identity_are_refused(name, more):
     recipe = read_recipe(name)

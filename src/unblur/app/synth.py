@@ -210,7 +210,9 @@ def dynamic(
 
 @app.command()
 def mixed(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file, or a built-in one: `shared`, `light`, `light-clips`.", show_default=False)],
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="A YAML file, or a built-in one: `shared`, `light`, `light-clips`.", show_default=False)
+    ],
     photos: Annotated[
         list[Path] | None, typer.Argument(metavar="PHOTOS...", help="Sharp photos, or folders of them.", show_default=False)
     ] = None,

@@ -84,7 +84,9 @@ class DeepDeblur(Net):
 
     @torch.no_grad()
     def begin_as_identity(self) -> None:
-        """The first three features of each level pass the picture through; all others are drawn, and put out nothing yet."""
+        """The first three features of each level pass the picture through, and the others put out nothing yet; not with `relu_after_sum`, which stops what is dark."""
+        if any(isinstance(part, ResBlock) and part.act_after_sum for part in self.modules()):
+            super().begin_as_identity()
         for level in self.scales:
             entry, *_, last = (part for part in level.modules() if isinstance(part, nn.Conv2d))
             assert entry.bias is not None
