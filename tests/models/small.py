@@ -1,5 +1,6 @@
 """Arguments that make networks small."""
 
+import numpy as np
 import torch
 
 from unblur.models.swift import LENGTH_UNIT
@@ -62,6 +63,17 @@ SMALL = {
 }
 SMALL["swift_fused"]["swift_best"] = SMALL["swift_best"]
 """Arguments that make a network small; one that is not listed is tested at its default size."""
+
+
+def constant(dx, dy, *, height=96, width=128):
+    """A flow that is the same everywhere."""
+    return torch.tensor([float(dx), float(dy)])[None, :, None, None].expand(1, 2, height, width)
+
+
+def blur_field_of(dx, dy, *, height=24, width=32):
+    """The blur field of a line that is the same everywhere."""
+    length, angle = np.hypot(dx, dy), 2 * np.arctan2(dy, dx)
+    return torch.tensor([length * np.cos(angle), length * np.sin(angle), length]).float()[None, :, None, None].expand(1, 3, height, width)
 
 
 def with_blur_found(net):

@@ -1,6 +1,6 @@
-import numpy as np
 import pytest
 import torch
+from small import blur_field_of, constant
 
 from unblur.models import create
 from unblur.models.supervised import (
@@ -10,15 +10,6 @@ from unblur.models.supervised import (
     TakesExemplar,
     estimate_exposure_ratio,
 )
-
-
-def flow_of(dx, dy):
-    return torch.tensor([float(dx), float(dy)])[None, :, None, None].expand(1, 2, 24, 32)
-
-
-def blur_field_of(dx, dy):
-    length, angle = np.hypot(dx, dy), 2 * np.arctan2(dy, dx)
-    return torch.tensor([length * np.cos(angle), length * np.sin(angle), length]).float()[None, :, None, None].expand(1, 3, 24, 32)
 
 
 @pytest.mark.parametrize(
@@ -40,12 +31,14 @@ def test_what_the_networks_promise(name, interfaces):
 
 @pytest.mark.parametrize("exposure_ratio", [0.25, 0.5, 1.0])
 def test_the_exposure_ratio_is_how_much_shorter_blur_is_than_motion(exposure_ratio):
-    found = estimate_exposure_ratio(blur_field_of(exposure_ratio * 9, exposure_ratio * -4), flow_of(9, -4))
+    found = estimate_exposure_ratio(blur_field_of(exposure_ratio * 9, exposure_ratio * -4), constant(9, -4, height=24, width=32))
     assert float(found) == pytest.approx(exposure_ratio, abs=2e-3)
 
 
 def test_what_moves_far_counts_most_and_no_blur_is_longer_than_the_motion():
     blur_field = torch.cat([blur_field_of(1, 0), blur_field_of(12, 0)], dim=3)
-    assert float(estimate_exposure_ratio(blur_field, torch.cat([flow_of(1, 0), flow_of(24, 0)], dim=3))) == pytest.approx(0.5, abs=0.01)
-    assert float(estimate_exposure_ratio(blur_field_of(12, 0), flow_of(6, 0))) == 1
-    assert float(estimate_exposure_ratio(blur_field_of(0, 0), flow_of(0, 0))) == 0
+    assert float(
+        estimate_exposure_ratio(blur_field, torch.cat([constant(1, 0, height=24, width=32), constant(24, 0, height=24, width=32)], dim=3))
+    ) == pytest.approx(0.5, abs=0.01)
+    assert float(estimate_exposure_ratio(blur_field_of(12, 0), constant(6, 0, height=24, width=32))) == 1
+    assert float(estimate_exposure_ratio(blur_field_of(0, 0), constant(0, 0, height=24, width=32))) == 0

@@ -1,6 +1,6 @@
-import numpy as np
 import pytest
 import torch
+from small import constant
 from torch.nn.functional import interpolate
 
 from unblur.layers.light import GAMMA, luma
@@ -41,15 +41,6 @@ def evenly_moved(velocity=(10.0, 4.0), exposure_ratio=0.6):
         across, down = (round(32 - time * each) for each in velocity)
         frames.append(blurry[..., down : down + 96, across : across + 128])
     return torch.stack(frames, dim=1) ** (1 / GAMMA), scene[..., 32:128, 32:160] ** (1 / GAMMA)
-
-
-def constant(dx, dy, *, height=96, width=128):
-    return torch.tensor([float(dx), float(dy)])[None, :, None, None].expand(1, 2, height, width)
-
-
-def blur_field_of(dx, dy, *, height=24, width=32):
-    length, angle = np.hypot(dx, dy), 2 * np.arctan2(dy, dx)
-    return torch.tensor([length * np.cos(angle), length * np.sin(angle), length]).float()[None, :, None, None].expand(1, 3, height, width)
 
 
 def psnr(one, other, *, border=24):

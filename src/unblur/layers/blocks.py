@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
-__all__ = ["Decoder", "Encoder", "ResBlock", "codec_radius", "conv", "convs", "deconv", "res_blocks"]
+__all__ = ["Decoder", "Encoder", "ResBlock", "codec_radius", "conv", "convs", "deconv", "res_blocks", "zero_last_convolution"]
 
 
 class ResBlock(nn.Module):
@@ -200,3 +201,11 @@ def codec_radius(*, stages: int, num_blocks: int, kernel_size: int, deconv_size:
     blocks = sum(4 * num_blocks * reach * 2**stage for stage in range(stages))
     resampling = sum((reach + deconv_size // 2) * 2 ** (stage - 1) for stage in range(1, stages))
     return 2 * reach + blocks + resampling
+
+
+@torch.no_grad()
+def zero_last_convolution(module: nn.Module) -> None:
+    """Set the weights of the last convolution of a module, plain or transposed, to zero: untrained, what it puts out is 0."""
+    last = [part for part in module.modules() if isinstance(part, nn.Conv2d | nn.ConvTranspose2d)][-1]
+    for parameter in last.parameters():
+        parameter.zero_()

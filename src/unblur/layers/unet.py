@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from unblur.layers.blocks import ResBlock
+from unblur.layers.blocks import ResBlock, zero_last_convolution
 
 __all__ = ["UNet"]
 
@@ -39,8 +39,7 @@ class UNet(nn.Module):
         self.ups = nn.ModuleList(nn.ConvTranspose2d(widths[i + 1], widths[i], 2, stride=2) for i in levels)
         self.decoders = nn.ModuleList(_chain(widths[i], blocks[i]) for i in levels)
         self.exit = nn.Conv2d(widths[0], out_channels, 3, padding=1)
-        for parameter in self.exit.parameters():
-            nn.init.zeros_(parameter)  # untrained, it says 0
+        zero_last_convolution(self.exit)  # untrained, it says 0
         self.size_multiple = 2 ** len(levels)
         self.receptive_radius = 2 + sum(2**i * (2 * blocks[i] * (2 if i in levels else 1) + (i > 0)) for i in range(len(widths)))
 

@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from unblur.layers.blocks import ResBlock
+from unblur.layers.blocks import ResBlock, zero_last_convolution
 from unblur.layers.coordinates import CoordinateConv
 from unblur.layers.correlation import cost_volume
 from unblur.layers.deform import DeformConv
@@ -34,7 +34,7 @@ from unblur.layers.reconstruction import Reconstruction
 from unblur.layers.sampling import reading_dtype
 from unblur.layers.warp import flow_resize, flow_warp
 from unblur.models.arguments import DEFAULTS
-from unblur.models.base import CENTRE, zero_last_convolution
+from unblur.models.base import CENTRE
 from unblur.models.diagnostic import Diagnostic, frame_name
 from unblur.models.flow import FlowNet
 from unblur.models.pwcnet import flow_network

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from unblur.errors import InputError, ShapeError
 from unblur.models.diagnostic import Diagnostic
 
-__all__ = ["CENTRE", "Net", "matching_tensors", "zero_last_convolution"]
+__all__ = ["CENTRE", "Net", "matching_tensors"]
 
 CENTRE = 0.5
 """Value that networks subtract from their input so that it lies in [-0.5, 0.5]."""
@@ -131,11 +131,3 @@ def matching_tensors(tensors: Mapping[str, Tensor], *, net: nn.Module) -> dict[s
         if own[name].shape != tensor.shape:
             raise ShapeError(f"`{name}` is {tuple(tensor.shape)}, not {tuple(own[name].shape)} as in the network")
     return dict(tensors)
-
-
-@torch.no_grad()
-def zero_last_convolution(module: nn.Module) -> None:
-    """Set the weights of the last convolution of a module, plain or transposed, to zero: what it adds is nothing then."""
-    last = [part for part in module.modules() if isinstance(part, nn.Conv2d | nn.ConvTranspose2d)][-1]
-    for parameter in last.parameters():
-        parameter.zero_()

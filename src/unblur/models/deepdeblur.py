@@ -20,11 +20,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from unblur.layers.blocks import ResBlock, conv, res_blocks
+from unblur.layers.blocks import ResBlock, conv, res_blocks, zero_last_convolution
 from unblur.layers.check import check_multiple, check_shape
 from unblur.layers.pyramid import pyramid
 from unblur.models.adversary import Discriminator
-from unblur.models.base import CENTRE, Net, zero_last_convolution
+from unblur.models.base import CENTRE, Net
 
 __all__ = ["DeepDeblur", "DeepDeblurDiscriminator"]
 

@@ -26,13 +26,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from unblur.layers.blocks import ResBlock
+from unblur.layers.blocks import ResBlock, zero_last_convolution
 from unblur.layers.coordinates import CoordinateConv
 from unblur.layers.deform import DeformConv
 from unblur.layers.reconstruction import Reconstruction
 from unblur.layers.warp import flow_resize, flow_warp
 from unblur.models.arguments import DEFAULTS
-from unblur.models.base import CENTRE, zero_last_convolution
+from unblur.models.base import CENTRE
 from unblur.models.flow import FlowNet
 from unblur.models.pwcnet import flow_network
 from unblur.models.video import VideoNet

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from unblur.layers.attention import HMPCA
-from unblur.layers.blocks import Decoder, Encoder, ResBlock, codec_radius
+from unblur.layers.blocks import Decoder, Encoder, ResBlock, codec_radius, zero_last_convolution
 from unblur.layers.check import check_multiple, check_shape
 from unblur.layers.pyramid import area_halve, double, pyramid
-from unblur.models.base import CENTRE, Net, zero_last_convolution
+from unblur.models.base import CENTRE, Net
 
 __all__ = ["MSCNN"]
 

@@ -18,11 +18,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from unblur.layers.blocks import Decoder, Encoder, codec_radius
+from unblur.layers.blocks import Decoder, Encoder, codec_radius, zero_last_convolution
 from unblur.layers.cbam import CBAM
 from unblur.layers.pyramid_pooling import PyramidPooling
 from unblur.models.arguments import DEFAULTS
-from unblur.models.base import CENTRE, zero_last_convolution
+from unblur.models.base import CENTRE
 from unblur.models.flow import FlowNet
 from unblur.models.pwcnet import flow_network
 from unblur.models.video import WarpingNet

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle
 
 from unblur.errors import ShapeError
-from unblur.layers.blocks import ResBlock
+from unblur.layers.blocks import ResBlock, zero_last_convolution
 from unblur.layers.concatenate import concatenate
 from unblur.layers.correlation import cost_volume
 from unblur.layers.motion_blur import sample_along
@@ -109,8 +109,7 @@ class _FlowDecoder(nn.Module):
         self.block1 = ResBlock(width=width, kernel_size=3)
         self.block2 = ResBlock(width=width, kernel_size=3)
         self.exit = nn.Conv2d(width, 2, 3, padding=1)
-        for parameter in self.exit.parameters():
-            nn.init.zeros_(parameter)  # untrained, flow is zero
+        zero_last_convolution(self.exit)  # untrained, flow is zero
 
     def forward(self, reference: Tensor, neighbour: Tensor, flow: Tensor) -> Tensor:
         warped = flow_warp(neighbour, flow.detach())  # as in PWC-Net, no gradient through the warping

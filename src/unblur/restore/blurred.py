@@ -42,7 +42,7 @@ class MeasuredBlur:
 
 
 class BlurMeter:
-    """Measures the motion blur of a picture by a network that estimates a blur field, `swift` where thresholds are those of this module.
+    """Measures the motion blur of a picture by a network that estimates a blur field; the thresholds of this module are for `swift`.
 
     Args:
         net: the network, on its device.

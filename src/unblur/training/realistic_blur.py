@@ -35,7 +35,7 @@ class RealisticBlur:
     def __init__(self, recipe: Recipe, *, device: torch.device, mean: Mean) -> None:
         keys = recipe.objective
         assert isinstance(keys, RealisticBlurKeys)
-        self.net = create_blurrer("bgan", **keys.blurrer_arguments).to(device)
+        self.net = create_blurrer(keys.blurrer, **keys.blurrer_arguments).to(device)
         self.optimiser = torch.optim.Adam(self.net.parameters(), lr=keys.blurrer_lr, betas=recipe.betas)
         own = keys.model_copy(update={"adversarial_weight": keys.blurrer_weight, "adversary_lr": keys.blurrer_lr})
         self.adversary = Adversary(recipe.model_copy(update={"objective": own}), device=device, mean=mean)

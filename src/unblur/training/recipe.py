@@ -187,8 +187,10 @@ class RealisticBlurKeys(AdversarialKeys):
     """The same, on samples of which BGAN blurs some, which learns to blur as the data are blurred, see `unblur.training.realistic_blur`."""
 
     kind: Literal["realistic_blur"]  # type: ignore[assignment]
+    blurrer: Literal["bgan"] = "bgan"
+    """The network that learns to blur."""
     blurrer_arguments: dict[str, Any] = Field(default_factory=dict)
-    """Arguments of the constructor of BGAN."""
+    """Arguments of its constructor."""
     blurrer_content_weight: float = Field(ge=0)
     """Weight of the mean absolute difference between a sharp picture and what BGAN makes of it."""
     blurrer_weight: float = Field(ge=0)
