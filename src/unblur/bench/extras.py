@@ -13,6 +13,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
+from textwrap import shorten
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -115,7 +116,9 @@ def _of_library(name: str, *, weights: Path | None) -> Extra:
         except Exception as error:
             missing = getattr(error, "reason", error)  # urllib wraps what stops it
             if not isinstance(missing, _MissingWeightsError):
-                raise InputError(f"{label} cannot be loaded: {type(error).__name__}: {error}") from error
+                raise InputError(
+                    f"{label} cannot be loaded: {type(error).__name__}: {shorten(str(error), 300)}"
+                ) from error  # torch lists all tensors
             where = f"neither in `{weights}` nor" if weights is not None else "not"
             raise InputError(
                 f"{label} needs {missing}, which is {where} in what its library keeps; nothing is downloaded: fetch the file yourself into a folder, "
