@@ -9,6 +9,9 @@ from typer.testing import CliRunner
 import unblur
 from unblur.app.synth import app
 from unblur.errors import InputError, OutputError
+from unblur.synth.stills import StillsBlur
+
+MOVING = ("--set", "frames_per_blur=[3]")
 
 
 def run(*arguments: object, code: int = 0):
@@ -74,8 +77,8 @@ def test_stills_make_sequences(photos, tmp_path):
         3,
         "--split",
         "test",
-        "--exposure",
-        "0.5,0.6",
+        "--set",
+        "exposure=[0.5, 0.6]",
     )
     sharp = sorted((tmp_path / "out/test/stills_00000/sharp").iterdir())
     assert [path.name for path in sharp] == ["000000.png", "000001.png", "000002.png"]
@@ -83,43 +86,44 @@ def test_stills_make_sequences(photos, tmp_path):
     assert 0.5 <= manifest(tmp_path / "out")["sequences"][0]["exposure"] <= 0.6
 
 
+def test_changes_of_stills_reach_the_parameters(photos, tmp_path):
+    run("stills", photos, "-o", tmp_path / "out", "--count", 1, "--size", 16, "--set", "length=[3, 5]", "--set", "noise_probability=0")
+    told = manifest(tmp_path / "out")["parameters"]
+    assert (told["length"], told["noise_probability"], told["jpeg_probability"]) == ([3, 5], 0, StillsBlur().jpeg_probability)
+
+
+def test_changes_of_sequences_reach_the_parameters(photos, tmp_path):
+    words = ["--count", 1, "--size", 16, "--sequence", 2]
+    run("stills", photos, "-o", tmp_path / "out", *words, "--set", "shake=0.1")
+    assert manifest(tmp_path / "out")["parameters"]["shake"] == 0.1
+    with pytest.raises(InputError, match="no range `shake`"):
+        run("stills", photos, "-o", tmp_path / "pairs", "--count", 1, "--size", 16, "--set", "shake=0.1")
+
+
+@pytest.mark.parametrize("value", ["32x", "big"])
+def test_a_wrong_size_is_a_usage_error(photos, tmp_path, value):
+    run("stills", photos, "-o", tmp_path / "out", "--size", value, code=2)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
-    ("option", "value", "name", "stored"),
+    ("change", "message"),
     [
-        ("--length", "3,5", "length", [3, 5]),
-        ("--nearly-sharp", 0.5, "sharp_probability", 0.5),
-        ("--tripod", 0.4, "tripod_probability", 0.4),
-        ("--defocus", 0.3, "defocus_probability", 0.3),
-        ("--dim", 0.2, "dim_probability", 0.2),
-        ("--curves", 0.5, "curve_probability", 0.5),
-        ("--highlights", 0.25, "highlight_probability", 0.25),
-        ("--noise", 0, "noise_probability", 0),
-        ("--sharpen", 1, "sharpen_probability", 1),
-        ("--jpeg", 0.1, "jpeg_probability", 0.1),
-        ("--h264", 1, "h264_probability", 1),
+        ("length=3", "the range `length` does not fit"),
+        ("length=[5, 3]", "the smaller first"),
+        ("noise_probability=2", r"must lie in \[0, 1\]"),
+        ("lenght=[3, 5]", "did you mean `length`"),
+        ("length", "KEY=VALUE"),
     ],
 )
-def test_options_of_stills_reach_the_parameters(photos, tmp_path, option, value, name, stored):
-    run("stills", photos, "-o", tmp_path / "out", "--count", 1, "--size", 16, option, value)
-    assert manifest(tmp_path / "out")["parameters"][name] == stored
-
-
-@pytest.mark.parametrize(("option", "name"), [("--shake", "shake"), ("--bright", "short_probability")])
-def test_options_of_sequences_reach_the_parameters(photos, tmp_path, option, name):
-    run("stills", photos, "-o", tmp_path / "out", "--count", 1, "--size", 16, "--sequence", 2, option, 0.1)
-    assert manifest(tmp_path / "out")["parameters"][name] == 0.1
-
-
-@pytest.mark.parametrize(
-    ("option", "value"), [("--size", "32x"), ("--size", "big"), ("--length", "3"), ("--length", "5,3"), ("--noise", "2")]
-)
-def test_wrong_options_of_stills_are_usage_errors(photos, tmp_path, option, value):
-    run("stills", photos, "-o", tmp_path / "out", option, value, code=2)
+def test_wrong_changes_are_refused(photos, tmp_path, change, message):
+    with pytest.raises(InputError, match=message):
+        run("stills", photos, "-o", tmp_path / "out", "--set", change)
     assert not (tmp_path / "out").exists()
 
 
 def test_video_makes_pairs(frames, tmp_path):
-    said = run("video", frames, "-o", tmp_path / "out", "--rate", 240, "--frames-per-blur", "3,5", "--response", "srgb")
+    said = run("video", frames, "-o", tmp_path / "out", "--rate", 240, "--set", "frames_per_blur=[3, 5]", "--response", "srgb")
     assert "left out" in said
     made = manifest(tmp_path / "out")
     assert made["response"] == "srgb"
@@ -127,31 +131,15 @@ def test_video_makes_pairs(frames, tmp_path):
     assert (tmp_path / "out/train/pan_m03_00/blur_gamma/000000.png").is_file()
 
 
-@pytest.mark.parametrize(
-    ("option", "value", "name", "stored"),
-    [
-        ("--latent-rate", 300, "latent_rate", 300),
-        ("--interpolate", "never", "interpolate", "never"),
-        ("--largest-disagreement", 0.5, "largest_disagreement", 0.5),
-        ("--least-detail", 0.1, "least_detail", 0.1),
-        ("--max-blurred", 0.5, "max_blurred", 0.5),
-        ("--least-motion", 0, "least_motion", 0),
-        ("--shortest", 2, "shortest", 2),
-        ("--highlights", 1, "highlight_probability", 1),
-        ("--noise", 1, "noise_probability", 1),
-        ("--sharpen", 1, "sharpen_probability", 1),
-        ("--jpeg", 1, "jpeg_probability", 1),
-        ("--h264", 1, "h264_probability", 1),
-    ],
-)
-def test_options_of_video_reach_the_parameters(frames, tmp_path, option, value, name, stored):
-    run("video", frames, "-o", tmp_path / "out", "--rate", 240, "--frames-per-blur", 3, option, value)
-    assert manifest(tmp_path / "out")["parameters"][name] == stored
+def test_changes_of_video_reach_the_parameters(frames, tmp_path):
+    run("video", frames, "-o", tmp_path / "out", "--rate", 240, *MOVING, "--set", "interpolate=never", "--set", "least_motion=0")
+    told = manifest(tmp_path / "out")["parameters"]
+    assert (told["frames_per_blur"], told["interpolate"], told["least_motion"]) == ([3], "never", 0)
 
 
 def test_part_scale_and_split_of_video(frames, tmp_path):
     part = ("--start", 0.01, "--duration", 0.03, "--scale", 0.75, "--split", "test")
-    run("video", frames, "-o", tmp_path / "out", "--rate", 240, "--frames-per-blur", 3, *part)
+    run("video", frames, "-o", tmp_path / "out", "--rate", 240, *MOVING, *part)
     source = manifest(tmp_path / "out")["sources"][0]
     assert (source["start"], source["duration"], source["scale"], source["size"]) == (0.01, 0.03, 0.75, [48, 36])
     assert (tmp_path / "out" / "test").is_dir()
@@ -159,16 +147,17 @@ def test_part_scale_and_split_of_video(frames, tmp_path):
 
 def test_failed_clips_are_named_and_the_exit_code_is_1(frames, tmp_path):
     (tmp_path / "bad.mp4").write_bytes(b"no clip")
-    said = run("video", tmp_path / "bad.mp4", frames, "-o", tmp_path / "out", "--rate", 240, "--frames-per-blur", 3, code=1)
+    said = run("video", tmp_path / "bad.mp4", frames, "-o", tmp_path / "out", "--rate", 240, *MOVING, code=1)
     assert "failed" in said
     assert "bad.mp4" in said
     assert (tmp_path / "out" / "manifest.json").is_file()
 
 
 def test_wrong_options_of_video(frames, tmp_path):
-    run("video", frames, "-o", tmp_path / "out", "--frames-per-blur", "many", code=2)
+    with pytest.raises(InputError, match="the range `frames_per_blur` does not fit"):
+        run("video", frames, "-o", tmp_path / "out", "--set", "frames_per_blur=many")
     with pytest.raises(InputError, match="odd"):
-        run("video", frames, "-o", tmp_path / "out", "--rate", 240, "--frames-per-blur", 4)
+        run("video", frames, "-o", tmp_path / "out", "--rate", 240, "--set", "frames_per_blur=[4]")
     with pytest.raises(InputError, match="camera response"):
         run("video", frames, "-o", tmp_path / "out", "--rate", 240, "--response", "film")
     assert not (tmp_path / "out").exists()
@@ -189,7 +178,7 @@ def test_dynamic_scenes_are_drawn(photos, frames, tmp_path):
     cv2.circle(cutout, (12, 10), 8, (40, 90, 200, 255), -1)
     cv2.imwrite(str(tmp_path / "ball.png"), cutout)
     things = ["--cutouts", tmp_path / "ball.png", "--highspeed", frames]
-    words = ["--count", 12, "--size", 32, "--length", "1,6", "--seed", 4]
+    words = ["--count", 12, "--size", 32, "--set", "length=[1, 6]", "--seed", 4]
     for name in ("a", "b"):
         assert "12 pairs in 12 sequences" in run("dynamic", photos, "-o", tmp_path / name, *things, *words)
     told = manifest(tmp_path / "a")

@@ -125,7 +125,7 @@ def test_built_in_recipes_have_plans(name, sources):
         ("sets: [{kind: stills, count: 0}]", "count"),
         ("sets: [{kind: other, count: 1}]", "kind|tag"),
         ("sets: [{kind: stills, count: 1, blur: {lenght: [1, 2]}}]", "there is no range `lenght`"),
-        ("sets: [{kind: dynamic, count: 1, blur: {length: [3, 2]}}]", "the shorter first"),
+        ("sets: [{kind: dynamic, count: 1, blur: {length: [3, 2]}}]", "the smaller first"),
         ("sets: [{kind: clips, count: 1}]", "count"),
         ("size: [", "cannot be used"),
         ("- 1", "does not fit"),

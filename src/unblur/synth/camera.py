@@ -6,7 +6,7 @@ clips what it has gathered and not what it sees; noise in the light; the respons
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 
 import cv2
@@ -68,6 +68,10 @@ class CameraRanges:
         for name, value in vars(self).items():
             if name.endswith("_probability") and not 0 <= value <= 1:
                 raise InputError(f"`{name}` is a share and must lie in [0, 1], got {value}")
+        for each in fields(self):
+            bounds = getattr(self, each.name)
+            if each.type in (tuple[float, float], tuple[int, int]) and not 0 <= bounds[0] <= bounds[1]:
+                raise InputError(f"`{each.name}` must be two bounds, 0 or above, the smaller first, got {bounds}")
 
 
 def develop(lights: Sequence[Floats], generator: np.random.Generator, *, response: Response, camera: CameraRanges) -> list[Bytes]:

@@ -114,18 +114,16 @@ class DynamicBlur(CameraRanges):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.length[0] <= self.length[1]:
+        if self.length[0] == 0:
             raise InputError(f"`length` must be two lengths above 0, the shorter first, got {self.length}")
         if self.parallax < 1:
             raise InputError(f"`parallax` must be 1 (none) or more, got {self.parallax}")
-        if self.instants < 3 or self.discrete[0] < 2 or self.discrete[0] > self.discrete[1]:
+        if self.instants < 3 or self.discrete[0] < 2:
             raise InputError(f"an average needs 2 instants or more, got `instants` {self.instants} and `discrete` {self.discrete}")
         if not self.frames or min(self.frames) < 1:
             raise InputError(f"`frames` must name numbers of frames of 1 or more, got {self.frames}")
         if not 0 < self.frames_scale[0] <= self.frames_scale[1] <= 1:
             raise InputError(f"`frames_scale` must be two factors in (0, 1], the smaller first, got {self.frames_scale}")
-        if not 0 <= self.objects[0] <= self.objects[1]:
-            raise InputError(f"`objects` must be two numbers of objects, the smaller first, got {self.objects}")
 
 
 @dataclass(frozen=True, eq=False)

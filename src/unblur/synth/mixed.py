@@ -14,7 +14,7 @@ Networks that are compared, or trained one after the other, see the same picture
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -27,6 +27,7 @@ from unblur.errors import InputError
 from unblur.synth.dynamic import DynamicBlur
 from unblur.synth.folder import DataSetFolder
 from unblur.synth.plans import ClipPlan, Plan, Progress, ScenePlan, StillsPlan, Written
+from unblur.synth.ranges import check_names
 from unblur.synth.sequence import SequenceBlur
 from unblur.synth.stills import StillsBlur
 from unblur.synth.video import VideoBlur
@@ -116,11 +117,9 @@ class _Set(BaseModel):
     @field_validator("blur", mode="before", check_fields=False)
     @classmethod
     def _ranges_exist(cls, blur: object) -> object:
-        known = cls.model_fields["blur"].annotation
-        if isinstance(blur, dict) and is_dataclass(known):
-            for name in blur:
-                if name not in [each.name for each in fields(known)]:
-                    raise ValueError(f"there is no range `{name}`")
+        kind = cls.model_fields["blur"].annotation
+        if isinstance(blur, dict) and isinstance(kind, type):
+            check_names(kind, blur)
         return blur
 
 

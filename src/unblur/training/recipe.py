@@ -6,7 +6,6 @@ with every value resolved, is written into the folder of its run.
 """
 
 from collections.abc import Iterable
-from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from unblur.errors import InputError
 from unblur.metrics.protocols import names as protocol_names
 from unblur.synth.dynamic import DynamicBlur
+from unblur.synth.ranges import check_names
 from unblur.synth.sequence import SequenceBlur
 from unblur.synth.stills import StillsBlur
 from unblur.training.recipe_files import find_recipe, read_file
@@ -78,10 +78,7 @@ class _MadeOfPhotos(_Section):
     @field_validator("blur")
     @classmethod
     def _ranges_exist(cls, blur: dict[str, Any]) -> dict[str, Any]:
-        ranges = [each.name for each in fields(cls.blur_class)]
-        for name in blur:
-            if name not in ranges:
-                raise ValueError(f"there is no range `{name}`{_hint(name, ranges)}")
+        check_names(cls.blur_class, blur)
         return blur
 
 
