@@ -27,6 +27,7 @@ _SHARED = {
     "clips": "io/clips.py",
     "nets": "restore/nets.py",
     "engines": "app/web/engines.py",
+    "moving_shapes": "models/moving_shapes.py",
     "small": "models/small.py",
     "trees": "data/trees.py",
     "graphs": "weights/graphs.py",

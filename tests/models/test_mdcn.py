@@ -1,7 +1,9 @@
 import pytest
 import torch
+from moving_shapes import gains_on_moving_shapes
 from small import TINY_FLOW
 
+import unblur
 from unblur.errors import ShapeError
 from unblur.layers.warp import flow_resize, flow_warp
 from unblur.models.flow import FlowNet
@@ -178,3 +180,9 @@ def test_parts_are_injected():
     injected = MDCN(pyramid=net.pyramid, alignment=First(), fusion=net.fusion, reconstruction=net.reconstruction, receptive_radius=7)
     assert injected.receptive_radius == 7
     assert not torch.allclose(injected(clip()), net(clip()))
+
+
+def test_the_built_in_weights_sharpen_what_moves_and_need_the_neighbours():
+    net = unblur.load("mdcn", device="cpu", precision="fp32").net
+    gain, gain_of_copies = gains_on_moving_shapes(net, step=5, lengths=(5, 5, 9, 5, 5))
+    assert gain > max(0.5, gain_of_copies)

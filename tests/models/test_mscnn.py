@@ -1,7 +1,7 @@
-import cv2
 import numpy as np
 import pytest
 import torch
+from moving_shapes import shapes
 from torch import nn
 
 import unblur
@@ -100,11 +100,7 @@ def test_needs_a_codec_and_a_scale():
 
 @pytest.mark.parametrize("length", [9, 13])
 def test_the_built_in_weights_sharpen_what_has_moved(length):
-    random, sharp = np.random.default_rng(2), np.full((160, 192, 3), 0.5, np.float32)
-    for _ in range(60):
-        colour, x, y, side = random.random(3).tolist(), *(int(value) for value in random.integers(4, (192, 160, 24)))
-        cv2.rectangle(sharp, (x, y), (x + side, y + side // 2 + 2), colour, -1)
-        cv2.circle(sharp, (y, x), side // 2, colour[::-1], -1)
+    sharp = shapes(width=192)
     light = np.mean([np.roll(sharp**2.2, shift - length // 2, axis=1) for shift in range(length)], axis=0)
     blurry = np.round(255 * light ** (1 / 2.2)).astype(np.uint8)
     restored = unblur.load("mscnn", device="cpu", precision="fp32").photo(blurry)
