@@ -61,6 +61,7 @@ def sets(tmp_path_factory) -> dict[str, Path]:
     sharp = drawing(5, height=256, width=272)
     for folders in (
         ("gopro/train/GOPR0001/blur_gamma", "gopro/train/GOPR0001/sharp"),
+        ("gopro/train/GOPR0001/blur", "gopro/train/GOPR0001/sharp"),
         ("gopro/test/GOPR0002/blur_gamma", "gopro/test/GOPR0002/sharp"),
         ("dvd/train/IMG_0001/input", "dvd/train/IMG_0001/GT"),
         ("dvd/test/IMG_0003/input", "dvd/test/IMG_0003/GT"),

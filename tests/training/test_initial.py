@@ -79,8 +79,9 @@ def test_all_recipes_of_networks_with_flow_are_checked():
 def test_at_step_0_a_shift_is_found_and_stillness_is_seen(name):
     """As the recipe builds the network. Random flow would be wrong by the shift, and of tens of pixels between identical frames."""
     torch.manual_seed(0)
-    net = initial_network(read_recipe(name))
-    check_flow_can_learn(net, recipe=read_recipe(name))
+    recipe = read_recipe(name, changes={"start": None})  # the weights that a recipe goes on from are not there
+    net = initial_network(recipe)
+    check_flow_can_learn(net, recipe=recipe)
     reference, neighbour = moved(SHIFT)
     flow = motion_of(net, reference, neighbour)
     error = (flow - torch.tensor(SHIFT).view(1, 2, 1, 1)).norm(dim=1)[..., 24:-24, 24:-24]
