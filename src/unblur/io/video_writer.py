@@ -36,6 +36,7 @@ from unblur.io.streams import StreamCopier
 from unblur.io.verify import Expected, verify_video
 from unblur.io.video_reader import Frame, VideoReader
 from unblur.io.whole import output_error, written_whole
+from unblur.io.x264 import reproducible
 from unblur.pixels import as_8_bit, as_16_bit
 
 __all__ = ["VideoWriter"]
@@ -333,6 +334,8 @@ class VideoWriter:
         context.framerate = encoding.rate
         if context.is_encoder:
             context.options = dict(encoding.options)
+            if encoding.encoder in ("libx264", "libx264rgb") and (parameters := reproducible(encoding.options.get("x264-params", ""))):
+                context.options = {**encoding.options, "x264-params": parameters}
             context.time_base = info.time_base
             context.thread_count = 0
         context.width, context.height = info.width, info.height

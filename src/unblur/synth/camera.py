@@ -186,6 +186,7 @@ def compress_h264(pictures: Sequence[Bytes], *, crf: int) -> list[Bytes]:
     import av
 
     from unblur.io.colour import Colour, PixelConverter
+    from unblur.io.x264 import reproducible
 
     if len({picture.shape for picture in pictures}) != 1:
         raise InputError(f"the frames of a clip must have one size, got {sorted({picture.shape for picture in pictures})}")
@@ -197,7 +198,7 @@ def compress_h264(pictures: Sequence[Bytes], *, crf: int) -> list[Bytes]:
     encoder.width, encoder.height, encoder.pix_fmt = wide, tall, "yuv420p"
     encoder.time_base = Fraction(1, 30)
     encoder.thread_count = 1  # the same bytes on every machine
-    encoder.options = {"crf": str(crf), "preset": "veryfast", "x264-params": "log-level=error"}
+    encoder.options = {"crf": str(crf), "preset": "veryfast", "x264-params": reproducible("log-level=error")}
     decoder = av.CodecContext.create("h264", "r")
     packets = []
     for number, picture in enumerate(filled):
