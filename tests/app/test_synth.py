@@ -109,7 +109,7 @@ def test_a_wrong_size_is_a_usage_error(photos, tmp_path, value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("length=3", "the range `length` does not fit"),
+        ("length=3", "a range does not fit: `length`"),
         ("length=[5, 3]", "the smaller first"),
         ("noise_probability=2", r"must lie in \[0, 1\]"),
         ("lenght=[3, 5]", "did you mean `length`"),
@@ -154,7 +154,7 @@ def test_failed_clips_are_named_and_the_exit_code_is_1(frames, tmp_path):
 
 
 def test_wrong_options_of_video(frames, tmp_path):
-    with pytest.raises(InputError, match="the range `frames_per_blur` does not fit"):
+    with pytest.raises(InputError, match="a range does not fit: `frames_per_blur`"):
         run("video", frames, "-o", tmp_path / "out", "--set", "frames_per_blur=many")
     with pytest.raises(InputError, match="odd"):
         run("video", frames, "-o", tmp_path / "out", "--rate", 240, "--set", "frames_per_blur=[4]")

@@ -20,11 +20,11 @@ def test_lists_become_bounds():
 @pytest.mark.parametrize(
     ("ranges", "message"),
     [
-        ({"length": 3}, "`length` does not fit"),
+        ({"length": 3}, "does not fit: `length`"),
         ({"length": [3, 4, 5]}, "`length"),
         ({"length": [5, 3]}, "`length` must be two bounds"),
         ({"shot": [-1, 3]}, "`shot` must be two bounds"),
-        ({"turn": "far"}, "`turn` does not fit"),
+        ({"turn": "far"}, "does not fit: `turn`"),
         ({"jpeg_probability": 1.5}, "share"),
     ],
 )

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from unblur.app.bench import DeviceOption
-from unblur.app.choices import Device, Precision, cluster_option
+from unblur.app.choices import Device, Precision, changes_option, cluster_option
 from unblur.app.ending import ends_soon
 from unblur.app.synth import Bar
 from unblur.errors import InputError
@@ -57,10 +57,7 @@ def ablate(
     minutes: Annotated[float | None, typer.Option(min=0.01, help="Time for each training.", show_default=False)] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of each training.", show_default="those of the recipes")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each row; what differs less than they do is noise.")] = 1,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of all recipes; may be repeated.", show_default=False),
-    ] = None,
+    changes: Annotated[list[str] | None, changes_option("Change a key of all recipes")] = None,
     rows: Annotated[
         list[str] | None,
         typer.Option("--row", help="Only this row, with its twin and the reference; may be repeated.", show_default="all"),

@@ -5,7 +5,18 @@ from typing import Any
 
 import typer
 
-__all__ = ["NETWORK_HELP", "WEIGHTS_HELP", "Device", "Folders", "Interlaced", "Precision", "Quality", "Runtime", "cluster_option"]
+__all__ = [
+    "NETWORK_HELP",
+    "WEIGHTS_HELP",
+    "Device",
+    "Folders",
+    "Interlaced",
+    "Precision",
+    "Quality",
+    "Runtime",
+    "changes_option",
+    "cluster_option",
+]
 
 WEIGHTS_HELP = (
     "Instead of `--model`: the published checkpoint of a third-party network (NAFNet, FFTformer, ...), a `.pth`, `.pt`, `.ckpt` or `.safetensors` file. "
@@ -25,6 +36,15 @@ def cluster_option(what: str) -> Any:  # noqa: ANN401 - typer does not say
         what: what is done there, as the beginning of its help.
     """
     return typer.Option(metavar="auto|HOST:PORT", help=f"{what} Needs the extra `cluster`.", show_default=False)
+
+
+def changes_option(what: str) -> Any:  # noqa: ANN401 - typer does not say
+    """The option `--set` of a command.
+
+    Args:
+        what: what it changes, as the beginning of its help.
+    """
+    return typer.Option("--set", metavar="KEY=VALUE", help=f"{what}; may be repeated.", show_default=False)
 
 
 class Device(StrEnum):

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import unblur
-from unblur.app.choices import cluster_option
+from unblur.app.choices import changes_option, cluster_option
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -37,12 +37,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Of all randomness: the same seed
 SplitOption = Annotated[Split, typer.Option(help="Folder of the data set to write to.")]
 Changes = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Change a range from which blur and faults of the camera are drawn, such as `length=[3, 12]` or `noise_probability=0`; may be repeated.",
-        show_default=False,
-    ),
+    changes_option("Change a range from which blur and faults of the camera are drawn, such as `length=[3, 12]` or `noise_probability=0`"),
 ]
 Cutouts = Annotated[
     list[Path] | None, typer.Option(metavar="DIR", help="Objects with opacity (PNG, WebP); may be repeated.", show_default=False)

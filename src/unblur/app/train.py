@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from unblur.app.choices import changes_option
 from unblur.app.ending import ends_soon
 from unblur.errors import InputError
 from unblur.models import is_import_path
@@ -57,12 +58,7 @@ def train(
     ] = None,
     changes: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Change a key of the recipe, such as `steps`, `data.pair_size` or `arguments.width`; may be repeated.",
-            show_default=False,
-        ),
+        changes_option("Change a key of the recipe, such as `steps`, `data.pair_size` or `arguments.width`"),
     ] = None,
     out: Annotated[
         Path | None,

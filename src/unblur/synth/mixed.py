@@ -27,7 +27,7 @@ from unblur.errors import InputError
 from unblur.synth.dynamic import DynamicBlur
 from unblur.synth.folder import DataSetFolder
 from unblur.synth.plans import ClipPlan, Plan, Progress, ScenePlan, StillsPlan, Written
-from unblur.synth.ranges import check_names
+from unblur.synth.ranges import check_names, first_fault
 from unblur.synth.sequence import SequenceBlur
 from unblur.synth.stills import StillsBlur
 from unblur.synth.video import VideoBlur
@@ -203,9 +203,7 @@ def read_set_recipe(name_or_path: str | Path) -> SetRecipe:
     try:
         return SetRecipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"the recipe `{path}` does not fit: `{place}`: {first['msg']}") from error
+        raise InputError(f"the recipe `{path}` does not fit: {first_fault(error)}") from error
     except (InputError, OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(f"the recipe `{path}` cannot be used: {error}") from error
 

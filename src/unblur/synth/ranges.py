@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from unblur.errors import InputError
 from unblur.synth.camera import CameraRanges
 
-__all__ = ["changed", "check_names"]
+__all__ = ["changed", "check_names", "first_fault"]
 
 T = TypeVar("T", bound=CameraRanges)
 
@@ -44,8 +44,12 @@ def changed(kind: type[T], ranges: Mapping[str, Any]) -> T:
         check_names(kind, ranges)
         return TypeAdapter(kind).validate_python(dict(ranges))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"the range `{place}` does not fit: {first['msg']}") from error
+        raise InputError(f"a range does not fit: {first_fault(error)}") from error
     except ValueError as error:
         raise InputError(str(error)) from error
+
+
+def first_fault(error: ValidationError) -> str:
+    """Where the first fault is, and what is wrong there."""
+    first = error.errors()[0]
+    return f"`{'.'.join(str(part) for part in first['loc'])}`: {first['msg']}"
